@@ -1,0 +1,83 @@
+"""mmmjax: Bayesian media mix modelling on JAX.
+
+The public door: about thirty names, each loaded on first use, so that importing the
+package stays quick and plots, reports and optimizers cost nothing until asked for.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmmjax import likelihood as likelihood
+    from mmmjax.budget import Plan as Plan
+    from mmmjax.budget import optimize as optimize
+    from mmmjax.checks import InputError as InputError
+    from mmmjax.draws import Draws as Draws
+    from mmmjax.draws import Fit as Fit
+    from mmmjax.draws import diagnostics as diagnostics
+    from mmmjax.draws import summary as summary
+    from mmmjax.infer.fit import fit as fit
+    from mmmjax.kernels import adstock as adstock
+    from mmmjax.kernels import saturation as saturation
+    from mmmjax.kernels import seasonality as seasonality
+    from mmmjax.panel import Panel as Panel
+    from mmmjax.posterior import contributions as contributions
+    from mmmjax.posterior import curves as curves
+    from mmmjax.posterior import incremental as incremental
+    from mmmjax.posterior import mroas as mroas
+    from mmmjax.posterior import roas as roas
+    from mmmjax.posterior import sweep as sweep
+    from mmmjax.prediction import crps as crps
+    from mmmjax.prediction import log_likelihood as log_likelihood
+    from mmmjax.prediction import predict as predict
+    from mmmjax.prediction import prior_predictive as prior_predictive
+    from mmmjax.prediction import scores as scores
+    from mmmjax.prior import Prior as Prior
+    from mmmjax.prior import spend_share as spend_share
+    from mmmjax.reporting import report as report
+    from mmmjax.samplers import NUTS as NUTS
+    from mmmjax.scaling import Scale as Scale
+    from mmmjax.spec import Spec as Spec
+    from mmmjax.store import load as load
+    from mmmjax.store import save as save
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "mmmjax": ("likelihood",),
+    "mmmjax.kernels": ("adstock", "saturation", "seasonality"),
+    "mmmjax.budget": ("Plan", "optimize"),
+    "mmmjax.checks": ("InputError",),
+    "mmmjax.draws": ("Draws", "Fit", "diagnostics", "summary"),
+    "mmmjax.infer.fit": ("fit",),
+    "mmmjax.panel": ("Panel",),
+    "mmmjax.posterior": ("contributions", "curves", "incremental", "mroas", "roas", "sweep"),
+    "mmmjax.prediction": ("crps", "log_likelihood", "predict", "prior_predictive", "scores"),
+    "mmmjax.prior": ("Prior", "spend_share"),
+    "mmmjax.reporting": ("report",),
+    "mmmjax.samplers": ("NUTS",),
+    "mmmjax.scaling": ("Scale",),
+    "mmmjax.spec": ("Spec",),
+    "mmmjax.store": ("load", "save"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULES = {*_ROOMS["mmmjax"], *_ROOMS["mmmjax.kernels"]}
+
+__all__ = sorted([*_ROOM_OF, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'mmmjax' has no attribute {name!r}")
+    room = _ROOM_OF[name]
+    if name in _MODULES:
+        return importlib.import_module(f"{room}.{name}")
+    value = getattr(importlib.import_module(room), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List public names, loaded or not."""
+    return list(__all__)

@@ -1,0 +1,250 @@
+"""What the user asked of a plan, read and checked once: money per variable, no names.
+
+A variable is one paid channel in one geo. Money given for a channel of a panel is that
+of all its geos together, and is shared out among them as the reference is; an array has
+one number per geo.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from mmmjax.budget.constraints import Region, check_feasible
+from mmmjax.checks import Phrase, closest, fail, integer, listing, number
+from mmmjax.panel import Panel
+
+__all__ = ["Bounds", "Money", "Request", "cost_of", "read"]
+
+type Money = float | Sequence[float] | np.ndarray
+type Bounds = float | tuple[float, float] | Mapping[str, tuple[Money, Money]]
+
+DEFAULT_BOUND = 0.5  # share of the reference that a channel may move either way
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A readable plan request: money over the window, (geo, channel) of paid channels.
+
+    Args:
+        geos: Names of the geos.
+        channels: Names of the paid channels, in the panel's order.
+        reference: The spend that the plan is compared with and bounds refer to.
+        lower: Least spend.
+        upper: Largest spend.
+        fixed: Variables held at a given spend (lower equals upper there).
+        budget: Total spend.
+        periods: Length of the window.
+        per_period: Whether the user speaks of money a period.
+    """
+
+    geos: tuple[str, ...]
+    channels: tuple[str, ...]
+    reference: Float[np.ndarray, "geo channel"]
+    lower: Float[np.ndarray, "geo channel"]
+    upper: Float[np.ndarray, "geo channel"]
+    fixed: Bool[np.ndarray, "geo channel"]
+    budget: float
+    periods: int
+    per_period: bool
+
+    @property
+    def region(self) -> Region:
+        """Bounds and total as the solver takes them, in money."""
+        return Region(self.lower.ravel(), self.upper.ravel(), self.budget)
+
+
+def read(
+    panel: Panel,
+    *,
+    budget: float | None,
+    periods: int,
+    bounds: Bounds,
+    reference: Mapping[str, Money] | np.ndarray | Sequence[float] | None,
+    fixed: Mapping[str, Money | None] | Sequence[str] | None,
+    per_period: bool,
+) -> Request:
+    """Turn the arguments of :func:`mmmjax.budget.solve.optimize` into money.
+
+    Raises:
+        InputError: Anything that cannot be planned, with the reason and the remedy.
+    """
+    periods = integer("periods", periods, low=1, fix="periods=26 plans half a year of weeks")
+    names = _Names(panel)
+    unit = float(periods) if per_period else 1.0
+    before = _reference(names, reference, periods, unit)
+    if budget is not None:
+        fix = "leave budget=None to spend what the reference spends"
+        budget = unit * number("budget", budget, low=0.0, open_low=True, fix=fix)
+    total = before.sum() if budget is None else budget
+    if not before.sum() > 0:
+        fail("reference", Phrase("no spend in any channel"), "", "spend above 0 somewhere",
+             "pass reference={channel: money}")  # fmt: skip
+    if reference is None:
+        before = before * (total / before.sum())
+    lower, upper = _bounds(names, bounds, before, total, unit)
+    held = _fixed(names, fixed, bounds, before, unit)
+    lower, upper = (np.where(np.isnan(held), bound, held) for bound in (lower, upper))
+    given = ~np.isnan(held)
+    words = "money a period" if per_period else "money over the window"
+    in_unit = Region(lower.ravel() / unit, upper.ravel() / unit, total / unit)
+    total = unit * float(check_feasible(in_unit, names.labels, given.ravel(), words).total)
+    return Request(names.geos, names.channels, before, lower, upper, given, total,
+                   periods, per_period)  # fmt: skip
+
+
+def cost_of(
+    panel: Panel, trained: np.ndarray, given: Mapping[str, Money] | None
+) -> Float[np.ndarray, "geo channel"]:
+    """Money per unit of media of the paid channels, from training or as given."""
+    names = _Names(panel)
+    cost = np.array(trained[:, panel.paid], np.float64)
+    for channel, value in (given or {}).items():
+        c = names.index("cost_per_unit", channel)
+        cost[:, c] = names.per_geo("cost_per_unit", channel, value)
+        if not (cost[:, c] > 0).all():
+            fail("cost_per_unit", value, f'channel "{channel}"', "numbers above 0",
+                 "a channel that costs nothing is organic and needs no plan")  # fmt: skip
+    return cost
+
+
+class _Names:
+    """Paid channels and geos of a panel, and how to find a channel that a user named."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel, self.geos = panel, panel.geos
+        pairs = zip(panel.channels, panel.paid, strict=True)
+        self.channels = tuple(name for name, paid in pairs if paid)
+        if not self.channels:
+            fail("budget", Phrase("a fit without paid channels"), "", "at least one channel "
+                 "with spend", "name the columns of money: Panel.from_frame(..., spend=...)")  # fmt: skip
+        several = len(self.geos) > 1
+        self.labels = [f"{c} in {g}" if several else c for g in self.geos for c in self.channels]
+
+    def index(self, field: str, name: object) -> int:
+        if name in self.channels:
+            return self.channels.index(str(name))
+        self.unknown(field, name)
+
+    def unknown(self, field: str, name: object) -> NoReturn:
+        allowed = f"paid channels of the fit ({listing(self.channels, 12)})"
+        if name in self.panel.organic:
+            fail(field, name, "", allowed, f'"{name}" is organic: it has no spend to plan, '
+                 "leave it out")  # fmt: skip
+        near = closest(name, self.channels)
+        fail(field, name, "", allowed, f'did you mean "{near}"?' if near else "leave it out")
+
+    def per_geo(self, field: str, channel: str, value: object) -> np.ndarray:
+        """One or n_geos finite numbers >= 0, in the user's unit."""
+        try:
+            array = np.asarray(value, np.float64)
+        except (TypeError, ValueError):
+            array = np.asarray(np.nan)
+        if array.ndim > 1 or (array.ndim and array.shape != (len(self.geos),)):
+            fail(field, Phrase(f"shape {array.shape}"), f'channel "{channel}"',
+                 f"one number, or one per geo ({len(self.geos)})", "give one number")  # fmt: skip
+        if not (np.isfinite(array) & (array >= 0)).all():
+            fail(field, value, f'channel "{channel}"', "finite money of at least 0",
+                 f'write {{"{channel}": 1000.0}}')  # fmt: skip
+        return array
+
+    def share(self, field: str, channel: str, value: object, before: np.ndarray) -> np.ndarray:
+        """Money of a channel per geo: as given, or a total shared out as `before` is."""
+        money = self.per_geo(field, channel, value)
+        if money.ndim:
+            return money
+        total = before.sum()
+        shares = before / total if total > 0 else np.full(len(self.geos), 1 / len(self.geos))
+        return money * shares
+
+
+def _historical(names: _Names, periods: int) -> np.ndarray:
+    """Mean spend a period of the training window while the geo had rows, times periods."""
+    panel = names.panel
+    spend = panel.spend[:, panel.window][..., panel.paid]
+    seen = panel.present[:, panel.window]
+    total = np.where(seen[..., None], spend, 0.0).sum(1)
+    return periods * total / np.maximum(seen.sum(1), 1)[:, None]
+
+
+def _reference(names: _Names, given: Any, periods: int, unit: float) -> np.ndarray:
+    before = _historical(names, periods)
+    if given is None:
+        return before
+    if not isinstance(given, Mapping):
+        array = np.asarray(given, np.float64)
+        shapes = {(len(names.channels),), before.shape}
+        if array.shape not in shapes:
+            fail("reference", Phrase(f"shape {array.shape}"), "",
+                 f"{{channel: money}}, or an array of shape {' or '.join(map(str, shapes))}",
+                 f"the paid channels are {listing(names.channels, 12)}")  # fmt: skip
+        given = dict(zip(names.channels, array.T, strict=True))
+    for name in given:
+        names.index("reference", name)
+    for name in names.channels:
+        if name not in given:
+            fail("reference", Phrase(f'no money for "{name}"'), "", "every paid channel",
+                 f'write "{name}": 0.0 for a channel without spend')  # fmt: skip
+    columns = [
+        unit * names.share("reference", name, given[name], before[:, i])
+        for i, name in enumerate(names.channels)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _bounds(
+    names: _Names, given: Any, before: np.ndarray, budget: float, unit: float
+) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(given, Mapping):
+        low, high = _multipliers(given)
+        if high == math.inf:
+            return low * before, np.full_like(before, max(budget, low * before.sum()))
+        return low * before, high * before
+    lower, upper = (1 - DEFAULT_BOUND) * before, (1 + DEFAULT_BOUND) * before
+    for name, pair in given.items():
+        i = names.index("bounds", name)
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            fail("bounds", pair, f'channel "{name}"', "(least, largest) money",
+                 f'write {{"{name}": (0.0, 1000.0)}}')  # fmt: skip
+        low, high = pair
+        if np.ndim(high) == 0 and high == math.inf:
+            high = max(budget / unit, float(np.sum(low)))
+        lower[:, i] = unit * names.share("bounds", name, low, before[:, i])
+        upper[:, i] = unit * names.share("bounds", name, high, before[:, i])
+        if (lower[:, i] > upper[:, i]).any():
+            fail("bounds", pair, f'channel "{name}"', "least <= largest",
+                 "write the smaller number first")  # fmt: skip
+    return lower, upper
+
+
+def _multipliers(given: Any) -> tuple[float, float]:
+    fix = "bounds=0.5 is +-50% of the reference, (0.5, 1.5) the same, (0, 3) wider"
+    if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2:
+        low = number("bounds", given[0], low=0.0, fix=fix)
+        high = given[1] if given[1] == math.inf else number("bounds", given[1], low=low, fix=fix)
+        return low, high
+    share = number("bounds", given, low=0.0, high=1.0, fix=fix)
+    return 1.0 - share, 1.0 + share
+
+
+def _fixed(
+    names: _Names, given: Any, bounds: Any, before: np.ndarray, unit: float
+) -> np.ndarray:
+    held = np.full_like(before, np.nan)
+    given = [given] if isinstance(given, str) else [] if given is None else given
+    if not isinstance(given, Mapping | Sequence):
+        fail("fixed", given, "", "{channel: money}, or a list of channels held at their "
+             "reference", 'write fixed={"TV": 0.0}')  # fmt: skip
+    pairs = given if isinstance(given, Mapping) else dict.fromkeys(given)
+    for name, money in pairs.items():
+        i = names.index("fixed", name)
+        if isinstance(bounds, Mapping) and name in bounds:
+            fail("fixed", name, "bounds", "a channel either fixed or bounded",
+                 f'leave "{name}" out of one of the two')  # fmt: skip
+        held[:, i] = before[:, i]
+        if money is not None:
+            held[:, i] = unit * names.share("fixed", name, money, before[:, i])
+    return held

@@ -1,0 +1,178 @@
+"""Errors at the door: which field, what was got, where, what is allowed, how to fix it.
+
+Every check of user input ends in :func:`fail`, so that all messages have the same parts
+in the same order and the command line can tell bad input from a defect of ours. Used
+when a record or a panel is built; never inside compiled functions.
+"""
+
+import difflib
+import math
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+
+__all__ = [
+    "InputError",
+    "Phrase",
+    "choice",
+    "closest",
+    "fail",
+    "finite",
+    "integer",
+    "listing",
+    "number",
+    "show",
+]
+
+
+class InputError(ValueError):
+    """Input that cannot be used. The message says which field, where and how to fix it."""
+
+
+class Phrase(str):
+    """A description in words; :func:`show` prints it without quotes."""
+
+
+def show(value: object) -> str:
+    """Print a value as a person would write it in a message."""
+    if isinstance(value, Phrase):
+        return str(value)
+    if isinstance(value, (pd.Timestamp, np.datetime64)):
+        stamp = pd.Timestamp(value)
+        return str(stamp.date()) if stamp == stamp.normalize() else str(stamp)
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if isinstance(value, (float, np.floating)):
+        return "NaN" if math.isnan(value) else f"{float(value):.10g}"
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        return f'"{value}"' if len(value) <= 60 else f'"{value[:57]}..."'
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def listing(values: Iterable[object], limit: int = 6, last: str = "and") -> str:
+    """Show the first few of many values: `"a", "b" and 3 more`."""
+    shown = [show(value) for value in values]
+    if len(shown) > limit:
+        shown = [*shown[:limit], f"{len(shown) - limit} more"]
+    return f" {last} ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
+
+
+def fail(field: str, got: object, where: str, allowed: str, fix: str) -> NoReturn:
+    """Raise :class:`InputError` with one readable message.
+
+    Args:
+        field: What the user was setting, in the user's words (`media`, `max_lag`).
+        got: The offending value; a :class:`Phrase` where words say it better.
+        where: Row, date, geo, column; empty where the field itself is the place. Starts
+            with its own preposition (in, for, from) if "at" would read badly.
+        allowed: What would have been accepted.
+        fix: The most likely remedy, as code where possible.
+    """
+    at = "" if where.startswith(("in ", "for ", "from ")) else "at "
+    place = f" {at}{where}" if where else ""
+    end = "" if fix.endswith((".", "?")) else "."
+    remedy = f" Fix: {fix}{end}" if fix else ""
+    raise InputError(f"{field}: got {show(got)}{place}. Allowed: {allowed}.{remedy}")
+
+
+def closest(name: object, options: Iterable[object]) -> str | None:
+    """Return the option most like `name`, ignoring case and spaces; None if none is."""
+    plain = {str(option).strip().casefold(): str(option) for option in options}
+    found = difflib.get_close_matches(str(name).strip().casefold(), plain, 1, 0.6)
+    return plain[found[0]] if found else None
+
+
+def choice(field: str, value: object, options: Collection[str]) -> str:
+    """Return `value` if it is one of `options`."""
+    if isinstance(value, str) and value in options:
+        return value
+    near = closest(value, options)
+    fix = f'did you mean "{near}"?' if near else f'write {field}="{next(iter(options))}"'
+    fail(field, value, "", listing(options, 20, "or"), fix)
+
+
+def _interval(
+    low: float | None, high: float | None, open_low: bool, open_high: bool
+) -> str:
+    if low is not None and high is not None:
+        left, right = "(" if open_low else "[", ")" if open_high else "]"
+        return f" in {left}{low:g}, {high:g}{right}"
+    if low is not None:
+        return f" {'above' if open_low else 'of at least'} {low:g}"
+    if high is not None:
+        return f" {'below' if open_high else 'of at most'} {high:g}"
+    return ""
+
+
+def number(
+    field: str,
+    value: object,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    open_low: bool = False,
+    open_high: bool = False,
+    fix: str = "",
+) -> float:
+    """Return `value` as a float, if it is one finite number in the range.
+
+    Args:
+        field: What the user was setting.
+        value: The value to check; NaN, infinity, text and booleans are refused.
+        low: Smallest allowed value, itself allowed unless `open_low`.
+        high: Largest allowed value, itself allowed unless `open_high`.
+        open_low: Whether `low` itself is refused.
+        open_high: Whether `high` itself is refused.
+        fix: The most likely remedy.
+    """
+    allowed = f"a finite number{_interval(low, high, open_low, open_high)}"
+    if isinstance(value, (str, bytes, bool, np.bool_)) or value is None:
+        fail(field, value, "", allowed, fix)
+    try:
+        result = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        fail(field, value, "", allowed, fix)
+    above = low is None or (result > low if open_low else result >= low)
+    below = high is None or (result < high if open_high else result <= high)
+    if not (math.isfinite(result) and above and below):
+        fail(field, result, "", allowed, fix)
+    return result
+
+
+def integer(
+    field: str,
+    value: object,
+    *,
+    low: int | None = None,
+    high: int | None = None,
+    fix: str = "",
+) -> int:
+    """Return `value` as an int, if it is one whole number in [low, high]."""
+    result = number(field, value, low=low, high=high, fix=fix)
+    if result != int(result):
+        fail(field, value, "", f"a whole number{_interval(low, high, False, False)}", fix)
+    return int(result)
+
+
+def finite(field: str, array: Any, coords: Mapping[str, Collection[Any]]) -> None:
+    """Refuse NaN and infinity, naming the first bad cell by its coordinates.
+
+    Args:
+        field: What the array is, in the user's words.
+        array: Numbers whose axes are the keys of `coords`, in order.
+        coords: Name of each axis and its labels.
+    """
+    values = np.asarray(array, dtype=float)
+    bad = np.argwhere(~np.isfinite(values))
+    if not bad.size:
+        return
+    labels = zip(coords.items(), bad[0], strict=True)
+    where = ", ".join(f"{axis} {show(list(names)[i])}" for (axis, names), i in labels)
+    more = f" ({len(bad)} bad cells in all)" if len(bad) > 1 else ""
+    fix = f"fill or remove the missing cells of {field}"
+    fail(field, values[tuple(bad[0])], where + more, "finite numbers", fix)

@@ -1,0 +1,186 @@
+"""Case files: TOML with tables [data], [model] and [sampler] -> panel, spec, sampler.
+
+Everything wrong with a case is said at once: each table, each prior and the data are
+read on their own and their errors collected into one :class:`InputError`.
+"""
+
+import dataclasses
+import datetime
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmmjax import checks
+from mmmjax.checks import InputError, Phrase
+from mmmjax.panel import Panel
+from mmmjax.prior import Prior
+from mmmjax.samplers import NUTS, SAMPLERS
+from mmmjax.spec import Spec
+
+__all__ = ["Case", "read"]
+
+TABLES = ("data", "model", "sampler")
+COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population")
+DATA = ("path", *COLUMNS, "freq", "train_until", "currency", "on_empty")
+NEEDED = ("path", "date", "outcome")
+ON_EMPTY = ("error", "drop", "prior")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a case file asks for, read and checked."""
+
+    panel: Panel
+    train: Panel
+    test: Panel | None
+    spec: Spec
+    sampler: NUTS
+    seed: int
+    on_empty: str
+
+
+def read(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Case:
+    """Read a case file.
+
+    Args:
+        path: The TOML file; the data path in it is relative to its folder.
+        overrides: Keys of [sampler] to replace, from the command line; None is no change.
+
+    Raises:
+        InputError: All that is wrong with the case, in one message.
+    """
+    path = Path(path)
+    table = _parse(path)
+    given = {k: v for k, v in (overrides or {}).items() if v is not None}
+    problems: list[str] = []
+
+    def collect[T](read_part: Callable[[], T]) -> T | None:
+        try:
+            return read_part()
+        except InputError as error:
+            problems.append(str(error))
+            return None
+
+    for key in table:
+        collect(lambda key=key: _known(key, TABLES, path.name, "table"))
+    parts = {name: _table(table, name, problems) for name in TABLES}
+    for key in parts["data"]:
+        collect(lambda key=key: _known(key, DATA, "[data]"))
+    data = {k: v for k, v in parts["data"].items() if k in DATA}
+    split = collect(lambda: _panels(data, path.parent))
+    on_empty = collect(
+        lambda: checks.choice("[data] on_empty", data.get("on_empty", "error"), ON_EMPTY)
+    )
+    spec = _spec(parts["model"], collect)
+    drawn = collect(lambda: _sampler({**parts["sampler"], **given}))
+    if split is None or spec is None or drawn is None or on_empty is None or problems:
+        raise InputError(_joined(path, problems))
+    return Case(*split, spec, *drawn, on_empty)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    if path.is_dir() or not path.exists():
+        got = Phrase("a folder") if path.is_dir() else Phrase("no such file")
+        checks.fail("case file", got, str(path), "a TOML file",
+                    "write one (docs/files.md), or `mmmjax simulate --out demo`")  # fmt: skip
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"case file: {path} is not TOML: {error}. One key a line; text in quotes."
+        ) from None
+
+
+def _table(table: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:
+    value = table.get(name, {})
+    if isinstance(value, dict):
+        return value
+    problems.append(f"{name}: got {checks.show(value)}. Allowed: a table. Fix: [{name}].")
+    return {}
+
+
+def _known(key: str, allowed: tuple[str, ...], where: str, what: str = "key") -> None:
+    if key not in allowed:
+        near = checks.closest(key, allowed)
+        checks.fail(what, key, where, f"one of {', '.join(allowed)}",
+                    f'did you mean "{near}"?' if near else "remove it")  # fmt: skip
+
+
+def _joined(path: Path, problems: list[str]) -> str:
+    if len(problems) == 1:
+        return f"{path.name}: {problems[0]}"
+    lines = "\n".join(f"  {i}. {text}" for i, text in enumerate(problems, 1))
+    return f"{path.name} has {len(problems)} errors:\n{lines}"
+
+
+def _panels(
+    data: Mapping[str, Any], folder: Path
+) -> tuple[Panel, Panel, Panel | None]:
+    """Read the table and cut it at train_until: (all, train, test or None)."""
+    missing = [key for key in NEEDED if key not in data]
+    if missing:
+        checks.fail("[data]", Phrase(f"no {', '.join(missing)}"), "",
+                    f"{', '.join(NEEDED)} are needed", f'add {missing[0]} = "..."')  # fmt: skip
+    for key in ("path", "date", "outcome", "geo", "population", "freq", "currency"):
+        if key in data and not isinstance(data[key], str):
+            checks.fail(f"[data] {key}", data[key], "", "text", f'{key} = "..."')
+    args = {k: data[k] for k in (*COLUMNS, "freq", "currency") if k in data}
+    args.setdefault("media", [])
+    panel = Panel.from_file(folder / data["path"], **args)
+    if "train_until" not in data:
+        return panel, panel, None
+    return (panel, *panel.split(_date(data["train_until"], panel)))
+
+
+def _date(value: object, panel: Panel) -> pd.Timestamp:
+    first, last = panel.dates[panel.history], panel.dates[-1]
+    allowed = f"a date from {checks.show(first)} to before {checks.show(last)}"
+    try:
+        if not isinstance(value, str | datetime.date):
+            raise ValueError
+        date = pd.Timestamp(value)
+    except ValueError:
+        checks.fail("[data] train_until", value, "", allowed, 'train_until = "2018-02-01"')
+    if not first <= date < last:
+        checks.fail("[data] train_until", value, "", allowed,
+                    "leave it out to train on everything")  # fmt: skip
+    return date
+
+
+def _spec(model: Mapping[str, Any], collect: Callable[..., Any]) -> Spec | None:
+    """The spec; its keys and priors are tried one by one, so that all errors are said."""
+    found: list[Any] = []
+    priors = model.get("priors", {})
+    for key, value in model.items():
+        if key != "priors":
+            found.append(collect(lambda key=key, value=value: Spec.from_dict({key: value})))
+    if not isinstance(priors, Mapping):
+        return collect(
+            lambda: checks.fail("[model] priors", priors, "", "a table", "[model.priors]")
+        )
+    for name, value in priors.items():
+        found.append(collect(lambda name=name, value=value: _prior(name, value)))
+    if any(part is None for part in found):
+        return None
+    return collect(lambda: Spec.from_dict(model))
+
+
+def _prior(name: str, value: Any) -> Prior:
+    try:
+        return Prior.from_dict(value)
+    except InputError as error:
+        raise InputError(f"[model.priors] {name}: {error}") from None
+
+
+def _sampler(table: Mapping[str, Any]) -> tuple[NUTS, int]:
+    kind = checks.choice("[sampler] kind", table.get("kind", "nuts"), tuple(SAMPLERS))
+    record = SAMPLERS[kind]
+    fields = tuple(f.name for f in dataclasses.fields(record))
+    for key in table:
+        _known(key, ("kind", "seed", *fields), "[sampler]")
+    seed = checks.integer("[sampler] seed", table.get("seed", 0), low=0)
+    return record(**{k: v for k, v in table.items() if k in fields}), seed

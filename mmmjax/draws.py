@@ -1,0 +1,427 @@
+"""Draws and Fit: what any sampler writes and everything later reads.
+
+:class:`Draws` holds parameters only, in the scaled units of the model; whatever else a
+person asks (contributions, predictions, plans) is computed from a :class:`Fit`. This
+module also judges a fit: :func:`diagnostics` says whether it can be used and why not,
+:func:`summary` lists every scalar parameter.
+
+Sources: Vehtari et al. (2021), "Rank-normalization, folding, and localization: An
+improved R-hat", for R-hat, bulk and tail ESS and their thresholds; Betancourt (2016),
+"Diagnosing suboptimal cotangent disintegrations", for E-BFMI.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mmmjax.checks import Phrase, fail, integer
+from mmmjax.panel import Panel
+from mmmjax.response import Inputs, make_inputs
+from mmmjax.scaling import Scale
+from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DATE, DRAW, FOURIER, GEO
+from mmmjax.spec import Spec
+
+__all__ = ["Diagnostics", "Draws", "Fit", "diagnostics", "summary"]
+
+MAX_R_HAT = 1.01  # Vehtari et al. (2021), section 2
+MIN_ESS_PER_CHAIN = 100  # the same: 400 for four chains, bulk and tail
+MAX_DIVERGENCE_RATE = 0.01  # above it the posterior is not to be trusted
+CARE_DIVERGENCE_RATE = 0.001  # above it the fit is used with care
+MIN_BFMI = 0.3  # Betancourt (2016): below it the energy is explored badly
+MIN_DRAWS = 4  # fewer draws a chain have no split R-hat and no ESS
+HDI_PROB = 0.94
+COLUMNS = ("mean", "sd", "hdi_3", "hdi_97", "ess_bulk", "ess_tail", "r_hat", "mcse_mean")
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Posterior draws of one fit.
+
+    Args:
+        params: Parameter name -> array (chain, draw, *dims), scaled units.
+        stats: Sampler statistic -> array (chain, draw): diverging (bool), n_steps
+            (gradients), tree_depth, acceptance_rate, energy, lp, step_size.
+    """
+
+    params: dict[str, np.ndarray]
+    stats: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that every array has the same leading (chain, draw)."""
+        if not self.params:
+            fail(
+                "draws", {}, "params", "at least one parameter", "pass params={name: array}"
+            )
+        sizes = {n: a.shape[:2] for n, a in (self.params | self.stats).items()}
+        first = next(iter(sizes.values()))
+        wrong = {n: s for n, s in sizes.items() if s != first or len(s) != 2 or 0 in s}
+        if wrong:
+            name, shape = next(iter(wrong.items()))
+            fail(
+                f"draws of {name}",
+                Phrase(f"leading shape {shape}"),
+                "(chain, draw)",
+                f"{first} as in the first parameter, at least one of each",
+                "every array starts with (chain, draw), whatever its dims",
+            )
+
+    @property
+    def n_chains(self) -> int:
+        """Number of chains."""
+        return next(iter(self.params.values())).shape[0]
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws of each chain."""
+        return next(iter(self.params.values())).shape[1]
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of scalar parameters."""
+        return sum(int(np.prod(a.shape[2:])) for a in self.params.values())
+
+    def flat(self, max_draws: int | None = None) -> dict[str, np.ndarray]:
+        """Parameters with chains joined, (draw_total, *dims); chain after chain.
+
+        Args:
+            max_draws: Keep at most this many, evenly spaced over all chains.
+        """
+        total = self.n_chains * self.n_draws
+        if max_draws is not None:
+            max_draws = integer(
+                "max_draws", max_draws, low=1, fix=f"None keeps all {total}"
+            )
+        flat = {n: a.reshape(total, *a.shape[2:]) for n, a in self.params.items()}
+        if max_draws is None or max_draws >= total:
+            return flat
+        keep = np.arange(max_draws) * total // max_draws
+        return {name: array[keep] for name, array in flat.items()}
+
+    def __repr__(self) -> str:
+        """Sizes and names."""
+        shapes = ", ".join(f"{n}{list(a.shape[2:]) or ''}" for n, a in self.params.items())
+        return f"Draws({self.n_chains} chains x {self.n_draws} draws: {shapes})"
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted model: what was asked (spec, panel), how (sampler, seed), and the draws.
+
+    Args:
+        spec: What the model is.
+        panel: The training data, original units.
+        scale: The units of the model, frozen at fit.
+        sampler: The settings record of the sampler that made the draws.
+        draws: Parameters and sampler statistics.
+        seed: Seed of the run; same seed, data and machine give the same draws.
+        info: JSON-able record of the run: timings, gradients, versions, device, notes.
+    """
+
+    spec: Spec
+    panel: Panel
+    scale: Scale
+    sampler: Any
+    draws: Draws
+    seed: int
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that every parameter has the shape that spec and panel give it."""
+        coords = self.coords()
+        for name, array in self.draws.params.items():
+            dims = self.dims(name)
+            expected = tuple(len(coords[d]) for d in dims)
+            if array.shape[2:] != expected:
+                fail(
+                    f"draws of {name}",
+                    Phrase(f"shape {array.shape[2:]}"),
+                    "the dims after (chain, draw)",
+                    f"{expected} for {dims or 'a scalar'}",
+                    "use the panel and spec that the draws were made with",
+                )
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        """Dimensions of one stored parameter, without chain and draw."""
+        return self.spec.dims(name)
+
+    def coords(self) -> dict[str, list]:
+        """Labels of every dimension; dates are those of the training window."""
+        seasonality, panel = self.spec.seasonality, self.panel
+        return {
+            GEO: list(panel.geos),
+            DATE: list(panel.dates[panel.history :]),
+            CHANNEL: list(panel.channels),
+            CONTROL: list(panel.control_names),
+            FOURIER: [] if seasonality is None else list(seasonality.names()),
+        }
+
+    def inputs(self) -> Inputs:
+        """Scaled arrays of the training panel, as the forward function takes them."""
+        return make_inputs(self.spec, self.panel, self.scale)
+
+    def flat(self, max_draws: int | None = None) -> dict[str, np.ndarray]:
+        """Parameters with chains joined; see :meth:`Draws.flat`."""
+        return self.draws.flat(max_draws)
+
+    def to_arviz(self) -> xr.DataTree:
+        """ArviZ's DataTree: groups posterior and sample_stats, named dims and coords."""
+        coords, draws = self.coords(), self.draws
+        sample = {CHAIN: np.arange(draws.n_chains), DRAW: np.arange(draws.n_draws)}
+        used = [d for name in draws.params for d in self.dims(name)]
+        attrs = {"inference_library": "mmmjax", "sample_dims": [CHAIN, DRAW]}
+        posterior = xr.Dataset(
+            {n: ((CHAIN, DRAW, *self.dims(n)), a) for n, a in draws.params.items()},
+            sample | {d: coords[d] for d in dict.fromkeys(used)},
+            attrs,
+        )
+        stats = {n: ((CHAIN, DRAW), a) for n, a in draws.stats.items()}
+        return xr.DataTree.from_dict(
+            {"/posterior": posterior, "/sample_stats": xr.Dataset(stats, sample, attrs)}
+        )
+
+    def __repr__(self) -> str:
+        """Data, model, sampler and how the run went, a line each."""
+        panel, draws = self.panel, self.draws
+        window = panel.dates[panel.history :]
+        lines = [
+            f"Fit: {len(panel.geos)} geo(s) x {len(window)} periods "
+            f"({window[0]:%Y-%m-%d} to {window[-1]:%Y-%m-%d}), "
+            f"{len(panel.channels)} channels, {len(panel.control_names)} controls",
+            f"  draws    {draws.n_chains} chains x {draws.n_draws} of "
+            f"{draws.n_parameters} parameters, seed {self.seed}",
+            f"  sampler  {self.sampler!r}",
+        ]
+        if "diverging" in draws.stats:
+            diverging = draws.stats["diverging"]
+            lines.append(f"  diverged {int(diverging.sum())} of {diverging.size}")
+        timings = self.info.get("timings", {})
+        if timings:
+            said = ", ".join(f"{k.removesuffix('_s')} {timings[k]:.1f} s" for k in timings)
+            lines.append(f"  time     {said}")
+        lines.append("  next     mm.summary(fit), mm.diagnostics(fit), mm.roas(fit)")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Can the draws be used? Numbers, the worst parameters by name, and a verdict."""
+
+    n_chains: int
+    n_draws: int
+    n_parameters: int
+    divergences: int
+    divergence_rate: float
+    max_r_hat: float
+    worst_r_hat: str
+    min_ess_bulk: float
+    worst_ess_bulk: str
+    min_ess_tail: float
+    worst_ess_tail: str
+    min_bfmi: float
+    not_moving: tuple[str, ...]
+    not_finite: tuple[str, ...]
+    converged: bool
+    verdict: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary, for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Verdict first, then the numbers behind it."""
+        return (
+            f"{self.verdict}\n"
+            f"  max R-hat     {self.max_r_hat:.4f}  {self.worst_r_hat}\n"
+            f"  min ESS bulk  {self.min_ess_bulk:.0f}  {self.worst_ess_bulk}\n"
+            f"  min ESS tail  {self.min_ess_tail:.0f}  {self.worst_ess_tail}\n"
+            f"  divergences   {self.divergences} ({self.divergence_rate:.2%})"
+        )
+
+
+def summary(fit: Fit, *, mcse_sd: bool = False) -> pd.DataFrame:
+    """One row per scalar parameter, the columns of ``parameters.csv``.
+
+    Columns: parameter, index (its labels, "" for a scalar), mean, sd, hdi_3 and hdi_97
+    (bounds of the 94% highest density interval), ess_bulk, ess_tail, r_hat, mcse_mean;
+    scaled units. ESS, R-hat and MCSE are NaN where draws are constant or not finite.
+
+    Args:
+        fit: The fit.
+        mcse_sd: Add the Monte Carlo standard error of the sd as a last column.
+    """
+    labels = list(_labels(fit))
+    table = _statistics(_stack(fit.draws.params))
+    columns = (*COLUMNS, "mcse_sd") if mcse_sd else COLUMNS
+    return pd.DataFrame(
+        {"parameter": [n for n, _ in labels], "index": [i for _, i in labels]}
+        | {column: table[column] for column in columns}
+    )
+
+
+def diagnostics(fit: Fit) -> Diagnostics:
+    """Judge the draws by the thresholds of Vehtari et al. (2021).
+
+    Converged means: every draw finite, every parameter moves in every chain, R-hat
+    <= 1.01, bulk and tail ESS >= 100 per chain, at most 1% divergences. The verdict is
+    "usable", "usable with care (why)" or "not usable (why)"; the first two only for
+    converged draws.
+    """
+    draws = fit.draws
+    values, names = _stack(draws.params), [_label(*pair) for pair in _labels(fit)]
+    table = _statistics(values, only=("ess_bulk", "ess_tail", "r_hat"))
+    finite = np.isfinite(values).all(axis=(1, 2))
+    moves = (np.ptp(values, axis=2) > 0).all(axis=1)  # in every chain; NaN does not
+    max_r_hat, worst_r_hat = _worst(table["r_hat"], names, np.nanargmax)
+    min_bulk, worst_bulk = _worst(table["ess_bulk"], names, np.nanargmin)
+    min_tail, worst_tail = _worst(table["ess_tail"], names, np.nanargmin)
+    diverging = draws.stats.get("diverging", np.zeros((1, 1), bool))
+    numbers: dict[str, Any] = {
+        "n_chains": draws.n_chains,
+        "n_draws": draws.n_draws,
+        "n_parameters": len(names),
+        "divergences": int(diverging.sum()),
+        "divergence_rate": float(diverging.mean()),
+        "max_r_hat": max_r_hat,
+        "worst_r_hat": worst_r_hat,
+        "min_ess_bulk": min_bulk,
+        "worst_ess_bulk": worst_bulk,
+        "min_ess_tail": min_tail,
+        "worst_ess_tail": worst_tail,
+        "min_bfmi": _min_bfmi(draws.stats.get("energy")),
+        "not_moving": tuple(np.compress(finite & ~moves, names).tolist()),
+        "not_finite": tuple(np.compress(~finite, names).tolist()),
+    }
+    faults, cares = _faults(numbers), _cares(numbers)
+    if faults:
+        verdict = f"not usable ({'; '.join(faults)})"
+    else:
+        verdict = f"usable with care ({'; '.join(cares)})" if cares else "usable"
+    return Diagnostics(**numbers, converged=not faults, verdict=verdict)
+
+
+def _faults(n: Mapping[str, Any]) -> list[str]:
+    """Reasons why the draws must not be used."""
+    faults = []
+    if n["not_finite"]:
+        faults.append(f"draws of {_some(n['not_finite'])} are NaN or infinite")
+    if n["not_moving"]:
+        faults.append(f"{_some(n['not_moving'])} did not move in at least one chain")
+    if n["n_draws"] < MIN_DRAWS:
+        faults.append(f"{n['n_draws']} draws a chain cannot be judged, take more")
+    elif n["n_chains"] < 2:
+        faults.append("one chain cannot be checked against another, run 4")
+    if n["max_r_hat"] > MAX_R_HAT:
+        faults.append(f"R-hat {n['max_r_hat']:.3f} of {n['worst_r_hat']} above {MAX_R_HAT}")
+    needed = MIN_ESS_PER_CHAIN * n["n_chains"]
+    for kind in ("bulk", "tail"):
+        if n[f"min_ess_{kind}"] < needed:
+            faults.append(
+                f"{kind} ESS {n[f'min_ess_{kind}']:.0f} of {n[f'worst_ess_{kind}']} "
+                f"below {needed}"
+            )
+    if n["divergence_rate"] > MAX_DIVERGENCE_RATE:
+        faults.append(
+            f"{n['divergences']} divergences, {n['divergence_rate']:.1%} of the draws, "
+            "raise target_accept"
+        )
+    return faults
+
+
+def _cares(n: Mapping[str, Any]) -> list[str]:
+    """Reasons for care with draws that have no fault."""
+    cares = []
+    if n["divergence_rate"] > CARE_DIVERGENCE_RATE:
+        cares.append(
+            f"{n['divergences']} divergences, {n['divergence_rate']:.2%} of the draws"
+        )
+    if n["min_bfmi"] < MIN_BFMI:
+        cares.append(f"E-BFMI {n['min_bfmi']:.2f} below {MIN_BFMI}")
+    return cares
+
+
+def _labels(fit: Fit) -> Iterator[tuple[str, str]]:
+    """(parameter, index) of every scalar, in the order of :func:`_stack`."""
+    coords = fit.coords()
+    for name in fit.draws.params:
+        for cell in product(*(coords[d] for d in fit.dims(name))):
+            yield name, ", ".join(map(str, cell))
+
+
+def _label(parameter: str, index: str) -> str:
+    return f"{parameter}[{index}]" if index else parameter
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    """The first few names, and how many more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _stack(params: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Every scalar parameter as a row: (parameter, chain, draw), float64."""
+    rows = [a.reshape(*a.shape[:2], -1).transpose(2, 0, 1) for a in params.values()]
+    return np.concatenate(rows).astype(np.float64)
+
+
+def _worst(values: np.ndarray, names: Sequence[str], argworst: Any) -> tuple[float, str]:
+    if np.isnan(values).all():
+        return float("nan"), ""
+    worst = int(argworst(values))
+    return float(values[worst]), names[worst]
+
+
+def _min_bfmi(energy: np.ndarray | None) -> float:
+    """Smallest E-BFMI over chains; NaN without energies, or where they do not change."""
+    if energy is None or energy.shape[1] < MIN_DRAWS:
+        return float("nan")
+    energy = energy.astype(np.float64)
+    with np.errstate(all="ignore"):
+        ratio = np.square(np.diff(energy, axis=1)).mean(1) / energy.var(1, ddof=1)
+    return float(ratio.min())
+
+
+ALL = ("hdi", "ess_bulk", "ess_tail", "r_hat", "mcse_mean", "mcse_sd")
+
+
+def _statistics(values: np.ndarray, only: Sequence[str] = ALL) -> dict[str, np.ndarray]:
+    """Statistics of rows (parameter, chain, draw); NaN where one is not defined.
+
+    Rows are standardised first: the array functions compare spreads with fixed numbers.
+    """
+    # Lazy: this import takes about a second, and drawing and storing do not need it.
+    from arviz_stats.base import array_stats
+
+    functions = {
+        "hdi": lambda z: array_stats.hdi(z, prob=HDI_PROB, axis=(-2, -1)),
+        "ess_bulk": lambda z: array_stats.ess(z, method="bulk"),
+        "ess_tail": lambda z: array_stats.ess(z, method="tail", prob=(0.05, 0.95)),
+        "r_hat": lambda z: array_stats.rhat(z, method="rank"),
+        "mcse_mean": lambda z: array_stats.mcse(z, method="mean"),
+        "mcse_sd": lambda z: array_stats.mcse(z, method="sd"),
+    }
+    n_rows, _, n_draws = values.shape
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mean, sd = values.mean(axis=(1, 2)), values.std(axis=(1, 2), ddof=1)
+        sd = np.where(np.ptp(values, axis=(1, 2)) == 0.0, 0.0, sd)
+        ok = np.isfinite(sd) & (sd > 0) & (n_draws >= MIN_DRAWS)
+        z = (values[ok] - mean[ok, None, None]) / sd[ok, None, None]
+        found = {"mean": mean, "sd": sd}
+        for name in only:
+            result = np.full((n_rows, 2) if name == "hdi" else n_rows, np.nan)
+            if ok.any():
+                result[ok] = functions[name](z)
+            found[name] = result
+    if "hdi" in found:
+        found["hdi_3"], found["hdi_97"] = (mean[:, None] + sd[:, None] * found["hdi"]).T
+        constant = sd == 0.0
+        found["hdi_3"][constant] = found["hdi_97"][constant] = mean[constant]
+    for name in {"mcse_mean", "mcse_sd"} & set(found):
+        found[name] = sd * found[name]
+    return found

@@ -1,0 +1,1 @@
+"""Inference: a spec and a panel to draws, whatever the sampler."""

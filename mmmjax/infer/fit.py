@@ -1,0 +1,102 @@
+"""fit: spec + panel + sampler to a Fit."""
+
+import importlib.metadata
+import platform
+import time
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from mmmjax import checks
+from mmmjax.draws import Draws, Fit
+from mmmjax.infer import nuts
+from mmmjax.infer.precondition import precondition
+from mmmjax.infer.progress import Progress
+from mmmjax.model import model_data
+from mmmjax.panel import Panel, for_training
+from mmmjax.samplers import NUTS
+from mmmjax.scaling import Scale
+from mmmjax.spec import Spec
+
+__all__ = ["fit"]
+
+_PACKAGES = ("mmmjax", "jax", "jaxlib", "numpyro", "numpy")
+
+
+def fit(
+    spec: Spec,
+    panel: Panel,
+    sampler: NUTS | None = None,
+    *,
+    seed: int = 0,
+    on_empty: Literal["error", "drop", "prior"] = "error",
+    progress: bool | None = None,
+) -> Fit:
+    """Sample the posterior of a spec given a panel.
+
+    Args:
+        spec: What the model is.
+        panel: The training data (:meth:`mmmjax.Panel.split` gives one).
+        sampler: Settings; ``mm.NUTS()`` by default.
+        seed: The same seed, data and settings give the same draws on the same machine.
+        on_empty: What to do with a channel or control that never varies: refuse ("error"),
+            leave it out ("drop"), or keep it and let its prior speak ("prior").
+        progress: Show live progress; None shows it on a terminal only.
+
+    Returns:
+        The fit. It is returned even when chains did not converge:
+        :func:`mmmjax.diagnostics` and its ``repr`` say so.
+
+    Raises:
+        InputError: Data that cannot be fitted; the message names row, date, geo, column.
+    """
+    began = time.perf_counter()
+    sampler = NUTS() if sampler is None else sampler
+    seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
+    panel, notes = for_training(
+        panel,
+        max_lag=spec.adstock.max_lag,
+        lower_bound=spec.likelihood.low,
+        on_empty=on_empty,
+    )
+    scale = Scale.fit(
+        panel,
+        per_geo_outcome=spec.outcome_scale == "geo",
+        per_geo_media=spec.media_scale == "geo",
+    )
+    data = model_data(spec, panel, scale)
+    structure = spec.structure()
+    with Progress(sampler.chains, progress) as shown:
+        problem, compiled_s = precondition(structure, data, seed)
+        shown.compiled = compiled_s
+        prepared = time.perf_counter()
+        result = nuts.run(problem, structure, sampler, seed, shown)
+    info: dict[str, Any] = {
+        **result.info,
+        "compile_s": compiled_s + result.info["compile_s"],
+        "prepare_s": prepared - began - compiled_s,
+        "total_s": time.perf_counter() - began,
+        "n_parameters": int(np.asarray(problem.center).size),
+        "device": str(jax.devices()[0].device_kind),
+        "platform": platform.platform(),
+        "versions": {p: _version(p) for p in _PACKAGES},
+        "notes": [*notes, *_rounded(sampler, result.info), *result.info["restarts"]],
+    }
+    return Fit(spec, panel, scale, sampler, Draws(result.params, result.stats), seed, info)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _rounded(sampler: NUTS, info: dict[str, Any]) -> list[str]:
+    return [
+        f"{name} rounded up from {getattr(sampler, name)} to {info[name]} "
+        f"(whole chunks of {sampler.chunk})"
+        for name in ("warmup", "draws")
+        if info[name] != getattr(sampler, name)
+    ]

@@ -1,0 +1,383 @@
+"""NUTS around NumPyro's tree builder: data as arguments, one compilation per shape.
+
+One chain is one sequence of calls of one compiled program of ``chunk`` iterations. On CPU
+every chain has a thread of its own (XLA releases the interpreter), so that all cores work
+and no chain waits for another's longer tree; on an accelerator the chains are one batch.
+Adaptation is ours: step sizes by dual averaging per chain, the metric pooled over all
+chains at the end of each window, folded into the problem's whitening.
+"""
+
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from numpyro.infer.hmc_util import (
+    IntegratorState,
+    build_tree,
+    dual_averaging,
+    euclidean_kinetic_energy,
+    velocity_verlet,
+)
+
+from mmmjax.infer.compiled import compiled
+from mmmjax.infer.precondition import Potential, Problem, constrain, log_density, rewhiten
+from mmmjax.infer.progress import Progress
+from mmmjax.samplers import NUTS
+from mmmjax.spec import Spec
+
+__all__ = ["Result", "State", "init", "run", "step"]
+
+_MAX_ENERGY_ERROR = 1000.0
+_FIRST_STEP = 0.25
+_CANDIDATES = 4  # starts per chain; the best finite one is kept
+_WINDOWS = (0.1, 0.25, 0.5, 0.85)  # ends of the metric windows as shares of warm-up
+
+
+class State(NamedTuple):
+    """One chain: position and gradient, and its step size with the averaging behind it."""
+
+    z: Any
+    potential: Any
+    gradient: Any
+    averaging: Any
+    step_size: Any
+
+
+class Draw(NamedTuple):
+    """What one iteration leaves behind."""
+
+    z: Any
+    params: dict[str, Any]
+    diverging: Any
+    n_steps: Any
+    tree_depth: Any
+    acceptance_rate: Any
+    energy: Any
+    lp: Any
+    step_size: Any
+
+
+class Result(NamedTuple):
+    """Draws (chain, draw, ...), statistics (chain, draw) and what happened on the way."""
+
+    params: dict[str, np.ndarray]
+    stats: dict[str, np.ndarray]
+    info: dict[str, Any]
+
+
+def init(seed: Sequence[int], potential: Potential, dtype: Any) -> State:
+    """Start a chain at the best finite one of a few draws from the Laplace approximation."""
+    random = np.random.default_rng(seed)
+    starts = random.standard_normal((_CANDIDATES, potential.problem.center.shape[0]))
+    starts[-1] *= 0.1  # close to the mode, should the others be nowhere
+    energies = [potential(z) for z in starts]
+    best = int(np.argmin([value for value, _ in energies]))
+    value, slope = energies[best]
+    size = jnp.asarray(_FIRST_STEP, dtype)
+    cast = lambda x: jnp.asarray(x, dtype)
+    return State(cast(starts[best]), cast(value), cast(slope), _averaging(size), size)
+
+
+def _averaging(step_size: Array) -> Any:
+    """Dual averaging restarted around twice the given step size."""
+    start, _ = dual_averaging()
+    return jax.tree.map(
+        lambda x: jnp.asarray(x, step_size.dtype), start(jnp.log(2.0 * step_size))
+    )
+
+
+def step(
+    state: State, key: Array, problem: Problem, spec: Spec, depth: int
+) -> tuple[State, Any, Array]:
+    """One NUTS transition with unit metric; the state, NumPyro's tree and the acceptance."""
+    key_momentum, key_tree = jax.random.split(key)
+    potential = lambda z: -log_density(z, problem, spec)
+    _, verlet = velocity_verlet(potential, euclidean_kinetic_energy)
+    momentum = jax.random.normal(key_momentum, state.z.shape, state.z.dtype)
+    tree = build_tree(
+        verlet,
+        euclidean_kinetic_energy,
+        IntegratorState(state.z, momentum, state.potential, state.gradient),
+        jnp.ones_like(state.z),
+        state.step_size,
+        key_tree,
+        _MAX_ENERGY_ERROR,
+        depth,
+    )
+    moved = state._replace(
+        z=tree.z_proposal, potential=tree.z_proposal_pe, gradient=tree.z_proposal_grad
+    )
+    return moved, tree, tree.sum_accept_probs / tree.num_proposals
+
+
+def chunk(
+    state: State,
+    key: Array,
+    start: Array,
+    adapt: Array,
+    target: Array,
+    problem: Problem,
+    spec: Spec,
+    length: int,
+    depth: int,
+) -> tuple[State, Draw]:
+    """``length`` iterations of one chain; iteration i of a chain always has the same key."""
+    _, update = dual_averaging()
+
+    def body(state: State, i: Array) -> tuple[State, Draw]:
+        used = state.step_size
+        state, tree, accept = step(state, jax.random.fold_in(key, i), problem, spec, depth)
+        learned = jax.tree.map(
+            lambda new, old: jnp.asarray(new, jnp.asarray(old).dtype),
+            update(target - accept, state.averaging),
+            state.averaging,
+        )
+        state = state._replace(
+            averaging=jax.tree.map(lambda a, b: jnp.where(adapt, a, b), learned, state.averaging),
+            step_size=jnp.where(adapt, jnp.exp(learned[0]), used),
+        )
+        return state, Draw(
+            state.z,
+            constrain(state.z, problem, spec),
+            tree.diverging,
+            tree.num_proposals,
+            tree.depth,
+            accept,
+            tree.z_proposal_energy,
+            -state.potential,
+            used,
+        )
+
+    return jax.lax.scan(body, state, start + jnp.arange(length))
+
+
+def settle(state: State) -> State:
+    """End a window: step size to its average, averaging restarted around it."""
+    size = jnp.exp(state.averaging[1])
+    return state._replace(step_size=size, averaging=_averaging(size))
+
+
+class _Lanes:
+    """Runs the same program for every chain: threads on CPU, one batch elsewhere."""
+
+    def __init__(self, problem: Problem, spec: Spec, sampler: NUTS, seed: int, batched: bool):
+        self.batched, self.sampler, self.spec, self.seed = batched, sampler, spec, seed
+        self.keys = [
+            jax.random.fold_in(jax.random.key(seed), c) for c in range(sampler.chains)
+        ]
+        self.dtype = problem.center.dtype
+        self.target = jnp.asarray(sampler.target_accept, self.dtype)
+        self.potential = Potential(problem, spec)
+        self.states: Any = None
+        self.update(lambda _: self.starts(problem, 0))
+        static = {"spec": spec, "length": sampler.chunk, "depth": sampler.max_tree_depth}
+        state, key = (self.states, jnp.stack(self.keys)) if batched else (
+            self.states[0], self.keys[0])  # fmt: skip
+        args = (state, key, *self._runtime(0, True), problem)
+        self.program, seconds = compiled(_batch_chunk if batched else chunk, static, *args)
+        self.seconds = seconds + self.potential.seconds
+
+    def starts(self, problem: Problem, round: int) -> list[State]:
+        """A fresh start for every chain in the problem's present coordinates."""
+        self.potential.problem = problem.astype(np.float64)
+        seeds = [(self.seed, c, round) for c in range(self.sampler.chains)]
+        return [init(s, self.potential, self.dtype) for s in seeds]
+
+    def _runtime(self, start: int, adapt: bool) -> tuple[Array, Array, Array]:
+        return jnp.asarray(start), jnp.asarray(adapt), self.target
+
+    def advance(
+        self, problem: Problem, start: int, chunks: int, adapt: bool, progress: Progress
+    ) -> list[list[Draw]]:
+        """Run ``chunks`` chunks on every chain; the draws, chain by chain, as NumPy."""
+        out: list[list[Draw]] = [[] for _ in self.keys]
+
+        def one(c: int) -> None:
+            for k in range(chunks):
+                args = self._runtime(start + k * self.sampler.chunk, adapt)
+                state, draws = self.program(self.states[c], self.keys[c], *args, problem)
+                self.states[c] = state
+                out[c].append(jax.tree.map(np.asarray, draws))
+                progress.advance(c, out[c][-1])
+
+        def together() -> None:
+            keys = jnp.stack(self.keys)
+            for k in range(chunks):
+                args = self._runtime(start + k * self.sampler.chunk, adapt)
+                self.states, draws = self.program(self.states, keys, *args, problem)
+                host = jax.tree.map(np.asarray, draws)
+                for c in range(len(self.keys)):
+                    out[c].append(jax.tree.map(lambda x, c=c: x[c], host))
+                    progress.advance(c, out[c][-1])
+
+        if self.batched:
+            together()
+        else:
+            _in_threads(one, len(self.keys))
+        return out
+
+    def update(self, change: Callable[[list[State]], list[State]]) -> None:
+        """Apply a change to the list of chain states, however they are held."""
+        states = self.states
+        if self.batched and states is not None:
+            chains = range(len(self.keys))
+            states = [jax.tree.map(lambda x, c=c: x[c], self.states) for c in chains]
+        states = change(states)
+        if self.batched:
+            states = jax.tree.map(lambda *x: jnp.stack(x), *states)
+        self.states = states
+
+
+def _batch_chunk(
+    states: State,
+    keys: Array,
+    start: Array,
+    adapt: Array,
+    target: Array,
+    problem: Problem,
+    spec: Spec,
+    length: int,
+    depth: int,
+) -> tuple[State, Draw]:
+    one = lambda s, k: chunk(s, k, start, adapt, target, problem, spec, length, depth)
+    return jax.vmap(one)(states, keys)
+
+
+def _in_threads(work: Callable[[int], None], n: int) -> None:
+    wide = jax.config.jax_enable_x64  # a setting of each thread
+
+    def task(c: int) -> None:
+        with jax.enable_x64(wide):
+            work(c)
+
+    with ThreadPoolExecutor(min(n, os.cpu_count() or 1)) as pool:
+        for done in [pool.submit(task, c) for c in range(n)]:
+            done.result()
+
+
+def run(
+    problem: Problem,
+    spec: Spec,
+    sampler: NUTS,
+    seed: int,
+    progress: Progress,
+    batched: bool | None = None,
+) -> Result:
+    """Warm up and sample all chains.
+
+    Args:
+        problem: From :func:`mmmjax.infer.precondition.precondition`.
+        spec: Structure of the spec.
+        sampler: Settings; warm-up and draws are rounded up to whole chunks.
+        seed: Of everything random; the same seed gives the same draws.
+        progress: Where to show what happens.
+        batched: Chains as one batch instead of threads; None decides by device.
+    """
+    batched = jax.default_backend() != "cpu" if batched is None else batched
+    progress.phase("compile")
+    with jax.enable_x64(sampler.dtype == "float64"):
+        problem = problem.astype(sampler.dtype)
+        lanes = _Lanes(problem, spec, sampler, seed, batched)
+        n_warm = math.ceil(sampler.warmup / sampler.chunk)
+        n_draw = math.ceil(sampler.draws / sampler.chunk)
+        progress.begin(sampler.chunk, n_warm, n_draw, lanes.seconds)
+        started = time.perf_counter()
+        problem, events, warm_steps = _warm_up(problem, lanes, n_warm, progress)
+        middle = time.perf_counter()
+        progress.phase("sample")
+        lanes.update(lambda states: [settle(s) for s in states])
+        kept = lanes.advance(problem, n_warm * sampler.chunk, n_draw, False, progress)
+        ended = time.perf_counter()
+    joined = [jax.tree.map(lambda *x: np.concatenate(x), *chain) for chain in kept]
+    every: Draw = jax.tree.map(lambda *x: np.stack(x), *joined)
+    stats = {f: getattr(every, f) for f in Draw._fields if f not in ("z", "params")}
+    info = {
+        "compile_s": lanes.seconds,
+        "warmup_s": middle - started,
+        "sample_s": ended - middle,
+        "gradients": {"warmup": warm_steps, "sample": int(every.n_steps.sum())},
+        "warmup": n_warm * sampler.chunk,
+        "draws": n_draw * sampler.chunk,
+        "restarts": events,
+    }
+    return Result(every.params, stats, info)
+
+
+def _warm_up(
+    problem: Problem, lanes: _Lanes, n_chunks: int, progress: Progress
+) -> tuple[Problem, list[str], int]:
+    """Windows of step-size adaptation, each ending in a pooled metric for all chains."""
+    progress.phase("warm-up")
+    ends = sorted({max(1, round(share * n_chunks)) for share in _WINDOWS if n_chunks > 1})
+    bounds = [0, *[e for e in ends if e < n_chunks], n_chunks]
+    events: list[str] = []
+    steps = 0
+    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        begin = first * lanes.sampler.chunk
+        window = lanes.advance(problem, begin, last - first, True, progress)
+        chains = [jax.tree.map(lambda *x: np.concatenate(x), *draws) for draws in window]
+        steps += sum(int(c.n_steps.sum()) for c in chains)
+        stuck = _stuck(chains)
+        if stuck:
+            _restart(lanes, stuck, begin, problem, events)
+        healthy = [c for i, c in enumerate(chains) if i not in stuck]
+        if last < n_chunks and healthy:
+            problem = _pool(problem, lanes, healthy, first == 0)
+    return problem, events, steps
+
+
+def _stuck(chains: list[Draw]) -> list[int]:
+    """Chains that do not move, whose step collapsed, or whose energy is far from the others'."""
+    size = chains[0].z.shape[-1]
+    half = [c.lp[len(c.lp) // 2 :] for c in chains]
+    level = np.array([np.mean(x) for x in half])
+    steps = np.array([np.median(c.step_size[len(c.lp) // 2 :]) for c in chains])
+    still = np.array([np.ptp(x) == 0 for x in half])
+    allowed = 6.0 * math.sqrt(size / 2) + 10.0
+    low = ~np.isfinite(level) | (level < np.nanmedian(level) - allowed)
+    collapsed = steps < 1e-2 * np.median(steps)
+    return [int(i) for i in np.flatnonzero(still | low | collapsed)]
+
+
+def _restart(
+    lanes: _Lanes,
+    stuck: list[int],
+    begin: int,
+    problem: Problem,
+    events: list[str],
+) -> None:
+    """Put stuck chains on new starts from the current whitening and say so."""
+    fresh = lanes.starts(problem, begin + 1)
+    lanes.update(lambda states: [fresh[c] if c in stuck else s for c, s in enumerate(states)])
+    events += [f"chain {c} was stuck in warm-up at iteration {begin}: restarted" for c in stuck]
+
+
+def _pool(problem: Problem, lanes: _Lanes, chains: list[Draw], early: bool) -> Problem:
+    """Re-whiten by the pooled, shrunk covariance; positions and gradients are mapped."""
+    z = np.concatenate([c.z[len(c.z) // 2 if early else 0 :] for c in chains]).astype(float)
+    n, size = z.shape
+    mean = z.mean(0)
+    spread = (z - mean).T @ (z - mean)
+    weight = 2.0 * size  # pseudo-draws from the whitening so far
+    chol = np.linalg.cholesky((spread + weight * np.eye(size)) / (n + weight))
+    dtype = problem.center.dtype
+    move, scale = jnp.asarray(mean, dtype), jnp.asarray(chol, dtype)
+
+    def change(states: list[State]) -> list[State]:
+        out = []
+        for s in map(settle, states):
+            z = np.linalg.solve(chol, np.asarray(s.z, float) - mean)
+            gradient = scale.T @ s.gradient
+            out.append(s._replace(z=jnp.asarray(z, dtype), gradient=gradient))
+        return out
+
+    lanes.update(change)
+    return dataclasses.replace(rewhiten(problem, move, scale))

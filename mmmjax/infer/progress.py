@@ -1,0 +1,104 @@
+"""Live progress of a fit: phase, draws, divergences, step size, gradients per draw."""
+
+import threading
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+__all__ = ["Progress"]
+
+_COLUMNS = ("chain", "progress", "draws", "divergent", "step size", "grads/draw")
+
+
+class Progress:
+    """A small live table with one row per chain; silent when ``show`` is False.
+
+    Args:
+        chains: Number of chains.
+        show: True, False, or None for a terminal only.
+        console: Where to draw; standard error by default.
+    """
+
+    def __init__(self, chains: int, show: bool | None = None, console: Console | None = None):
+        self.console = console or Console(stderr=True)
+        self.shown = self.console.is_terminal if show is None else show
+        self.lock = threading.Lock()
+        self.name, self.started, self.compiled = "prepare", time.perf_counter(), 0.0
+        self.done = np.zeros(chains, int)
+        self.kept = np.zeros(chains, int)
+        self.divergences = np.zeros(chains, int)
+        self.steps = np.zeros(chains)
+        self.gradients = np.zeros(chains)
+        self.total = 0
+        self.live: Live | None = None
+
+    def __enter__(self) -> Self:
+        """Start drawing."""
+        if self.shown:
+            self.live = Live(self.table(), console=self.console, refresh_per_second=8)
+            self.live.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Draw the last state and stop."""
+        if self.live:
+            self._draw()
+            self.live.__exit__(kind, error, trace)
+
+    def phase(self, name: str) -> None:
+        """Name what is going on: prepare, compile, warm-up, sample, summarise."""
+        with self.lock:
+            self.name = name
+        self._draw()
+
+    def begin(self, chunk: int, n_warmup: int, n_draws: int, compiled: float) -> None:
+        """Say how much there is to do and how long compiling took."""
+        self.total = chunk * (n_warmup + n_draws)
+        self.compiled += compiled
+        self._draw()
+
+    def advance(self, chain: int, draws: Any) -> None:
+        """Count one finished chunk of a chain."""
+        with self.lock:
+            n = len(draws.diverging)
+            self.done[chain] += n
+            if self.name == "sample":
+                self.kept[chain] += n
+                self.divergences[chain] += int(draws.diverging.sum())
+            self.steps[chain] = float(draws.step_size[-1])
+            self.gradients[chain] = float(draws.n_steps.mean())
+        self._draw()
+
+    def _draw(self) -> None:
+        if self.live:
+            self.live.update(self.table())
+
+    def table(self) -> Table:
+        """Build the table shown while sampling."""
+        seconds = time.perf_counter() - self.started
+        title = f"{self.name}   {seconds:.1f} s (compiling {self.compiled:.1f} s)"
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
+        for column in _COLUMNS:
+            table.add_column(column, justify="right")
+        for c, done in enumerate(self.done):
+            share = done / self.total if self.total else 0.0
+            bar = "━" * round(16 * share) + "╺" * (16 - round(16 * share))
+            table.add_row(
+                str(c),
+                f"{bar} {share:4.0%}",
+                str(self.kept[c]),
+                str(self.divergences[c]),
+                f"{self.steps[c]:.3g}",
+                f"{self.gradients[c]:.1f}",
+            )
+        return table

@@ -1,0 +1,124 @@
+"""The NumPyro program: the only ``numpyro.sample`` calls of the library."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+from jaxtyping import Array
+
+from mmmjax import response
+from mmmjax.panel import Panel
+from mmmjax.prior import Prior
+from mmmjax.response import Inputs, align, sizes_of
+from mmmjax.scaling import Scale, spend_share
+from mmmjax.spec import Spec, hyperparameters
+
+__all__ = ["ModelData", "Target", "model_data", "program", "sample_parameters"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Target:
+    """Observed outcome in scaled units, 0.5 where masked; mask; truncation bound (geo, 1)."""
+
+    outcome: Any
+    mask: Any
+    low: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ModelData:
+    """Everything the program takes besides the static structure of the spec: arrays."""
+
+    inputs: Inputs
+    target: Target
+    hyper: dict[str, Any]
+
+    def astype(self, dtype: Any) -> "ModelData":
+        """The same data in another float type (the mask stays boolean)."""
+
+        def cast(x: Any) -> np.ndarray:
+            x = np.asarray(x)
+            return x if x.dtype == bool else x.astype(dtype)
+
+        return jax.tree.map(cast, self)
+
+
+def model_data(spec: Spec, panel: Panel, scale: Scale) -> ModelData:
+    """Arrays of a training panel for :func:`program` (NumPy, float64)."""
+    sizes = sizes_of(panel, spec)
+    outcome = panel.outcome[:, panel.history :] / scale.outcome[:, None]
+    mask = np.isfinite(outcome)
+    low = np.broadcast_to((spec.likelihood.low or 0.0) / scale.outcome[:, None], (panel.n_geos, 1))
+    hyper = hyperparameters(spec, sizes, {"spend_share": spend_share(panel)})
+    target = Target(np.where(mask, outcome, low + 0.5), mask, low.copy())
+    return ModelData(response.make_inputs(spec, panel, scale), target, hyper)
+
+
+def sample_parameters(spec: Spec, data: ModelData) -> dict[str, Any]:
+    """Sample every parameter from its prior; returns them with nested and derived ones."""
+    inputs = data.inputs
+    sizes = {
+        "geo": inputs.media.shape[0],
+        "channel": inputs.media.shape[1],
+        "control": inputs.controls.shape[1],
+        "fourier": inputs.fourier.shape[0],
+    }
+    params: dict[str, Any] = {}
+    for name in spec.present(sizes):
+        params |= _sample(name, spec.priors[name], data.hyper[name], sizes)
+    if "y_nu_excess" in params:
+        params["y_nu"] = numpyro.deterministic("y_nu", 2.0 + params["y_nu_excess"])
+    return params
+
+
+def program(
+    spec: Spec,
+    data: ModelData,
+    mean: Callable[[Mapping[str, Any], Inputs, Spec], Array] = response.mean,
+) -> None:
+    """Sample every parameter from its prior and observe the outcome.
+
+    Args:
+        spec: The model, or its :meth:`Spec.structure`.
+        data: From :func:`model_data`.
+        mean: The forward function; a sampler that keeps the linear block in other
+            coordinates passes an equal one that is cheaper there.
+    """
+    params = sample_parameters(spec, data)
+    mu = mean(params, data.inputs, spec)
+    noise = {
+        n: align(params[n], spec.dims(n), ("geo",))[:, None]
+        for n in ("y_sigma", "y_nu")
+        if n in params
+    }
+    outcome = spec.likelihood.distribution(mu, noise, data.target.low)
+    numpyro.sample("y", outcome.mask(data.target.mask), obs=data.target.outcome)
+
+
+def _sample(
+    name: str, prior: Prior, values: Mapping[str, Any], sizes: Mapping[str, int]
+) -> dict[str, Any]:
+    """Sample one parameter; with nested hyperparameters non-centred, those first."""
+    dims = prior.dims or ()
+    shape = tuple(sizes[d] for d in dims)
+    out: dict[str, Any] = {}
+    for key, inner in prior.nested.items():
+        out |= _sample(f"{name}_{key}", inner, values[key], sizes)
+    if not out:
+        law = prior.distribution(values).expand(shape).to_event(len(shape))
+        return {name: numpyro.sample(name, law)}
+    used = {
+        key: align(out[f"{name}_{key}"], inner.dims or (), dims)
+        for key, inner in prior.nested.items()
+    }
+    law = prior.standard(values).expand(shape).to_event(len(shape))
+    offset = numpyro.sample(f"{name}_offset", law)
+    loc = used.get("loc", values.get("loc", jnp.zeros(())))
+    value = loc + used.get("scale", values.get("scale")) * offset
+    return {**out, name: numpyro.deterministic(name, value)}

@@ -1,0 +1,214 @@
+"""Make dates regular: one frequency, no gaps, and a clear word about any that break it."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.checks import Phrase, fail, listing, show
+from mmmjax.panel.cells import Source
+
+__all__ = ["check_follows", "describe", "no_gaps", "no_repeats", "offset", "regular"]
+
+DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+MONTHS = (
+    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
+)  # fmt: skip
+
+
+def describe(freq: str) -> str:
+    """Say a pandas frequency in words: `W-SUN` is "weekly, on SUN"."""
+    words = {"D": "daily", "B": "every working day", "W": "weekly", "MS": "monthly"}
+    words |= {"ME": "monthly, last day", "QS": "quarterly", "YS": "yearly"}
+    base, _, anchor = freq.partition("-")
+    days = base.removesuffix("D")
+    text = words.get(base, f"every {days} days" if days.isdigit() else f"every {freq}")
+    return f"{text}, on {anchor}" if base == "W" else text
+
+
+def offset(freq: str, dates: pd.DatetimeIndex | None = None) -> pd.offsets.BaseOffset:
+    """Return the pandas offset of `freq`; "W" means weekly on the weekday of the data."""
+    name = str(freq).strip().upper()
+    if name in ("W", "WEEKLY") and dates is not None and len(dates):
+        name = f"W-{_weekday(dates)}"
+    words = {"WEEKLY": "W", "DAILY": "D", "MONTHLY": "MS", "M": "MS", "QUARTERLY": "QS"}
+    name = words.get(name, name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return pd.tseries.frequencies.to_offset(name)
+    except (ValueError, Warning):
+        allowed = 'a pandas frequency such as "D", "W-SUN", "MS" or "ME"'
+        fix = "leave freq out, it is found from the dates"
+        fail("freq", freq, "", allowed, fix)
+
+
+def no_repeats(source: Source, codes: np.ndarray) -> None:
+    """Refuse two rows of one date and geo, and say which column may tell them apart."""
+    key = pd.MultiIndex.from_arrays([source.dates, codes])
+    repeated = key.duplicated(keep=False)
+    if not repeated.any():
+        return
+    row = int(np.flatnonzero(repeated)[0])
+    rows = np.flatnonzero(key == key[row])
+    got = Phrase(f"{len(rows)} rows for one date" + (" and geo" if source.geo else ""))
+    where = f"{source.row(int(rows[1]))} after {source.where(row)}"
+    if source.geo is None:
+        fix = "pass geo= with the column that names the geo of each row"
+        if named := _tells_apart(source):
+            fix = f'pass geo="{named}", the column that tells the rows apart'
+        allowed = "one row per date for one national market"
+        fail("date", got, where, allowed, f"{fix}; if they are not geos, add them up first")
+    twins = source.frame.iloc[rows[:2]]
+    fix = "add the rows up or remove the wrong one"
+    if twins.duplicated().any():
+        fix = "the rows are identical: drop one with df.drop_duplicates()"
+    fail("date", got, where, "one row per date and geo", fix)
+
+
+def _tells_apart(source: Source) -> str | None:
+    """Find the column that makes dates unique: the geo column somebody forgot to name."""
+    found = []
+    for i, name in enumerate(source.frame.columns):
+        series = source.frame.iloc[:, i]
+        if pd.api.types.is_float_dtype(series.dtype) or not 1 < series.nunique() < len(
+            series
+        ):
+            continue
+        key = pd.MultiIndex.from_arrays([source.dates, series.astype(str)])
+        if not key.has_duplicates:
+            is_number = pd.api.types.is_numeric_dtype(series.dtype)
+            found.append((is_number, series.nunique(), name))
+    return min(found)[2] if found else None
+
+
+def regular(
+    source: Source, codes: np.ndarray, freq: str | None
+) -> tuple[pd.DatetimeIndex, str]:
+    """Return the regular dates the rows lie on, from first to last, and their frequency.
+
+    Refuses dates off the grid and dates that no geo has.
+    """
+    dates = pd.DatetimeIndex(np.unique(source.dates))
+    step = offset(freq, dates) if freq else _infer(source, codes, dates)
+    name = step.freqstr
+    grid = pd.date_range(dates[0], dates[-1], freq=step, unit="ns")
+    off = ~np.isin(source.dates, grid.to_numpy())
+    if off.any():
+        row = int(np.lexsort((source.dates, ~off))[0])
+        before = grid[grid < source.dates[row]]
+        after = grid[grid > source.dates[row]]
+        near = [show(day) for day in [*before[-1:], *after[:1]]]
+        weekday = f" ({source.dates[row].astype('datetime64[D]').item():%a})"
+        share = f"; {int(off.sum())} of {off.size} rows are off it" if off.sum() > 1 else ""
+        fix = "correct the date, or bring all rows and geos to one frequency"
+        if freq:
+            fix = f"leave freq={show(freq)} out: the frequency is found from the dates"
+        fail(
+            "date",
+            Phrase(f"{show(source.dates[row])}{weekday}"),
+            source.where(row),
+            f"one regular frequency, here {describe(name)}: {' or '.join(near)}{share}",
+            fix,
+        )
+    missing = grid[~np.isin(grid.to_numpy(), dates.to_numpy())]
+    if len(missing):
+        _gap(missing, name, "in any geo" if source.geo else "")
+    return grid, name
+
+
+def no_gaps(present: np.ndarray, grid: pd.DatetimeIndex, names: tuple[str, ...]) -> None:
+    """Refuse a gap in the middle of a geo; late starts and early ends are fine."""
+    seen = np.maximum.accumulate(present, 1)
+    ahead = np.maximum.accumulate(present[:, ::-1], 1)[:, ::-1]
+    holes = seen & ahead & ~present
+    for geo in np.flatnonzero(holes.any(1))[:1]:
+        _gap(grid[holes[geo]], grid.freqstr, f'for geo "{names[geo]}"')
+
+
+def check_follows(
+    dates: pd.DatetimeIndex, last: pd.Timestamp, freq: str, field: str = "future table"
+) -> None:
+    """Refuse future dates that overlap the training dates or leave a gap after them."""
+    wanted = last + offset(freq)
+    if dates[0] == wanted:
+        return
+    if dates[0] <= last:
+        count = int((dates <= last).sum())
+        allowed = f"dates from {show(wanted)} on: training ends at {show(last)}"
+        fix = f"drop the {count} periods up to {show(last)} from the {field}"
+        fail(field, Phrase(f"dates that start at {show(dates[0])}"), "", allowed, fix)
+    missing = pd.date_range(wanted, dates[0], freq=offset(freq), inclusive="left")
+    fail(
+        field,
+        Phrase(f"dates that start at {show(dates[0])}"),
+        "",
+        f"dates that follow training directly, from {show(wanted)} on",
+        f"add the missing {_periods(missing)}, with their spend: carryover needs them",
+    )
+
+
+def _periods(missing: pd.DatetimeIndex) -> str:
+    return f"{'period' if len(missing) == 1 else 'periods'} {listing(missing, 3)}"
+
+
+def _gap(missing: pd.DatetimeIndex, freq: str, where: str) -> None:
+    fail(
+        "date",
+        Phrase(f"no row for {len(missing)} {_periods(missing)}"),
+        where,
+        f"every period from first to last ({describe(freq)})",
+        "add the rows, with 0 where nothing ran and the outcome left empty if unknown",
+    )
+
+
+def _weekday(dates: pd.DatetimeIndex) -> str:
+    return DAYS[int(np.bincount(dates.day_of_week).argmax())]
+
+
+def _infer(
+    source: Source, codes: np.ndarray, dates: pd.DatetimeIndex
+) -> pd.offsets.BaseOffset:
+    """Find the frequency from the commonest step between the dates of one geo."""
+    order = np.lexsort((source.dates, codes))
+    days = source.dates[order].astype("datetime64[D]").astype(int)
+    steps = np.diff(days)[np.diff(codes[order]) == 0]
+    if not steps.size:
+        steps = np.diff(dates.to_numpy().astype("datetime64[D]").astype(int))
+    if not steps.size:
+        fix = 'pass freq=, for example freq="W"'
+        got = Phrase(f"a single date, {show(dates[0])}")
+        fail("date", got, "", "at least two dates, or a frequency", fix)
+    sizes, counts = np.unique(steps, return_counts=True)
+    step = int(sizes[counts.argmax()])
+    slack = 3 if step >= 28 else 0  # months and quarters are not equally long
+    if counts[np.abs(sizes - step) <= slack].sum() < 0.5 * steps.size:
+        usual = sizes[np.argsort(-counts, kind="stable")]
+        got = Phrase(f"steps of {listing(usual.tolist(), 4)} days between dates")
+        fix = f'add the rows up to weeks: df.resample("W", on="{source.date}").sum()'
+        fail("date", got, "", "one regular frequency: days, weeks, months", fix)
+    if step == 1 and not (dates.day_of_week >= 5).any() and len(dates) > 5:
+        return offset("B")
+    if step == 1:
+        return offset("D")
+    if step % 7 == 0 and step != 91 and step != 364 and not _starts(dates):
+        return offset(f"{step // 7 if step > 7 else ''}W-{_weekday(dates)}")
+    ends = np.mean(dates.is_month_end) > 0.5
+    if 28 <= step <= 31 and (ends or _starts(dates)):
+        return offset("ME" if ends else "MS")
+    if 89 <= step <= 92 and (ends or _starts(dates)):
+        month = MONTHS[int(np.bincount(dates.month).argmax()) - 1]
+        return offset(f"{'QE' if ends else 'QS'}-{month}")
+    if step in (365, 366) and (ends or _starts(dates)):
+        month = MONTHS[int(np.bincount(dates.month).argmax()) - 1]
+        return offset(f"{'YE' if ends else 'YS'}-{month}")
+    if 28 < step <= 31:
+        this = f'df["{source.date}"]'
+        fix = f'{this} = {this}.dt.to_period("M").dt.start_time'
+        got = Phrase(f"months dated {show(dates[0])}, {show(dates[1])}")
+        fail("date", got, "", "months dated by their first or last day", fix)
+    return offset(f"{step}D")
+
+
+def _starts(dates: pd.DatetimeIndex) -> bool:
+    return bool(np.mean(dates.day == 1) > 0.5)

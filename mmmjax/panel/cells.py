@@ -1,0 +1,258 @@
+"""Read cells: dates, geos and numbers of one table, naming the first cell that is wrong."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.checks import Phrase, closest, fail, show
+
+__all__ = ["Source", "read_dates", "read_geos", "read_numbers"]
+
+MISSING = ("", "NaN", "nan", "NA", "<NA>", "NULL", "null", "None")
+FORMATS = (
+    "%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y.%m.%d",
+    "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y",
+    "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%d.%m.%y",
+    "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%b %d %Y",
+    "%d %B %Y", "%B %d, %Y", "%b %Y", "%B %Y", "%b-%y",
+)  # fmt: skip
+OFFSET = r"(?<=\d)\s*(?:Z|[+-]\d{2}:?\d{2})$"
+CLOCK = r"[T ]\d{1,2}:\d{2}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table and how to point at its rows: lines of a file, positions of a frame.
+
+    Args:
+        frame: The table, all column names text.
+        date: Column of dates.
+        geo: Column of geos, if any.
+        path: CSV file the table was read from, if it was.
+        dates: Date of each row, once read.
+        geos: Name of the geo of each row, once read.
+    """
+
+    frame: pd.DataFrame
+    date: str
+    geo: str | None = None
+    path: str | None = None
+    dates: Any = None
+    geos: Any = None
+
+    def column(self, name: str) -> pd.Series:
+        """Return one column, categories and strings of any kind as plain objects."""
+        series = self.frame[name]
+        if isinstance(series.dtype, pd.CategoricalDtype):
+            series = series.astype(object)
+        return series.reset_index(drop=True)
+
+    def row(self, row: int) -> str:
+        """Describe a row: its line in the file, or its position in the frame."""
+        return (
+            f"line {row + 2} of {self.path}" if self.path else f"row {row} (df.iloc[{row}])"
+        )
+
+    def where(self, row: int, column: str | None = None) -> str:
+        """Describe a cell: column, row or line, and its date and geo once known."""
+        parts = [f'column "{column}"'] if column is not None else []
+        parts.append(self.row(row))
+        if self.dates is not None:
+            parts.append(f"date {show(self.dates[row])}")
+        if self.geos is not None:
+            parts.append(f'geo "{self.geos[row]}"')
+        return ", ".join(parts)
+
+
+def read_dates(source: Source) -> np.ndarray:
+    """Read the dates (datetime64[ns], at midnight), whatever way they are written."""
+    column = source.date
+    series = source.column(column)
+    if series.isna().any():
+        row = int(np.flatnonzero(series.isna())[0])
+        fix = "fill in the date or drop the row"
+        fail("date", Phrase("a missing date"), source.where(row, column), "a date", fix)
+    if isinstance(series.dtype, pd.PeriodDtype):
+        series = series.dt.start_time
+    kind = pd.api.types.infer_dtype(series, skipna=True)
+    if kind in ("integer", "floating", "boolean", "decimal", "mixed-integer-float"):
+        parsed = _numeric_dates(source, series)
+    elif pd.api.types.is_datetime64_any_dtype(series.dtype):
+        parsed = series
+    else:
+        parsed = _text_dates(source, series.astype(str).str.strip())
+    zone = getattr(parsed.dt, "tz", None)
+    if zone is not None:
+        parsed = parsed.dt.tz_localize(None)  # keep the date the clock showed there
+    years = parsed.dt.year.to_numpy()
+    odd = np.flatnonzero((years < 1900) | (years > 2200))
+    if odd.size:
+        row = int(odd[0])
+        fix = "correct the year"
+        fail("date", series[row], source.where(row, column), "years 1900 to 2200", fix)
+    dates = parsed.to_numpy(dtype="datetime64[ns]")
+    midnight = dates.astype("datetime64[D]").astype("datetime64[ns]")
+    clock = dates - midnight
+    usual = clock[0] if zone is None else np.timedelta64(0)
+    if (clock != usual).any():
+        row = int(np.flatnonzero(clock != usual)[0])
+        allowed = "dates without a time of day"
+        if zone is None:
+            fix = (
+                "add hours up to days, or drop the time of day: "
+                f'df["{column}"] = pd.to_datetime(df["{column}"]).dt.normalize()'
+            )
+        else:
+            allowed += f" (midnight in the time zone of the column, {zone})"
+            fix = f'convert first: df["{column}"] = df["{column}"].dt.tz_convert("Europe/Paris")'
+        fail("date", pd.Timestamp(dates[row]), source.where(row, column), allowed, fix)
+    return midnight
+
+
+def _numeric_dates(source: Source, series: pd.Series) -> pd.Series:
+    this = f'df["{source.date}"]'
+    values = pd.to_numeric(series, errors="coerce").astype(float)
+    if ((values % 1 == 0) & (values >= 19000101) & (values <= 22001231)).all():
+        text = values.astype(int).astype(str)
+        return _text_dates(source, text)
+    first = float(values.iloc[0])
+    if 20000 < first < 80000:  # days since 1900, as spreadsheets store dates
+        fix = f'{this} = pd.to_datetime({this}, unit="D", origin="1899-12-30")'
+    elif 1e8 < first < 1e19:
+        unit = {10: "s", 13: "ms", 16: "us"}.get(len(str(int(first))), "ns")
+        fix = f'{this} = pd.to_datetime({this}, unit="{unit}")'
+    elif 190001 <= first <= 220053:
+        fix = f'if these are months, {this} = pd.to_datetime({this}.astype(str), format="%Y%m")'
+        fix += ", if weeks, turn them into the dates on which they start"
+    else:
+        fix = "turn week, month or year numbers into the date on which the period starts"
+    where = source.where(0, source.date)
+    fail("date", series.iloc[0], where, "dates such as 2024-01-31", fix)
+
+
+def _text_dates(source: Source, text: pd.Series) -> pd.Series:
+    column = source.date
+    if text.str.contains(CLOCK, regex=True).any():
+        text = text.str.replace(OFFSET, "", regex=True)
+        text = text.str.replace(r"[T ]0?0:00(:00(\.0+)?)?$", "", regex=True)
+    iso = pd.to_datetime(text, format="ISO8601", errors="coerce")
+    if iso.notna().all():
+        return iso
+    tried = {way: pd.to_datetime(text, format=way, errors="coerce") for way in FORMATS}
+    whole = {way: dates for way, dates in tried.items() if dates.notna().all()}
+    ways = list(whole)
+    if ways and all(whole[way].equals(whole[ways[0]]) for way in ways):
+        return whole[ways[0]]
+    if ways:
+        first, second = whole[ways[0]], whole[ways[1]]
+        row = int(np.flatnonzero(first != second)[0])
+        got = f"{show(text[row])}, which may be {show(first[row])} or {show(second[row])}"
+        fix = (
+            f'say which it is: df["{column}"] = pd.to_datetime(df["{column}"], '
+            f'format="{ways[0]}") (or "{ways[1]}")'
+        )
+        place = source.where(row, column)
+        fail("date", Phrase(got), place, "dates that can be read in one way only", fix)
+    best = max([iso, *tried.values()], key=lambda dates: int(dates.notna().sum()))
+    row = int(np.flatnonzero(best.isna())[0])
+    fix = "write it as YYYY-MM-DD, as in 2024-01-31"
+    if re.fullmatch(r"\d{4}-?W\d{1,2}", text[row]):
+        fix = (
+            "turn ISO weeks into their Mondays: pd.to_datetime(df"
+            f'["{column}"] + "-1", format="%G-W%V-%u")'
+        )
+    elif not re.search(r"\d", text[row]) and best.notna().any():
+        fix = "drop the row if it is a line of totals or notes, else write a date"
+    fail("date", text[row], source.where(row, column), "a date that exists", fix)
+
+
+def read_geos(source: Source) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read the geos; return the code of each row and the names, in table order."""
+    column = str(source.geo)
+    series = source.column(column)
+    missing = series.isna() | (series.astype(str).str.strip() == "")
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0])
+        fix = "name the geo or drop the row (is it a line of totals?)"
+        fail("geo", Phrase("no geo"), source.where(row, column), "a name", fix)
+    if pd.api.types.is_float_dtype(series.dtype) and (series % 1 == 0).all():
+        series = series.astype("int64")  # codes that a missing cell once turned to floats
+    codes, names = pd.factorize(series.astype(str))
+    plain: dict[str, str] = {}
+    for name in names:
+        key = name.strip().casefold()
+        if key == "all":
+            row = int(np.flatnonzero(codes == list(names).index(name))[0])
+            fix = "drop the rows of totals: they would count every sale twice"
+            fail("geo", name, source.where(row, column), 'a name other than "ALL"', fix)
+        if key in plain:
+            row = int(np.flatnonzero(codes == list(names).index(name))[0])
+            fix = f'df["{column}"] = df["{column}"].replace("{name}", "{plain[key]}")'
+            allowed = f'one spelling per geo ("{plain[key]}" is another geo of the table)'
+            fail("geo", name, source.where(row, column), allowed, fix)
+        plain[key] = name
+    return codes, tuple(str(name) for name in names)
+
+
+def read_numbers(source: Source, column: str, field: str) -> np.ndarray:
+    """Read a column as float64, missing cells as NaN; refuse text, dates and infinity."""
+    series = source.column(column)
+    dtype = series.dtype
+    if pd.api.types.is_datetime64_any_dtype(dtype) or dtype.kind in "mc":
+        fix = "name another column or turn it into numbers first"
+        got = Phrase(f"a column of type {dtype}")
+        fail(field, got, f'column "{column}"', "a column of numbers", fix)
+    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
+        values = series.to_numpy(dtype=float, na_value=np.nan)
+    else:
+        values = _text_numbers(source, column, field, series.astype(object))
+    infinite = np.flatnonzero(np.isinf(values))
+    if infinite.size:
+        row = int(infinite[0])
+        fix = f'look for a division by zero in "{column}"'
+        fail(field, values[row], source.where(row, column), "finite numbers", fix)
+    return values
+
+
+def _text_numbers(source: Source, column: str, field: str, series: pd.Series) -> np.ndarray:
+    plain = series.map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
+    missing = plain.isna() | plain.isin(MISSING)
+    values = pd.to_numeric(plain.where(~missing, np.nan), errors="coerce")
+    values = values.to_numpy(dtype=float, na_value=np.nan)
+    text = np.flatnonzero(np.isnan(values) & ~missing.to_numpy())
+    if text.size:
+        row = int(text[0])
+        more = f" ({text.size} such cells in this column)" if text.size > 1 else ""
+        fix = _text_fix(str(plain[row]), column, field)
+        fail(field, plain[row], source.where(row, column) + more, "numbers", fix)
+    return values
+
+
+def _text_fix(cell: str, column: str, field: str) -> str:
+    """Return the likely remedy for one cell of text in a column of numbers."""
+    this = f'df["{column}"]'
+    if re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", cell):
+        return f'remove the thousands commas: {this} = {this}.str.replace(",", "")'
+    if re.fullmatch(r"-?(\d{1,3}(\.\d{3})+|\d+),\d+", cell):
+        return (
+            "this is a decimal comma: read the file with "
+            'pd.read_csv(path, decimal=",", thousands=".")'
+        )
+    if re.fullmatch(r"[^\d\w]?\s*-?[\d.,]+\s*%?[^\d\w]?", cell) and re.search(r"\d", cell):
+        strip = r'.str.replace(r"[^0-9.\-]", "", regex=True)'
+        return f"keep only the number: {this} = {this}{strip}"
+    if closest(cell, ("n/a", "#n/a", "missing", "unknown", "tbd")) or cell in "--.?":
+        if field == "outcome":
+            return "leave the cell empty: a missing outcome is allowed and masked"
+        return "write 0 if nothing happened, else the number: media may not be missing"
+    if cell.casefold() in ("yes", "no", "y", "n", "true", "false", "t", "f"):
+        return f'turn it into 0 and 1: {this} = ({this} == "{cell}").astype(float)'
+    if field == "controls":
+        return (
+            "turn categories into columns of 0 and 1: "
+            f'df = pd.get_dummies(df, columns=["{column}"], dtype=float)'
+        )
+    return f'correct the cell, or name another column than "{column}"'

@@ -1,0 +1,234 @@
+"""Find the columns a user named: every name exists, is used once and clashes with none."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+import pandas as pd
+
+from mmmjax.checks import InputError, Phrase, closest, fail, listing, show
+
+__all__ = ["Columns", "Names", "resolve"]
+
+RESERVED = ("baseline", "controls", "fitted", "intercept", "mean", "seasonality", "trend")
+"""Components beside the channels in every table of results."""
+
+
+class Names(NamedTuple):
+    """What the user asked for, before it is looked up: see `Panel.from_frame`."""
+
+    date: str
+    outcome: str | None
+    media: Iterable[str] | Mapping[str, str]
+    controls: Iterable[str] = ()
+    geo: str | None = None
+    spend: Iterable[str] | Mapping[str, str] | None = None
+    population: str | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of the user's table a panel was read from.
+
+    Args:
+        date: Column of dates.
+        outcome: Column of the outcome; None for a table without one.
+        media: Column of each channel's media, in channel order.
+        spend: Column of each channel's spend; the media column where media is spend,
+            None for organic channels.
+        controls: Column of each control.
+        geo: Column of geos; None for one national market.
+        population: Column of the population of each geo.
+    """
+
+    date: str = "date"
+    outcome: str | None = "outcome"
+    media: tuple[str, ...] = ()
+    spend: tuple[str | None, ...] = ()
+    controls: tuple[str, ...] = ()
+    geo: str | None = None
+    population: str | None = None
+
+    def names(self, channels: tuple[str, ...]) -> Names:
+        """Return what to ask for to read the same columns again."""
+        paired = zip(channels, self.spend, strict=True)
+        return Names(
+            self.date,
+            self.outcome,
+            dict(zip(channels, self.media, strict=True)),
+            self.controls,
+            self.geo,
+            {name: column for name, column in paired if column is not None},
+            self.population,
+        )
+
+    def used(self) -> Iterator[tuple[str, str]]:
+        """Yield (field, column) for every use of a column that must be the only one."""
+        for field in ("date", "geo", "outcome", "population"):
+            if (column := getattr(self, field)) is not None:
+                yield field, column
+        yield from (("media", column) for column in self.media)
+        yield from (("controls", column) for column in self.controls)
+        paid = zip(self.spend, self.media, strict=True)
+        yield from (("spend", money) for money, media in paid if money and money != media)
+
+
+def resolve(frame: pd.DataFrame, names: Names) -> tuple[Columns, tuple[str, ...]]:
+    """Match the names a user gave to the columns of `frame`; return them and the channels."""
+    have = [str(column) for column in frame.columns]
+    for field in ("date", "outcome", "geo", "population"):
+        if (column := getattr(names, field)) is not None:
+            _exists(field, column, have, frame)
+    media = names.media
+    if isinstance(media, Mapping):
+        _direction("media", media, have)
+        pairs = {str(name): str(column) for name, column in media.items()}
+        for name, column in pairs.items():
+            _exists(f'media "{name}"', column, have, frame)
+        channels, media_columns = tuple(pairs), tuple(pairs.values())
+    else:
+        channels = media_columns = _expand("media", media, have, frame)
+    columns = Columns(
+        names.date,
+        names.outcome,
+        media_columns,
+        _spend(names.spend, channels, media_columns, have, frame),
+        _expand("controls", names.controls, have, frame),
+        names.geo,
+        names.population,
+    )
+    _used_once(columns, have)
+    _no_clash(channels, columns.controls)
+    return columns, channels
+
+
+def _exists(field: str, column: str, have: list[str], frame: pd.DataFrame) -> None:
+    if column in have:
+        return
+    if column in [str(name) for name in frame.index.names]:
+        fix = f'"{column}" is the index: pass df.reset_index()'
+    elif near := closest(column, have):
+        fix = f'did you mean "{near}"?'
+    elif len(have) == 1 and any(mark in have[0] for mark in ";\t|"):
+        fix = (
+            "the table was read as a single column, so its separator is not a comma: "
+            'read it with pd.read_csv(path, sep=";", decimal=",") and Panel.from_frame'
+        )
+    else:
+        fix = "name a column of the table"
+    fail(field, column, "", f"a column of the table ({listing(have, 12)})", fix)
+
+
+def _direction(field: str, mapping: Mapping[str, str], have: list[str]) -> None:
+    """Tell {column: name} from the {name: column} that is meant."""
+    turned = [k for k, v in mapping.items() if str(k) in have and str(v) not in have]
+    if mapping and len(turned) == len(mapping):
+        key, value = next(iter(mapping.items()))
+        fail(
+            field,
+            Phrase(f"{{{show(key)}: {show(value)}}}"),
+            "",
+            "{channel name: column of the table}",
+            f"turn it round, {{{show(value)}: {show(key)}}}, or name columns that exist",
+        )
+
+
+def _expand(
+    field: str, names: Iterable[str], have: list[str], frame: pd.DataFrame
+) -> tuple[str, ...]:
+    """Replace globs by the columns they match, in table order; exact names go first."""
+    names = [names] if isinstance(names, str) else [str(name) for name in names]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        fail(field, twice[0], f"{field} (listed twice)", "each name once", "remove one")
+    found: dict[str, None] = {}
+    for name in names:
+        if name in have or not any(mark in name for mark in "*?["):
+            _exists(field, name, have, frame)
+            found[name] = None
+            continue
+        matched = [column for column in have if fnmatchcase(column, name)]
+        if not matched:
+            near = closest(name.rstrip("*"), have)
+            fix = "correct the pattern or leave it out"
+            fix += f'; the table has, for example, "{near}"' if near else ""
+            allowed = f"a pattern that matches columns ({listing(have, 12)})"
+            fail(field, name, "", allowed, fix)
+        found.update(dict.fromkeys(matched))
+    return tuple(found)
+
+
+def _spend(
+    spend: Iterable[str] | Mapping[str, str] | None,
+    channels: tuple[str, ...],
+    media_columns: tuple[str, ...],
+    have: list[str],
+    frame: pd.DataFrame,
+) -> tuple[str | None, ...]:
+    if spend is None:
+        return media_columns
+    if not isinstance(spend, Mapping):
+        listed = _expand("spend", spend, have, frame)
+        if len(listed) != len(channels):
+            fail(
+                "spend",
+                Phrase(f"{len(listed)} columns for {len(channels)} channels"),
+                "",
+                "one column per channel, in the order of media, or a mapping",
+                'pass spend={"channel": "column"}; channels left out of it are organic',
+            )
+        return listed
+    for name, column in spend.items():
+        if str(name) not in channels:
+            near = closest(name, channels)
+            if near is None and str(column) in channels:
+                _direction("spend", spend, [str(name)])
+            fix = f'did you mean "{near}"?' if near else "add it to media or remove it"
+            fail("spend", str(name), "", f"a channel of media ({listing(channels)})", fix)
+        _exists(f'spend of "{name}"', str(column), have, frame)
+    given = {str(name): str(column) for name, column in spend.items()}
+    return tuple(given.get(name) for name in channels)
+
+
+def _used_once(columns: Columns, have: list[str]) -> None:
+    seen: dict[str, str] = {}
+    for field, column in columns.used():
+        if column in seen:
+            other = "another channel" if seen[column] == field else seen[column]
+            got = Phrase(f'"{column}", which is the column of {other} too')
+            fail(field, got, "", "each column used once", _twice(field, column))
+        if have.count(column) > 1:
+            count = have.count(column)
+            raise InputError(
+                f'{field}: the table has {count} columns named "{column}". Allowed: '
+                "one. Fix: rename or drop all but one of them."
+            )
+        seen[column] = field
+
+
+def _twice(field: str, column: str) -> str:
+    if field == "spend":
+        return "give each channel its own spend; a shared bill must be divided first"
+    if field == "controls":
+        return f'take "{column}" out of controls (a glob may have caught it)'
+    return f'take "{column}" out of one of them'
+
+
+def _no_clash(channels: tuple[str, ...], controls: tuple[str, ...]) -> None:
+    seen: dict[str, str] = {}
+    for kind, names in (("media", channels), ("controls", controls)):
+        for name in names:
+            plain = name.strip().casefold()
+            if not plain:
+                fail(kind, name, "", "a name with letters", "rename the column")
+            if kind == "media" and plain in RESERVED:
+                allowed = f"a channel name other than {listing(RESERVED, 20, 'or')}"
+                fix = f'rename it: media={{"{name} channel": "{name}"}}'
+                fail(kind, name, "", allowed, fix)
+            if plain in seen:
+                got = Phrase(f'"{name}" beside "{seen[plain]}"')
+                allowed = "names that differ by more than case and spaces"
+                fix = 'give the channel another name: media={"name": "column"}'
+                fail(kind, got, "", allowed, fix)
+            seen[plain] = name

@@ -1,0 +1,336 @@
+"""Panel: the frozen container of outcome, media, spend and controls over (geo, time)."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.checks import Phrase, closest, fail, listing, show
+from mmmjax.panel.calendar import check_follows, describe
+from mmmjax.panel.columns import Columns, Names
+from mmmjax.panel.reading import first_outcome, load_table, read, read_future
+from mmmjax.shapes import NATIONAL
+
+__all__ = ["Panel"]
+
+NUMBERS = ("outcome", "media", "spend", "controls", "present")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Panel:
+    """Outcome, media, spend and controls of one or more geos over regular periods.
+
+    Arrays are NumPy float64 and read only. A national market is one geo, "national".
+
+    Args:
+        outcome: What is explained, (geo, time), outcome units; NaN where not observed.
+        media: What each channel's effect is modelled on, (geo, time, channel), >= 0.
+        spend: What it cost, (geo, time, channel), money; NaN for organic channels.
+        controls: (geo, time, control); may be NaN in the history only.
+        present: Whether the table had a row, (geo, time).
+        dates: Start of each period (time,).
+        geos: Names of the geos.
+        channels: Names of the channels, in the user's order.
+        control_names: Names of the controls.
+        population: People in each geo (geo,), or None.
+        currency: Label of money in tables and pictures.
+        outcome_name: Label of the outcome.
+        history: Leading periods before the first outcome: media context, not modelled.
+        freq: Length of a period, as a pandas frequency.
+        columns: Where in the user's table each part came from.
+    """
+
+    outcome: np.ndarray
+    media: np.ndarray
+    spend: np.ndarray
+    controls: np.ndarray
+    present: np.ndarray
+    dates: pd.DatetimeIndex
+    geos: tuple[str, ...]
+    channels: tuple[str, ...]
+    control_names: tuple[str, ...] = ()
+    population: np.ndarray | None = None
+    currency: str = ""
+    outcome_name: str = "outcome"
+    history: int = 0
+    freq: str = "W-SUN"
+    columns: Columns = field(default_factory=Columns)
+
+    def __post_init__(self) -> None:
+        """Copy the arrays, check their shapes and make them read only."""
+        _freeze(self)
+
+    @classmethod
+    def from_frame(
+        cls,
+        df: Any,
+        *,
+        date: str,
+        media: Iterable[str] | Mapping[str, str],
+        outcome: str | None = None,
+        controls: Iterable[str] = (),
+        geo: str | None = None,
+        spend: Iterable[str] | Mapping[str, str] | None = None,
+        population: str | None = None,
+        currency: str = "",
+        freq: str | None = None,
+    ) -> "Panel":
+        """Read a pandas DataFrame with one row per date (and geo), in any order.
+
+        Args:
+            df: The table.
+            date: Column of dates: the start of each period, at one regular frequency.
+            media: Columns of media, one per channel, or {channel: column}.
+            outcome: Column of the outcome; empty cells are masked. None: no outcome.
+            controls: Columns of controls; globs such as "hldy_*" are allowed.
+            geo: Column that names the geo of each row; None: one national market.
+            spend: {channel: column} of money; channels left out are organic. None: the
+                media columns are spend.
+            population: Column of the population, the same in all rows of a geo.
+            currency: Label of money in tables and pictures.
+            freq: Pandas frequency such as "W-SUN"; found from the dates if None.
+        """
+        names = Names(date, outcome, media, controls, geo, spend, population)
+        return cls(**read(df, names, freq), currency=currency)
+
+    @classmethod
+    def from_file(cls, path: str | Path, **names: Any) -> "Panel":
+        """Read a CSV or Parquet file; the other arguments are those of `from_frame`."""
+        return cls.from_frame(load_table(path), **names)
+
+    def read_future(self, table: Any) -> "Panel":
+        """Read the periods after this panel: the same columns, without outcome.
+
+        A paid channel may be given by its media, its spend or both; what is missing
+        follows from the cost per unit of this panel.
+        """
+        return _read_future(self, table)
+
+    def split(self, date: Any) -> "tuple[Panel, Panel]":
+        """Return the panel up to and including `date`, and the panel after it."""
+        return _split(self, date)
+
+    def select(self, geos: str | Iterable[str]) -> "Panel":
+        """Return the panel of some geos, without the periods in which none has a row."""
+        return _select(self, [geos] if isinstance(geos, str) else list(geos))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table the panel was read from: its own columns, dates sorted."""
+        return _to_frame(self)
+
+    def data_hash(self) -> str:
+        """Return the SHA-256 of all numbers, dates and names, in hexadecimal."""
+        return _data_hash(self)
+
+    def cost_per_unit(self) -> np.ndarray:
+        """Return money per unit of media, (geo, channel); NaN for organic channels."""
+        return _cost_per_unit(self)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Whether the outcome was observed, (geo, time)."""
+        return np.isfinite(self.outcome)
+
+    @property
+    def paid(self) -> np.ndarray:
+        """Whether each channel has a spend, (channel,); the others are organic."""
+        return ~np.isnan(self.spend).all((0, 1))
+
+    @property
+    def organic(self) -> tuple[str, ...]:
+        """Names of the channels without spend."""
+        named = zip(self.channels, self.paid, strict=True)
+        return tuple(name for name, paid in named if not paid)
+
+    @property
+    def window(self) -> slice:
+        """The modelled periods: all after the history."""
+        return slice(self.history, None)
+
+    @property
+    def n_geos(self) -> int:
+        """Number of geos."""
+        return len(self.geos)
+
+    @property
+    def n_periods(self) -> int:
+        """Number of modelled periods, the history not counted."""
+        return len(self.dates) - self.history
+
+    def __repr__(self) -> str:
+        """Say what the panel holds, in a few lines."""
+        return _summary(self)
+
+
+def _freeze(panel: Panel) -> None:
+    cells = (len(panel.geos), len(panel.dates))
+    shapes = {
+        "outcome": cells,
+        "media": (*cells, len(panel.channels)),
+        "spend": (*cells, len(panel.channels)),
+        "controls": (*cells, len(panel.control_names)),
+        "present": cells,
+        "population": cells[:1],
+    }
+    for name, shape in shapes.items():
+        if (value := getattr(panel, name)) is None:
+            continue
+        array = np.array(value, bool if name == "present" else np.float64)
+        if array.shape != shape:
+            fix = "build panels with Panel.from_frame"
+            fail(name, Phrase(f"shape {array.shape}"), "", f"shape {shape}", fix)
+        array.setflags(write=False)
+        object.__setattr__(panel, name, array)
+    if len(panel.columns.media) != len(panel.channels):
+        paid = zip(panel.channels, panel.paid, strict=True)
+        columns = Columns(
+            "date",
+            panel.outcome_name,
+            panel.channels,
+            tuple(name if is_paid else None for name, is_paid in paid),
+            panel.control_names,
+            None if panel.geos == (NATIONAL,) else "geo",
+            None if panel.population is None else "population",
+        )
+        object.__setattr__(panel, "columns", columns)
+
+
+def _times(panel: Panel, times: slice, history: int) -> Panel:
+    arrays = {name: getattr(panel, name)[:, times] for name in NUMBERS}
+    return replace(panel, **arrays, dates=panel.dates[times], history=history)
+
+
+def _split(panel: Panel, date: Any) -> tuple[Panel, Panel]:
+    first, last = panel.dates[panel.history], panel.dates[-1]
+    allowed = f"a date from {show(first)} to before {show(last)}, the modelled periods"
+    fix = "name the last date of training, such as " + show(
+        panel.dates[-1 - panel.n_periods // 8]
+    )
+    try:
+        moment = pd.Timestamp(date)
+    except (ValueError, TypeError):
+        fail("split", date, "", allowed, fix)
+    if moment.tz is not None:
+        moment = moment.tz_localize(None)
+    cut = int(panel.dates.searchsorted(moment, side="right"))
+    if pd.isna(moment) or cut <= panel.history or cut >= len(panel.dates):
+        fail("split", moment, "", allowed, fix)
+    train = _times(panel, slice(None, cut), panel.history)
+    return train, _times(panel, slice(cut, None), 0)
+
+
+def _select(panel: Panel, names: list[str]) -> Panel:
+    for name in names:
+        if name not in panel.geos:
+            near = closest(name, panel.geos)
+            fix = f'did you mean "{near}"?' if near else "name geos of the panel"
+            fail("geos", name, "", f"geos of the panel ({listing(panel.geos)})", fix)
+    if not names or len(set(names)) != len(names):
+        fix = "name each geo once"
+        fail("geos", names, "", "at least one geo, each once", fix)
+    index = [panel.geos.index(name) for name in names]
+    arrays = {name: getattr(panel, name)[index] for name in NUMBERS}
+    people = None if panel.population is None else panel.population[index]
+    chosen = replace(panel, **arrays, geos=tuple(names), population=people)
+    seen = np.flatnonzero(chosen.present.any(0))
+    times = slice(int(seen[0]), int(seen[-1]) + 1) if seen.size else slice(None)
+    outcome = chosen.outcome[:, times]
+    forced = panel.history < first_outcome(panel.outcome)  # a test panel has no history
+    history = 0 if forced else first_outcome(outcome)
+    return _times(chosen, times, history)
+
+
+def _read_future(panel: Panel, table: Any) -> Panel:
+    frame = load_table(table) if isinstance(table, (str, Path)) else table
+    costs = panel.cost_per_unit()
+    fields = read_future(
+        frame, panel.columns, panel.channels, panel.geos, costs, panel.freq
+    )
+    check_follows(fields["dates"], panel.dates[-1], panel.freq)
+    kept = {"population": panel.population, "outcome_name": panel.outcome_name}
+    return Panel(**(fields | kept), currency=panel.currency)
+
+
+def _to_frame(panel: Panel) -> pd.DataFrame:
+    """Write one row per date and geo that was present, under the original names."""
+    geo, time = np.nonzero(panel.present)
+    columns = panel.columns
+    table: dict[str, Any] = {columns.date: panel.dates[time]}
+    if columns.geo is not None or panel.n_geos > 1:
+        table[columns.geo or "geo"] = np.array(panel.geos, dtype=object)[geo]
+    if columns.outcome is not None:
+        table[columns.outcome] = panel.outcome[geo, time]
+    for i, (media, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
+        table[media] = panel.media[geo, time, i]
+        if money is not None and money != media:
+            table[money] = panel.spend[geo, time, i]
+    for i, name in enumerate(columns.controls):
+        table[name] = panel.controls[geo, time, i]
+    if panel.population is not None:
+        table[columns.population or "population"] = panel.population[geo]
+    return pd.DataFrame(table)
+
+
+def _data_hash(panel: Panel) -> str:
+    digest = hashlib.sha256()
+    names = (panel.geos, panel.channels, panel.control_names, panel.freq, panel.history)
+    digest.update(repr(names).encode())
+    digest.update(np.asarray(panel.dates, "datetime64[D]").astype("<i8").tobytes())
+    people = np.zeros(0) if panel.population is None else panel.population
+    for array in (*(getattr(panel, name) for name in NUMBERS), people):
+        plain = np.where(np.isnan(array), np.nan, array + 0.0)  # one NaN, no minus zero
+        digest.update(repr(array.shape).encode() + plain.astype("<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _cost_per_unit(panel: Panel) -> np.ndarray:
+    """Total spend / total media of the modelled periods, per geo.
+
+    A geo without media or without spend of a channel takes the channel's overall ratio;
+    a channel with neither anywhere costs 1 a unit.
+    """
+    media = panel.media[:, panel.window].sum(1)
+    spend = panel.spend[:, panel.window].sum(1)  # NaN for organic channels
+    total_media, total_spend = media.sum(0), spend.sum(0)
+    known = (total_media > 0) & (total_spend > 0)
+    overall = np.divide(total_spend, total_media, np.ones_like(total_media), where=known)
+    overall = np.where(panel.paid, overall, np.nan)
+    both = (media > 0) & (spend > 0)
+    return np.divide(spend, media, np.broadcast_to(overall, media.shape).copy(), where=both)
+
+
+def _summary(panel: Panel) -> str:
+    span = f"{show(panel.dates[0])} to {show(panel.dates[-1])}"
+    where = "national" if panel.geos == (NATIONAL,) else f"{panel.n_geos} geos"
+    lines = [f"Panel: {where}, {len(panel.dates)} periods ({describe(panel.freq)}), {span}"]
+    seen, cells = int(panel.mask[:, panel.window].sum()), panel.n_geos * panel.n_periods
+    if seen:
+        mean = np.nanmean(panel.outcome)
+        lines.append(
+            f"  {panel.outcome_name}: {seen} of {cells} observed, mean {mean:,.6g}"
+        )
+    else:
+        lines.append("  outcome: none")
+    if panel.history:
+        lines.append(f"  history: {panel.history} leading periods of media only")
+    if panel.n_geos > 1:
+        lines.append(f"  geos: {listing(map(Phrase, panel.geos))}")
+    money = panel.spend.sum((0, 1))
+    unit = f" {panel.currency}" if panel.currency else ""
+    paid = [
+        Phrase(f"{name} {total:,.0f}")
+        for name, total in zip(panel.channels, money, strict=True)
+        if not np.isnan(total)
+    ]
+    if paid:
+        lines.append(f"  spend{unit}: {listing(paid, 12)}")
+    if panel.organic:
+        lines.append(f"  organic: {listing(map(Phrase, panel.organic), 12)}")
+    if panel.control_names:
+        named = listing(map(Phrase, panel.control_names), 12)
+        lines.append(f"  controls: {len(panel.control_names)} ({named})")
+    return "\n".join(lines)

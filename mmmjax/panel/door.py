@@ -1,0 +1,208 @@
+"""The doors: what a panel must be to be fitted, and to be predicted.
+
+`Panel` itself only says that a table is well formed. Here a panel is refused when the
+model could not learn from it, always with the name of what is wrong.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from mmmjax.checks import Phrase, choice, fail, listing, show
+from mmmjax.panel.calendar import check_follows
+from mmmjax.panel.container import Panel
+
+__all__ = ["for_prediction", "for_training"]
+
+
+def for_training(
+    panel: Panel, *, max_lag: int, lower_bound: float | None, on_empty: str = "error"
+) -> tuple[Panel, tuple[str, ...]]:
+    """Return the panel to fit and notes on what is masked, unbalanced or dropped.
+
+    Args:
+        panel: The training panel.
+        max_lag: Periods that the adstock looks at, today included.
+        lower_bound: Lower bound of the likelihood, outcome units; None if it has none.
+        on_empty: What to do with a channel or control that never changes in the window:
+            refuse it ("error"), leave it out ("drop"), or keep it, so that its
+            coefficient stays at its prior ("prior").
+    """
+    choice("on_empty", on_empty, ("error", "drop", "prior"))
+    _outcomes(panel, lower_bound)
+    if panel.n_periods < max_lag:
+        where = f"for {panel.n_periods} periods, {_span(panel)}"
+        fix = f"give more periods, or set max_lag={max(panel.n_periods // 4, 1)}"
+        fail("max_lag", max_lag, where, "at most as many lags as periods", fix)
+    _money_for_media(panel)
+    panel, dropped = _empty(panel, on_empty)
+    return panel, (*dropped, *_notes(panel))
+
+
+def _span(panel: Panel) -> str:
+    return f"{show(panel.dates[panel.history])} to {show(panel.dates[-1])}"
+
+
+def _outcomes(panel: Panel, lower_bound: float | None) -> None:
+    """Refuse outcomes that cannot be explained: none, constant, not positive, too low."""
+    name = panel.outcome_name
+    for g, geo in enumerate(panel.geos):
+        where = f'for geo "{geo}"' if panel.n_geos > 1 else f'in column "{name}"'
+        seen = panel.outcome[g][panel.mask[g]]
+        apart = (
+            f'leave it out: panel.select([g for g in panel.geos if g != "{geo}"])'
+            if panel.n_geos > 1
+            else "name the right column as outcome, or take a longer training window"
+        )
+        if not seen.size:
+            allowed = "at least one observed outcome"
+            fail("outcome", Phrase("no observed value"), where, allowed, apart)
+        if (seen == seen[0]).all():
+            got = Phrase(f"{seen[0]:g} in all {seen.size} observed periods")
+            fail("outcome", got, where, "an outcome that varies", apart)
+        if seen.max() <= 0:
+            got = Phrase(f"a largest value of {seen.max():g}")
+            fix = "model a quantity that is positive; check the sign of the column"
+            fail("outcome", got, where, "a largest outcome above 0", fix)
+    if lower_bound is None:
+        return
+    low = np.argwhere(panel.mask & (np.nan_to_num(panel.outcome) < lower_bound))
+    if low.size:
+        g, t = low[0]
+        place = [f'column "{name}"', f"date {show(panel.dates[t])}"]
+        place += [f'geo "{panel.geos[g]}"'] if panel.n_geos > 1 else []
+        more = f" ({len(low)} such cells)" if len(low) > 1 else ""
+        fix = "correct the cell (empty means missing), or use the Normal likelihood"
+        allowed = f"outcomes of at least {lower_bound:g}, the bound of the likelihood"
+        fail("outcome", panel.outcome[g, t], ", ".join(place) + more, allowed, fix)
+
+
+def _money_for_media(panel: Panel) -> None:
+    """Refuse paid channels that have media without any spend, or spend without media."""
+    media = panel.media[:, panel.window].sum((0, 1))
+    spend = panel.spend[:, panel.window].sum((0, 1))
+    for i in np.flatnonzero(panel.paid):
+        name, column = panel.channels[i], panel.columns.media[i]
+        where = f'for channel "{name}", {_span(panel)}'
+        if media[i] > 0 and spend[i] == 0:
+            got = Phrase(f"{media[i]:,.6g} units of media and no spend at all")
+            fix = f'if it costs nothing, make it organic: leave "{name}" out of spend'
+            fail("spend", got, where, "some spend for a paid channel", fix)
+        if spend[i] > 0 and media[i] == 0:
+            got = Phrase(f"spend of {spend[i]:,.6g} and no media at all")
+            fix = (
+                f'check column "{column}", or model the channel on its spend: '
+                f'media={{"{name}": "{panel.columns.spend[i]}"}}'
+            )
+            fail("media", got, where, "some media for a channel with spend", fix)
+
+
+def _empty(panel: Panel, on_empty: str) -> tuple[Panel, tuple[str, ...]]:
+    """Find channels and controls that never change in the window, and act on them."""
+    rows = panel.present[:, panel.window]
+    kept, said = {}, []
+    for field, array, names in (
+        ("media", panel.media, panel.channels),
+        ("controls", panel.controls, panel.control_names),
+    ):
+        cells = array[:, panel.window][rows]  # (cell, column)
+        flat = (cells == cells[:1]).all(0)
+        kept[field] = np.flatnonzero(~flat)
+        for i in np.flatnonzero(flat):
+            value = "all zero" if cells[0, i] == 0 else f"always {cells[0, i]:g}"
+            said.append(Phrase(f'{field} "{names[i]}" ({value})'))
+    if not said:
+        return panel, ()
+    if on_empty == "error":
+        fix = (
+            'leave them out, or say on_empty="drop" (leave out) or "prior" (keep at prior)'
+        )
+        got = Phrase(f"nothing to learn from in {listing(said, 12)}")
+        allowed = "columns that change in the training window"
+        fail("data", got, f"from {_span(panel)}", allowed, fix)
+    act = "left out" if on_empty == "drop" else "kept, their effect stays at the prior"
+    note = f"{listing(said, 12)} never change from {_span(panel)}: {act}"
+    return (_keep(panel, **kept) if on_empty == "drop" else panel), (note,)
+
+
+def _keep(panel: Panel, media: np.ndarray, controls: np.ndarray) -> Panel:
+    """Return the panel with some of its channels and controls."""
+    named = panel.columns
+    return replace(
+        panel,
+        media=panel.media[..., media],
+        spend=panel.spend[..., media],
+        channels=tuple(panel.channels[i] for i in media),
+        controls=panel.controls[..., controls],
+        control_names=tuple(panel.control_names[i] for i in controls),
+        columns=replace(
+            named,
+            media=tuple(named.media[i] for i in media),
+            spend=tuple(named.spend[i] for i in media),
+            controls=tuple(named.controls[i] for i in controls),
+        ),
+    )
+
+
+def _notes(panel: Panel) -> tuple[str, ...]:
+    """Say what is masked or filled, so that nothing happens in silence."""
+    notes = []
+    present, mask = panel.present[:, panel.window], panel.mask[:, panel.window]
+    if panel.history:
+        upto = show(panel.dates[panel.history])
+        notes.append(f"{panel.history} periods before {upto} only carry media over")
+    short = np.flatnonzero(~present.all(1))
+    if short.size:
+        spans = []
+        for g in short:
+            when = panel.dates[panel.window][present[g]]
+            spans.append(Phrase(f"{panel.geos[g]} ({show(when[0])} to {show(when[-1])})"))
+        notes.append(f"unbalanced, masked where absent: {listing(spans, 4)}")
+    unknown = present & ~mask
+    if unknown.any():
+        g, t = np.argwhere(unknown)[0]
+        first = show(panel.dates[panel.window][t])
+        first += f" in {panel.geos[g]}" if panel.n_geos > 1 else ""
+        notes.append(f"{int(unknown.sum())} missing outcomes masked (first: {first})")
+        tail = int((~mask.any(0))[::-1].argmin())
+        if tail:
+            notes.append(
+                f"the last {tail} periods have no outcome: split them off to forecast"
+            )
+    media = panel.media[:, panel.window].sum(1)
+    free = (media > 0) & (panel.spend[:, panel.window].sum(1) == 0)
+    for c in np.flatnonzero(free.any(0)):
+        where = listing((Phrase(panel.geos[g]) for g in np.flatnonzero(free[:, c])), 4)
+        name = panel.channels[c]
+        notes.append(f"{name} has media but no spend in {where}: costs as overall there")
+    return tuple(notes)
+
+
+def for_prediction(training: Panel, future: Panel) -> Panel:
+    """Return the future (or test) panel with geos, channels and controls as in training.
+
+    Its dates must follow the training dates directly and at the same frequency.
+    """
+    if future.freq != training.freq and len(future.dates) > 1:
+        allowed = f"the frequency of training ({training.freq})"
+        fail("test panel", future.freq, "", allowed, "bring both to one frequency")
+    check_follows(future.dates, training.dates[-1], training.freq, "test panel")
+    for field in ("geos", "channels", "control_names"):
+        ours, theirs = getattr(training, field), getattr(future, field)
+        if missing := [name for name in ours if name not in theirs]:
+            got = Phrase(f"no {listing(missing)}")
+            allowed = f"all {field} of training"
+            fix = "read the table with training.read_future or with the same columns"
+            fail(f"test panel {field}", got, "", allowed, fix)
+    if extra := [name for name in future.geos if name not in training.geos]:
+        allowed = f"the geos of training ({listing(training.geos)})"
+        fail("test panel geos", extra[0], "", allowed, "drop its rows, or train on it too")
+    order = [future.geos.index(name) for name in training.geos]
+    arrays = ("outcome", "media", "spend", "controls", "present")
+    ordered = {name: getattr(future, name)[order] for name in arrays}
+    aligned = replace(
+        future, **ordered, geos=training.geos, population=training.population, history=0
+    )
+    media = np.array([aligned.channels.index(c) for c in training.channels], int)
+    names = [aligned.control_names.index(c) for c in training.control_names]
+    return _keep(aligned, media, np.array(names, int))

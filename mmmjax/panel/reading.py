@@ -1,0 +1,276 @@
+"""Put a table together: rows of any order become arrays over (geo, time)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.checks import InputError, Phrase, closest, fail, listing
+from mmmjax.panel.calendar import no_gaps, no_repeats, regular
+from mmmjax.panel.cells import Source, read_dates, read_geos, read_numbers
+from mmmjax.panel.columns import Columns, Names, resolve
+from mmmjax.shapes import NATIONAL
+
+__all__ = ["first_outcome", "load_table", "read", "read_future"]
+
+PATH = "mmmjax_path"
+"""Key in `DataFrame.attrs` of the CSV file a table was read from, to name its lines."""
+
+
+def load_table(path: str | Path) -> pd.DataFrame:
+    """Read a CSV or Parquet file. Only empty cells of a CSV are missing: "NA" may be a geo."""
+    path = Path(path)
+    kind = "".join(path.suffixes[-2:]).lower().removesuffix(".gz")
+    if not path.is_file():
+        here = path.parent
+        near = closest(path.name, (p.name for p in here.iterdir())) if here.is_dir() else ""
+        fix = f'did you mean "{near}"?' if near else "correct the path"
+        fail("path", str(path), "", "a file that exists", fix)
+    try:
+        if kind.endswith((".parquet", ".pq")):
+            return _parquet(path)
+        if kind.endswith((".csv", ".txt")):
+            frame = pd.read_csv(
+                path, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
+            )
+            frame.attrs[PATH] = path.name
+            return frame
+    except UnicodeDecodeError:
+        fix = 'read it with pd.read_csv(path, encoding="latin-1") and Panel.from_frame'
+        fail("path", str(path), "", "a CSV file in UTF-8", fix)
+    except pd.errors.EmptyDataError:
+        fail("path", str(path), "", "a CSV file with a header and rows", "check the export")
+    except pd.errors.ParserError as error:
+        what = str(error).rpartition("C error: ")[2].strip().rstrip(".")
+        fix = f"correct that line; is a text with a comma not quoted? ({what})"
+        fail("path", str(path), "", "a CSV file with equally many cells in each line", fix)
+    fix = "save it as CSV"
+    if kind.endswith((".xlsx", ".xls")):
+        fix += ", or pass pd.read_excel(path) to Panel.from_frame"
+    fail("path", str(path), "", "a .csv or .parquet file", fix)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except ImportError:
+        fix = "pip install pyarrow, or save the table as CSV"
+        fail("path", str(path), "", "a .csv file: no Parquet reader is installed", fix)
+    except (OSError, ValueError):
+        allowed = "a readable Parquet file"
+        fail("path", str(path), "", allowed, "write it again with df.to_parquet(path)")
+
+
+def read(df: Any, names: Names, freq: str | None) -> dict[str, Any]:
+    """Return the fields of a `Panel` read from `df`; see `Panel.from_frame`."""
+    frame = _frame(df)
+    columns, channels = resolve(frame, names)
+    source = Source(frame, names.date, names.geo, frame.attrs.get(PATH))
+    source = replace(source, dates=read_dates(source))
+    codes, geos = np.zeros(len(frame), int), (NATIONAL,)
+    if names.geo is not None:
+        codes, geos = read_geos(source)
+        source = replace(source, geos=np.array(geos, dtype=object)[codes])
+    no_repeats(source, codes)
+    dates, freq = regular(source, codes, freq)
+    cells = (codes, np.searchsorted(dates.to_numpy(), source.dates))
+    present = np.zeros((len(geos), len(dates)), bool)
+    present[cells] = True
+    no_gaps(present, dates, geos)
+    values = _values(source, columns, cells, present.shape)
+    history = first_outcome(values["outcome"]) if names.outcome else 0
+    _controls_known(source, columns, values["controls"], cells, history)
+    return {
+        **values,
+        "present": present,
+        "dates": dates,
+        "geos": geos,
+        "channels": channels,
+        "control_names": columns.controls,
+        "population": _population(source, names.population, codes, geos),
+        "outcome_name": names.outcome or "outcome",
+        "history": history,
+        "freq": freq,
+        "columns": columns,
+    }
+
+
+def first_outcome(outcome: np.ndarray) -> int:
+    """Return the first period in which any geo has an outcome; 0 if none ever has."""
+    return int(np.isfinite(outcome).any(0).argmax())
+
+
+def _frame(df: Any) -> pd.DataFrame:
+    if not isinstance(df, pd.DataFrame):
+        fix = "pass a pandas DataFrame"
+        if isinstance(df, (str, Path)):
+            fix = "read a file with Panel.from_file(path, ...)"
+        elif hasattr(df, "to_pandas"):
+            fix = "pass df.to_pandas()"
+        kind = f"{type(df).__module__}.{type(df).__name__}".removeprefix("builtins.")
+        got = Phrase(f"an object of type {kind}")
+        fail("df", got, "", "a pandas DataFrame", fix)
+    if not len(df):
+        fix = "check the filter or the file that made it"
+        fail("df", Phrase("a table without rows"), "", "one row per date and geo", fix)
+    return df.set_axis([str(column) for column in df.columns], axis=1)
+
+
+def _values(
+    source: Source,
+    columns: Columns,
+    cells: tuple[np.ndarray, np.ndarray],
+    shape: tuple[int, int],
+) -> dict[str, np.ndarray]:
+    """Read all numbers onto the grid: 0 where a geo has no row, NaN for what is unknown."""
+    outcome = np.full(shape, np.nan)
+    if columns.outcome is not None:
+        outcome[cells] = read_numbers(source, columns.outcome, "outcome")
+    media = np.zeros((*shape, len(columns.media)))
+    spend = np.zeros_like(media)
+    for i, (column, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
+        media[..., i][cells] = _amounts(source, column, "media")
+        if money == column:
+            spend[..., i] = media[..., i]
+        elif money is None:
+            spend[..., i] = np.nan
+        else:
+            spend[..., i][cells] = _amounts(source, money, "spend")
+    controls = np.zeros((*shape, len(columns.controls)))
+    for i, column in enumerate(columns.controls):
+        controls[..., i][cells] = read_numbers(source, column, "controls")
+    return {"outcome": outcome, "media": media, "spend": spend, "controls": controls}
+
+
+def _amounts(source: Source, column: str, field: str) -> np.ndarray:
+    """Read media or spend: known in every row, never negative."""
+    values = read_numbers(source, column, field)
+    if (bad := np.flatnonzero(np.isnan(values))).size:
+        more = f" ({bad.size} missing cells in this column)" if bad.size > 1 else ""
+        where = source.where(int(bad[0]), column) + more
+        fix = f'write 0 where nothing ran: df["{column}"] = df["{column}"].fillna(0)'
+        fail(field, Phrase("a missing value"), where, "finite numbers of 0 or more", fix)
+    if (bad := np.flatnonzero(values < 0)).size:
+        more = f" ({bad.size} negative cells in this column)" if bad.size > 1 else ""
+        where = source.where(int(bad[0]), column) + more
+        fix = "book refunds and corrections in the period of the original bill, or write 0"
+        fail(field, values[bad[0]], where, "finite numbers of 0 or more", fix)
+    return values
+
+
+def _controls_known(
+    source: Source,
+    columns: Columns,
+    controls: np.ndarray,
+    cells: tuple[np.ndarray, np.ndarray],
+    history: int,
+) -> None:
+    """Refuse missing controls from the first outcome on; the history needs media only."""
+    unknown = np.isnan(controls[cells]) & (cells[1] >= history)[:, None]
+    for i in np.flatnonzero(unknown.any(0))[:1]:
+        bad, column = np.flatnonzero(unknown[:, i]), columns.controls[i]
+        more = f" ({bad.size} missing cells in this column)" if bad.size > 1 else ""
+        where = source.where(int(bad[0]), column) + more
+        fix = (
+            "fill it: with 0 for something that did not happen, with the last known "
+            f'value for a level such as a price (df["{column}"].ffill())'
+        )
+        fail("controls", Phrase("a missing value"), where, "finite numbers", fix)
+
+
+def _population(
+    source: Source, column: str | None, codes: np.ndarray, geos: tuple[str, ...]
+) -> np.ndarray | None:
+    if column is None:
+        return None
+    values = read_numbers(source, column, "population")
+    if (bad := np.flatnonzero(~(values > 0))).size:
+        where = source.where(int(bad[0]), column)
+        fix = "fill in the population of the geo, the same in all its rows"
+        fail("population", values[bad[0]], where, "numbers above 0", fix)
+    known = np.zeros(len(geos))
+    known[codes[::-1]] = values[::-1]  # the first row of each geo counts
+    if (bad := np.flatnonzero(~np.isclose(values, known[codes], rtol=1e-9))).size:
+        row = int(bad[0])
+        got = Phrase(f"{values[row]:.10g} after {known[codes[row]]:.10g}")
+        fix = f'use one year: df["{column}"] = df.groupby("{source.geo}")["{column}"].transform("last")'
+        where = source.where(row, column)
+        fail("population", got, where, "one value per geo, the same in all rows", fix)
+    return known
+
+
+def read_future(
+    df: Any,
+    columns: Columns,
+    channels: tuple[str, ...],
+    geos: tuple[str, ...],
+    cost_per_unit: np.ndarray,
+    freq: str,
+) -> dict[str, Any]:
+    """Return the fields of a panel without outcome whose columns are named as in `columns`.
+
+    A paid channel may come as media, as spend, or as both: what is missing follows from
+    `cost_per_unit` (geo, channel).
+    """
+    frame = _frame(df)
+    have = set(frame.columns)
+    _all_there(columns, have)
+    source = Source(frame, columns.date, columns.geo, frame.attrs.get(PATH))
+    codes, names = np.zeros(len(frame), int), (NATIONAL,)
+    if columns.geo is not None:
+        codes, names = read_geos(source)
+        _same_geos(names, geos)
+        codes = np.array([geos.index(name) for name in names])[codes]
+    for i, (media, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
+        if media not in have and money is not None:
+            known = _amounts(source, money, "spend")
+            frame = frame.assign(**{media: known / cost_per_unit[codes, i]})
+        elif money is not None and money not in have:
+            known = _amounts(source, media, "media")
+            frame = frame.assign(**{money: known * cost_per_unit[codes, i]})
+    asked = columns.names(channels)._replace(outcome=None, population=None)
+    fields = read(frame, asked, freq)
+    order = [fields["geos"].index(name) for name in geos]
+    for name in ("outcome", "media", "spend", "controls", "present"):
+        fields[name] = fields[name][order]
+    return fields | {"geos": geos, "columns": columns}
+
+
+def _same_geos(names: tuple[str, ...], geos: tuple[str, ...]) -> None:
+    unknown = [name for name in names if name not in geos]
+    if unknown:
+        near = closest(unknown[0], geos)
+        fix = f'did you mean "{near}"?' if near else "drop its rows"
+        fail(
+            "future table",
+            unknown[0],
+            "geo",
+            f"the geos of training ({listing(geos)})",
+            fix,
+        )
+    absent = [name for name in geos if name not in names]
+    if absent:
+        raise InputError(
+            f"future table: no rows for geo {listing(absent)}. Allowed: every geo of "
+            "training. Fix: add its rows, with 0 where nothing is planned."
+        )
+
+
+def _all_there(columns: Columns, have: set[str]) -> None:
+    """Say everything a future table lacks at once."""
+    wanted = [columns.date, columns.geo, *columns.controls]
+    missing = [Phrase(f'"{name}"') for name in wanted if name and name not in have]
+    for media, money in zip(columns.media, columns.spend, strict=True):
+        if media not in have and money not in have:
+            either = f'"{media}"' if money in (None, media) else f'"{media}" or "{money}"'
+            missing.append(Phrase(either))
+    if missing:
+        fix = (
+            "add these columns, named as in training: the spend (or media) planned for "
+            "each channel and the value of each control"
+        )
+        got = Phrase(f"a table without {listing(missing, 40)}")
+        fail("future table", got, "", "the columns of the training table", fix)

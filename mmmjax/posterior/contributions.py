@@ -1,0 +1,190 @@
+"""Contributions: what each component added to the fitted mean, in original units.
+
+All are of mu, the mean before truncation, and come from :func:`response.components`.
+Cells without a row in the table (a geo that had not started, or had left) count as zero.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from mmmjax import response
+from mmmjax.draws import Fit
+from mmmjax.panel import Panel
+from mmmjax.posterior.fold import MEMORY, fold, fold_cells
+from mmmjax.posterior.scope import (
+    PROB,
+    SUMMARY,
+    Scope,
+    attributes,
+    chain_coords,
+    per_draw,
+    summarise,
+    summary,
+)
+from mmmjax.response import Inputs
+from mmmjax.shapes import CHANNEL, CONTROL, DATE, GEO
+from mmmjax.spec import Spec
+
+__all__ = ["contributions", "weekly"]
+
+DIMS = {"channel": (CHANNEL,), "control": (CONTROL,)}
+NAMES = {
+    "channel": "channel_contribution",
+    "control": "control_contribution",
+    "intercept": "intercept_contribution",
+    "trend": "trend_contribution",
+    "seasonality": "seasonality_contribution",
+}
+GROUPS = ("channel", "seasonality", "baseline", "controls", "mu")
+
+
+def contributions(
+    fit: Fit,
+    panel: Panel | None = None,
+    *,
+    total: bool = False,
+    prob: float = PROB,
+    memory: int = MEMORY,
+) -> xr.Dataset:
+    """Contribution of every component, per period and in total, in outcome units.
+
+    Args:
+        fit: The fit.
+        panel: A panel that follows training, or one of the training dates with other
+            media; None for training.
+        total: Sum over geos (one geo, "ALL") instead of each geo.
+        prob: Probability inside the interval [lo, hi].
+        memory: Bound in bytes on what lives besides the result.
+
+    Returns:
+        Dataset. Per period, dims (summary, geo, [channel | control,] date) with summary
+        mean, lo, hi (highest density interval): ``channel_contribution``,
+        ``control_contribution``, ``intercept_contribution``, ``trend_contribution``,
+        ``seasonality_contribution``, ``baseline`` (intercept and trend), ``controls``
+        (their sum) and ``mu`` (the fitted mean). Draws of totals over the window, dims
+        (chain, draw, geo, ...): ``channel_total`` and so on; ``channel_share``, of the
+        observed outcome over the cells where it was observed; ``outcome_total`` (geo,)
+        is that outcome. Components that the model does not have are left out.
+    """
+    scope = Scope.of(fit, panel)
+    found = _per_period(fit, scope, _ALL_PARTS[total], prob, memory)
+    data = {
+        NAMES.get(n, n): summary(v, (GEO, *DIMS.get(n, ()), DATE)) for n, v in found.items()
+    }
+    sums, observed = totals(fit, scope, memory=memory)
+    outcome = np.nansum(scope.outcome, axis=1)
+    if total:
+        sums, observed = jax.tree.map(lambda x: x.sum(1, keepdims=True), (sums, observed))
+        outcome = outcome.sum(keepdims=True)
+    for name, values in sums.items():
+        data[f"{name}_total"] = per_draw(fit, values, (GEO, *DIMS.get(name, ())))
+    known = np.where(outcome == 0, np.nan, outcome)
+    if observed is not None:
+        data["channel_share"] = per_draw(fit, observed / known[:, None], (GEO, CHANNEL))
+    data["outcome_total"] = xr.Variable((GEO,), known)
+    coords = {SUMMARY: ["mean", "lo", "hi"], **chain_coords(fit), **scope.coords(total)}
+    used = {d for variable in data.values() for d in variable.dims}
+    kept = {d: labels for d, labels in coords.items() if d in used}
+    return xr.Dataset(data, kept, attributes(fit, prob=prob, share_of="observed outcome"))
+
+
+def weekly(
+    fit: Fit,
+    panel: Panel | None = None,
+    *,
+    total: bool = False,
+    prob: float = PROB,
+    memory: int = MEMORY,
+) -> dict[str, np.ndarray]:
+    """Mean, lo and hi per period of channels and of the groups of weekly.csv.
+
+    Returns:
+        ``channel`` (3, geo, channel, time), ``baseline``, ``controls``, ``seasonality``
+        and ``mu`` (3, geo, time), as far as the model has them; arguments as in
+        :func:`contributions`.
+    """
+    return _per_period(fit, Scope.of(fit, panel), _GROUPED[total], prob, memory)
+
+
+def totals(
+    fit: Fit, scope: Scope, *, memory: int = MEMORY
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Sums over the window of every draw: components, and channels where observed."""
+    observed = np.isfinite(scope.outcome)
+    args = (scope.factor, scope.present.astype(float), observed.astype(float))
+    found = fold(fit, _sums, *args, inputs=scope.inputs, by_geo=True, memory=memory)
+    return found["present"], found.get("observed")
+
+
+def _per_period(
+    fit: Fit, scope: Scope, f: Callable[..., Any], prob: float, memory: int
+) -> dict[str, np.ndarray]:
+    def reduce(tile: Mapping[str, np.ndarray], *_: slice) -> dict[str, np.ndarray]:
+        return {name: summarise(values, prob) for name, values in tile.items()}
+
+    args = (scope.factor, scope.present.astype(float))
+    by_geo = f not in (_GROUPED[True], _ALL_PARTS[True])
+    found = fold_cells(
+        fit, f, reduce, *args,
+        inputs=scope.inputs, by_geo=by_geo, memory=memory,
+    )  # fmt: skip
+    if by_geo and not scope.present.all():
+        for values in found.values():
+            np.moveaxis(values, -1, 2)[:, ~scope.present] = np.nan
+    return found
+
+
+def _parts(
+    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, cells: Array
+) -> dict[str, Array]:
+    """Components in original units, zero outside ``cells`` (geo, time)."""
+    unit = factor[:, None] * cells
+    return {
+        name: value * (unit[:, None] if value.ndim == 3 else unit)
+        for name, value in response.components(params, inputs, spec).items()
+    }
+
+
+def _all_parts(
+    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, cells: Array
+) -> dict[str, Array]:
+    parts = _parts(params, inputs, spec, factor, cells)
+    groups = {"baseline": parts["intercept"] + parts.get("trend", 0.0)}
+    if "control" in parts:
+        groups["controls"] = parts["control"].sum(1)
+    return {**parts, **groups, "mu": response.total(parts)}
+
+
+def _grouped(*args: Any) -> dict[str, Array]:
+    every = _all_parts(*args)
+    return {name: every[name] for name in GROUPS if name in every}
+
+
+def _over_geos(f: Callable[..., Any]) -> Callable[..., Any]:
+    def summed(*args: Any) -> Any:
+        return jax.tree.map(lambda x: x.sum(0, keepdims=True), f(*args))
+
+    return summed
+
+
+# One function object each, so that each is compiled once.
+_GROUPED = {False: _grouped, True: _over_geos(_grouped)}
+_ALL_PARTS = {False: _all_parts, True: _over_geos(_all_parts)}
+
+
+def _sums(
+    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, present: Array,
+    observed: Array,
+) -> dict[str, Any]:  # fmt: skip
+    parts = _parts(params, inputs, spec, factor, present)
+    sums = {name: value.sum(-1) for name, value in parts.items()}
+    sums["mu"] = response.total(parts).sum(-1)
+    if "channel" not in parts:
+        return {"present": sums}
+    seen = (parts["channel"] * observed[:, None]).sum(-1)
+    return {"present": sums, "observed": seen}

@@ -1,0 +1,323 @@
+"""Stream over posterior draws in bounded memory: the only loop over draws of this room.
+
+A fit stores parameters only; contributions, returns, curves and predictions are computed
+again when asked for, from functions of one draw. :func:`fold` keeps a result of every
+draw, :func:`fold_cells` reduces over all draws of every (geo, time) cell. Both evaluate a
+chunk of draws at a time in one compiled program, so that what lives besides the result
+stays under a bound in bytes, whatever the number of draws, geos, periods and channels.
+
+A function of one draw is ``f(params, inputs, spec, *args)``: one draw of the parameters,
+:class:`mmmjax.response.Inputs` and arrays; data are arguments, so that a second fit of
+the same shape compiles nothing. It is compiled once per function object, structure of the
+spec and shape: pass functions of a module, not fresh lambdas.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from mmmjax import checks
+from mmmjax.draws import Fit
+from mmmjax.response import Inputs
+from mmmjax.shapes import GEO
+from mmmjax.spec import Spec
+
+__all__ = ["DTYPE", "MEMORY", "fold", "fold_cells"]
+
+MEMORY = 256 * 2**20
+"""Default bound in bytes on what lives besides the result."""
+
+DTYPE: Literal["float32", "float64"] = "float64"
+"""Default precision: differences and sums over time keep their last digits."""
+
+Tree = Any
+OneDraw = Callable[..., Tree]
+
+
+def fold(
+    fit: Fit,
+    f: OneDraw,
+    *args: Tree,
+    inputs: Inputs | None = None,
+    each: Mapping[str, np.ndarray] | None = None,
+    by_geo: bool = False,
+    memory: int = MEMORY,
+    dtype: str = DTYPE,
+) -> Tree:
+    """Evaluate a function of one draw at every draw; keep every result.
+
+    Args:
+        fit: Draws, spec and training data.
+        f: ``f(params, inputs, spec, *args)`` -> pytree of arrays, small for one draw.
+        *args: Arrays for ``f``, the same for all draws.
+        inputs: In place of the training inputs of the fit.
+        each: Further arrays (draw_total, ...) that join ``params``, e.g. random keys.
+        by_geo: ``f`` treats geos apart: all its results and ``args`` begin with geo. Then
+            geos are evaluated in blocks where one draw of all of them is too large.
+        memory: Bound in bytes on intermediate arrays (at least one draw is evaluated).
+        dtype: "float64" or "float32" inside.
+
+    Returns:
+        The tree of ``f`` with NumPy arrays (draw_total, ...), chain after chain.
+    """
+    with _precision(dtype):
+        work = _Work.of(fit, f, args, inputs, each, dtype)
+        sizes = [work.n_geos]
+        if by_geo:  # halve until one draw fits
+            while sizes[-1] > 1 and work.program(sizes[-1]).bytes_per_draw > memory:
+                sizes.append(math.ceil(sizes[-1] / 2))
+        n_block = sizes[-1]
+        program = work.program(n_block if by_geo else None)
+        found = [
+            np.empty((work.n_draws, *_with_geos(shape, work.n_geos, by_geo)), kind)
+            for shape, kind in program.out
+        ]
+        for geos in _blocks(work.n_geos, n_block if by_geo else work.n_geos):
+            block = work.block(geos) if by_geo else work
+            for draws, values in block.chunks(program, memory):
+                for whole, value in zip(found, values, strict=True):
+                    if by_geo:
+                        whole[draws, geos] = value
+                    else:
+                        whole[draws] = value
+        return jax.tree.unflatten(program.tree, found)
+
+
+def fold_cells(
+    fit: Fit,
+    f: OneDraw,
+    reduce: Callable[[Tree, slice, slice], Tree],
+    *args: Tree,
+    inputs: Inputs | None = None,
+    each: Mapping[str, np.ndarray] | None = None,
+    by_geo: bool = True,
+    memory: int = MEMORY,
+    dtype: str = DTYPE,
+) -> Tree:
+    """Reduce over all draws of every (geo, time) cell, a tile of cells at a time.
+
+    Args:
+        fit: Draws, spec and training data.
+        f: ``f(params, inputs, spec, *args)`` -> pytree of arrays (geo, ..., time).
+        reduce: ``reduce(tree, geos, times)`` takes arrays (draw_total, geo, ..., time) of
+            one tile and its place, and gives a tree of arrays (k, geo, ..., time).
+        *args: Arrays for ``f``, geo first.
+        inputs: In place of the training inputs of the fit.
+        each: Further arrays (draw_total, ...) that join ``params``, e.g. random keys.
+        by_geo: ``f`` treats geos apart. False where it sums over them: then it sees all
+            geos at once, and tiles differ in time only.
+        memory: Bound in bytes on everything besides the result.
+        dtype: "float64" or "float32" inside.
+
+    Returns:
+        The tree of ``reduce`` over all cells, NumPy arrays (k, geo, ..., time).
+    """
+    with _precision(dtype):
+        work = _Work.of(fit, f, args, inputs, each, dtype)
+        n_geos, n_times, program = _tile(work, by_geo, memory)
+        geos_out = work.n_geos if by_geo else program.out[0][0][0]
+        time_out = program.out[0][0][-1]
+        found: list[np.ndarray] = []
+        tree = None
+        for geos in _blocks(geos_out, n_geos if by_geo else geos_out):
+            block = work.block(geos) if by_geo else work
+            for times in _blocks(time_out, n_times):
+                tile = _gather(block, program, times, memory // 2)
+                leaves, tree = jax.tree.flatten(reduce(tile, geos, times))
+                if not found:
+                    found = [
+                        np.empty((x.shape[0], geos_out, *x.shape[2:-1], time_out), x.dtype)
+                        for x in leaves
+                    ]
+                for whole, part in zip(found, leaves, strict=True):
+                    whole[:, geos, ..., times] = part
+        assert tree is not None
+        return jax.tree.unflatten(tree, found)
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A function of one draw: traced once for given shapes, mapped over draws, jitted."""
+
+    run: Callable[..., list[jax.Array]]
+    out: tuple[tuple[tuple[int, ...], np.dtype], ...]  # of the leaves of one draw
+    tree: Any
+    bytes_per_draw: int
+
+    @property
+    def bytes_out(self) -> int:
+        """Size of the results of one draw."""
+        return sum(math.prod(shape) * kind.itemsize for shape, kind in self.out)
+
+
+@functools.lru_cache(maxsize=256)
+def _program(f: OneDraw, spec: Spec, tree: Any, shapes: tuple[Any, ...]) -> _Program:
+    """Trace ``f`` for one draw; ``shapes`` are those of (params, inputs, args)."""
+
+    def flat(*leaves: Any) -> Tree:
+        params, inputs, args = jax.tree.unflatten(tree, leaves)
+        return f(params, inputs, spec, *args)
+
+    abstract = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in shapes]
+    closed, out = jax.make_jaxpr(flat, return_shape=True)(*abstract)
+    one = core.jaxpr_as_fun(closed)
+
+    @jax.jit
+    def run(params: list[Any], shared: list[Any]) -> list[jax.Array]:
+        return jax.vmap(lambda draw: one(*draw, *shared))(params)
+
+    leaves, out_tree = jax.tree.flatten(out)
+    found = tuple((x.shape, np.dtype(x.dtype)) for x in leaves)
+    return _Program(run, found, out_tree, max(_live_bytes(closed.jaxpr), 1))
+
+
+def _live_bytes(jaxpr: Any) -> int:
+    """Largest total of arrays alive at once, in program order: what one draw needs.
+
+    XLA fuses elementwise chains and needs less; shared data are not counted.
+    """
+
+    def size(var: Any) -> int:
+        return math.prod(var.aval.shape) * np.dtype(var.aval.dtype).itemsize
+
+    last = {v: i for i, e in enumerate(jaxpr.eqns) for v in e.invars if _is_variable(v)}
+    last |= {v: len(jaxpr.eqns) for v in jaxpr.outvars if _is_variable(v)}
+    alive: dict[Any, int] = {}
+    peak = 0
+    for i, equation in enumerate(jaxpr.eqns):
+        inner = [_live_bytes(j) for j in core.jaxprs_in_params(equation.params)]
+        alive |= {v: size(v) for v in equation.outvars if last.get(v, -1) > i}
+        peak = max(peak, sum(alive.values()) + max(inner, default=0))
+        for v in equation.invars:
+            if _is_variable(v) and last[v] == i:
+                alive.pop(v, None)
+    return peak
+
+
+def _is_variable(v: Any) -> bool:
+    return not isinstance(v, core.Literal)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is evaluated: the function, parameters of all draws, inputs and arguments."""
+
+    f: OneDraw
+    spec: Spec
+    params: dict[str, np.ndarray]
+    inputs: Inputs
+    args: tuple[Tree, ...]
+
+    @classmethod
+    def of(
+        cls, fit: Fit, f: OneDraw, args: tuple[Tree, ...], inputs: Inputs | None,
+        each: Mapping[str, np.ndarray] | None, dtype: str,
+    ) -> "_Work":  # fmt: skip
+        def cast(x: Any) -> np.ndarray:
+            x = np.asarray(x)
+            return x.astype(dtype, copy=False) if x.dtype.kind == "f" else x
+
+        given = fit.inputs() if inputs is None else inputs
+        params = {n: cast(a) for n, a in (fit.flat() | dict(each or {})).items()}
+        given, args = jax.tree.map(cast, (given, args))
+        return cls(f, fit.spec.structure(), params, given, args)
+
+    @property
+    def n_draws(self) -> int:
+        return next(iter(self.params.values())).shape[0]
+
+    @property
+    def n_geos(self) -> int:
+        return self.inputs.media.shape[0]
+
+    def block(self, geos: slice) -> "_Work":
+        """The same work for some geos."""
+        params = {
+            n: a[(slice(None), *self._where(n, geos))] for n, a in self.params.items()
+        }
+        inputs = replace(
+            self.inputs, media=self.inputs.media[geos], controls=self.inputs.controls[geos]
+        )
+        args = jax.tree.map(lambda x: x[geos], self.args)
+        return replace(self, params=params, inputs=inputs, args=args)
+
+    def _where(self, name: str, geos: slice) -> tuple[slice, ...]:
+        try:
+            dims = self.spec.dims(name)
+        except KeyError:  # from `each`
+            return ()
+        return tuple(geos if d == GEO else slice(None) for d in dims)
+
+    def program(self, n_geos: int | None = None) -> _Program:
+        """The compiled function for blocks of ``n_geos`` geos (None: as it is)."""
+        part = self if n_geos is None else self.block(slice(0, n_geos))
+        one = {n: a[0] for n, a in part.params.items()}
+        leaves, tree = jax.tree.flatten((one, part.inputs, part.args))
+        shapes = tuple((x.shape, x.dtype) for x in map(np.asarray, leaves))
+        return _program(self.f, self.spec, tree, shapes)
+
+    def chunks(self, program: _Program, memory: int) -> Iterator[tuple[slice, list[Any]]]:
+        """Results of chunks of draws; the last one overlaps, so that all have one shape."""
+        most = max(memory // program.bytes_per_draw, 1)
+        count = math.ceil(self.n_draws / most)
+        params = jax.tree.leaves(self.params)
+        shared = [jnp.asarray(x) for x in jax.tree.leaves((self.inputs, self.args))]
+        for draws in _blocks(self.n_draws, math.ceil(self.n_draws / count)):
+            values = program.run([a[draws] for a in params], shared)
+            yield draws, [np.asarray(v) for v in values]
+
+
+def _gather(work: _Work, program: _Program, times: slice, memory: int) -> Tree:
+    """All draws of one tile on the host."""
+    n_times = times.stop - times.start
+    tile = [np.empty((work.n_draws, *s[:-1], n_times), kind) for s, kind in program.out]
+    for draws, values in work.chunks(program, memory):
+        for whole, value in zip(tile, values, strict=True):
+            whole[draws] = value[..., times]
+    return jax.tree.unflatten(program.tree, tile)
+
+
+def _tile(work: _Work, by_geo: bool, memory: int) -> tuple[int, int, _Program]:
+    """Geos and periods of a tile, so that its draws fill at most a quarter of ``memory``.
+
+    Half is left to the compiled function, a quarter to what the reduction copies.
+    """
+    n_geos = work.n_geos
+    program = work.program(n_geos if by_geo else None)
+
+    def bytes_of(p: _Program) -> int:
+        return work.n_draws * p.bytes_out
+
+    if by_geo:
+        per_geo = math.ceil(bytes_of(program) / n_geos)
+        n_geos = min(max(memory // 4 // per_geo, 1), n_geos)
+        program = work.program(n_geos)
+        while n_geos > 1 and program.bytes_per_draw > memory // 2:
+            n_geos = math.ceil(n_geos / 2)
+            program = work.program(n_geos)
+    n_times = program.out[0][0][-1]
+    per_time = math.ceil(bytes_of(program) / n_times)
+    return n_geos, min(max(memory // 4 // per_time, 1), n_times), program
+
+
+def _blocks(total: int, size: int) -> Iterator[slice]:
+    """Slices of one size that cover everything; the last starts earlier where needed."""
+    for start in range(0, total, size):
+        first = min(start, total - size)
+        yield slice(first, first + size)
+
+
+def _with_geos(shape: tuple[int, ...], n_geos: int, by_geo: bool) -> tuple[int, ...]:
+    return (n_geos, *shape[1:]) if by_geo else shape
+
+
+def _precision(dtype: str) -> Any:
+    checks.choice("dtype", dtype, ("float64", "float32"))
+    return jax.enable_x64(dtype == "float64")

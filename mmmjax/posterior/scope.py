@@ -1,0 +1,138 @@
+"""What a question is about (which panel, which cells) and how its answer is labelled."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mmmjax import checks
+from mmmjax.draws import Fit
+from mmmjax.metrics import hdi
+from mmmjax.panel import Panel, for_prediction
+from mmmjax.response import Inputs, make_inputs
+from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DATE, DRAW, GEO
+
+__all__ = [
+    "ALL",
+    "PROB",
+    "SUMMARY",
+    "Scope",
+    "attributes",
+    "per_draw",
+    "summarise",
+    "summary",
+]
+
+ALL = "ALL"
+"""Name of the sum over geos where it stands beside them."""
+
+SUMMARY = "summary"
+"""Dimension of mean, lo and hi."""
+
+PROB = 0.94
+"""Probability inside [lo, hi], the highest density interval."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A panel as the forward function takes it, aligned with the fit.
+
+    Args:
+        panel: Geos, channels and controls in the order of training.
+        inputs: Its arrays in scaled units.
+        factor: Outcome units per scaled unit, (geo,).
+    """
+
+    panel: Panel
+    inputs: Inputs
+    factor: np.ndarray
+
+    @classmethod
+    def of(cls, fit: Fit, panel: Panel | None = None) -> "Scope":
+        """The training panel (None), one of the same dates, or one that follows it.
+
+        Raises:
+            InputError: The dates neither are nor follow those of training, or a geo,
+                channel or control is missing.
+        """
+        train = fit.panel
+        if panel is None or panel is train:
+            return cls(train, fit.inputs(), fit.scale.outcome)
+        if panel.dates.equals(train.dates):
+            _same_names(train, panel)
+            panel = replace(panel, history=train.history)
+            return cls(panel, make_inputs(fit.spec, panel, fit.scale), fit.scale.outcome)
+        panel = for_prediction(train, panel)
+        inputs = make_inputs(fit.spec, panel, fit.scale, after=train)
+        return cls(panel, inputs, fit.scale.outcome)
+
+    @property
+    def dates(self) -> pd.DatetimeIndex:
+        """Periods of the results: without the media history."""
+        return self.panel.dates[self.panel.history :]
+
+    @property
+    def present(self) -> np.ndarray:
+        """Cells (geo, time) where the table had a row."""
+        return self.panel.present[:, self.panel.history :]
+
+    @property
+    def outcome(self) -> np.ndarray:
+        """Observed outcome (geo, time), NaN where there is none."""
+        return self.panel.outcome[:, self.panel.history :]
+
+    @property
+    def spend(self) -> np.ndarray:
+        """Spend (geo, time, channel); NaN for organic channels."""
+        return self.panel.spend[:, self.panel.history :]
+
+    def coords(self, total: bool = False) -> dict[str, Any]:
+        """Labels of the dims of results; one geo named ALL for the sum over geos."""
+        panel = self.panel
+        return {
+            GEO: [ALL] if total else list(panel.geos),
+            CHANNEL: list(panel.channels),
+            CONTROL: list(panel.control_names),
+            DATE: self.dates,
+        }
+
+
+def _same_names(train: Panel, panel: Panel) -> None:
+    for field in ("geos", "channels", "control_names"):
+        ours, theirs = getattr(train, field), getattr(panel, field)
+        if ours != theirs:
+            checks.fail(
+                f"panel {field}", theirs, "a panel of the training dates",
+                checks.listing(ours, 30), "change the numbers of the training panel only",
+            )  # fmt: skip
+
+
+def per_draw(fit: Fit, values: np.ndarray, dims: Sequence[str]) -> xr.Variable:
+    """A result of every draw (draw_total, *dims) with chain and draw as dims."""
+    shape = (fit.draws.n_chains, fit.draws.n_draws, *values.shape[1:])
+    return xr.Variable((CHAIN, DRAW, *dims), values.reshape(shape))
+
+
+def chain_coords(fit: Fit) -> dict[str, np.ndarray]:
+    """Labels of chain and draw."""
+    return {CHAIN: np.arange(fit.draws.n_chains), DRAW: np.arange(fit.draws.n_draws)}
+
+
+def summarise(draws: np.ndarray, prob: float = PROB) -> np.ndarray:
+    """Mean, lo and hi over the first axis: (3, ...)."""
+    lo, hi = hdi(draws, prob=prob, axis=0)
+    return np.stack([draws.mean(axis=0, dtype=np.float64), lo, hi])
+
+
+def summary(values: np.ndarray, dims: Sequence[str]) -> xr.Variable:
+    """Mean, lo and hi of a result, (3, *dims)."""
+    return xr.Variable((SUMMARY, *dims), values)
+
+
+def attributes(fit: Fit, **more: Any) -> Mapping[str, Any]:
+    """What a picture or a table needs to name units."""
+    panel = fit.panel
+    return {"outcome": panel.outcome_name, "currency": panel.currency, **more}

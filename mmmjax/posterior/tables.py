@@ -1,0 +1,151 @@
+"""The tables that a fit writes: channels.csv and weekly.csv, original units."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.draws import Fit
+from mmmjax.panel import Panel
+from mmmjax.posterior.contributions import totals, weekly
+from mmmjax.posterior.fold import MEMORY
+from mmmjax.posterior.returns import mroas, roas
+from mmmjax.posterior.scope import ALL, PROB, Scope, summarise
+from mmmjax.shapes import GEO
+
+__all__ = [
+    "BASELINE",
+    "CONTROLS",
+    "FITTED",
+    "SEASONALITY",
+    "channels_table",
+    "weekly_table",
+]
+
+BASELINE = "baseline"
+CONTROLS = "controls"
+SEASONALITY = "seasonality"
+FITTED = "fitted_mean"
+
+_GROUPS = {
+    "baseline": BASELINE,
+    "controls": CONTROLS,
+    "seasonality": SEASONALITY,
+    "mu": FITTED,
+}
+_STATISTICS = ("mean", "lo", "hi")
+
+
+def channels_table(
+    fit: Fit,
+    carryover: bool = True,
+    *,
+    prob: float = PROB,
+    memory: int = MEMORY,
+) -> pd.DataFrame:
+    """One row per geo and channel, then geo = "ALL": the columns of channels.csv.
+
+    Training window, original units. Columns: geo, channel, spend (money; empty for organic
+    channels), contribution (outcome units), share (contribution / observed outcome, over
+    the cells where it was observed), roas and mroas (outcome units per unit of money; empty
+    without spend), each as _mean, _lo and _hi (highest density interval).
+
+    Args:
+        fit: The fit.
+        carryover: ROAS and mROAS count the ``max_lag - 1`` periods after training too, the
+            library's ROAS. False: the window only; without earlier media roas is then
+            contribution / spend.
+        prob: Probability inside [lo, hi].
+        memory: Bound in bytes on what lives besides the result.
+    """
+    scope = Scope.of(fit)
+    panel = scope.panel
+    sums, observed = totals(fit, scope, memory=memory)
+    outcome = np.nansum(scope.outcome, axis=1)
+    measures: dict[str, np.ndarray] = {}
+    spend = np.zeros((panel.n_geos + 1, 0))
+    if observed is not None:
+        shares = _with_all(observed) / np.append(outcome, outcome.sum())[:, None]
+        measures["contribution"] = summarise(_with_all(sums["channel"]), prob)
+        measures["share"] = summarise(shares, prob)
+        for name, f in (("roas", roas), ("mroas", mroas)):
+            found = f(fit, carryover=carryover, memory=memory)
+            pair = [
+                found[name].to_numpy(),
+                found[f"{name}_total"].expand_dims(GEO, 2).to_numpy(),
+            ]
+            draws = np.concatenate(pair, axis=2)
+            measures[name] = _paid(draws.reshape(-1, *draws.shape[2:]), prob)
+            spend = found["spend"].to_numpy()
+        spend = np.concatenate([spend, spend.sum(axis=0, keepdims=True)])
+    index = [(g, c) for g in (*panel.geos, ALL) for c in panel.channels]
+    table: dict[str, Any] = {"geo": [g for g, _ in index], "channel": [c for _, c in index]}
+    table["spend"] = spend.ravel()
+    for name in ("contribution", "share", "roas", "mroas"):
+        values = measures.get(name, np.zeros((3, 0)))
+        for i, statistic in enumerate(_STATISTICS):
+            table[f"{name}_{statistic}"] = values[i].ravel()
+    return pd.DataFrame(table)
+
+
+def weekly_table(
+    fit: Fit,
+    panel: Panel | None = None,
+    *,
+    prob: float = PROB,
+    memory: int = MEMORY,
+) -> pd.DataFrame:
+    """Mean, lo and hi of every component in every period: the columns of weekly.csv.
+
+    Columns: geo, date, component, mean, lo, hi; original units. Components: every channel,
+    "baseline" (intercept and trend), "controls" (their sum), "seasonality" and
+    "fitted_mean" (mu, their sum), as far as the model has them. Periods in which a geo was
+    not in the table are left out. Where there are several geos, geo = "ALL" is their sum.
+
+    Args:
+        fit: The fit.
+        panel: A panel that follows training, or one of the training dates with other
+            media; None for training.
+        prob: Probability inside [lo, hi].
+        memory: Bound in bytes on what lives besides the result.
+    """
+    scope = Scope.of(fit, panel)
+    keep: dict[str, Any] = {"prob": prob, "memory": memory}
+    found = [_long(scope, list(scope.panel.geos), weekly(fit, panel, **keep))]
+    if scope.panel.n_geos > 1:
+        found.append(_long(scope, [ALL], weekly(fit, panel, total=True, **keep)))
+    return pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
+
+
+def _long(scope: Scope, geos: list[str], found: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Rows by geo, then date, then component."""
+    names = list(scope.panel.channels)
+    parts = [np.moveaxis(found["channel"], 2, -1)] if "channel" in found else []
+    for group, name in _GROUPS.items():
+        if group in found:
+            names.append(name)
+            parts.append(found[group][..., None])
+    values = np.concatenate(parts, axis=-1)  # (3, geo, time, component)
+    n_times, n_names = values.shape[2:]
+    frame = pd.DataFrame(
+        {
+            "geo": np.repeat(np.array(geos, object), n_times * n_names),
+            "date": np.tile(np.repeat(scope.dates.to_numpy(), n_names), len(geos)),
+            "component": np.tile(np.array(names, object), len(geos) * n_times),
+            **{s: values[i].ravel() for i, s in enumerate(_STATISTICS)},
+        }
+    )
+    return frame[frame["mean"].notna()].reset_index(drop=True)
+
+
+def _with_all(draws: np.ndarray) -> np.ndarray:
+    """Draws (draw, geo, channel) with the sum over geos as a last geo."""
+    return np.concatenate([draws, draws.sum(axis=1, keepdims=True)], axis=1)
+
+
+def _paid(draws: np.ndarray, prob: float) -> np.ndarray:
+    """Mean, lo and hi where there is a return; NaN elsewhere."""
+    known = np.isfinite(draws[0])
+    out = np.full((3, *known.shape), np.nan)
+    out[:, known] = summarise(draws[:, known], prob)
+    return out

@@ -1,0 +1,360 @@
+"""Prior and posterior predictive: draws of the outcome, in and out of sample.
+
+A forecast continues the training data: the last ``max_lag - 1`` training periods of media
+carry over into it and the trend goes on. Decompositions are of mu, everything here is of
+y, the outcome itself, in original units. Noise is drawn with one key per draw and geo, so
+a seed gives the same numbers whatever the memory bound.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import pandas as pd
+import xarray as xr
+from jaxtyping import Array
+
+from mmmjax import checks, metrics, response
+from mmmjax.draws import Draws, Fit
+from mmmjax.model import ModelData, model_data, sample_parameters
+from mmmjax.panel import Panel, for_training
+from mmmjax.posterior.fold import MEMORY, fold, fold_cells
+from mmmjax.posterior.scope import (
+    PROB,
+    SUMMARY,
+    Scope,
+    attributes,
+    chain_coords,
+    per_draw,
+    summarise,
+    summary,
+)
+from mmmjax.response import Inputs
+from mmmjax.scaling import Scale
+from mmmjax.shapes import DATE, GEO
+from mmmjax.spec import Spec
+
+__all__ = [
+    "crps",
+    "forecast_table",
+    "log_likelihood",
+    "predict",
+    "prior",
+    "prior_predictive",
+    "scores",
+]
+
+
+def predict(
+    fit: Fit,
+    panel: Panel | None = None,
+    *,
+    seed: int = 0,
+    draws: bool = True,
+    total: bool = False,
+    prob: float = PROB,
+    memory: int = MEMORY,
+) -> xr.Dataset:
+    """Posterior predictive of the outcome, original units.
+
+    Args:
+        fit: The fit.
+        panel: None for the training window; a panel that follows training directly (a
+            test panel, or ``fit.panel.read_future(table)``); or one of the training dates
+            with other media or controls.
+        seed: Seed of the noise.
+        draws: Keep every draw. False: mean, lo and hi only, whatever the size.
+        total: Sum over geos (one geo, "ALL"); periods without a row in the table count
+            as zero.
+        prob: Probability inside [lo, hi] where ``draws`` is False.
+        memory: Bound in bytes on what lives besides the result.
+
+    Returns:
+        Dataset: ``outcome`` (chain, draw, geo, date), or (summary, geo, date) without
+        draws; ``observed`` (geo, date), NaN where unknown.
+    """
+    scope = Scope.of(fit, panel)
+    options: dict[str, Any] = _options(fit, scope, seed) | {"memory": memory}
+    f, args = _outcome_total if total else _outcome, _arguments(fit, scope)
+    if draws:
+        outcome = per_draw(
+            fit, fold(fit, f, *args, by_geo=not total, **options), (GEO, DATE)
+        )
+        coords = chain_coords(fit)
+    else:
+        values = fold_cells(
+            fit,
+            f,
+            lambda tile, *_: summarise(tile, prob),
+            *args,
+            by_geo=not total,
+            **options,
+        )
+        outcome = summary(values, (GEO, DATE))
+        coords = {SUMMARY: ["mean", "lo", "hi"]}
+    every = scope.coords(total)
+    return xr.Dataset(
+        {"outcome": outcome, "observed": ((GEO, DATE), _observed(scope, total))},
+        {**coords, GEO: every[GEO], DATE: every[DATE]},
+        attributes(fit, seed=seed, **({} if draws else {"prob": prob})),
+    )
+
+
+def prior(spec: Spec, panel: Panel, draws: int = 500, seed: int = 0) -> Fit:
+    """Draws from the prior as a :class:`Fit`, so that every question can be asked of it.
+
+    ``roas(prior(spec, panel))`` is the prior of ROAS, ``contributions`` that of the shares.
+
+    Args:
+        spec: The model.
+        panel: The training panel: data-derived priors and scales come from it.
+        draws: Number of draws (one chain).
+        seed: Seed.
+    """
+    draws = checks.integer("draws", draws, low=1)
+    panel, notes = for_training(
+        panel, max_lag=spec.adstock.max_lag, lower_bound=spec.likelihood.low
+    )
+    scale = Scale.fit(panel, spec.outcome_scale == "geo", spec.media_scale == "geo")
+    data = model_data(spec, panel, scale)
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(seed), draws)
+        found = _prior_draws(spec.structure(), data.astype(np.float64), keys)
+    params = {n: np.asarray(a)[None] for n, a in found.items()}
+    info = {"kind": "prior", "notes": list(notes)}
+    return Fit(spec, panel, scale, None, Draws(params), seed, info)
+
+
+def prior_predictive(
+    spec: Spec,
+    panel: Panel,
+    draws: int = 500,
+    seed: int = 0,
+    *,
+    memory: int = MEMORY,
+) -> xr.Dataset:
+    """Prior predictive of the outcome over the training window, original units.
+
+    Arguments as :func:`prior`, result as :func:`predict` with one chain.
+    """
+    return predict(prior(spec, panel, draws, seed), seed=seed, memory=memory)
+
+
+def log_likelihood(fit: Fit, *, memory: int = MEMORY) -> xr.Dataset:
+    """Log density of every observed outcome under every draw, in original units.
+
+    The density is per unit of the outcome, so that fits with other scales compare.
+
+    Returns:
+        Dataset: ``outcome`` (chain, draw, geo, date), NaN where there is no outcome.
+    """
+    scope = Scope.of(fit)
+    factor, low, *_ = _arguments(fit, scope)
+    values = fold(
+        fit, _log_density, factor, low, scope.outcome,
+        inputs=scope.inputs, by_geo=True, memory=memory,
+    )  # fmt: skip
+    every = scope.coords()
+    coords = {**chain_coords(fit), GEO: every[GEO], DATE: every[DATE]}
+    return xr.Dataset(
+        {"outcome": per_draw(fit, values, (GEO, DATE))}, coords, attributes(fit)
+    )
+
+
+def crps(observed: Any, predicted: Any) -> float:
+    """Mean CRPS of predictive draws over the observed cells, outcome units.
+
+    Args:
+        observed: A panel, or an array (geo, time) with NaN where unknown.
+        predicted: Result of :func:`predict` (with draws), its ``outcome``, or an array
+            (sample, geo, time).
+    """
+    if isinstance(observed, Panel):
+        observed = observed.outcome[:, observed.history :]
+    if isinstance(predicted, xr.Dataset):
+        predicted = predicted["outcome"]
+    if isinstance(predicted, xr.DataArray):
+        if "draw" not in predicted.dims:
+            checks.fail("predicted", predicted.dims, "crps", "predictive draws",
+                        "predict(fit, panel) with draws=True")  # fmt: skip
+        predicted = predicted.to_numpy().reshape(-1, *predicted.shape[2:])
+    observed = np.asarray(observed, float)
+    return metrics.crps(observed[None] if observed.ndim == 1 else observed, predicted)
+
+
+def scores(
+    fit: Fit,
+    test: Panel | None = None,
+    *,
+    seed: int = 0,
+    prob: float = PROB,
+    memory: int = MEMORY,
+) -> dict[str, float]:
+    """How well the posterior predictive describes the outcome, over the observed cells.
+
+    Args:
+        fit: The fit.
+        test: A panel that follows training and has outcomes.
+        seed: Seed of the noise.
+        prob: Probability of the intervals whose coverage is counted.
+        memory: Bound in bytes on what is held.
+
+    Returns:
+        ``crps_train`` (outcome units), ``r2``, ``mape`` (of the predictive mean) and
+        ``coverage`` (of the highest density interval) of training; with a test panel also
+        ``crps_test``, ``r2_test``, ``mape_test`` and ``coverage_test``. NaN where nothing
+        was observed.
+    """
+    keep: dict[str, Any] = {"seed": seed, "prob": prob, "memory": memory}
+    train = _scores(fit, Scope.of(fit), **keep)
+    found = {"crps_train": train.pop("crps"), "crps_test": float("nan"), **train}
+    if test is not None:
+        found |= {
+            f"{n}_test": v for n, v in _scores(fit, Scope.of(fit, test), **keep).items()
+        }
+    return found
+
+
+def forecast_table(
+    fit: Fit,
+    test: Panel,
+    *,
+    seed: int = 0,
+    prob: float = PROB,
+    memory: int = MEMORY,
+) -> pd.DataFrame:
+    """Forecast of a test or future panel: the columns of forecast.csv.
+
+    Columns: geo, date, observed (empty where unknown), mean, lo, hi; of y, original units.
+    Rows that the table did not have are left out. Where there are several geos,
+    geo = "ALL" is their sum.
+    """
+    keep: dict[str, Any] = {"seed": seed, "prob": prob, "memory": memory}
+    present = Scope.of(fit, test).present
+    found = [_rows(predict(fit, test, draws=False, **keep))[present.ravel()]]
+    if len(present) > 1:
+        found.append(_rows(predict(fit, test, draws=False, total=True, **keep)))
+    return pd.concat(found, ignore_index=True)
+
+
+def _rows(found: xr.Dataset) -> pd.DataFrame:
+    geos, dates = found[GEO].to_numpy(), found[DATE].to_numpy()
+    mean, lo, hi = found["outcome"].to_numpy()
+    return pd.DataFrame(
+        {
+            "geo": np.repeat(geos.astype(object), dates.size),
+            "date": np.tile(dates, geos.size),
+            "observed": found["observed"].to_numpy().ravel(),
+            "mean": mean.ravel(),
+            "lo": lo.ravel(),
+            "hi": hi.ravel(),
+        }
+    )
+
+
+def _observed(scope: Scope, total: bool) -> np.ndarray:
+    """Outcome (geo, time); the total only where every geo that was there is observed."""
+    if not total:
+        return scope.outcome
+    known = np.where(scope.present, scope.outcome, 0.0)
+    whole = known.sum(axis=0, keepdims=True)
+    return np.where(scope.present.any(axis=0), whole, np.nan)
+
+
+def _scores(
+    fit: Fit, scope: Scope, seed: int, prob: float, memory: int
+) -> dict[str, float]:
+    observed = scope.outcome
+
+    def reduce(tile: np.ndarray, geos: slice, times: slice) -> np.ndarray:
+        cells = metrics.crps_cells(observed[geos, times], tile)
+        return np.concatenate([cells[None], summarise(tile, prob)])
+
+    options = _options(fit, scope, seed) | {"memory": memory}
+    found = fold_cells(fit, _outcome, reduce, *_arguments(fit, scope), **options)
+    cells, mean, lo, hi = found
+    known = np.isfinite(observed)
+    if not known.any():
+        return dict.fromkeys(("crps", "r2", "mape", "coverage"), float("nan"))
+    inside = (observed >= lo) & (observed <= hi)
+    return {
+        "crps": float(cells[known].mean()),
+        "r2": metrics.r2(observed, mean),
+        "mape": metrics.mape(observed, mean),
+        "coverage": float(inside[known].mean()),
+    }
+
+
+def _options(fit: Fit, scope: Scope, seed: int) -> dict[str, Any]:
+    """Inputs, and one random key for every draw."""
+    seed = checks.integer("seed", seed, low=0)
+    n_draws = fit.draws.n_chains * fit.draws.n_draws
+    keys = jax.random.key_data(jax.random.split(jax.random.key(seed), n_draws))
+    return {"inputs": scope.inputs, "each": {"key": np.asarray(keys)}}
+
+
+def _arguments(fit: Fit, scope: Scope) -> tuple[np.ndarray, ...]:
+    """Unit, truncation bound (scaled), number of each geo, and cells with a row."""
+    low = (fit.spec.likelihood.low or 0.0) / scope.factor
+    numbers = np.arange(scope.factor.size, dtype=np.uint32)
+    return scope.factor, low, numbers, scope.present
+
+
+def _noise(params: Mapping[str, Any], spec: Spec, n_geos: int) -> dict[str, Array]:
+    """Parameters of the likelihood besides mu, each (geo,)."""
+    params = dict(params)
+    if "y_nu_excess" in params:
+        params["y_nu"] = 2.0 + params["y_nu_excess"]
+    return {
+        name: jnp.broadcast_to(
+            response.align(params[name], spec.dims(name), (GEO,)), (n_geos,)
+        )
+        for name in ("y_sigma", "y_nu")
+        if name in params
+    }
+
+
+def _outcome(
+    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, low: Array,
+    numbers: Array, present: Array,
+) -> Array:  # fmt: skip
+    """One draw of the outcome, (geo, time), original units."""
+    mu = response.mean(params, inputs, spec)
+    key = jax.random.wrap_key_data(params["key"])
+
+    def of_geo(mu: Array, noise: dict[str, Array], low: Array, number: Array) -> Array:
+        law = spec.likelihood.distribution(mu, noise, low)
+        return law.sample(jax.random.fold_in(key, number))
+
+    noise = _noise(params, spec, mu.shape[0])
+    return jax.vmap(of_geo)(mu, noise, low, numbers) * factor[:, None]
+
+
+def _outcome_total(*args: Any) -> Array:
+    """The same summed over geos, cells without a row as zero: (1, time)."""
+    return jnp.where(args[-1], _outcome(*args), 0.0).sum(0, keepdims=True)
+
+
+def _log_density(
+    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, low: Array,
+    observed: Array,
+) -> Array:  # fmt: skip
+    mu = response.mean(params, inputs, spec)
+    noise = {n: v[:, None] for n, v in _noise(params, spec, mu.shape[0]).items()}
+    known = jnp.isfinite(observed)
+    scaled = jnp.where(known, observed / factor[:, None], low[:, None] + 0.5)
+    law = spec.likelihood.distribution(mu, noise, low[:, None])
+    return jnp.where(known, law.log_prob(scaled) - jnp.log(factor)[:, None], jnp.nan)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _prior_draws(spec: Spec, data: ModelData, keys: Array) -> dict[str, Array]:
+    def one(key: Array) -> dict[str, Array]:
+        with numpyro.handlers.seed(rng_seed=key):
+            return sample_parameters(spec, data)
+
+    return jax.vmap(one)(keys)

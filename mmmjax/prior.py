@@ -1,0 +1,350 @@
+"""Priors as data: a family, its hyperparameters and the dimensions it varies over.
+
+A :class:`Prior` separates what is static (family, names, dims) from what is not (the
+numbers), so that markets with different priors share one compilation. A hyperparameter
+is a number, a list with one number per member of the last dim, a quantity taken from
+the data (:data:`spend_share`), or, for location and scale, another prior.
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, NoReturn
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+
+from mmmjax import checks
+
+__all__ = ["FAMILIES", "DataValue", "Prior", "Site", "spend_share"]
+
+DIMS = ("geo", "channel", "control", "fourier")
+Support = Literal["real", "positive", "unit", "interval"]
+
+
+class Family(NamedTuple):
+    """What is known of one distribution family before it has numbers."""
+
+    make: Callable[..., dist.Distribution]
+    names: tuple[str, ...]
+    support: Support
+    aliases: Mapping[str, str] = {}
+    optional: Mapping[str, float] = {}
+    positive: tuple[str, ...] = ("scale",)
+    # hyperparameters that may be priors: value = loc + scale * offset, offset standard
+    nests: tuple[str, ...] = ()
+
+
+_LOC_SCALE = {"mu": "loc", "sigma": "scale", "b": "scale"}
+_BETA = {"alpha": "concentration1", "a": "concentration1", "beta": "concentration0",
+         "b": "concentration0"}  # fmt: skip
+_GAMMA = {"alpha": "concentration", "beta": "rate"}
+
+FAMILIES: dict[str, Family] = {
+    "Normal": Family(
+        dist.Normal, ("loc", "scale"), "real", _LOC_SCALE, {"loc": 0.0}, nests=("loc", "scale")
+    ),
+    "Laplace": Family(
+        dist.Laplace, ("loc", "scale"), "real", _LOC_SCALE, {"loc": 0.0}, nests=("loc", "scale")
+    ),
+    "StudentT": Family(
+        dist.StudentT,
+        ("df", "loc", "scale"),
+        "real",
+        _LOC_SCALE | {"nu": "df"},
+        {"loc": 0.0},
+        ("df", "scale"),
+        ("loc", "scale"),
+    ),
+    "HalfNormal": Family(
+        dist.HalfNormal, ("scale",), "positive", {"sigma": "scale"}, nests=("scale",)
+    ),
+    "HalfCauchy": Family(dist.HalfCauchy, ("scale",), "positive", nests=("scale",)),
+    "Exponential": Family(
+        dist.Exponential, ("rate",), "positive", {"lam": "rate"}, positive=("rate",)
+    ),
+    "Gamma": Family(
+        dist.Gamma,
+        ("concentration", "rate"),
+        "positive",
+        _GAMMA,
+        positive=("concentration", "rate"),
+    ),
+    "InverseGamma": Family(
+        dist.InverseGamma,
+        ("concentration", "rate"),
+        "positive",
+        _GAMMA,
+        positive=("concentration", "rate"),
+    ),
+    "LogNormal": Family(dist.LogNormal, ("loc", "scale"), "positive", _LOC_SCALE),
+    "Beta": Family(
+        dist.Beta,
+        ("concentration1", "concentration0"),
+        "unit",
+        _BETA,
+        positive=("concentration1", "concentration0"),
+    ),
+    "Uniform": Family(
+        dist.Uniform, ("low", "high"), "interval", {"lower": "low", "upper": "high"}, positive=()
+    ),
+    "TruncatedNormal": Family(
+        lambda loc, scale, low, high: dist.TruncatedNormal(loc, scale, low=low, high=high),
+        ("loc", "scale", "low", "high"),
+        "interval",
+        _LOC_SCALE | {"lower": "low", "upper": "high"},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class DataValue:
+    """A hyperparameter that is computed from the training panel when the model is built."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        """Print the name it has in a TOML file."""
+        return self.name
+
+
+spend_share = DataValue("spend_share")
+"""Each channel's share of paid spend in the training window (an organic channel gets the
+mean share). As the scale of ``saturation_beta`` it says: before the data speak, money
+brings effect in proportion."""
+DATA_VALUES = {"spend_share": spend_share}
+
+Value = Any  # float | tuple[float, ...] | DataValue | Prior
+
+
+@dataclass(frozen=True, init=False)
+class Prior:
+    """A distribution family with hyperparameters and dims.
+
+    Args:
+        family: One of :data:`FAMILIES`; called ``dist`` in TOML.
+        dims: Subset of ("geo", "channel", "control", "fourier"): one independent value per
+            member. None takes the default dims of the parameter it is given to.
+        **params: Hyperparameters by numpyro's names (``loc``, ``scale``, ``rate``,
+            ``concentration``, ...); PyMC's (``mu``, ``sigma``, ``alpha``, ...) are
+            understood. In scaled units (design: outcome and media divided by their
+            maxima). A list gives one number per member of the last dim. Location and scale
+            of location-scale families may be priors themselves (sampled non-centred).
+
+    Raises:
+        InputError: Unknown family, name or dim; a scale that is not above 0.
+
+    Example:
+        ``Prior("Normal", loc=0.2, scale=Prior("HalfNormal", scale=0.1), dims=("geo",))``
+    """
+
+    family: str
+    params: tuple[tuple[str, Value], ...]
+    dims: tuple[str, ...] | None = field(default=None)
+
+    def __init__(self, family: str, *, dims: str | Sequence[str] | None = None, **params: Value):
+        known = _lookup("prior family", family, FAMILIES)
+        values = {known.aliases.get(k, k): _freeze(family, k, v) for k, v in params.items()}
+        for name in values:
+            if name not in known.names:
+                _unknown(f"hyperparameter of {family}", name, known.names)
+        values = {**known.optional, **values}
+        missing = [n for n in known.names if n not in values]
+        if missing:
+            checks.fail(
+                f"prior {family}",
+                sorted(params),
+                "its hyperparameters",
+                f"all of {', '.join(known.names)}",
+                f"add {', '.join(f'{n}=...' for n in missing)}",
+            )
+        for name, value in values.items():
+            _check_value(family, known, name, value)
+        if "high" in values and not np.all(
+            np.asarray(values["low"], float) < np.asarray(values["high"], float)
+        ):
+            checks.fail(
+                f"prior {family} high", values["high"], "prior", "above low", "swap low and high"
+            )
+        object.__setattr__(self, "family", family)
+        object.__setattr__(self, "params", tuple((n, values[n]) for n in known.names))
+        object.__setattr__(self, "dims", None if dims is None else _ordered(dims))
+
+    @property
+    def nested(self) -> dict[str, "Prior"]:
+        """Hyperparameters that are priors themselves."""
+        return {k: v for k, v in self.params if isinstance(v, Prior)}
+
+    @property
+    def support(self) -> Support:
+        """Where the parameter lives, as far as the transforms need to know."""
+        return FAMILIES[self.family].support
+
+    def within(self, low: float, high: float) -> bool:
+        """Whether every value this prior can give lies in [low, high]."""
+        if self.support == "real":
+            return low == -math.inf and high == math.inf
+        if self.support == "positive":
+            return low <= 0 and high == math.inf
+        if self.support == "unit":
+            return low <= 0 and high >= 1
+        values = dict(self.params)
+        return bool(np.all(np.asarray(values["low"]) >= low)) and bool(
+            np.all(np.asarray(values["high"]) <= high)
+        )
+
+    def with_dims(self, dims: Sequence[str]) -> "Prior":
+        """The same prior over other dims."""
+        return replace_prior(self, dims=_ordered(dims))
+
+    def structure(self) -> "Prior":
+        """This prior without its numbers: what a compiled program depends on."""
+        blank = tuple((k, v.structure() if isinstance(v, Prior) else None) for k, v in self.params)
+        return replace_prior(self, params=blank)
+
+    def distribution(self, values: Mapping[str, Any]) -> dist.Distribution:
+        """The numpyro distribution for hyperparameter arrays (broadcast against dims)."""
+        return FAMILIES[self.family].make(**{k: values[k] for k, _ in self.params})
+
+    def standard(self, values: Mapping[str, Any]) -> dist.Distribution:
+        """The distribution of the offset when location or scale is a prior itself."""
+        fixed = {"loc": jnp.zeros(()), "scale": jnp.ones(())}
+        names = [k for k, _ in self.params]
+        return FAMILIES[self.family].make(**{k: fixed.get(k, values.get(k)) for k in names})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a TOML-ready table."""
+        out: dict[str, Any] = {"dist": self.family}
+        for name, value in self.params:
+            if isinstance(value, Prior):
+                out[name] = value.to_dict()
+            elif isinstance(value, DataValue):
+                out[name] = value.name
+            else:
+                out[name] = list(value) if isinstance(value, tuple) else value
+        return out if self.dims is None else {**out, "dims": list(self.dims)}
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> "Prior":
+        """From a TOML table ``{dist = "HalfNormal", scale = "spend_share"}``."""
+        if not isinstance(table, Mapping) or "dist" not in table:
+            checks.fail(
+                "prior",
+                table,
+                "[model.priors]",
+                'a table with "dist"',
+                'write { dist = "Normal", loc = 0.0, scale = 1.0 }',
+            )
+        values: dict[str, Any] = {}
+        for name, value in table.items():
+            if name in ("dist", "dims"):
+                continue
+            if isinstance(value, str):
+                value = _lookup(f"data value of prior {name}", value, DATA_VALUES)
+            values[name] = cls.from_dict(value) if isinstance(value, Mapping) else value
+        return cls(table["dist"], dims=table.get("dims"), **values)
+
+    def __repr__(self) -> str:
+        """As it would be written in Python."""
+        inside = ", ".join(
+            f"{k}={list(v) if isinstance(v, tuple) else v!r}" for k, v in self.params
+        )
+        dims = f", dims={self.dims}" if self.dims else ""
+        return f"{self.family}({inside}{dims})"
+
+
+class Site(NamedTuple):
+    """One sampled array of the model: its address in the hyperparameters and its shape."""
+
+    name: str
+    prior: Prior
+    path: tuple[str, ...]
+    dims: tuple[str, ...]
+    offset: bool  # sampled as the standard offset of a nested prior
+
+
+def sites(name: str, prior: Prior) -> list[Site]:
+    """Sampled sites of one parameter, nested priors first.
+
+    A prior with nested hyperparameters is sampled as ``<name>_offset``; the nested ones as
+    ``<name>_<hyperparameter>``.
+    """
+    found: list[Site] = []
+    for key, inner in prior.nested.items():
+        found += [
+            s._replace(path=(name, key, *s.path[1:])) for s in sites(f"{name}_{key}", inner)
+        ]
+    own = f"{name}_offset" if found else name
+    return [*found, Site(own, prior, (name,), prior.dims or (), bool(found))]
+
+
+def replace_prior(prior: Prior, **changes: Any) -> Prior:
+    """A copy with fields replaced, unchecked (they come from a checked prior)."""
+    new = object.__new__(Prior)
+    for key in ("family", "params", "dims"):
+        object.__setattr__(new, key, changes.get(key, getattr(prior, key)))
+    return new
+
+
+def _freeze(family: str, name: str, value: Any) -> Value:
+    if isinstance(value, (Prior, DataValue)):
+        return value
+    if isinstance(value, str):
+        return _lookup(f"data value of {family} {name}", value, DATA_VALUES)
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        array = np.asarray(np.nan)
+    if isinstance(value, bool) or array.ndim > 1 or np.isnan(array).any():
+        checks.fail(
+            f"prior {family} {name}",
+            value,
+            "prior",
+            "a number, a list of numbers, spend_share or a Prior",
+            f"write {name}=1.0",
+        )
+    return tuple(float(x) for x in array) if array.ndim else float(array)
+
+
+def _check_value(family: str, known: Family, name: str, value: Value) -> None:
+    if isinstance(value, Prior):
+        if name not in known.nests:
+            allowed = [f for f, k in FAMILIES.items() if name in k.nests]
+            checks.fail(
+                f"prior {family} {name}",
+                value,
+                "nested prior",
+                f"a number ({name} can be a prior in {', '.join(allowed) or 'no family'})",
+                "use a number or one of those families",
+            )
+        if name == "scale" and not value.within(0, math.inf):
+            checks.fail(
+                f"prior {family} scale", value, "nested prior", "positive", "HalfNormal(...)"
+            )
+    elif name in known.positive and not isinstance(value, DataValue):
+        if not np.all(np.asarray(value) > 0):
+            checks.fail(
+                f"prior {family} {name}", value, "prior", "above 0", f"write {name}=1.0"
+            )
+
+
+def _ordered(dims: str | Sequence[str]) -> tuple[str, ...]:
+    given = (dims,) if isinstance(dims, str) else tuple(dims)
+    for dim in given:
+        if dim not in DIMS:
+            _unknown("dim of a prior", dim, DIMS)
+    return tuple(d for d in DIMS if d in given)
+
+
+def _lookup(what: str, name: str, table: Mapping[str, Any]) -> Any:
+    if name not in table:
+        _unknown(what, name, tuple(table))
+    return table[name]
+
+
+def _unknown(what: str, name: object, allowed: Sequence[str]) -> NoReturn:
+    close = difflib.get_close_matches(str(name), allowed, 1)
+    fix = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(allowed)}"
+    checks.fail(what, name, "prior", f"one of {', '.join(allowed)}", fix)

@@ -1,0 +1,89 @@
+"""Scale: what makes data of order one. The only place where units change.
+
+Fitted once on the modelled window, frozen, stored with the fit and used again for
+prediction: a future table is never rescaled by itself.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmmjax.checks import Phrase, fail
+from mmmjax.panel import Panel
+
+__all__ = ["Scale", "spend_share"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Divisors from original to scaled units, all of full shape even where shared.
+
+    Args:
+        outcome: Outcome units per scaled unit, (geo,), above 0.
+        media: Media units per scaled unit, (geo, channel), above 0.
+        cost_per_unit: Money per unit of media, (geo, channel); NaN for organic channels.
+    """
+
+    outcome: np.ndarray
+    media: np.ndarray
+    cost_per_unit: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Make the arrays read only."""
+        for name in ("outcome", "media", "cost_per_unit"):
+            array = np.array(getattr(self, name), np.float64)
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+    @classmethod
+    def fit(
+        cls, panel: Panel, per_geo_outcome: bool = False, per_geo_media: bool = False
+    ) -> "Scale":
+        """Take the maxima of the modelled window, over all geos unless told per geo.
+
+        A channel without media in the window (kept by `on_empty="prior"`) gets scale 1;
+        so does a geo without media of a channel when scales are per geo.
+        """
+        outcome = np.nanmax(np.where(panel.mask, panel.outcome, -np.inf), axis=1)
+        if not per_geo_outcome:
+            outcome = np.broadcast_to(outcome.max(), outcome.shape)
+        if not (bad := np.isfinite(outcome) & (outcome > 0)).all():
+            where = "" if panel.n_geos == 1 else f'geo "{panel.geos[int(bad.argmin())]}"'
+            got = Phrase(f"a largest value of {outcome[int(bad.argmin())]:g}")
+            allowed = "an outcome that is above 0 somewhere"
+            fail(
+                "outcome", got, where, allowed, "name the right column or leave the geo out"
+            )
+        media = panel.media[:, panel.window].max(1)
+        if not per_geo_media:
+            media = np.broadcast_to(media.max(0), media.shape)
+        return cls(outcome, np.where(media > 0, media, 1.0), panel.cost_per_unit())
+
+    def scale_outcome(self, outcome: np.ndarray) -> np.ndarray:
+        """Outcome units to scaled units, (geo, time)."""
+        return outcome / self.outcome[:, None]
+
+    def unscale_outcome(self, scaled: np.ndarray) -> np.ndarray:
+        """Scaled units to outcome units, (..., geo, time)."""
+        return scaled * self.outcome[:, None]
+
+    def scale_media(self, media: np.ndarray) -> np.ndarray:
+        """Media units to scaled units, (geo, time, channel)."""
+        return media / self.media[:, None, :]
+
+
+def spend_share(panel: Panel) -> np.ndarray:
+    """Share of each channel in the paid spend of the window over all geos, (channel,).
+
+    The shares of the paid channels add up to one; an organic channel is given their mean.
+    """
+    spend = np.where(panel.paid, panel.spend[:, panel.window].sum((0, 1)), np.nan)
+    if not panel.paid.any():
+        fix = 'give "saturation_beta" a prior with a number as scale'
+        allowed = "a panel with at least one paid channel"
+        fail("spend_share", Phrase("no channel with spend"), "", allowed, fix)
+    total = np.nansum(spend)
+    share = (
+        spend / total if total > 0 else np.where(panel.paid, 1 / panel.paid.sum(), np.nan)
+    )
+    return np.where(np.isnan(share), np.nanmean(share), share)

@@ -1,0 +1,38 @@
+"""The vocabulary of dimensions: one name each, in arrays, tables and results alike.
+
+Host arrays are (geo, time, ...) for people; arrays inside compiled functions are time
+last, where the kernels are fastest.
+"""
+
+from typing import Final
+
+from jaxtyping import Array, Float
+
+__all__ = [
+    "CHAIN",
+    "CHANNEL",
+    "CONTROL",
+    "DATE",
+    "DRAW",
+    "FOURIER",
+    "GEO",
+    "NATIONAL",
+    "Controls",
+    "Media",
+    "Series",
+]
+
+GEO: Final = "geo"
+DATE: Final = "date"
+CHANNEL: Final = "channel"
+CONTROL: Final = "control"
+FOURIER: Final = "fourier"
+CHAIN: Final = "chain"
+DRAW: Final = "draw"
+
+NATIONAL: Final = "national"
+"""Name of the only geo of a panel that has no geo column."""
+
+Series = Float[Array, "geo time"]
+Media = Float[Array, "geo channel time"]
+Controls = Float[Array, "geo control time"]

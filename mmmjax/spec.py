@@ -1,0 +1,359 @@
+"""Spec: what the model is, as data.
+
+A Spec is frozen, compares and hashes by value, and goes to TOML and back. Its structure
+(kernels, families, dims) is static under jit; its numbers (hyperparameters) are resolved
+against a panel by :func:`hyperparameters` and passed as arrays.
+"""
+
+import dataclasses
+import difflib
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import tomli_w
+
+from mmmjax import checks
+from mmmjax.kernels import adstock as adstock_kernels
+from mmmjax.kernels import saturation as saturation_kernels
+from mmmjax.kernels.seasonality import Fourier
+from mmmjax.likelihood import LIKELIHOODS, Likelihood, Normal
+from mmmjax.prior import DataValue, Prior, Site, replace_prior, sites, spend_share
+
+__all__ = ["DEFAULT_PRIORS", "PARAMETER_DIMS", "Spec", "hyperparameters"]
+
+PARAMETER_DIMS: dict[str, tuple[str, ...]] = {
+    "intercept": (),
+    "trend_slope": (),
+    "adstock_alpha": ("channel",),
+    "saturation_lam": ("channel",),
+    "saturation_beta": ("channel",),
+    "gamma_control": ("control",),
+    "gamma_fourier": ("fourier",),
+    "y_sigma": (),
+    "y_nu_excess": (),
+}
+_SUPPORTS = {
+    "adstock_alpha": (0.0, 1.0, "in [0, 1]: Beta or Uniform(low=0, high=1)"),
+    "saturation_lam": (0.0, math.inf, "positive: Gamma, HalfNormal, LogNormal, ..."),
+    "y_sigma": (0.0, math.inf, "positive: HalfNormal, Gamma, ..."),
+    "y_nu_excess": (0.0, math.inf, "positive: Gamma, Exponential, ..."),
+}
+
+# Defaults are weak in scaled units (outcome and media divided by their maxima).
+DEFAULT_PRIORS: dict[str, Prior] = {
+    # a typical week sells somewhere between nothing and the best week
+    "intercept": Prior("Normal", loc=0.5, scale=0.3),
+    # the outcome may drift by half of its maximum over the training window
+    "trend_slope": Prior("Normal", loc=0.0, scale=0.5),
+    # most of the effect within the first weeks: mean 0.25, one in eight above 0.5
+    "adstock_alpha": Prior("Beta", concentration1=1.0, concentration0=3.0),
+    # half-saturation (1.1/lam) between a sixth of the best week and beyond it
+    "saturation_lam": Prior("Gamma", concentration=3.0, rate=1.0),
+    # before the data speak, money brings effect in proportion, and all media together
+    # rarely more than the outcome
+    "saturation_beta": Prior("HalfNormal", scale=spend_share),
+    # a control on a scale of about 1 may move the outcome by its own maximum
+    "gamma_control": Prior("Normal", loc=0.0, scale=1.0),
+    # yearly swings of a few tenths of the best week, most harmonics small
+    "gamma_fourier": Prior("Laplace", loc=0.0, scale=0.2),
+    # noise is below the size of the outcome itself
+    "y_sigma": Prior("HalfNormal", scale=0.5),
+    # Juarez and Steel (2010): nu = 2 + Gamma(2, 0.1) keeps a finite variance
+    "y_nu_excess": Prior("Gamma", concentration=2.0, rate=0.1),
+}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the model is.
+
+    Args:
+        adstock: Adstock record, e.g. ``mm.adstock.Geometric(max_lag=8)``.
+        saturation: Saturation record, e.g. ``mm.saturation.Logistic()``.
+        seasonality: ``mm.seasonality.Fourier(order)`` or None.
+        trend: A linear trend over the training window.
+        likelihood: ``mm.likelihood.Normal()``, ``TruncatedNormal(low=0)`` or ``StudentT()``.
+        priors: Priors by parameter name; the rest are :data:`DEFAULT_PRIORS`. A prior
+            without dims takes the parameter's default dims; add "geo" for one value per geo.
+        adstock_first: Carry-over before saturation (the default) or after it.
+        outcome_scale: Divide the outcome by one maximum ("shared") or each geo's ("geo").
+        media_scale: The same for media.
+
+    Raises:
+        InputError: Unknown parameter, a prior whose values the parameter cannot take, dims
+            that the parameter cannot have.
+    """
+
+    adstock: Any = field(default_factory=adstock_kernels.Geometric)
+    saturation: Any = field(default_factory=saturation_kernels.Logistic)
+    seasonality: Fourier | None = field(default_factory=lambda: Fourier(order=2))
+    trend: bool = False
+    likelihood: Likelihood = field(default_factory=Normal)
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+    adstock_first: bool = True
+    outcome_scale: Literal["shared", "geo"] = "shared"
+    media_scale: Literal["shared", "geo"] = "shared"
+
+    def __post_init__(self) -> None:
+        """Check the choices and complete the priors."""
+        for name, allowed in _CHOICES.items():
+            if (value := getattr(self, name)) not in allowed:
+                checks.fail(
+                    f"spec {name}", value, "spec", f"one of {allowed}", f"{allowed[0]!r}"
+                )
+        for name in ("adstock", "saturation"):
+            if not hasattr(getattr(self, name), "parameters"):
+                checks.fail(f"spec {name}", getattr(self, name), "spec",
+                            f"a record of mm.{name}", f"write mm.{name}.{_RECORDS[name]}")  # fmt: skip
+        if not isinstance(self.likelihood, Likelihood):
+            checks.fail("spec likelihood", self.likelihood, "spec",
+                        "a record of mm.likelihood", "write mm.likelihood.Normal()")  # fmt: skip
+        names = self.parameter_names()
+        for name in self.priors:
+            if name not in names:
+                _unknown_parameter(name, names)
+        full = {n: _with_dims(n, self.priors.get(n, DEFAULT_PRIORS[n])) for n in names}
+        object.__setattr__(self, "priors", full)
+
+    def __hash__(self) -> int:
+        """By value, like equality."""
+        return hash((self.adstock, self.saturation, self.seasonality, self.trend,
+                     self.likelihood, tuple(self.priors.items()), self.adstock_first,
+                     self.outcome_scale, self.media_scale))  # fmt: skip
+
+    def parameter_names(self) -> tuple[str, ...]:
+        """Every parameter this spec can have, in the model's order."""
+        media = (*self.adstock.parameters, *self.saturation.parameters, "saturation_beta")
+        return (
+            "intercept",
+            *(("trend_slope",) if self.trend else ()),
+            *media,
+            "gamma_control",
+            *(("gamma_fourier",) if self.seasonality else ()),
+            *self.likelihood.parameters,
+        )
+
+    def present(self, sizes: Mapping[str, int]) -> tuple[str, ...]:
+        """The parameters that a panel of these sizes has (no media: no media parameters)."""
+        return tuple(
+            n for n in self.parameter_names()
+            if all(sizes.get(d, 1) for d in PARAMETER_DIMS[n])
+        )  # fmt: skip
+
+    def sites(self, sizes: Mapping[str, int]) -> tuple[Site, ...]:
+        """Sampled arrays of the model for a panel of these sizes, in order."""
+        return tuple(s for n in self.present(sizes) for s in sites(n, self.priors[n]))
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        """Dims of a stored parameter or nested hyperparameter, a subset of the four in order."""
+        if name == "y_nu":
+            name = "y_nu_excess"
+        if name in self.priors:
+            return self.priors[name].dims or ()
+        for parameter, prior in self.priors.items():
+            for site in sites(parameter, prior):
+                if site.name == name:
+                    return site.dims
+        raise KeyError(name)
+
+    def structure(self) -> "Spec":
+        """This spec without its numbers: what a compiled program depends on."""
+        new = object.__new__(Spec)
+        for f in dataclasses.fields(self):
+            object.__setattr__(new, f.name, getattr(self, f.name))
+        bare = {n: p.structure() for n, p in self.priors.items()}
+        object.__setattr__(new, "priors", bare)
+        object.__setattr__(new, "likelihood", type(self.likelihood)())
+        return new
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the [model] table of a case file."""
+        seasonal = {"order": self.seasonality.order} if self.seasonality else False
+        return {
+            "adstock": _record_to_dict(self.adstock),
+            "saturation": _record_to_dict(self.saturation),
+            "seasonality": seasonal,
+            "trend": self.trend,
+            "likelihood": _record_to_dict(self.likelihood),
+            "adstock_first": self.adstock_first,
+            "outcome_scale": self.outcome_scale,
+            "media_scale": self.media_scale,
+            "priors": {n: p.to_dict() for n, p in self.priors.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> "Spec":
+        """From the [model] table of a case file; an unknown key is an error."""
+        for key in table:
+            if key not in _KEYS:
+                _unknown_key("[model]", key, _KEYS)
+        args: dict[str, Any] = {k: table[k] for k in _PLAIN if k in table}
+        for name, registry in _REGISTRIES.items():
+            if name in table:
+                args[name] = _record_from_dict(name, table[name], registry)
+        if "seasonality" in table:
+            args["seasonality"] = _seasonality_from(table["seasonality"])
+        priors = {n: Prior.from_dict(p) for n, p in table.get("priors", {}).items()}
+        return cls(**args, priors=priors)
+
+    def to_toml(self) -> str:
+        """TOML text with a [model] table; :meth:`from_toml` reads it back equal."""
+        return tomli_w.dumps({"model": self.to_dict()})
+
+    @classmethod
+    def from_toml(cls, text: str) -> "Spec":
+        """From TOML text with a [model] table (other tables are not the spec's)."""
+        table = tomllib.loads(text)
+        if "model" not in table:
+            checks.fail("spec", sorted(table), "TOML", "a [model] table", "add [model]")
+        return cls.from_dict(table["model"])
+
+    def __repr__(self) -> str:
+        """One line a choice, priors below."""
+        order = "adstock, then saturation" if self.adstock_first else "saturation, then adstock"
+        lines = [
+            "Spec",
+            f"  media        {self.adstock!r}, {self.saturation!r} ({order})",
+            f"  seasonality  {self.seasonality!r}",
+            f"  trend        {'linear' if self.trend else None}",
+            f"  likelihood   {self.likelihood!r}",
+            f"  scales       outcome {self.outcome_scale}, media {self.media_scale}",
+            "  priors",
+        ]
+        width = max(map(len, self.priors))
+        return "\n".join(lines + [f"    {n:<{width}}  {p!r}" for n, p in self.priors.items()])
+
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "trend": (True, False),
+    "adstock_first": (True, False),
+    "outcome_scale": ("shared", "geo"),
+    "media_scale": ("shared", "geo"),
+}
+_RECORDS = {"adstock": "Geometric(max_lag=8)", "saturation": "Logistic()"}
+_REGISTRIES = {
+    "adstock": adstock_kernels.ADSTOCKS,
+    "saturation": saturation_kernels.SATURATIONS,
+    "likelihood": LIKELIHOODS,
+}
+_PLAIN = ("trend", "adstock_first", "outcome_scale", "media_scale")
+_KEYS = (*_REGISTRIES, "seasonality", *_PLAIN, "priors")
+
+
+def hyperparameters(
+    spec: Spec, sizes: Mapping[str, int], data: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, Any]]:
+    """Numbers of all priors as arrays: the pytree that compiled programs take.
+
+    Args:
+        spec: A full spec (not its structure).
+        sizes: Members of each dim: geo, channel, control, fourier.
+        data: Values of data-derived hyperparameters by name, e.g. ``spend_share``
+            (channel,); a list or data value has one number per member of the last dim.
+    """
+    return {n: _resolve(n, spec.priors[n], sizes, data) for n in spec.present(sizes)}
+
+
+def _resolve(
+    name: str, prior: Prior, sizes: Mapping[str, int], data: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    shape = tuple(sizes[d] for d in prior.dims or ())
+    out: dict[str, Any] = {}
+    for key, value in prior.params:
+        if isinstance(value, Prior):
+            out[key] = _resolve(f"{name}_{key}", value, sizes, data)
+            continue
+        array = np.asarray(data[value.name] if isinstance(value, DataValue) else value, float)
+        if array.ndim and array.shape != shape[-1:]:
+            last = prior.dims[-1] if prior.dims else "no dim"
+            checks.fail(
+                f"prior of {name} {key}",
+                f"{array.size} numbers",
+                f"dims {prior.dims}",
+                f"one number, or one per {last} ({shape[-1] if shape else 0})",
+                "give as many numbers as the last dim has members"
+                + (" (spend_share needs the channel dim)" if isinstance(value, DataValue) else ""),
+            )
+        out[key] = array
+    return out
+
+
+def _with_dims(name: str, prior: Prior) -> Prior:
+    default = PARAMETER_DIMS[name]
+    dims = default if prior.dims is None else prior.dims
+    allowed = {"geo", *default}
+    if not isinstance(prior, Prior) or not set(dims) <= allowed:
+        checks.fail(f"prior of {name}", dims, "dims", f"a subset of {sorted(allowed)}",
+                    f"dims={list(default)}, or add 'geo' for one value per geo")  # fmt: skip
+    if name in _SUPPORTS:
+        low, high, words = _SUPPORTS[name]
+        if not prior.within(low, high):
+            checks.fail(f"prior of {name}", prior, "spec", words, "change the family")
+    missing = [d for d in default if d not in dims]
+    if missing and default in (("control",), ("fourier",)):
+        checks.fail(f"prior of {name}", dims, "dims", f"with {missing[0]!r}",
+                    f"dims={list(default)}: each {missing[0]} has its own coefficient")  # fmt: skip
+    nested = tuple(
+        (k, _nested_dims(name, k, v, dims) if isinstance(v, Prior) else v)
+        for k, v in prior.params
+    )
+    return replace_prior(prior, dims=dims, params=nested)
+
+
+def _nested_dims(name: str, key: str, inner: Prior, outer: Sequence[str]) -> Prior:
+    dims = inner.dims or ()
+    if not set(dims) <= set(outer):
+        checks.fail(f"prior of {name}_{key}", dims, "nested prior", f"a subset of {outer}",
+                    "a hyperparameter varies over fewer dims than its parameter")  # fmt: skip
+    params = tuple(
+        (k, _nested_dims(f"{name}_{key}", k, v, dims) if isinstance(v, Prior) else v)
+        for k, v in inner.params
+    )
+    return replace_prior(inner, dims=dims, params=params)
+
+
+def _record_to_dict(record: Any) -> dict[str, Any]:
+    return {"kind": record.kind, **dataclasses.asdict(record)}
+
+
+def _record_from_dict(what: str, table: Any, registry: Mapping[str, type]) -> Any:
+    if not isinstance(table, Mapping) or table.get("kind") not in registry:
+        got = table.get("kind", table) if isinstance(table, Mapping) else table
+        checks.fail(f"{what} kind", got, "[model]", f"one of {', '.join(registry)}",
+                    f'write {what} = {{ kind = "{next(iter(registry))}" }}')  # fmt: skip
+    cls = registry[table["kind"]]
+    fields = [f.name for f in dataclasses.fields(cls)]
+    for key in table:
+        if key not in ("kind", *fields):
+            _unknown_key(f"[model] {what}", key, ("kind", *fields))
+    return cls(**{k: v for k, v in table.items() if k != "kind"})
+
+
+def _seasonality_from(value: Any) -> Fourier | None:
+    if value is False:
+        return None
+    if not isinstance(value, Mapping) or set(value) - {"order", "kind"}:
+        checks.fail("seasonality", value, "[model]", "{ order = N } or false",
+                    "write seasonality = { order = 2 }")  # fmt: skip
+    return Fourier(order=value.get("order", 2))
+
+
+def _unknown_key(where: str, key: str, allowed: Sequence[str]) -> None:
+    close = difflib.get_close_matches(key, allowed, 1)
+    fix = f"did you mean {close[0]!r}?" if close else "remove it"
+    checks.fail("key", key, where, f"one of {', '.join(allowed)}", fix)
+
+
+def _unknown_parameter(name: str, names: Sequence[str]) -> None:
+    hints = {
+        "gamma_fourier": "this spec has no seasonality: set seasonality=Fourier(order)",
+        "trend_slope": "this spec has no trend: set trend=True",
+        "y_nu_excess": "only the StudentT likelihood has it",
+    }
+    close = difflib.get_close_matches(str(name), names, 1)
+    fix = hints.get(name) or (f"did you mean {close[0]!r}?" if close else "remove it")
+    checks.fail("prior for parameter", name, "spec", f"one of {', '.join(names)}", fix)

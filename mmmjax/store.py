@@ -1,0 +1,314 @@
+"""Save and load a fit: one NetCDF-4 file, written atomically, read without running code.
+
+Groups of a file, format 1:
+
+- ``/`` attributes: mmmjax_format, mmmjax_version, data_hash.
+- ``/posterior`` and ``/sample_stats``: the draws as ArviZ reads them, named dims.
+- ``/panel``: outcome, media, spend, controls, present, population over (geo, date, ...).
+- ``/scale``: the units of the model.
+- ``/record``: two texts; ``spec`` (TOML) says what the model is, ``run`` (JSON) holds the
+  sampler, the seed, library versions and whatever the run reported.
+
+Arrays keep their type and every bit. A file that was damaged, cut short or written by a
+newer format is refused with a message; so is one whose panel is not the one it was
+fitted on.
+"""
+
+import dataclasses
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mmmjax.checks import InputError, Phrase, fail
+from mmmjax.draws import Draws, Fit
+from mmmjax.panel import Columns, Panel
+from mmmjax.samplers import SAMPLERS
+from mmmjax.scaling import Scale
+from mmmjax.shapes import CHANNEL, CONTROL, DATE, GEO
+from mmmjax.spec import Spec
+
+__all__ = ["FORMAT", "load", "save"]
+
+FORMAT = 1
+ENGINE = "h5netcdf"
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+LIBRARIES = ("mmmjax", "jax", "jaxlib", "numpyro", "numpy", "pandas", "xarray", "h5netcdf")
+COMPRESS_ABOVE = 2048  # bytes; smaller arrays only grow by being chunked
+
+PANEL_DIMS = {
+    "outcome": (GEO, DATE),
+    "present": (GEO, DATE),
+    "media": (GEO, DATE, CHANNEL),
+    "spend": (GEO, DATE, CHANNEL),
+    "controls": (GEO, DATE, CONTROL),
+    "population": (GEO,),
+}
+SCALE_DIMS = {
+    "outcome": (GEO,),
+    "media": (GEO, CHANNEL),
+    "cost_per_unit": (GEO, CHANNEL),
+}
+
+
+def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
+    """Write a fit to one file, all or nothing: a reader never sees half of it.
+
+    The content goes to a temporary file in the same folder, is synced to disk and then
+    renamed; whatever stood at ``path`` before stays until the new file is complete.
+
+    Args:
+        fit: The fit.
+        path: Where to, usually ``*.nc``; its folder must exist.
+
+    Returns:
+        The path written.
+    """
+    target = Path(path).resolve()
+    if not target.parent.is_dir():
+        fix = f"create it: Path({str(target.parent)!r}).mkdir(parents=True)"
+        fail("path", str(path), "", "a file in a folder that exists", fix)
+    if target.is_dir():
+        fail("path", str(path), "", "a file, not a folder", f'write "{path}/fit.nc"')
+    tree = _to_tree(fit)
+    _replace(target, tree.to_netcdf(engine=ENGINE, encoding=_encoding(tree)))
+    return target
+
+
+def load(path: str | os.PathLike[str]) -> Fit:
+    """Read a fit that :func:`save` wrote; runs no code from the file.
+
+    Raises:
+        InputError: No such file, not a file of ours, damaged, of a newer format, or its
+            panel is not the data it was fitted on.
+    """
+    tree = _read(Path(path))
+    _check_format(tree, path)
+    try:
+        return _from_tree(tree)
+    except InputError as error:
+        raise InputError(f'fit file "{path}": {error}') from error
+    except (KeyError, TypeError, ValueError) as error:
+        _damaged(path, error)
+
+
+def _replace(target: Path, content: bytes | memoryview) -> None:
+    """Put ``content`` at ``target`` in one step, on disk before it is seen."""
+    name = f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    temporary = target.with_name(name)
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # elsewhere a folder cannot be opened, let alone synced
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _read(path: Path) -> xr.DataTree:
+    """The whole file in memory."""
+    allowed = "a file that mm.save wrote"
+    if not path.exists():
+        near = sorted(p.name for p in path.parent.glob("*.nc")) if path.parent.exists() else []
+        fix = f"the folder has {', '.join(near)}" if near else "check the path"
+        fail("fit file", Phrase(f'no file "{path}"'), "", allowed, fix)
+    if path.is_dir():
+        fail("fit file", Phrase(f'the folder "{path}"'), "", allowed, f"{path}/fit.nc")
+    with path.open("rb") as file:
+        start = file.read(len(SIGNATURE))
+    if start != SIGNATURE:
+        got = Phrase(f'"{path}", which is {"not NetCDF-4" if start else "empty"}')
+        fail("fit file", got, "", allowed, "name the fit.nc of a run")
+    try:
+        with xr.open_datatree(path, engine=ENGINE) as tree:
+            return tree.load()
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        _damaged(path, error)
+
+
+def _damaged(path: str | os.PathLike[str], error: Exception) -> Any:
+    """Refuse a file that starts well and cannot be read."""
+    raise InputError(
+        f'fit file: got "{path}", which is damaged or cut short ({error}). Allowed: a '
+        "complete file that mm.save wrote. Fix: copy it again, or fit again."
+    ) from error
+
+
+def _check_format(tree: xr.DataTree, path: str | os.PathLike[str]) -> None:
+    """Refuse files of other libraries and of newer formats."""
+    found = tree.attrs.get("mmmjax_format")
+    if found is None:
+        got = Phrase(f'"{path}", a NetCDF file without the mark of mmmjax')
+        fail("fit file", got, "", "a file that mm.save wrote", "name the fit.nc of a run")
+    if int(found) > FORMAT:
+        writer = tree.attrs.get("mmmjax_version", "a newer version")
+        fail(
+            "fit file",
+            Phrase(f"format {int(found)}, written by mmmjax {writer}"),
+            str(path),
+            f"formats up to {FORMAT}, which this mmmjax {_version('mmmjax')} reads",
+            f'upgrade: pip install -U "mmmjax>={writer}"',
+        )
+
+
+def _version(library: str) -> str:
+    """Version of an installed library; "source" where it runs without being installed."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "source"
+
+
+def _to_tree(fit: Fit) -> xr.DataTree:
+    """Everything of a fit as groups of arrays and text."""
+    run = {
+        "sampler": {"kind": fit.sampler.kind, **dataclasses.asdict(fit.sampler)},
+        "seed": fit.seed,
+        "versions": {name: _version(name) for name in LIBRARIES},
+        "info": fit.info,
+    }
+    panel, scale = fit.panel, fit.scale
+    coords = {
+        GEO: list(panel.geos),
+        DATE: panel.dates,
+        CHANNEL: list(panel.channels),
+        CONTROL: list(panel.control_names),
+    }
+    about = {
+        "currency": panel.currency,
+        "outcome_name": panel.outcome_name,
+        "history": panel.history,
+        "freq": panel.freq,
+        "columns": json.dumps(dataclasses.asdict(panel.columns)),
+    }
+    texts = {"spec": fit.spec.to_toml(), "run": json.dumps(run, default=_plain)}
+    groups = fit.to_arviz()
+    groups["panel"] = xr.DataTree(_dataset(panel, PANEL_DIMS, coords).assign_attrs(about))
+    groups["scale"] = xr.DataTree(_dataset(scale, SCALE_DIMS, coords))
+    groups["record"] = xr.DataTree(xr.Dataset({k: ((), v) for k, v in texts.items()}))
+    groups.attrs = {
+        "mmmjax_format": FORMAT,
+        "mmmjax_version": _version("mmmjax"),
+        "data_hash": panel.data_hash(),
+    }
+    return groups
+
+
+def _from_tree(tree: xr.DataTree) -> Fit:
+    """The fit of a file of this format."""
+    record = tree["record"]
+    run = json.loads(record["run"].item())
+    panel = _panel(tree["panel"].to_dataset())
+    if (now := panel.data_hash()) != (then := tree.attrs["data_hash"]):
+        fail(
+            "data hash",
+            Phrase(f"{now[:12]}... of the panel in the file"),
+            "",
+            f"{then[:12]}..., the data the draws were made from",
+            "the panel was changed after the fit: take the original file, or fit again",
+        )
+    settings = dict(run["sampler"])
+    kind = settings.pop("kind")
+    if kind not in SAMPLERS:
+        fail("sampler", kind, "", f"one of {', '.join(SAMPLERS)}", "upgrade mmmjax")
+    return Fit(
+        spec=Spec.from_toml(record["spec"].item()),
+        panel=panel,
+        scale=Scale(**_arrays(tree["scale"].to_dataset(), SCALE_DIMS, panel)),
+        sampler=SAMPLERS[kind](**settings),
+        draws=Draws(_variables(tree["posterior"]), _variables(tree["sample_stats"])),
+        seed=run["seed"],
+        info=run["info"],
+    )
+
+
+def _variables(node: Any) -> dict[str, np.ndarray]:
+    return {str(name): variable.values for name, variable in node.data_vars.items()}
+
+
+def _dataset(
+    holder: Any, dims: Mapping[str, tuple[str, ...]], coords: Mapping[str, Any]
+) -> xr.Dataset:
+    """The arrays of a record that have members; a dim without any cannot be stored."""
+    arrays = {n: (d, getattr(holder, n)) for n, d in dims.items()}
+    kept = {n: (d, a) for n, (d, a) in arrays.items() if a is not None and a.size}
+    used = [dim for d, _ in kept.values() for dim in d]
+    return xr.Dataset(kept, {dim: coords[dim] for dim in dict.fromkeys(used)})
+
+
+def _arrays(
+    data: xr.Dataset, dims: Mapping[str, tuple[str, ...]], panel: Panel
+) -> dict[str, np.ndarray]:
+    sizes = {
+        GEO: len(panel.geos),
+        CHANNEL: len(panel.channels),
+    }
+    empty = {n: np.zeros([sizes[dim] for dim in d]) for n, d in dims.items()}
+    return {n: data[n].values if n in data else empty[n] for n in dims}
+
+
+def _panel(data: xr.Dataset) -> Panel:
+    names = {
+        dim: tuple(map(str, data[dim].values)) if dim in data.coords else ()
+        for dim in (GEO, CHANNEL, CONTROL)
+    }
+    sizes = {dim: len(labels) for dim, labels in names.items()} | {DATE: data.sizes[DATE]}
+    arrays = {
+        name: data[name].values if name in data else np.zeros([sizes[d] for d in dims])
+        for name, dims in PANEL_DIMS.items()
+    }
+    if "population" not in data:
+        arrays["population"] = None
+    columns = json.loads(data.attrs["columns"])
+    return Panel(
+        **arrays,
+        dates=pd.DatetimeIndex(data[DATE].values),
+        geos=names[GEO],
+        channels=names[CHANNEL],
+        control_names=names[CONTROL],
+        currency=str(data.attrs["currency"]),
+        outcome_name=str(data.attrs["outcome_name"]),
+        history=int(data.attrs["history"]),
+        freq=str(data.attrs["freq"]),
+        columns=Columns(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in columns.items()}
+        ),
+    )
+
+
+def _encoding(tree: xr.DataTree) -> dict[str, dict[str, Any]]:
+    """Compress what is large; no fill values, so that arrays keep every bit."""
+    found: dict[str, dict[str, Any]] = {}
+    for node in tree.subtree:
+        found[node.path] = {}
+        for name, variable in node.to_dataset(inherit=False).variables.items():
+            how: dict[str, Any] = {"_FillValue": None} if variable.dtype.kind == "f" else {}
+            if variable.dtype.kind in "fiub" and variable.nbytes > COMPRESS_ABOVE:
+                how |= {"zlib": True, "complevel": 4, "shuffle": True}
+            found[node.path][str(name)] = how
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """JSON of what run records hold besides plain Python."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    allowed = "numbers, text, lists and dictionaries"
+    return fail("fit.info", value, "", allowed, "store its numbers or its name instead")
