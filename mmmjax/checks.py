@@ -39,8 +39,10 @@ def show(value: object) -> str:
     """Print a value as a person would write it in a message."""
     if isinstance(value, Phrase):
         return str(value)
+    if value is pd.NaT or value is pd.NA:
+        return "a missing value"
     if isinstance(value, (pd.Timestamp, np.datetime64)):
-        stamp = pd.Timestamp(value)
+        stamp: Any = pd.Timestamp(value)
         return str(stamp.date()) if stamp == stamp.normalize() else str(stamp)
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value))
@@ -75,8 +77,7 @@ def fail(field: str, got: object, where: str, allowed: str, fix: str) -> NoRetur
     """
     at = "" if where.startswith(("in ", "for ", "from ")) else "at "
     place = f" {at}{where}" if where else ""
-    end = "" if fix.endswith((".", "?")) else "."
-    remedy = f" Fix: {fix}{end}" if fix else ""
+    remedy = f" Fix: {fix}" if fix else ""  # no full stop: code is copied from here
     raise InputError(f"{field}: got {show(got)}{place}. Allowed: {allowed}.{remedy}")
 
 

@@ -383,16 +383,18 @@ def _min_bfmi(energy: np.ndarray | None) -> float:
     energy = energy.astype(np.float64)
     with np.errstate(all="ignore"):
         ratio = np.square(np.diff(energy, axis=1)).mean(1) / energy.var(1, ddof=1)
-    return float(ratio.min())
+    return float(np.fmin.reduce(ratio))
 
 
-ALL = ("hdi", "ess_bulk", "ess_tail", "r_hat", "mcse_mean", "mcse_sd")
+UNITLESS = ("ess_bulk", "ess_tail", "r_hat")
+ALL = (*UNITLESS, "hdi", "mcse_mean", "mcse_sd")
 
 
 def _statistics(values: np.ndarray, only: Sequence[str] = ALL) -> dict[str, np.ndarray]:
     """Statistics of rows (parameter, chain, draw); NaN where one is not defined.
 
-    Rows are standardised first: the array functions compare spreads with fixed numbers.
+    Rows are brought to a spread of about 1 first, because the array functions compare
+    spreads with fixed numbers; by powers of two, so that no bit and no tie changes.
     """
     # Lazy: this import takes about a second, and drawing and storing do not need it.
     from arviz_stats.base import array_stats
@@ -408,20 +410,19 @@ def _statistics(values: np.ndarray, only: Sequence[str] = ALL) -> dict[str, np.n
     n_rows, _, n_draws = values.shape
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        mean, sd = values.mean(axis=(1, 2)), values.std(axis=(1, 2), ddof=1)
-        sd = np.where(np.ptp(values, axis=(1, 2)) == 0.0, 0.0, sd)
-        ok = np.isfinite(sd) & (sd > 0) & (n_draws >= MIN_DRAWS)
-        z = (values[ok] - mean[ok, None, None]) / sd[ok, None, None]
-        found = {"mean": mean, "sd": sd}
+        spread = np.ptp(values, axis=(1, 2))
+        moves = np.isfinite(spread) & (spread > 0)
+        power = np.frexp(np.where(moves, spread, 1.0))[1]
+        z = np.ldexp(values, -power[:, None, None])
+        sd = np.where(spread == 0, 0.0, np.ldexp(z.std(axis=(1, 2), ddof=1), power))
+        found = {"mean": values.mean(axis=(1, 2)), "sd": sd}
+        judged = moves & (n_draws >= MIN_DRAWS)
         for name in only:
             result = np.full((n_rows, 2) if name == "hdi" else n_rows, np.nan)
-            if ok.any():
-                result[ok] = functions[name](z)
-            found[name] = result
+            if judged.any():
+                result[judged] = functions[name](z[judged])
+            found[name] = result if name in UNITLESS else np.ldexp(result.T, power).T
     if "hdi" in found:
-        found["hdi_3"], found["hdi_97"] = (mean[:, None] + sd[:, None] * found["hdi"]).T
-        constant = sd == 0.0
-        found["hdi_3"][constant] = found["hdi_97"][constant] = mean[constant]
-    for name in {"mcse_mean", "mcse_sd"} & set(found):
-        found[name] = sd * found[name]
+        bounds = np.where(spread[:, None] == 0, found["mean"][:, None], found["hdi"])
+        found["hdi_3"], found["hdi_97"] = bounds.T
     return found

@@ -114,14 +114,18 @@ def _features(panel: Panel) -> np.ndarray:
 
 
 def _within(panel: Panel, values: np.ndarray) -> np.ndarray:
-    """Return (cell, column), each geo's mean taken off: what an intercept per geo leaves."""
+    """Return (cell, column), less each geo's mean: what an intercept per geo leaves."""
     cells = _cells(panel)
     parts = [
         row[seen] - row[seen].mean(0)
         for row, seen in zip(values, cells, strict=True)
         if seen.any()
     ]
-    return np.concatenate(parts) if parts else np.zeros((0, values.shape[2]))
+    if not parts:
+        return np.zeros((0, values.shape[2]))
+    rest = np.concatenate(parts)
+    flat = np.abs(rest).max(0) <= 1e-12 * np.abs(values[cells]).max(0)
+    return np.where(flat, 0.0, rest)  # rounding alone is no variation
 
 
 def _too_many(panel: Panel, n_parameters: int | None) -> list[Finding]:
@@ -129,8 +133,8 @@ def _too_many(panel: Panel, n_parameters: int | None) -> list[Finding]:
     if n_parameters is None or n_parameters <= data:
         return []
     message = (
-        f"{n_parameters} parameters for {data} observed outcomes: most of them will stay at "
-        "their priors. Use fewer controls or share parameters over geos"
+        f"{n_parameters} parameters for {data} observed outcomes: most of them will stay "
+        "at their priors. Use fewer controls or share parameters over geos"
     )
     return [Finding("serious", "parameters", message)]
 
@@ -138,26 +142,28 @@ def _too_many(panel: Panel, n_parameters: int | None) -> list[Finding]:
 def _dependent_controls(panel: Panel) -> list[Finding]:
     found = dependences(_within(panel, panel.controls))
     names = panel.control_names
-    linked = [item for item in found if item.others]
-    if not linked:
+    together: dict[int, list[int]] = {}
+    said, where = [], []
+    for column, others in found:
+        if len(others) == 1:
+            together.setdefault(others[0], [others[0]]).append(column)
+        elif others:
+            mix = listing((names[i] for i in others), 5)
+            said.append(Phrase(f'"{names[column]}" is a combination of {mix}'))
+            where += [column, *others]
+    for group in together.values():
+        alike = listing((names[i] for i in sorted(group)), 5)
+        said.append(Phrase(f"{alike} always move together"))
+        where += group
+    if not said:
         return []
-    said = [
-        Phrase(f'"{names[item.column]}" = {_combination(item.others, names)}')
-        for item in linked
-    ]
     message = (
-        "some controls follow exactly from others, up to a constant: "
-        f"{listing(said, 4)}. Only their sum is learned, the split comes from the prior; "
-        "keep one of each set if the single effects matter"
+        f"controls that follow exactly from others, up to a constant: {'; '.join(said[:4])}"
+        f"{f'; and {len(said) - 4} more sets' if said[4:] else ''}. Only their joint effect "
+        "is learned, its split comes from the prior; keep one of each set if that matters"
     )
-    where = [names[i] for item in linked for i in (item.column, *item.others)]
-    return [Finding("warning", "rank", message, tuple(dict.fromkeys(where)))]
-
-
-def _combination(others: tuple[int, ...], names: tuple[str, ...]) -> str:
-    if len(others) == 1:
-        return f'"{names[others[0]]}", scaled'
-    return f"a combination of {listing((names[i] for i in others), 4)}"
+    named = tuple(names[i] for i in dict.fromkeys(where))
+    return [Finding("warning", "rank", message, named)]
 
 
 def _collinear(panel: Panel) -> list[Finding]:
@@ -166,7 +172,8 @@ def _collinear(panel: Panel) -> list[Finding]:
     if table.shape[0] <= table.shape[1] or not panel.channels:
         return []
     n = len(panel.channels)
-    high = np.flatnonzero(vif(table)[:n] > HIGH_VIF)
+    factors = vif(table)
+    high = np.flatnonzero(factors[:n] > HIGH_VIF)
     if not high.size:
         return []
     names = [*panel.channels, *panel.control_names]
@@ -174,22 +181,24 @@ def _collinear(panel: Panel) -> list[Finding]:
     unit = np.divide(table, deviation, np.zeros_like(table), where=deviation > 0)
     correlation = np.abs(unit.T @ unit / len(table))
     np.fill_diagonal(correlation, 0)
-    factors = vif(table)
-    said = []
+    said, told = [], set()
     for i in sorted(high, key=lambda i: -factors[i]):
         partner = int(correlation[i].argmax())
-        size = "infinite" if np.isinf(factors[i]) else f"{factors[i]:.0f}"
-        pair = f'closest to "{names[partner]}", correlation {correlation[i, partner]:.2f}'
-        said.append(Phrase(f'"{names[i]}" (VIF {size}, {pair})'))
-    condition = condition_number(table[:, :n])
-    number = "infinite" if np.isinf(condition) else f"{condition:.0f}"
+        if (partner, i) not in told:
+            told.add((i, partner))
+            close = f'correlation {correlation[i, partner]:.2f} with "{names[partner]}"'
+            said.append(Phrase(f'"{names[i]}" (VIF {_size(factors[i])}, {close})'))
     message = (
         f"channels that others nearly determine: {listing(said, 4)}; condition number of "
-        f"the media {number}. Their effects trade against each other; a lift test, a "
-        "stronger prior or merging them helps"
+        f"the media {_size(condition_number(table[:, :n]))}. Their effects trade against "
+        "each other: a lift test, a stronger prior or merging them helps"
     )
     where = tuple(names[i] for i in high)
     return [Finding("warning", "collinear", message, where)]
+
+
+def _size(number: float) -> str:
+    return f"{number:.0f}" if number < 1000 else "above 1000"
 
 
 def _geo_constant(panel: Panel) -> list[Finding]:
@@ -199,12 +208,12 @@ def _geo_constant(panel: Panel) -> list[Finding]:
     table = np.abs(_within(panel, _features(panel))).max(0, initial=0.0)
     size = np.abs(_features(panel)).max((0, 1))
     names = [*panel.channels, *panel.control_names]
-    flat = tuple(names[i] for i in np.flatnonzero((table <= 1e-12 * size) & (size > 0)))
+    flat = tuple(names[i] for i in np.flatnonzero((table == 0) & (size > 0)))
     if not flat:
         return []
     message = (
-        f"{listing(flat, 6)} never change within a geo: an intercept per geo explains the "
-        "same, so the effect comes from the prior"
+        f"{listing(flat, 6)}: the same in all periods of a geo. An intercept per geo explains "
+        "that too, so the effect comes from the prior"
     )
     return [Finding("warning", "geo_constant", message, flat)]
 

@@ -64,6 +64,7 @@ def truncated_normal_logpdf(
 
 def _log_density(x: Any, loc: Any, scale: Any, low: Any) -> tuple[Array, Array, Array, Array]:
     """Log density, t, m and its derivative in m."""
+    scale = jnp.asarray(scale)
     t, m = (x - low) / scale, (loc - low) / scale
     far = m < _TAIL
     near_m, far_m = jnp.where(far, _TAIL, m), jnp.where(far, m, 2 * _TAIL)

@@ -157,7 +157,8 @@ def dependences(table: Any) -> tuple[Dependence, ...]:
     unit, _ = _standardised(table)
     if not unit.size:
         return ()
-    upper, order = qr(unit, mode="r", pivoting=True)
+    factors: Any = qr(unit, mode="r", pivoting=True)
+    upper, order = factors
     diagonal = np.abs(np.diag(upper))
     rank = int((diagonal > _tolerance(unit, diagonal)).sum())
     mix = solve_triangular(upper[:rank, :rank], upper[:rank, rank:]) if rank else None

@@ -319,7 +319,7 @@ def _check_value(family: str, known: Family, name: str, value: Value) -> None:
                 f"a number ({name} can be a prior in {', '.join(allowed) or 'no family'})",
                 "use a number or one of those families",
             )
-        if name == "scale" and not value.within(0, math.inf):
+        if name == "scale" and not value.within(0.0, math.inf):
             checks.fail(
                 f"prior {family} scale", value, "nested prior", "positive", "HalfNormal(...)"
             )

@@ -44,8 +44,14 @@ RETENTION, LAM, ROAS = (0.2, 0.7), (1.5, 4.0), (0.8, 4.0)  # ranges of the true 
 SEASON = (0.08, 0.03)  # amplitude of the yearly wave and of its half, share of the outcome
 TREND = 0.1  # rise over the training window, share of the outcome
 CONTROL = 0.04  # effect of one unit of a control, share of the outcome
-LINEAR = ("intercept", "trend_slope", "saturation_beta", "gamma_control", "gamma_fourier",
-          "y_sigma")  # fmt: skip
+LINEAR = (
+    "intercept",
+    "trend_slope",
+    "saturation_beta",
+    "gamma_control",
+    "gamma_fourier",
+    "y_sigma",
+)
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,22 @@ class Process:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be simulated."""
-        for name, low in {"seed": 0, "channels": 1, "geos": 1, "controls": 0, "max_lag": 1,
-                          "test_periods": 0}.items():  # fmt: skip
+        for name, low in {
+            "seed": 0,
+            "channels": 1,
+            "geos": 1,
+            "controls": 0,
+            "max_lag": 1,
+            "test_periods": 0,
+        }.items():
             checks.integer(name, getattr(self, name), low=low)
         least = self.test_periods + max(self.max_lag, 26)
-        checks.integer("periods", self.periods, low=least,
-                       fix=f"periods={least + 78} leaves about two years to fit")  # fmt: skip
+        checks.integer(
+            "periods",
+            self.periods,
+            low=least,
+            fix=f"periods={least + 78} leaves about two years to fit",
+        )
         checks.integer("flighted", self.flighted, low=0, high=self.channels)
         checks.number("collinear", self.collinear, low=0, high=1, open_high=True)
         checks.number("noise", self.noise, low=0, open_low=True)
@@ -143,8 +159,12 @@ class Simulated:
     def case(self, path: str) -> str:
         """The case file (TOML) that fits the table stored at ``path``."""
         process, names = self.process, _columns(self.process.channels)
-        data: dict[str, Any] = {"path": path, "date": "date", "outcome": "sales",
-                                "media": names}  # fmt: skip
+        data: dict[str, Any] = {
+            "path": path,
+            "date": "date",
+            "outcome": "sales",
+            "media": names,
+        }
         if process.controls:
             data["controls"] = _controls(process.controls)
         if process.geos > 1:
@@ -154,16 +174,23 @@ class Simulated:
         model = self.spec.to_dict()
         priors = Spec.from_dict({**model, "priors": {}}).priors
         model["priors"] = {
-            n: table for n, table in model["priors"].items() if self.spec.priors[n] != priors[n]
+            n: table
+            for n, table in model["priors"].items()
+            if self.spec.priors[n] != priors[n]
         }
         return tomli_w.dumps(
             {
                 "data": {**data, "currency": process.currency},
                 "model": {k: v for k, v in model.items() if v != {}},
-                "sampler": {"kind": "nuts", "chains": 4, "warmup": 1000, "draws": 1000,
-                            "seed": process.seed},
+                "sampler": {
+                    "kind": "nuts",
+                    "chains": 4,
+                    "warmup": 1000,
+                    "draws": 1000,
+                    "seed": process.seed,
+                },
             }
-        )  # fmt: skip
+        )
 
     def write(self, folder: str | Path, name: str = "demo") -> list[Path]:
         """Write ``name.csv``, ``name_truth.json`` and the case ``name.toml``."""
@@ -261,7 +288,7 @@ def _spend(process: Process, size: np.ndarray) -> np.ndarray:
     own = _persistent(_stream(process, "spend"), shape)
     common = _persistent(_stream(process, "common"), (*shape[:2], 1))
     rho = process.collinear
-    log = 0.6 * (np.sqrt(rho) * common + np.sqrt(1 - rho) * own)
+    log = 0.4 * (np.sqrt(rho) * common + np.sqrt(1 - rho) * own)
     level = _stream(process, "budgets").uniform(1.0, 5.0, process.channels)
     spend = size[:, None, None] * level * np.exp(log)
     rng = _stream(process, "flights")
@@ -296,7 +323,9 @@ def _inputs(process: Process) -> pd.DataFrame:
     for k, column in enumerate(_controls(process.controls)):
         values = series[..., k].round(3)
         if column == "promotion":  # the same weeks everywhere, about one in seven
-            values = np.broadcast_to(rng.random(periods) < 0.15, (geos, periods)).astype(int)
+            values = np.broadcast_to(rng.random(periods) < 0.15, (geos, periods)).astype(
+                int
+            )
         frame[column] = values.ravel()
     return frame
 

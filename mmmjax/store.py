@@ -124,7 +124,9 @@ def _read(path: Path) -> xr.DataTree:
     """The whole file in memory."""
     allowed = "a file that mm.save wrote"
     if not path.exists():
-        near = sorted(p.name for p in path.parent.glob("*.nc")) if path.parent.exists() else []
+        near = (
+            sorted(p.name for p in path.parent.glob("*.nc")) if path.parent.exists() else []
+        )
         fix = f"the folder has {', '.join(near)}" if near else "check the path"
         fail("fit file", Phrase(f'no file "{path}"'), "", allowed, fix)
     if path.is_dir():

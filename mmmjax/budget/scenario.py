@@ -154,9 +154,9 @@ def _text(plan: Plan) -> str:
     each = " a period" if plan.per_period else ""
     gain = plan.objective - plan.reference_objective
     share = f" ({gain / plan.reference_objective:+.2%})" if plan.reference_objective > 0 else ""
-    price = "nothing (every channel is at its upper bound)"
+    price = "every channel is at its upper bound"
     if plan.shadow_price is not None:
-        price = f"{plan.shadow_price:,.4g} {plan.outcome_name}"
+        price = f"{plan.shadow_price:,.4g} {plan.outcome_name} for one more{unit or ' unit'}"
     lines = [
         f"Plan: {_figure(plan.budget)}{unit}{each} over {plan.periods} period(s), "
         f"maximal {plan.utility}, carry-in {plan.carry_in}",
@@ -164,7 +164,7 @@ def _text(plan: Plan) -> str:
         f"  response   {_figure(plan.objective)} {plan.outcome_name}, reference "
         f"{_figure(plan.reference_objective)}{share}",
         f"  proof      {_proof(plan)}",
-        f"  next{unit or ' unit of money'}: {price}",
+        f"  next       {price}",
     ]
     if not plan.reference_feasible:
         lines.append("  note       the reference itself breaks the bounds or the budget")

@@ -5,14 +5,11 @@ read on their own and their errors collected into one :class:`InputError`.
 """
 
 import dataclasses
-import datetime
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import Any, Literal
 
 from mmmjax import checks
 from mmmjax.checks import InputError, Phrase
@@ -21,7 +18,7 @@ from mmmjax.prior import Prior
 from mmmjax.samplers import NUTS, SAMPLERS
 from mmmjax.spec import Spec
 
-__all__ = ["Case", "read"]
+__all__ = ["Case", "Draft", "draft", "joined", "read"]
 
 TABLES = ("data", "model", "sampler")
 COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population")
@@ -40,18 +37,41 @@ class Case:
     spec: Spec
     sampler: NUTS
     seed: int
-    on_empty: str
+    on_empty: Literal["error", "drop", "prior"]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """As much of a case as could be read, and everything that is wrong with it."""
+
+    panels: tuple[Panel, Panel, Panel | None] | None
+    spec: Spec | None
+    drawn: tuple[NUTS, int] | None
+    on_empty: Any
+    problems: list[str]
 
 
 def read(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Case:
-    """Read a case file.
+    """Read a case file; arguments as in :func:`draft`.
+
+    Raises:
+        InputError: All that is wrong with the case, in one message.
+    """
+    found = draft(path, overrides)
+    if found.problems or not (found.panels and found.spec and found.drawn):
+        raise InputError(joined(path, found.problems))
+    return Case(*found.panels, found.spec, *found.drawn, found.on_empty)
+
+
+def draft(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Draft:
+    """Read each part of a case file on its own and collect what is wrong.
 
     Args:
         path: The TOML file; the data path in it is relative to its folder.
         overrides: Keys of [sampler] to replace, from the command line; None is no change.
 
     Raises:
-        InputError: All that is wrong with the case, in one message.
+        InputError: The file is missing or is not TOML.
     """
     path = Path(path)
     table = _parse(path)
@@ -67,26 +87,39 @@ def read(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Case:
 
     for key in table:
         collect(lambda key=key: _known(key, TABLES, path.name, "table"))
-    parts = {name: _table(table, name, problems) for name in TABLES}
-    for key in parts["data"]:
+    parts = {name: collect(lambda name=name: _table(table, name)) for name in TABLES}
+    for key in parts["data"] or {}:
         collect(lambda key=key: _known(key, DATA, "[data]"))
-    data = {k: v for k, v in parts["data"].items() if k in DATA}
-    split = collect(lambda: _panels(data, path.parent))
-    on_empty = collect(
-        lambda: checks.choice("[data] on_empty", data.get("on_empty", "error"), ON_EMPTY)
+    data = {k: v for k, v in (parts["data"] or {}).items() if k in DATA}
+    on_empty = data.get("on_empty", "error")
+    return Draft(
+        panels=collect(lambda: _panels(data, path.parent)),
+        spec=_spec(parts["model"] or {}, collect),
+        drawn=collect(lambda: _sampler({**(parts["sampler"] or {}), **given})),
+        on_empty=collect(lambda: checks.choice("[data] on_empty", on_empty, ON_EMPTY)),
+        problems=problems,
     )
-    spec = _spec(parts["model"], collect)
-    drawn = collect(lambda: _sampler({**parts["sampler"], **given}))
-    if split is None or spec is None or drawn is None or on_empty is None or problems:
-        raise InputError(_joined(path, problems))
-    return Case(*split, spec, *drawn, on_empty)
+
+
+def joined(path: str | Path, problems: list[str]) -> str:
+    """One message of all problems of a case."""
+    name = Path(path).name
+    if len(problems) == 1:
+        return f"{name}: {problems[0]}"
+    lines = "\n".join(f"  {i}. {text}" for i, text in enumerate(problems, 1))
+    return f"{name} has {len(problems)} errors:\n{lines}"
 
 
 def _parse(path: Path) -> dict[str, Any]:
     if path.is_dir() or not path.exists():
         got = Phrase("a folder") if path.is_dir() else Phrase("no such file")
-        checks.fail("case file", got, str(path), "a TOML file",
-                    "write one (docs/files.md), or `mmmjax simulate --out demo`")  # fmt: skip
+        checks.fail(
+            "case file",
+            got,
+            str(path),
+            "a TOML file",
+            "write one (docs/files.md), or `mmmjax simulate --out demo`",
+        )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -95,36 +128,36 @@ def _parse(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def _table(table: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:
+def _table(table: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = table.get(name, {})
-    if isinstance(value, dict):
-        return value
-    problems.append(f"{name}: got {checks.show(value)}. Allowed: a table. Fix: [{name}].")
-    return {}
+    if not isinstance(value, dict):
+        checks.fail(name, value, "", "a table", f"start it with [{name}]")
+    return value
 
 
 def _known(key: str, allowed: tuple[str, ...], where: str, what: str = "key") -> None:
     if key not in allowed:
         near = checks.closest(key, allowed)
-        checks.fail(what, key, where, f"one of {', '.join(allowed)}",
-                    f'did you mean "{near}"?' if near else "remove it")  # fmt: skip
+        checks.fail(
+            what,
+            key,
+            where,
+            f"one of {', '.join(allowed)}",
+            f'did you mean "{near}"?' if near else "remove it",
+        )
 
 
-def _joined(path: Path, problems: list[str]) -> str:
-    if len(problems) == 1:
-        return f"{path.name}: {problems[0]}"
-    lines = "\n".join(f"  {i}. {text}" for i, text in enumerate(problems, 1))
-    return f"{path.name} has {len(problems)} errors:\n{lines}"
-
-
-def _panels(
-    data: Mapping[str, Any], folder: Path
-) -> tuple[Panel, Panel, Panel | None]:
+def _panels(data: Mapping[str, Any], folder: Path) -> tuple[Panel, Panel, Panel | None]:
     """Read the table and cut it at train_until: (all, train, test or None)."""
     missing = [key for key in NEEDED if key not in data]
     if missing:
-        checks.fail("[data]", Phrase(f"no {', '.join(missing)}"), "",
-                    f"{', '.join(NEEDED)} are needed", f'add {missing[0]} = "..."')  # fmt: skip
+        checks.fail(
+            "[data]",
+            Phrase(f"no {', '.join(missing)}"),
+            "",
+            f"{', '.join(NEEDED)} are needed",
+            f'add {missing[0]} = "..."',
+        )
     for key in ("path", "date", "outcome", "geo", "population", "freq", "currency"):
         if key in data and not isinstance(data[key], str):
             checks.fail(f"[data] {key}", data[key], "", "text", f'{key} = "..."')
@@ -133,22 +166,7 @@ def _panels(
     panel = Panel.from_file(folder / data["path"], **args)
     if "train_until" not in data:
         return panel, panel, None
-    return (panel, *panel.split(_date(data["train_until"], panel)))
-
-
-def _date(value: object, panel: Panel) -> pd.Timestamp:
-    first, last = panel.dates[panel.history], panel.dates[-1]
-    allowed = f"a date from {checks.show(first)} to before {checks.show(last)}"
-    try:
-        if not isinstance(value, str | datetime.date):
-            raise ValueError
-        date = pd.Timestamp(value)
-    except ValueError:
-        checks.fail("[data] train_until", value, "", allowed, 'train_until = "2018-02-01"')
-    if not first <= date < last:
-        checks.fail("[data] train_until", value, "", allowed,
-                    "leave it out to train on everything")  # fmt: skip
-    return date
+    return (panel, *panel.split(data["train_until"]))
 
 
 def _spec(model: Mapping[str, Any], collect: Callable[..., Any]) -> Spec | None:

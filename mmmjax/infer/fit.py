@@ -72,16 +72,23 @@ def fit(
         shown.compiled = compiled_s
         prepared = time.perf_counter()
         result = nuts.run(problem, structure, sampler, seed, shown)
+    found = result.info
     info: dict[str, Any] = {
-        **result.info,
-        "compile_s": compiled_s + result.info["compile_s"],
-        "prepare_s": prepared - began - compiled_s,
-        "total_s": time.perf_counter() - began,
+        "timings": {
+            "prepare_s": prepared - began - compiled_s,
+            "compile_s": compiled_s + found["compile_s"],
+            "warmup_s": found["warmup_s"],
+            "sample_s": found["sample_s"],
+            "total_s": time.perf_counter() - began,
+        },
+        "gradients": found["gradients"],
+        "warmup": found["warmup"],
+        "restarts": found["restarts"],
         "n_parameters": int(np.asarray(problem.center).size),
         "device": str(jax.devices()[0].device_kind),
         "platform": platform.platform(),
         "versions": {p: _version(p) for p in _PACKAGES},
-        "notes": [*notes, *_rounded(sampler, result.info), *result.info["restarts"]],
+        "notes": [*notes, *_rounded(sampler, found), *found["restarts"]],
     }
     return Fit(spec, panel, scale, sampler, Draws(result.params, result.stats), seed, info)
 

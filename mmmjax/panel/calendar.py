@@ -1,6 +1,8 @@
 """Make dates regular: one frequency, no gaps, and a clear word about any that break it."""
 
 import warnings
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -107,7 +109,7 @@ def regular(
         fail(
             "date",
             Phrase(f"{show(source.dates[row])}{weekday}"),
-            source.where(row),
+            replace(source, dates=None).where(row),
             f"one regular frequency, here {describe(name)}: {' or '.join(near)}{share}",
             fix,
         )
@@ -127,24 +129,25 @@ def no_gaps(present: np.ndarray, grid: pd.DatetimeIndex, names: tuple[str, ...])
 
 
 def check_follows(
-    dates: pd.DatetimeIndex, last: pd.Timestamp, freq: str, field: str = "future table"
+    dates: pd.DatetimeIndex, last: Any, freq: str, field: str = "future table"
 ) -> None:
     """Refuse future dates that overlap the training dates or leave a gap after them."""
     wanted = last + offset(freq)
-    if dates[0] == wanted:
+    first: Any = dates[0]
+    if first == wanted:
         return
-    if dates[0] <= last:
-        count = int((dates <= last).sum())
+    if first <= last:
+        count = int(np.sum(dates <= last))
         allowed = f"dates from {show(wanted)} on: training ends at {show(last)}"
         fix = f"drop the {count} periods up to {show(last)} from the {field}"
-        fail(field, Phrase(f"dates that start at {show(dates[0])}"), "", allowed, fix)
-    missing = pd.date_range(wanted, dates[0], freq=offset(freq), inclusive="left")
+        fail(field, Phrase(f"dates that start at {show(first)}"), "", allowed, fix)
+    missing = pd.date_range(wanted, first, freq=offset(freq), inclusive="left")
     fail(
         field,
-        Phrase(f"dates that start at {show(dates[0])}"),
+        Phrase(f"dates that start at {show(first)}"),
         "",
         f"dates that follow training directly, from {show(wanted)} on",
-        f"add the missing {_periods(missing)}, with their spend: carryover needs them",
+        f"add the missing {_periods(missing)}, with all media: carryover needs it",
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ class Source:
     dates: Any = None
     geos: Any = None
 
-    def column(self, name: str) -> pd.Series:
+    def column(self, name: str) -> Any:
         """Return one column, categories and strings of any kind as plain objects."""
         series = self.frame[name]
         if isinstance(series.dtype, pd.CategoricalDtype):
@@ -107,34 +107,36 @@ def read_dates(source: Source) -> np.ndarray:
             )
         else:
             allowed += f" (midnight in the time zone of the column, {zone})"
-            fix = f'convert first: df["{column}"] = df["{column}"].dt.tz_convert("Europe/Paris")'
+            this = f'df["{column}"]'
+            fix = f'convert first: {this} = {this}.dt.tz_convert("Europe/Paris")'
         fail("date", pd.Timestamp(dates[row]), source.where(row, column), allowed, fix)
     return midnight
 
 
 def _numeric_dates(source: Source, series: pd.Series) -> pd.Series:
-    this = f'df["{source.date}"]'
-    values = pd.to_numeric(series, errors="coerce").astype(float)
-    if ((values % 1 == 0) & (values >= 19000101) & (values <= 22001231)).all():
-        text = values.astype(int).astype(str)
-        return _text_dates(source, text)
-    first = float(values.iloc[0])
+    numbers: Any = pd.to_numeric(series, errors="coerce")
+    values = numbers.to_numpy(float, na_value=np.nan)
+    if not ((values % 1 == 0) & (values >= 19000101) & (values <= 22001231)).all():
+        fix = _numeric_fix(float(values[0]), f'df["{source.date}"]')
+        where = source.where(0, source.date)
+        fail("date", series.iloc[0], where, "dates such as 2024-01-31", fix)
+    return _text_dates(source, pd.Series(values.astype(int).astype(str)))
+
+
+def _numeric_fix(first: float, this: str) -> str:
     if 20000 < first < 80000:  # days since 1900, as spreadsheets store dates
-        fix = f'{this} = pd.to_datetime({this}, unit="D", origin="1899-12-30")'
-    elif 1e8 < first < 1e19:
+        return f'{this} = pd.to_datetime({this}, unit="D", origin="1899-12-30")'
+    if 1e8 < first < 1e19:
         unit = {10: "s", 13: "ms", 16: "us"}.get(len(str(int(first))), "ns")
-        fix = f'{this} = pd.to_datetime({this}, unit="{unit}")'
-    elif 190001 <= first <= 220053:
-        fix = f'if these are months, {this} = pd.to_datetime({this}.astype(str), format="%Y%m")'
-        fix += ", if weeks, turn them into the dates on which they start"
-    else:
-        fix = "turn week, month or year numbers into the date on which the period starts"
-    where = source.where(0, source.date)
-    fail("date", series.iloc[0], where, "dates such as 2024-01-31", fix)
+        return f'{this} = pd.to_datetime({this}, unit="{unit}")'
+    if 190001 <= first <= 220053:
+        months = f'pd.to_datetime({this}.astype(str), format="%Y%m")'
+        return f"for months, {this} = {months}; for weeks, the dates on which they start"
+    return "turn week, month or year numbers into the date on which the period starts"
 
 
 def _text_dates(source: Source, text: pd.Series) -> pd.Series:
-    column = source.date
+    """Read dates in ISO form or in the one other form that fits every row."""
     if text.str.contains(CLOCK, regex=True).any():
         text = text.str.replace(OFFSET, "", regex=True)
         text = text.str.replace(r"[T ]0?0:00(:00(\.0+)?)?$", "", regex=True)
@@ -143,30 +145,41 @@ def _text_dates(source: Source, text: pd.Series) -> pd.Series:
         return iso
     tried = {way: pd.to_datetime(text, format=way, errors="coerce") for way in FORMATS}
     whole = {way: dates for way, dates in tried.items() if dates.notna().all()}
+    if not whole:
+        _no_date(source, text, [iso, *tried.values()])
     ways = list(whole)
-    if ways and all(whole[way].equals(whole[ways[0]]) for way in ways):
-        return whole[ways[0]]
-    if ways:
-        first, second = whole[ways[0]], whole[ways[1]]
-        row = int(np.flatnonzero(first != second)[0])
-        got = f"{show(text[row])}, which may be {show(first[row])} or {show(second[row])}"
-        fix = (
-            f'say which it is: df["{column}"] = pd.to_datetime(df["{column}"], '
-            f'format="{ways[0]}") (or "{ways[1]}")'
-        )
-        place = source.where(row, column)
-        fail("date", Phrase(got), place, "dates that can be read in one way only", fix)
-    best = max([iso, *tried.values()], key=lambda dates: int(dates.notna().sum()))
-    row = int(np.flatnonzero(best.isna())[0])
+    for way in ways[1:]:
+        if not whole[way].equals(whole[ways[0]]):
+            _two_dates(source, text, whole[ways[0]], whole[way], (ways[0], way))
+    return whole[ways[0]]
+
+
+def _no_date(source: Source, text: Any, tried: list[pd.Series]) -> NoReturn:
+    """Point at the first row that breaks the form most rows have."""
+    best = max(tried, key=lambda dates: int(dates.notna().sum())).notna().to_numpy()
+    row = int(np.flatnonzero(~best)[0])
     fix = "write it as YYYY-MM-DD, as in 2024-01-31"
     if re.fullmatch(r"\d{4}-?W\d{1,2}", text[row]):
-        fix = (
-            "turn ISO weeks into their Mondays: pd.to_datetime(df"
-            f'["{column}"] + "-1", format="%G-W%V-%u")'
-        )
-    elif not re.search(r"\d", text[row]) and best.notna().any():
+        weeks = f'pd.to_datetime(df["{source.date}"] + "-1", format="%G-W%V-%u")'
+        fix = f"turn ISO weeks into their Mondays: {weeks}"
+    elif not re.search(r"\d", text[row]) and best.any():
         fix = "drop the row if it is a line of totals or notes, else write a date"
-    fail("date", text[row], source.where(row, column), "a date that exists", fix)
+    fail("date", text[row], source.where(row, source.date), "a date", fix)
+
+
+def _two_dates(
+    source: Source,
+    text: pd.Series,
+    first: pd.Series,
+    second: pd.Series,
+    ways: tuple[str, str],
+) -> NoReturn:
+    row = int(np.flatnonzero((first != second).to_numpy())[0])
+    got = f"{show(text[row])}, which may be {show(first[row])} or {show(second[row])}"
+    this = f'df["{source.date}"]'
+    fix = f'say which: {this} = pd.to_datetime({this}, format="{ways[0]}") (or "{ways[1]}")'
+    place = source.where(row, source.date)
+    fail("date", Phrase(got), place, "dates that can be read in one way only", fix)
 
 
 def read_geos(source: Source) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -220,8 +233,8 @@ def read_numbers(source: Source, column: str, field: str) -> np.ndarray:
 def _text_numbers(source: Source, column: str, field: str, series: pd.Series) -> np.ndarray:
     plain = series.map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
     missing = plain.isna() | plain.isin(MISSING)
-    values = pd.to_numeric(plain.where(~missing, np.nan), errors="coerce")
-    values = values.to_numpy(dtype=float, na_value=np.nan)
+    numbers: Any = pd.to_numeric(plain.where(~missing, np.nan), errors="coerce")
+    values = numbers.to_numpy(dtype=float, na_value=np.nan)
     text = np.flatnonzero(np.isnan(values) & ~missing.to_numpy())
     if text.size:
         row = int(text[0])
@@ -247,7 +260,7 @@ def _text_fix(cell: str, column: str, field: str) -> str:
     if closest(cell, ("n/a", "#n/a", "missing", "unknown", "tbd")) or cell in "--.?":
         if field == "outcome":
             return "leave the cell empty: a missing outcome is allowed and masked"
-        return "write 0 if nothing happened, else the number: media may not be missing"
+        return f"write 0 if nothing happened, else the number: {field} may not be missing"
     if cell.casefold() in ("yes", "no", "y", "n", "true", "false", "t", "f"):
         return f'turn it into 0 and 1: {this} = ({this} == "{cell}").astype(float)'
     if field == "controls":

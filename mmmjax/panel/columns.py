@@ -75,7 +75,7 @@ class Columns:
 
 
 def resolve(frame: pd.DataFrame, names: Names) -> tuple[Columns, tuple[str, ...]]:
-    """Match the names a user gave to the columns of `frame`; return them and the channels."""
+    """Find what a user named among the columns of `frame`; return it and the channels."""
     have = [str(column) for column in frame.columns]
     for field in ("date", "outcome", "geo", "population"):
         if (column := getattr(names, field)) is not None:
@@ -141,7 +141,7 @@ def _expand(
     names = [names] if isinstance(names, str) else [str(name) for name in names]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        fail(field, twice[0], f"{field} (listed twice)", "each name once", "remove one")
+        fail(field, Phrase(f'"{twice[0]}" twice'), "", "each name once", "remove one")
     found: dict[str, None] = {}
     for name in names:
         if name in have or not any(mark in name for mark in "*?["):
@@ -173,7 +173,7 @@ def _spend(
         if len(listed) != len(channels):
             fail(
                 "spend",
-                Phrase(f"{len(listed)} columns for {len(channels)} channels"),
+                Phrase(f"{len(channels)} channels but spend columns {listing(listed)}"),
                 "",
                 "one column per channel, in the order of media, or a mapping",
                 'pass spend={"channel": "column"}; channels left out of it are organic',

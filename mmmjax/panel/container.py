@@ -211,13 +211,13 @@ def _split(panel: Panel, date: Any) -> tuple[Panel, Panel]:
         panel.dates[-1 - panel.n_periods // 8]
     )
     try:
-        moment = pd.Timestamp(date)
+        moment: Any = pd.Timestamp(date)
     except (ValueError, TypeError):
         fail("split", date, "", allowed, fix)
-    if moment.tz is not None:
+    if moment.tzinfo is not None:
         moment = moment.tz_localize(None)
-    cut = int(panel.dates.searchsorted(moment, side="right"))
-    if pd.isna(moment) or cut <= panel.history or cut >= len(panel.dates):
+    cut = 0 if pd.isna(moment) else int(np.sum(panel.dates <= moment))
+    if cut <= panel.history or cut >= len(panel.dates):
         fail("split", moment, "", allowed, fix)
     train = _times(panel, slice(None, cut), panel.history)
     return train, _times(panel, slice(cut, None), 0)

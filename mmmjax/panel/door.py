@@ -163,7 +163,7 @@ def _notes(panel: Panel) -> tuple[str, ...]:
         g, t = np.argwhere(unknown)[0]
         first = show(panel.dates[panel.window][t])
         first += f" in {panel.geos[g]}" if panel.n_geos > 1 else ""
-        notes.append(f"{int(unknown.sum())} missing outcomes masked (first: {first})")
+        notes.append(f"missing outcomes masked: {int(unknown.sum())} (first: {first})")
         tail = int((~mask.any(0))[::-1].argmin())
         if tail:
             notes.append(

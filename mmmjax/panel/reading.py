@@ -1,6 +1,5 @@
 """Put a table together: rows of any order become arrays over (geo, time)."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,47 +20,50 @@ PATH = "mmmjax_path"
 
 
 def load_table(path: str | Path) -> pd.DataFrame:
-    """Read a CSV or Parquet file. Only empty cells of a CSV are missing: "NA" may be a geo."""
+    """Read CSV or Parquet. In a CSV only empty cells are missing: NA may be a geo."""
     path = Path(path)
     kind = "".join(path.suffixes[-2:]).lower().removesuffix(".gz")
     if not path.is_file():
         here = path.parent
         near = closest(path.name, (p.name for p in here.iterdir())) if here.is_dir() else ""
         fix = f'did you mean "{near}"?' if near else "correct the path"
+        fix = "name a file in this folder" if path.is_dir() else fix
         fail("path", str(path), "", "a file that exists", fix)
+    if not kind.endswith((".parquet", ".pq", ".csv", ".txt")):
+        excel = kind.endswith((".xlsx", ".xls"))
+        fix = ", or pass pd.read_excel(path) to Panel.from_frame" if excel else ""
+        fail("path", str(path), "", "a .csv or .parquet file", "save it as CSV" + fix)
+    return _parquet(path) if kind.endswith((".parquet", ".pq")) else _csv(path)
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    field, got = "path", str(path)
+    only_empty: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
     try:
-        if kind.endswith((".parquet", ".pq")):
-            return _parquet(path)
-        if kind.endswith((".csv", ".txt")):
-            frame = pd.read_csv(
-                path, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
-            )
-            frame.attrs[PATH] = path.name
-            return frame
+        frame = pd.read_csv(path, encoding="utf-8-sig", **only_empty)
     except UnicodeDecodeError:
         fix = 'read it with pd.read_csv(path, encoding="latin-1") and Panel.from_frame'
-        fail("path", str(path), "", "a CSV file in UTF-8", fix)
+        fail(field, got, "", "a CSV file in UTF-8", fix)
     except pd.errors.EmptyDataError:
-        fail("path", str(path), "", "a CSV file with a header and rows", "check the export")
+        fail(field, got, "", "a CSV file with a header and rows", "check the export")
     except pd.errors.ParserError as error:
         what = str(error).rpartition("C error: ")[2].strip().rstrip(".")
         fix = f"correct that line; is a text with a comma not quoted? ({what})"
-        fail("path", str(path), "", "a CSV file with equally many cells in each line", fix)
-    fix = "save it as CSV"
-    if kind.endswith((".xlsx", ".xls")):
-        fix += ", or pass pd.read_excel(path) to Panel.from_frame"
-    fail("path", str(path), "", "a .csv or .parquet file", fix)
+        fail(field, got, "", "a CSV file with equally many cells in each line", fix)
+    frame.attrs[PATH] = path.name
+    return frame
 
 
 def _parquet(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path)
+        frame = pd.read_parquet(path)
     except ImportError:
         fix = "pip install pyarrow, or save the table as CSV"
         fail("path", str(path), "", "a .csv file: no Parquet reader is installed", fix)
     except (OSError, ValueError):
         allowed = "a readable Parquet file"
         fail("path", str(path), "", allowed, "write it again with df.to_parquet(path)")
+    return frame
 
 
 def read(df: Any, names: Names, freq: str | None) -> dict[str, Any]:
@@ -196,7 +198,8 @@ def _population(
     if (bad := np.flatnonzero(~np.isclose(values, known[codes], rtol=1e-9))).size:
         row = int(bad[0])
         got = Phrase(f"{values[row]:.10g} after {known[codes[row]]:.10g}")
-        fix = f'use one year: df["{column}"] = df.groupby("{source.geo}")["{column}"].transform("last")'
+        last = f'df.groupby("{source.geo}")["{column}"].transform("last")'
+        fix = f'use the same year in all rows: df["{column}"] = {last}'
         where = source.where(row, column)
         fail("population", got, where, "one value per geo, the same in all rows", fix)
     return known

@@ -211,23 +211,20 @@ class _Work:
 
     f: OneDraw
     spec: Spec
-    params: dict[str, np.ndarray]
+    params: dict[str, np.ndarray]  # as stored: chunks are cast, not all draws
     inputs: Inputs
     args: tuple[Tree, ...]
+    dtype: str
 
     @classmethod
     def of(
         cls, fit: Fit, f: OneDraw, args: tuple[Tree, ...], inputs: Inputs | None,
         each: Mapping[str, np.ndarray] | None, dtype: str,
     ) -> "_Work":  # fmt: skip
-        def cast(x: Any) -> np.ndarray:
-            x = np.asarray(x)
-            return x.astype(dtype, copy=False) if x.dtype.kind == "f" else x
-
         given = fit.inputs() if inputs is None else inputs
-        params = {n: cast(a) for n, a in (fit.flat() | dict(each or {})).items()}
-        given, args = jax.tree.map(cast, (given, args))
-        return cls(f, fit.spec.structure(), params, given, args)
+        given, args = jax.tree.map(lambda x: _cast(x, dtype), (given, args))
+        params = fit.flat() | dict(each or {})
+        return cls(f, fit.spec.structure(), params, given, args, dtype)
 
     @property
     def n_draws(self) -> int:
@@ -238,7 +235,7 @@ class _Work:
         return self.inputs.media.shape[0]
 
     def block(self, geos: slice) -> "_Work":
-        """The same work for some geos."""
+        """The same work for some geos; parameters stay views."""
         params = {
             n: a[(slice(None), *self._where(n, geos))] for n, a in self.params.items()
         }
@@ -255,10 +252,13 @@ class _Work:
             return ()
         return tuple(geos if d == GEO else slice(None) for d in dims)
 
+    def _draws(self, draws: slice) -> dict[str, np.ndarray]:
+        return {n: _cast(a[draws], self.dtype) for n, a in self.params.items()}
+
     def program(self, n_geos: int | None = None) -> _Program:
         """The compiled function for blocks of ``n_geos`` geos (None: as it is)."""
         part = self if n_geos is None else self.block(slice(0, n_geos))
-        one = {n: a[0] for n, a in part.params.items()}
+        one = {n: a[0] for n, a in part._draws(slice(0, 1)).items()}
         leaves, tree = jax.tree.flatten((one, part.inputs, part.args))
         shapes = tuple((x.shape, x.dtype) for x in map(np.asarray, leaves))
         return _program(self.f, self.spec, tree, shapes)
@@ -267,11 +267,15 @@ class _Work:
         """Results of chunks of draws; the last one overlaps, so that all have one shape."""
         most = max(memory // program.bytes_per_draw, 1)
         count = math.ceil(self.n_draws / most)
-        params = jax.tree.leaves(self.params)
         shared = [jnp.asarray(x) for x in jax.tree.leaves((self.inputs, self.args))]
         for draws in _blocks(self.n_draws, math.ceil(self.n_draws / count)):
-            values = program.run([a[draws] for a in params], shared)
+            values = program.run(jax.tree.leaves(self._draws(draws)), shared)
             yield draws, [np.asarray(v) for v in values]
+
+
+def _cast(x: Any, dtype: str) -> np.ndarray:
+    x = np.asarray(x)
+    return x.astype(dtype, copy=False) if x.dtype.kind == "f" else x
 
 
 def _gather(work: _Work, program: _Program, times: slice, memory: int) -> Tree:

@@ -1,0 +1,343 @@
+"""The commands: demo, simulate, check, fit, predict, optimize.
+
+Exit codes: 0 a usable result; 1 bad input, one message and nothing written; 2 fitted but
+not converged, everything written and said loudly; 130 interrupted. Unexpected errors keep
+their traceback.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jax
+import typer
+
+from mmmjax import simulate as simulation
+from mmmjax.budget import optimize as best_plan
+from mmmjax.budget.request import Bounds
+from mmmjax.checks import InputError, fail
+from mmmjax.cli import case as cases
+from mmmjax.cli import files, show
+from mmmjax.draws import Diagnostics, Fit
+from mmmjax.infer.fit import fit as sample
+from mmmjax.model import model_data
+from mmmjax.panel import Panel, for_training
+from mmmjax.prediction import forecast_table
+from mmmjax.scaling import Scale
+from mmmjax.spec import Spec
+
+__all__ = ["app", "main", "run"]
+
+BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 1, 2, 130
+UsageError: Any = typer.BadParameter.__base__  # of typer's own copy of click
+
+app = typer.Typer(
+    help="Bayesian media mix models: from spend and sales to a certified budget.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+CaseFile = Annotated[Path, typer.Argument(help="Case file (TOML).", show_default=False)]
+Run = Annotated[Path, typer.Argument(help="Folder that `fit` wrote.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Folder to write to; it is created.")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
+Chains = Annotated[int | None, typer.Option(help="Chains, instead of the case's.")]
+Warmup = Annotated[int | None, typer.Option(help="Warm-up iterations a chain.")]
+Kept = Annotated[int | None, typer.Option("--draws", help="Kept draws a chain.")]
+Seed = Annotated[int | None, typer.Option(help="Seed; the same seed, the same draws.")]
+X64 = Annotated[bool, typer.Option("--x64", help="Sample in float64.")]
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo-run"),
+    chains: Chains = None,
+    warmup: Warmup = None,
+    draws: Kept = None,
+    seed: Seed = None,
+    no_report: NoReport = False,
+) -> int:
+    """Fit the embedded dataset, compare with its known truth, plan a budget."""
+    given = {"chains": chains, "warmup": warmup, "draws": draws, "seed": seed}
+    files.folder(out)
+    case = cases.read(simulation.DEMO / "demo.toml", given)
+    truth = json.loads((simulation.DEMO / "demo_truth.json").read_text(encoding="utf-8"))
+    show.panel(case.train, case.test)
+    done = _fit(case, out)
+    fit = done.fit
+    show.recovered(done.channels, truth)
+    plan = best_plan(fit, periods=26)
+    show.plan(plan)
+    written = [*done.paths, *files.write_plan(plan, out)]
+    written += [files.copy(p, out / "data") for p in sorted(simulation.DEMO.glob("demo*"))]
+    written += _report(fit, out, no_report, test=case.test, truth=truth, plan=plan)
+    show.files(written)
+    return _code(done.diagnostics)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder to write to.", show_default=False)],
+    name: Annotated[str, typer.Option(help="First part of the file names.")] = "demo",
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    periods: Annotated[int, typer.Option(help="Weeks, test weeks included.")] = 156,
+    test_periods: Annotated[int, typer.Option(help="Last weeks, not fitted.")] = 13,
+    channels: Annotated[int, typer.Option(help="Number of paid channels.")] = 4,
+    geos: Annotated[int, typer.Option(help="Number of geos.")] = 1,
+    controls: Annotated[int, typer.Option(help="Number of controls.")] = 2,
+    seasonality: Annotated[bool, typer.Option(help="Yearly waves.")] = True,
+    trend: Annotated[bool, typer.Option(help="A linear rise.")] = True,
+    collinear: Annotated[
+        float, typer.Option(help="Correlation of log spends, 0 to 1.")
+    ] = 0.3,
+    flighted: Annotated[int, typer.Option(help="Channels that are on and off.")] = 1,
+    noise: Annotated[float, typer.Option(help="Noise sd, share of the outcome.")] = 0.03,
+    media_share: Annotated[float, typer.Option(help="Share that media bring.")] = 0.3,
+) -> int:
+    """Write data with known truth: NAME.csv, NAME_truth.json and the case NAME.toml."""
+    settings = {k: v for k, v in locals().items() if k not in ("out", "name")}
+    show.files(simulation.generate(**settings).write(files.folder(out), name))
+    return 0
+
+
+@app.command()
+def check(case: CaseFile) -> int:
+    """Print what would be fitted, every warning and every error; sample nothing."""
+    draft = cases.draft(case)
+    problems, train, count, notes = list(draft.problems), None, None, ()
+    if draft.panels:
+        _, train, test = draft.panels
+        show.panel(train, test)
+    if draft.spec and train is not None:
+        try:
+            train, notes = _prepared(draft.spec, train, draft.on_empty or "error")
+        except InputError as error:
+            problems.append(str(error))
+        count = show.spec(draft.spec, train)
+    if draft.drawn:
+        sampler, seed = draft.drawn
+        show.say(f"Sampler: {sampler!r}, seed {seed}")
+    if train is not None:
+        show.findings(train, count)
+    show.notes(notes)
+    if problems:
+        raise InputError(cases.joined(case, problems))
+    show.say(f"Ready: mmmjax fit {case} --out run/")
+    return 0
+
+
+@app.command()
+def fit(
+    case: CaseFile,
+    out: Out = Path("run"),
+    chains: Chains = None,
+    warmup: Warmup = None,
+    draws: Kept = None,
+    seed: Seed = None,
+    x64: X64 = False,
+    no_report: NoReport = False,
+) -> int:
+    """Fit a case and write the fit, its tables, diagnostics and report."""
+    files.folder(out)
+    given = {"chains": chains, "warmup": warmup, "draws": draws, "seed": seed}
+    asked = cases.read(case, given | {"dtype": "float64" if x64 else None})
+    done = _fit(asked, out)
+    show.files([*done.paths, *_report(done.fit, out, no_report, test=asked.test)])
+    return _code(done.diagnostics)
+
+
+@app.command()
+def predict(
+    run: Run,
+    table: Annotated[Path, typer.Argument(help="Future table.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Folder; the run's by default.")] = None,
+) -> int:
+    """Forecast the periods after training from planned spend (or media) and controls."""
+    folder = files.folder(out or (run if run.is_dir() else run.parent))
+    fit, found = files.load_run(run)
+    forecast = forecast_table(fit, fit.panel.read_future(table))
+    folder.mkdir(parents=True, exist_ok=True)
+    show.files([files.table(folder / files.FORECAST, forecast)])
+    return _code(found)
+
+
+@app.command()
+def optimize(
+    run: Run,
+    periods: Annotated[int, typer.Option(help="Length of the window.", show_default=False)],
+    budget: Annotated[
+        float | None, typer.Option(help="Total spend; by default what was spent before.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; RUN/plan by default.")] = None,
+    bounds: Annotated[
+        list[str] | None,
+        typer.Option(help='0.5 (+-50%), 0:3 (times the reference) or "TV=0:2e6" (money).'),
+    ] = None,
+    fix: Annotated[
+        list[str] | None, typer.Option(help='"TV=0" (money), or "TV" at its reference.')
+    ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(help='"TV=1e6", every channel; past spend if left out.'),
+    ] = None,
+    per_period: Annotated[
+        bool, typer.Option("--per-period", help="Money a period.")
+    ] = False,
+    carry_in: Annotated[
+        str, typer.Option(help="What acts from before: zero, history.")
+    ] = "zero",
+) -> int:
+    """Plan the spend of coming periods for the largest expected response."""
+    folder = files.folder(out or (run if run.is_dir() else run.parent) / "plan")
+    asked: dict[str, Any] = {
+        "bounds": _bounds(bounds or []),
+        "fixed": dict(_pair("--fix", item, optional=True) for item in fix or []) or None,
+        "reference": dict(_pair("--reference", item) for item in reference or []) or None,
+    }
+    fit, found = files.load_run(run)
+    plan = best_plan(
+        fit,
+        budget=budget,
+        periods=periods,
+        per_period=per_period,
+        carry_in=carry_in,  # pyright: ignore[reportArgumentType]  # checked there
+        **asked,
+    )
+    show.plan(plan)
+    show.files(files.write_plan(plan, folder))
+    return _code(found)
+
+
+def _prepared(
+    spec: Spec, train: Panel, on_empty: Literal["error", "drop", "prior"]
+) -> tuple[Panel, tuple[str, ...]]:
+    """The panel that would be fitted and its notes, refused as a fit would refuse it."""
+    train, notes = for_training(
+        train,
+        max_lag=spec.adstock.max_lag,
+        lower_bound=spec.likelihood.low,
+        on_empty=on_empty,
+    )
+    scale = Scale.fit(train, spec.outcome_scale == "geo", spec.media_scale == "geo")
+    model_data(spec, train, scale)
+    return train, notes
+
+
+def _fit(case: cases.Case, out: Path) -> files.Written:
+    """Sample, write the fit and its tables, and say what was found on the way."""
+    show.findings(case.train, show.n_parameters(case.spec, case.train))
+    fit = sample(
+        case.spec, case.train, case.sampler, seed=case.seed, on_empty=case.on_empty
+    )
+    show.notes(fit.info.get("notes", []))
+    written = files.write_fit(fit, out, case.test)
+    show.verdict(written.diagnostics)
+    if written.channels is not None:
+        show.channels(written.channels, fit.panel.currency)
+    return written
+
+
+def _report(fit: Fit, out: Path, leave_out: bool, **about: Any) -> list[Path]:
+    """Write the report; its failure must not cost the fit, which is written by now."""
+    if leave_out:
+        return []
+    try:
+        return [files.write_report(fit, out, **about)]
+    except Exception as error:
+        show.warn(f"{files.REPORT} could not be written ({type(error).__name__}: {error}).")
+        return []
+
+
+def _code(found: Diagnostics) -> int:
+    if found.converged:
+        return 0
+    show.warn(f"the fit has not converged, do not use this: {found.verdict}.")
+    return NOT_CONVERGED
+
+
+def _figure(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        fail(option, text, "", "a number such as 0.5 or 2e6", "write digits only")
+
+
+def _pair(option: str, item: str, optional: bool = False) -> tuple[str, float | None]:
+    """Read NAME=NUMBER; NAME alone is None where that is allowed."""
+    name, equals, value = item.rpartition("=")
+    if not equals and optional:
+        return item, None
+    if not equals:
+        fail(option, item, "", "CHANNEL=NUMBER", f'{option} "TV=1e6"')
+    return name.strip(), _figure(option, value)
+
+
+def _bounds(items: Sequence[str]) -> Bounds:
+    """Read 0.5, LEAST:LARGEST (times the reference), or CHANNEL=LEAST:LARGEST (money)."""
+    ranges = {}
+    for item in items:
+        name, equals, text = item.rpartition("=")
+        ends = [_figure("--bounds", part) for part in text.split(":")]
+        if len(ends) > 2 or (equals and len(ends) != 2) or (len(items) > 1 and not equals):
+            fail(
+                "--bounds",
+                item,
+                "",
+                "one share such as 0.5, one range such as 0:3 (times the reference), or "
+                "ranges of money, one a channel",
+                '--bounds "TV=0:2e6" --bounds "Radio=1e5:3e5"',
+            )
+        ranges[name.strip()] = ends[0] if len(ends) == 1 else (ends[0], ends[1])
+    return ranges.get("", ranges) if ranges else 0.5
+
+
+def cache_folder() -> Path | None:
+    """Folder of compiled programs: $MMMJAX_CACHE ("off": none), or the user's cache."""
+    asked = os.environ.get("MMMJAX_CACHE")
+    if asked == "off":
+        return None
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(asked) if asked else Path(base) / "mmmjax"
+
+
+def _keep_compiled() -> None:
+    """Turn on JAX's persistent compilation cache, unless the user has set one."""
+    place = cache_folder()
+    if place is None or jax.config.jax_compilation_cache_dir:
+        return
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        show.warn(f"compiled programs are not kept ({error}).")
+        return
+    jax.config.update("jax_compilation_cache_dir", str(place))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    command = typer.main.get_command(app)
+    _keep_compiled()
+    try:
+        code = command.main(list(argv), prog_name="mmmjax", standalone_mode=False)
+    except UsageError as error:
+        error.show()
+        return BAD_INPUT
+    except InputError as error:
+        show.error(str(error))
+        return BAD_INPUT
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        show.error("interrupted. Files that were written are whole.")
+    return code or 0
+
+
+def main() -> None:
+    """Entry point of the ``mmmjax`` command."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,152 @@
+"""The files of a run, each written whole or not at all; docs/files.md lists their columns.
+
+``fit.nc`` comes first, so that nothing computed is lost by what follows. Files of an
+earlier run in the same folder are removed once it is saved: a folder never mixes two fits.
+"""
+
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+import mmmjax as mm
+from mmmjax import prediction, store
+from mmmjax.budget import Plan
+from mmmjax.checks import Phrase, fail
+from mmmjax.draws import Diagnostics, Fit, diagnostics, summary
+from mmmjax.panel import Panel
+from mmmjax.posterior.tables import channels_table, weekly_table
+
+__all__ = ["FIT", "REPORT", "folder", "load_run", "write_fit", "write_plan", "write_report"]
+
+FIT, SPEC, CHANNELS, WEEKLY = "fit.nc", "spec.toml", "channels.csv", "weekly.csv"
+PARAMETERS, FORECAST = "parameters.csv", "forecast.csv"
+DIAGNOSTICS, REPORT = "diagnostics.json", "report.html"
+PLAN, PLAN_JSON = "plan.csv", "plan.json"
+OF_A_FIT = (SPEC, CHANNELS, WEEKLY, PARAMETERS, FORECAST, DIAGNOSTICS, REPORT)
+TIMINGS = ("compile_s", "warmup_s", "sample_s")
+DIGITS = "%.10g"
+
+
+def folder(path: Path) -> Path:
+    """Refuse an output folder that cannot be one, before anything is computed."""
+    for place in (path.absolute(), *path.absolute().parents):
+        if place.exists() and not place.is_dir():
+            fail(
+                "--out", Phrase(f"the file {place}"), "", "a folder", "name another folder"
+            )
+        if place.is_dir():
+            if not os.access(place, os.W_OK):
+                got = Phrase(f"{path}, where you may not write")
+                fail("--out", got, "", "a folder of yours", "name another folder")
+            break
+    return path
+
+
+class Written(NamedTuple):
+    """A fit whose files are written, and what the command line says about it."""
+
+    fit: Fit
+    paths: list[Path]
+    channels: pd.DataFrame
+    diagnostics: Diagnostics
+
+
+def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
+    """Write a fit and its tables; the report is apart."""
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [store.save(fit, out / FIT)]
+    for name in OF_A_FIT:
+        (out / name).unlink(missing_ok=True)
+    found, channels = diagnostics(fit), channels_table(fit)
+    paths += [
+        text(out / SPEC, fit.spec.to_toml()),
+        table(out / CHANNELS, channels),
+        table(out / WEEKLY, weekly_table(fit)),
+        table(out / PARAMETERS, summary(fit)),
+    ]
+    if test is not None:
+        paths.append(table(out / FORECAST, prediction.forecast_table(fit, test)))
+    paths.append(text(out / DIAGNOSTICS, as_json(judged(fit, found, test))))
+    return Written(fit, paths, channels, found)
+
+
+def write_plan(plan: Plan, out: Path) -> list[Path]:
+    """Write plan.csv and plan.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    return [
+        table(out / PLAN, plan.to_frame()),
+        text(out / PLAN_JSON, as_json(plan.to_dict())),
+    ]
+
+
+def write_report(fit: Fit, out: Path, **about: Any) -> Path:
+    """Write report.html; the pictures' libraries are imported only here."""
+    mm.report(fit, out / REPORT, **about)
+    return out / REPORT
+
+
+def load_run(run: Path) -> tuple[Fit, Diagnostics]:
+    """Load the fit of a run folder (or a fit file itself) and judge it."""
+    path = run / FIT if run.is_dir() else run
+    if not path.exists():
+        fail("run", str(run), "", f"a folder with {FIT}", "mmmjax fit case.toml --out run/")
+    fit = store.load(path)
+    return fit, diagnostics(fit)
+
+
+def judged(fit: Fit, found: Diagnostics, test: Panel | None) -> dict[str, Any]:
+    """Content of diagnostics.json."""
+    info = fit.info
+    return {
+        **found.to_dict(),
+        **prediction.scores(fit, test),
+        "timings": {k.removesuffix("_s"): info.get(k) for k in TIMINGS},
+        "gradients": info.get("gradients"),
+        "versions": info.get("versions"),
+        "device": info.get("device"),
+        "platform": info.get("platform"),
+        "notes": info.get("notes", []),
+        "seed": fit.seed,
+        "data_hash": fit.panel.data_hash(),
+        "currency": fit.panel.currency,
+        "outcome": fit.panel.outcome_name,
+    }
+
+
+def as_json(content: Any) -> str:
+    """JSON in which what is not known (NaN, infinity) is null."""
+
+    def known(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: known(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [known(v) for v in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(known(content), indent=2, ensure_ascii=False) + "\n"
+
+
+def text(path: Path, content: str) -> Path:
+    """Write a text file in one step."""
+    return store.replace_file(path, content.encode())
+
+
+def table(path: Path, frame: pd.DataFrame) -> Path:
+    """Write a CSV file in one step: ISO dates, ten digits, what is not known left empty."""
+    options: dict[str, Any] = {
+        "index": False,
+        "float_format": DIGITS,
+        "lineterminator": "\n",
+    }
+    return text(path, frame.to_csv(date_format="%Y-%m-%d", **options))
+
+
+def copy(source: Path, out: Path) -> Path:
+    """Copy a file into a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy(source, out / source.name))

@@ -1,0 +1,65 @@
+"""Saturation kernels: the more media at once, the less a further unit adds.
+
+Every kernel maps ``media`` (..., time), scaled and not negative, to a response of the same
+shape: 0 at 0, increasing. Parameters have the leading shape ``...`` or broadcast to it. All
+are pure and safe under ``jit``, ``vmap`` and ``grad``; none checks values, :func:`validate`
+does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from mmmjax import checks
+
+__all__ = ["SATURATIONS", "Logistic", "logistic", "validate"]
+
+
+def logistic(
+    media: Float[Array, "*batch time"], lam: Float[ArrayLike, "*#batch"]
+) -> Float[Array, "*batch time"]:
+    r"""Logistic saturation $(1 - e^{-\lambda x}) / (1 + e^{-\lambda x})$.
+
+    It is computed as $\tanh(\lambda x / 2)$, which is the same and overflows nowhere.
+    Half of the limit 1 is reached at $x = \log(3) / \lambda$; the slope at 0 is
+    $\lambda / 2$. Concave for $x \ge 0$.
+
+    Args:
+        media: $x \ge 0$, in units of the largest training period (no unit).
+        lam: $\lambda > 0$, per unit of media.
+
+    Source: the logistic form of PyMC-Marketing's `LogisticSaturation`.
+    """
+    return jnp.tanh(0.5 * jnp.asarray(lam)[..., None] * media)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Logistic saturation as part of a Spec."""
+
+    kind: ClassVar[str] = "logistic"
+    parameters: ClassVar[tuple[str, ...]] = ("saturation_lam",)
+    concave: ClassVar[bool] = True  # for media >= 0; budgets are certified only if so
+
+    def __call__(
+        self, media: Float[Array, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Saturate media; ``saturation_lam`` broadcasts to the leading shape of media."""
+        return logistic(media, params["saturation_lam"])
+
+
+SATURATIONS: dict[str, type[Logistic]] = {Logistic.kind: Logistic}
+
+
+def validate(lam: ArrayLike) -> None:
+    """Check concrete values once, before they enter a kernel. Never call inside jit."""
+    values = np.ravel(lam)
+    bad = np.flatnonzero(~((values > 0) & np.isfinite(values)))
+    if bad.size:
+        where = f"flat position {bad[0]} ({bad.size} bad in all)"
+        fix = "a channel without effect has saturation_beta=0, not lam=0"
+        checks.fail("saturation lam", values[bad[0]], where, "positive and finite", fix)

@@ -1,0 +1,64 @@
+"""Seasonality: smooth yearly features of the calendar.
+
+Features depend on dates alone, so they are computed once, on the host, in float64.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Real
+
+from mmmjax import checks
+
+__all__ = ["Fourier", "fourier_features", "names"]
+
+YEAR = 365.25  # days
+
+
+def fourier_features(
+    day_of_year: Real[np.ndarray, " time"], order: int
+) -> Float[np.ndarray, "features time"]:
+    r"""Sines $\sin(2 \pi n p)$, n = 1..N, then cosines of the same, $p$ = day / 365.25.
+
+    Args:
+        day_of_year: 1 (January 1) to 366, as pandas counts.
+        order: $N$, number of sine and cosine pairs.
+    """
+    phase = 2 * np.pi * np.asarray(day_of_year, dtype=float) / YEAR
+    angles = np.arange(1, order + 1)[:, None] * phase
+    return np.concatenate([np.sin(angles), np.cos(angles)])
+
+
+def names(order: int) -> tuple[str, ...]:
+    """Labels of the features, in their order: sin_1 .. sin_N, cos_1 .. cos_N."""
+    return tuple(f"{wave}_{n}" for wave in ("sin", "cos") for n in range(1, order + 1))
+
+
+@dataclass(frozen=True)
+class Fourier:
+    """Yearly seasonality as part of a Spec: a sum of sine and cosine pairs.
+
+    Args:
+        order: Pairs; each adds two coefficients. 2 follows the seasons, 5 also months.
+    """
+
+    kind: ClassVar[str] = "fourier"
+    parameters: ClassVar[tuple[str, ...]] = ("gamma_fourier",)
+
+    order: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuse what is no number of pairs."""
+        fix = "seasonality=None for a model without"
+        order = checks.integer("seasonality order", self.order, low=1, fix=fix)
+        object.__setattr__(self, "order", order)
+
+    def features(self, dates: pd.DatetimeIndex) -> Float[np.ndarray, "features time"]:
+        """Feature matrix (2 * order, time) of the dates."""
+        return fourier_features(dates.dayofyear.to_numpy(), self.order)
+
+    def names(self) -> tuple[str, ...]:
+        """Labels of the features, in their order."""
+        return names(self.order)

@@ -1,0 +1,212 @@
+"""Laws, independent oracles, edge gradients and traces of the adstock kernels."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jax.test_util import check_grads
+
+from mmmjax.checks import InputError
+from mmmjax.kernels import adstock
+from tests.reference import adstock as oracle
+
+pytestmark = pytest.mark.usefixtures("x64")  # oracle comparisons to 1e-10
+
+T = 30
+shares = st.floats(0.0, 0.999)
+
+
+def media(seed=0, shape=(3, T)):
+    return np.random.default_rng(seed).uniform(0.0, 100.0, shape)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("max_lag", [1, 2, 8, T])  # static: one compilation per value
+@given(retention=shares)
+def test_matches_definition(max_lag, normalize, retention):
+    x = media()
+    loop = [oracle.loop_geometric(row, retention, max_lag, normalize) for row in x]
+    actual = adstock.geometric(x, retention, max_lag, normalize)
+    np.testing.assert_allclose(actual, np.stack(loop), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("lead", [(), (1,), (3,), (2, 3)])
+def test_carry_matches_gathered_window(lead):
+    x, weights = media(shape=(2, 3, T)), media(1, (*lead, 7))
+    expected = oracle.carry(x, np.broadcast_to(weights, (2, 3, 7)))
+    np.testing.assert_allclose(adstock.carry(jnp.array(x), jnp.array(weights)), expected)
+
+
+@pytest.mark.parametrize("max_lag", [1, 3, 13, 26])
+@given(retention=shares)
+def test_weights_are_powers(max_lag, retention):
+    expected = np.power(retention, np.arange(max_lag))
+    weights = adstock.geometric_weights(retention, max_lag, normalize=False)
+    np.testing.assert_allclose(weights, expected, rtol=1e-13)
+    total = adstock.geometric_weights(retention, max_lag).sum()
+    np.testing.assert_allclose(total, 1.0, rtol=1e-14)
+
+
+@given(retention=shares, shift=st.integers(1, 10))
+def test_is_causal_and_time_invariant(retention, shift):
+    x = jnp.zeros(T).at[5].set(1.0)
+    y = adstock.geometric(x, retention, 8)
+    assert jnp.all(y[:5] == 0.0)
+    assert jnp.all(y[13:] == 0.0)
+    moved = adstock.geometric(jnp.roll(x, shift), retention, 8)
+    np.testing.assert_allclose(moved[5 + shift :], y[5 : T - shift], atol=1e-14)
+
+
+@given(retention=shares, scale=st.floats(1e-3, 1e6))
+def test_is_linear_so_free_of_currency(retention, scale):
+    x, z = media(0), media(1)
+    apart = [adstock.geometric(scale * v, retention, 8) for v in (x, z)]
+    together = scale * adstock.geometric(x + z, retention, 8)
+    np.testing.assert_allclose(together, apart[0] + apart[1], rtol=1e-10)
+
+
+@given(retention=shares)
+def test_normalized_keeps_total_media(retention):
+    x = np.pad(media(), [(0, 0), (0, 7)])  # room for the tail
+    y = adstock.geometric(x, retention, 8)
+    np.testing.assert_allclose(y.sum(-1), x.sum(-1), rtol=1e-12)
+
+
+def test_no_carryover_is_identity():
+    np.testing.assert_array_equal(adstock.geometric(media(), 0.0, 8), media())
+    np.testing.assert_array_equal(adstock.geometric(media(), 0.7, 1), media())
+
+
+@pytest.mark.parametrize("lead", [(), (3,), (1, 3), (2, 1), (2, 3)])
+def test_retention_broadcasts_over_geo_and_channel(lead):
+    x = media(shape=(2, 3, T))
+    r = np.random.default_rng(1).uniform(0.1, 0.9, lead)
+    full = np.broadcast_to(r, (2, 3))
+    actual = adstock.geometric(x, r, 8)
+    for geo, channel in np.ndindex(2, 3):
+        row = oracle.loop_geometric(x[geo, channel], full[geo, channel], 8)
+        np.testing.assert_allclose(actual[geo, channel], row, rtol=1e-10)
+    gradient = jax.grad(lambda r: (adstock.geometric(x, r, 8) ** 2).sum())(r)
+    assert gradient.shape == lead
+    assert jnp.all(gradient != 0.0)
+
+
+def central(f, at, step=1e-6):
+    """Gradient of a NumPy function by central differences, entry by entry."""
+    out = np.zeros_like(at)
+    for i in np.ndindex(at.shape):
+        h = np.zeros_like(at)
+        h[i] = step
+        out[i] = (f(at + h) - f(at - h)) / (2 * step)
+    return out
+
+
+def test_gradients_match_differences_of_the_oracle():
+    x, r, target = media(), np.array([0.2, 0.5, 0.9]), media(1)
+
+    def slow(x, r):
+        rows = [oracle.loop_geometric(a, b, 6) for a, b in zip(x, r, strict=True)]
+        return float((np.tanh(np.stack(rows) / 100) * target).sum())
+
+    fast = lambda x, r: (jnp.tanh(adstock.geometric(x, r, 6) / 100) * target).sum()
+    in_media, in_retention = jax.jit(jax.grad(fast, argnums=(0, 1)))(x, r)
+    np.testing.assert_allclose(in_retention, central(lambda r: slow(x, r), r), rtol=1e-6)
+    np.testing.assert_allclose(in_media, central(lambda x: slow(x, r), x), atol=1e-6)
+
+
+@pytest.mark.parametrize("max_lag", [1, 2, 8])
+def test_derivatives_of_every_order_and_mode(max_lag):
+    curved = lambda x, r: jnp.sin(adstock.geometric(x, r, max_lag)).sum()
+    x, r = media(shape=(2, 10)) / 100, np.array([0.3, 0.8])
+    check_grads(curved, (x, r), order=2, modes=("fwd", "rev"))
+    over = jax.hessian(lambda r: curved(x, r))(r)
+    np.testing.assert_allclose(over, jax.jacfwd(jax.grad(lambda r: curved(x, r)))(r))
+    np.testing.assert_allclose(over, over.T)
+    third = jax.jacfwd(jax.hessian(lambda r: curved(x, r)))(r)
+    assert bool(jnp.all(jnp.isfinite(third)))
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("retention", [0.0, 1e-30, 0.5, 1 - 1e-7])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_gradient_is_finite_and_right_at_the_edges(normalize, retention, dtype):
+    """At 0 and near 1, against the closed form of the derivative of the weights."""
+    x, lags = media(), np.arange(8)
+    r = float(dtype(retention))
+    w, dw = r**lags, lags * np.where(lags > 0, r ** np.maximum(lags - 1, 0), 0.0)
+    if normalize:
+        dw = dw / w.sum() - w * dw.sum() / w.sum() ** 2
+    total = lambda r: adstock.geometric(x.astype(dtype), r, 8, normalize).sum()
+    gradient, hessian = jax.grad(total)(dtype(r)), jax.hessian(total)(dtype(r))
+    assert gradient.dtype == dtype
+    expected = oracle.carry(x, np.broadcast_to(dw, (3, 8))).sum()
+    rtol = 1e-4 if dtype == jnp.float32 else 1e-10
+    np.testing.assert_allclose(gradient, expected, rtol=rtol)
+    assert jnp.isfinite(hessian)
+
+
+def test_no_spend_gives_no_carryover_and_no_gradient():
+    total = lambda x, r: adstock.geometric(x, r, 8).sum()
+    at_zero = jax.grad(total, argnums=1)(jnp.zeros((3, T)), jnp.full(3, 0.5))
+    np.testing.assert_array_equal(at_zero, 0.0)
+
+
+def test_float32_agrees_with_float64():
+    x, r = media(), np.array([0.0, 0.5, 0.99])
+    single = adstock.geometric(x.astype(np.float32), r.astype(np.float32), 26)
+    assert single.dtype == jnp.float32
+    np.testing.assert_allclose(single, adstock.geometric(x, r, 26), rtol=1e-5)
+
+
+def test_jit_vmap_scan_agree_and_trace_once():
+    r = jnp.array([0.1, 0.5, 0.9])
+    x = jnp.array(media())
+    grad = jax.grad(lambda x, r: (adstock.geometric(x, r, 8) ** 2).sum(), argnums=(0, 1))
+    once = jax.jit(chex.assert_max_traces(grad, n=1))
+    rows = jax.vmap(grad)(x, r)
+    for a, b in zip(once(x, r), rows, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    _, looped = jax.lax.scan(lambda c, row: (c, grad(*row)), None, (x, r))
+    np.testing.assert_allclose(looped[1], rows[1], rtol=1e-12)
+    once(jnp.array(media(1)), r + 0.01)
+
+
+def test_reduction_over_lags_is_hand_made():
+    """One product and one sum over time for the gradient, whatever the number of lags."""
+    x = jnp.array(media())
+    loss = lambda r: (adstock.geometric(x, r, 13) ** 2).sum()
+    program = str(jax.make_jaxpr(jax.grad(loss))(jnp.full(3, 0.5)))
+    over_time = [s for s in program.splitlines() if "reduce_sum" in s and "axes=(1,)" in s]
+    assert len(over_time) <= 4  # the gradient itself and sums of weights; autodiff: 13 more
+
+
+def test_the_door_names_value_and_remedy():
+    for retention, hint in [(30.0, "per cent"), (1.0, "never"), (np.nan, "NaN")]:
+        with pytest.raises(InputError, match=hint):
+            adstock.validate(np.array([0.5, retention]), 8, T)
+    with pytest.raises(InputError, match=r"got 31.*at most.*30.*max_lag=30"):
+        adstock.validate(0.5, T + 1, T)
+    with pytest.raises(InputError, match=r"got 31.*at most.*30"):
+        adstock.geometric(media(), 0.5, T + 1)
+    adstock.validate([0.0, 0.999], T, T)
+
+
+@pytest.mark.parametrize("bad", [0, -1, 2.5, "8", None, float("nan")])
+def test_record_refuses_windows_that_are_none(bad):
+    with pytest.raises(InputError, match="max_lag"):
+        adstock.Geometric(max_lag=bad)
+
+
+def test_record_refuses_a_normalize_that_is_text():
+    with pytest.raises(InputError, match="true or false"):
+        adstock.Geometric(normalize="yes")
+
+
+def test_record_applies_its_weights():
+    record = adstock.Geometric(max_lag=6, normalize=False)
+    params = {"adstock_alpha": np.array([0.1, 0.5, 0.9])}
+    expected = oracle.carry(media(), np.asarray(record.weights(params)))
+    np.testing.assert_allclose(record(media(), params), expected, rtol=1e-12)

@@ -1,0 +1,71 @@
+"""Laws, an independent oracle, edge gradients and traces of the saturation kernels."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jax.test_util import check_grads
+
+from mmmjax.checks import InputError
+from mmmjax.kernels import saturation
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+lams = st.floats(1e-3, 50.0)
+X = np.linspace(0.0, 3.0, 40)
+
+
+def definition(x, lam):
+    return (1 - np.exp(-lam * x)) / (1 + np.exp(-lam * x))
+
+
+@given(lam=lams)
+def test_logistic_matches_definition(lam):
+    np.testing.assert_allclose(saturation.logistic(X, lam), definition(X, lam), rtol=1e-10)
+
+
+@given(lam=lams)
+def test_logistic_half_saturation_and_slope(lam):
+    half = np.array([np.log(3) / lam])
+    np.testing.assert_allclose(saturation.logistic(half, lam), 0.5, rtol=1e-12)
+    slope = jax.grad(lambda x: saturation.logistic(x[None], lam)[0])(0.0)
+    np.testing.assert_allclose(slope, lam / 2, rtol=1e-12)
+
+
+@given(lam=lams, scale=st.floats(1e-3, 1e6))
+def test_logistic_is_free_of_currency(lam, scale):
+    np.testing.assert_allclose(
+        saturation.logistic(scale * X, lam / scale), saturation.logistic(X, lam), rtol=1e-10
+    )
+
+
+@pytest.mark.parametrize("lead", [(), (3,), (1, 3), (2, 1), (2, 3)])
+def test_lam_broadcasts_over_geo_and_channel(lead):
+    x = np.random.default_rng(0).uniform(size=(2, 3, 9))
+    lam = np.random.default_rng(1).uniform(0.5, 5.0, lead)
+    expected = definition(x, np.broadcast_to(lam, (2, 3))[..., None])
+    np.testing.assert_allclose(saturation.logistic(x, lam), expected, rtol=1e-10)
+
+
+def test_gradients_inside_and_at_the_limits():
+    total = lambda x, lam: saturation.logistic(x, lam).sum()
+    check_grads(total, (X, 2.0), order=2)
+    for x in (0.0, 1e-300, 1e300):
+        for lam in (1e-30, 1.0, 1e30):
+            found = jax.grad(total, argnums=(0, 1))(np.full(2, x), lam)
+            assert all(bool(jnp.all(jnp.isfinite(g))) for g in found), (x, lam)
+
+
+def test_traces_once():
+    f = jax.jit(chex.assert_max_traces(saturation.logistic, n=1))
+    np.testing.assert_array_equal(f(X, 1.0) < f(X, 2.0), X > 0)
+
+
+def test_the_door_names_value_and_remedy():
+    for bad in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(InputError, match="flat position 1"):
+            saturation.validate(np.array([1.0, bad]))
+    saturation.validate(0.1)

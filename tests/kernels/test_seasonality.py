@@ -1,0 +1,49 @@
+"""The Fourier features: their definition, period, order and door."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmmjax.checks import InputError
+from mmmjax.kernels import seasonality
+
+WEEKS = pd.date_range("2014-08-03", periods=209, freq="7D")
+
+
+@pytest.mark.parametrize("order", [1, 2, 5])
+def test_matches_definition(order):
+    found = seasonality.Fourier(order).features(WEEKS)
+    assert found.shape == (2 * order, len(WEEKS))
+    assert found.dtype == np.float64
+    for t, date in enumerate(WEEKS):
+        p = date.timetuple().tm_yday / 365.25
+        for n in range(1, order + 1):
+            assert found[n - 1, t] == pytest.approx(
+                math.sin(2 * math.pi * n * p), abs=1e-12
+            )
+            cosine = math.cos(2 * math.pi * n * p)
+            assert found[order + n - 1, t] == pytest.approx(cosine, abs=1e-12)
+
+
+def test_same_day_has_same_features_every_year():
+    dates = pd.DatetimeIndex(["2015-02-01", "2016-02-01", "2017-02-01"])
+    found = seasonality.Fourier(5).features(dates)
+    np.testing.assert_array_equal(found, found[:, :1].repeat(3, axis=1))
+
+
+def test_leap_years_end_on_day_366():
+    last = seasonality.Fourier(1).features(pd.DatetimeIndex(["2016-12-31"]))
+    np.testing.assert_allclose(last[0, 0], np.sin(2 * np.pi * 366 / 365.25))
+
+
+def test_names_follow_the_order_of_the_features():
+    assert seasonality.names(2) == ("sin_1", "sin_2", "cos_1", "cos_2")
+    assert seasonality.Fourier(5).names()[5] == "cos_1"
+
+
+@pytest.mark.parametrize("bad", [0, -2, 1.5, "2", None])
+def test_record_refuses_orders_that_are_none(bad):
+    with pytest.raises(InputError, match=r"seasonality order.*seasonality=None"):
+        seasonality.Fourier(order=bad)

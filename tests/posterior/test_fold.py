@@ -1,0 +1,148 @@
+"""Every draw, whatever the chunk; one trace a shape; memory under the bound."""
+
+import tracemalloc
+
+import jax
+import numpy as np
+import pytest
+
+from mmmjax import response
+from mmmjax.checks import InputError
+from mmmjax.posterior.fold import _live_bytes, _tile, _Work, fold, fold_cells
+from tests.fits import make_fit
+from tests.posterior.examples import geo_fit, geo_panel, national_fit
+
+TRACES = []
+
+
+def counted(params, inputs, spec, factor):
+    """Mean of the outcome, (geo, time); says that it was traced."""
+    TRACES.append(inputs.media.shape)
+    return response.mean(params, inputs, spec) * factor[:, None]
+
+
+def by_component(params, inputs, spec):
+    return response.components(params, inputs, spec)
+
+
+def over_time(params, inputs, spec):
+    return jax.tree.map(lambda x: x.sum(-1), response.components(params, inputs, spec))
+
+
+def keep_all(tile, geos, times):
+    return tile
+
+
+def first_and_mean(tile, geos, times):
+    return {name: np.stack([x[0], x.mean(0)]) for name, x in tile.items()}
+
+
+def test_is_a_loop_over_draws():
+    fit = geo_fit()
+    found = fold(fit, by_component)
+    with jax.enable_x64(True):
+        for i in range(6):
+            params = {n: a[i] for n, a in fit.flat().items()}
+            for name, value in response.components(params, fit.inputs(), fit.spec).items():
+                np.testing.assert_allclose(found[name][i], value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("memory", [1, 20_000, 10**9])
+@pytest.mark.parametrize("by_geo", [True, False])
+def test_results_do_not_depend_on_the_bound(memory, by_geo):
+    fit = geo_fit(draws=4)  # 8 draws; chunks of 3 overlap
+    whole, other = fold(fit, over_time), fold(fit, over_time, by_geo=by_geo, memory=memory)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), whole, other)
+    cells = fold_cells(fit, by_component, first_and_mean, by_geo=by_geo, memory=memory)
+    every = fold(fit, by_component)
+    for name, values in every.items():
+        np.testing.assert_allclose(cells[name][0], values[0], rtol=1e-12)
+        np.testing.assert_allclose(cells[name][1], values.mean(0), rtol=1e-12, atol=1e-15)
+
+
+def test_reduction_knows_its_place():
+    fit = geo_fit()
+    seen = np.zeros(fit.panel.outcome[:, fit.panel.history :].shape)
+
+    def mark(tile, geos, times):
+        seen[geos, times] += 1
+        return tile["intercept"][:1]
+
+    fold_cells(fit, by_component, mark, memory=1)
+    assert (seen >= 1).all()
+
+
+def test_second_fit_of_the_same_shape_traces_nothing():
+    TRACES.clear()
+    for seed in (0, 1):
+        fit = make_fit(2, 3, panel=geo_panel(seed=seed), seed=seed)
+        fold(fit, counted, fit.scale.outcome, by_geo=True)
+    assert len(TRACES) == 1
+    fold(fit, counted, fit.scale.outcome, by_geo=True, memory=1)  # blocks of geos, once
+    assert len(TRACES) == 3  # halves: two geos, then one
+    fold(fit, counted, fit.scale.outcome, by_geo=True, memory=1)
+    assert len(TRACES) == 3
+
+
+def test_each_joins_the_parameters():
+    fit = national_fit()
+    numbers = np.arange(6)
+    found = fold(fit, lambda p, i, s: p["number"] * 2, each={"number": numbers})
+    np.testing.assert_array_equal(found, 2 * numbers)
+
+
+def test_dtype_is_checked_and_used():
+    fit = national_fit()
+    assert fold(fit, over_time, dtype="float32")["intercept"].dtype == np.float32
+    assert fold(fit, over_time)["intercept"].dtype == np.float64
+    with pytest.raises(InputError, match="float16"):
+        fold(fit, over_time, dtype="float16")
+
+
+def wide_panel(geos, periods):
+    panel = geo_panel(periods=periods, history=0, unbalanced=False)
+    return panel.select(geos=panel.geos[:geos])
+
+
+@pytest.mark.parametrize("memory", [200_000, 1_000_000])
+def test_compiled_program_stays_under_its_share(memory):
+    fit = make_fit(4, 500, panel=geo_panel(periods=60))
+    with jax.enable_x64(True):
+        work = _Work.of(fit, by_component, (), None, None, "float64")
+        n_geos, n_times, program = _tile(work, True, memory)
+        block = work.block(slice(0, n_geos))
+        chunk, _ = next(block.chunks(program, memory // 2))
+        params = jax.tree.leaves(block._draws(chunk))
+        shared = jax.tree.leaves((block.inputs, block.args))
+        need = program.run.lower(params, shared).compile().memory_analysis()
+    assert need.temp_size_in_bytes + need.output_size_in_bytes <= memory // 2
+    assert work.n_draws * program.bytes_out * n_times / 60 <= memory // 4
+    assert chunk.stop - chunk.start >= 2  # not needlessly small
+
+
+def test_host_peak_does_not_grow_with_draws_and_cells():
+    def peak(draws, periods, memory=2_000_000):
+        fit = make_fit(4, draws, panel=geo_panel(periods=periods, unbalanced=False))
+        work = (fit, by_component, first_and_mean)
+        found = fold_cells(*work, memory=memory)  # compile outside of the measurement
+        held = sum(x.nbytes for x in jax.tree.leaves(found))
+        tracemalloc.start()
+        fold_cells(*work, memory=memory)
+        high = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return high - held, 4 * draws * periods * 3 * 10 * 8
+
+    small, materialised = peak(100, 20)
+    large, materialised_large = peak(400, 60)
+    assert materialised_large == 12 * materialised > 20_000_000
+    assert max(small, large) <= 2_000_000
+
+
+def test_estimate_counts_what_is_alive():
+    def chain(x):
+        y = x[:, None] * x[None, :]  # 100 x 100
+        z = y + 1.0
+        return z.sum()
+
+    closed = jax.make_jaxpr(chain)(np.zeros(100, np.float32))
+    assert 80_000 <= _live_bytes(closed.jaxpr) <= 120_000

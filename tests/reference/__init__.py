@@ -1,0 +1,1 @@
+"""Slow oracles in NumPy that share no code with the library."""

@@ -1,0 +1,73 @@
+"""Priors: names, dims, nesting, and what the messages say."""
+
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+from mmmjax import InputError
+from mmmjax.prior import FAMILIES, Prior, sites, spend_share
+
+VALUES = {
+    "loc": 0.3, "scale": 0.7, "df": 4.0, "rate": 1.5, "concentration": 2.0,
+    "concentration1": 1.0, "concentration0": 3.0, "low": 0.1, "high": 0.9,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_every_family_round_trips_and_gives_its_distribution(family):
+    names = FAMILIES[family].names
+    prior = Prior(family, dims=("channel",), **{n: VALUES[n] for n in names})
+    assert Prior.from_dict(prior.to_dict()) == prior
+    assert hash(Prior.from_dict(prior.to_dict())) == hash(prior)
+    law = prior.distribution({n: np.float32(VALUES[n]) for n in names})
+    assert np.isfinite(law.log_prob(np.float32(0.5)))
+    other = Prior(family, dims=("channel",), **{n: VALUES[n] * 1.01 for n in names})
+    assert other != prior
+    assert other.structure() == prior.structure()
+
+
+def test_pymc_names_are_understood():
+    assert Prior("Normal", mu=0.2, sigma=0.05) == Prior("Normal", loc=0.2, scale=0.05)
+    assert Prior("Beta", alpha=1, beta=3) == Prior("Beta", concentration1=1, concentration0=3)
+    assert Prior("Gamma", alpha=3, beta=1) == Prior("Gamma", concentration=3, rate=1)
+    law = Prior("Gamma", alpha=3, beta=1).distribution({"concentration": 3.0, "rate": 1.0})
+    assert isinstance(law, dist.Gamma)
+
+
+def test_nested_priors_are_sampled_non_centred_and_round_trip():
+    scale = Prior("HalfNormal", scale=0.1)
+    prior = Prior("Normal", loc=0.0, scale=scale, dims=("geo",))
+    assert Prior.from_dict(prior.to_dict()) == prior
+    found = sites("intercept", prior)
+    assert [s.name for s in found] == ["intercept_scale", "intercept_offset"]
+    assert found[0].path == ("intercept", "scale")
+    assert found[1].offset
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: Prior("Norml", loc=0, scale=1), ["Norml", "Normal", "did you mean"]),
+        (lambda: Prior("Normal", loc=0), ["scale", "scale=..."]),
+        (lambda: Prior("Normal", loc=0, scale=0.0), ["scale", "0", "above 0"]),
+        (lambda: Prior("Normal", loc=np.nan, scale=1), ["loc", "nan"]),
+        (lambda: Prior("Normal", loc=0, scael=1), ["scael", "scale"]),
+        (lambda: Prior("HalfNormal", scale="spendshare"), ["spendshare", "spend_share"]),
+        (lambda: Prior("HalfNormal", scale=1, dims=("chanel",)), ["chanel", "channel"]),
+        (lambda: Prior("Uniform", low=1, high=0), ["high", "low"]),
+        (lambda: Prior("Gamma", concentration=Prior("Normal", scale=1), rate=1), ["Gamma"]),
+        (lambda: Prior("Normal", scale=Prior("Normal", scale=1)), ["positive", "HalfNormal"]),
+        (lambda: Prior.from_dict({"loc": 0}), ["dist"]),
+    ],
+)
+def test_messages_name_the_value_and_the_fix(make, words):
+    with pytest.raises(InputError) as caught:
+        make()
+    for word in words:
+        assert word.lower() in str(caught.value).lower()
+
+
+def test_spend_share_prints_as_in_toml():
+    prior = Prior("HalfNormal", scale=spend_share)
+    assert prior.to_dict() == {"dist": "HalfNormal", "scale": "spend_share"}
+    assert "spend_share" in repr(prior)

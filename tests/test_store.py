@@ -1,0 +1,351 @@
+"""One file a fit: exact round trips, readable by others, atomic, and refusals in words."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mmmjax import store
+from mmmjax.checks import InputError
+from mmmjax.kernels.adstock import Geometric
+from mmmjax.likelihood import StudentT
+from mmmjax.prior import Prior
+from mmmjax.spec import Spec
+from mmmjax.store import load, save
+from tests.fits import make_fit, make_panel, make_spec
+
+ROOT = Path(__file__).parent.parent
+RELEASED = Path(__file__).parent / "data" / "fit_v1.nc"
+
+
+def assert_same(actual, expected):
+    """Every part equal, arrays bit by bit."""
+    assert actual.spec == expected.spec
+    assert actual.sampler == expected.sampler
+    assert actual.seed == expected.seed
+    assert actual.info == expected.info
+    for kind in ("params", "stats"):
+        ours, theirs = getattr(actual.draws, kind), getattr(expected.draws, kind)
+        assert list(ours) == list(theirs)
+        for name, array in theirs.items():
+            same_array(ours[name], array)
+    for name in ("outcome", "media", "cost_per_unit"):
+        same_array(getattr(actual.scale, name), getattr(expected.scale, name))
+    for name in ("outcome", "media", "spend", "controls", "present", "population"):
+        same_array(getattr(actual.panel, name), getattr(expected.panel, name))
+    for name in ("geos", "channels", "control_names", "currency", "outcome_name", "history",
+                 "freq", "columns"):  # fmt: skip
+        assert getattr(actual.panel, name) == getattr(expected.panel, name), name
+    assert actual.panel.dates.equals(expected.panel.dates)
+    assert actual.panel.dates.dtype == expected.panel.dates.dtype
+    assert actual.panel.data_hash() == expected.panel.data_hash()
+
+
+def same_array(ours, theirs):
+    if theirs is None:
+        assert ours is None
+        return
+    assert ours.dtype == theirs.dtype
+    assert ours.shape == theirs.shape
+    assert ours.tobytes() == theirs.tobytes()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "fit.nc"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_round_trip_is_exact(path, dtype):
+    fit = make_fit(2, 700, dtype=dtype)  # long enough to be compressed
+    fit.draws.params["y_sigma"][1, 3] = np.nan
+    assert save(fit, path) == path.resolve()
+    assert_same(load(path), fit)
+    assert load(path).panel.read_future is not None
+
+
+def test_round_trip_of_other_shapes(path):
+    """One geo; no controls, no media, no population; a history of media; other records."""
+    panel = make_panel(geos=("national",), controls=())
+    spec = Spec(
+        adstock=Geometric(max_lag=4, normalize=False),
+        seasonality=None,
+        trend=True,
+        likelihood=StudentT(),
+        adstock_first=False,
+        priors={
+            "saturation_lam": Prior("LogNormal", loc=0.1, scale=0.3, dims=()),
+            "saturation_beta": Prior("HalfNormal", scale=[0.1, 1 / 3, 2.0]),
+        },
+    )
+    outcome = panel.outcome.copy()
+    outcome[:, :3] = np.nan
+    with_history = replace(panel, outcome=outcome, history=3, population=None)
+    fit = make_fit(spec=spec, panel=with_history)
+    save(fit, path)
+    assert_same(load(path), fit)
+    bare = replace(
+        panel, channels=(), media=panel.media[..., :0], spend=panel.spend[..., :0]
+    )
+    fit = make_fit(panel=bare)
+    save(fit, str(path))
+    assert_same(load(str(path)), fit)
+
+
+def test_info_may_hold_numpy_and_nothing_strange(path):
+    fit = make_fit()
+    fit.info.update(peak=np.float32(0.5), steps=np.arange(3), out=Path("run"))
+    save(fit, path)
+    info = load(path).info
+    assert (info["peak"], info["steps"], info["out"]) == (0.5, [0, 1, 2], "run")
+    fit.info["f"] = print
+    with pytest.raises(InputError, match="info"):
+        save(fit, path)
+    assert load(path).info["peak"] == 0.5
+
+
+def test_arviz_and_xarray_open_it(path):
+    fit = make_fit(2, 700)
+    save(fit, path)
+    import arviz
+
+    tree = arviz.from_netcdf(path)
+    beta = tree["posterior"]["saturation_beta"]
+    assert beta.dims == ("chain", "draw", "channel")
+    assert list(beta["channel"].values) == ["TV", "Search", "Mail"]
+    assert "ess_bulk" in arviz.summary(tree, var_names=["saturation_beta"])
+    with xr.open_datatree(path) as plain:
+        assert {"posterior", "sample_stats", "panel", "scale", "record"} == set(
+            plain.children
+        )
+        assert plain["panel"]["outcome"].dims == ("geo", "date")
+        assert "[model" in plain["record"]["spec"].item()
+        assert "numpyro" in plain["record"]["run"].item()
+
+
+def test_large_arrays_are_compressed(path):
+    fit = make_fit(4, 1000)
+    save(fit, path)
+    raw = sum(
+        a.nbytes for kind in (fit.draws.params, fit.draws.stats) for a in kind.values()
+    )
+    assert path.stat().st_size < 0.95 * raw
+
+
+# -- atomic writes -----------------------------------------------------------------------
+
+
+def test_overwriting_leaves_one_file(path):
+    save(make_fit(seed=1), path)
+    save(make_fit(seed=2), path)
+    assert load(path).seed == 2
+    assert [p.name for p in path.parent.iterdir()] == ["fit.nc"]
+    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_link_is_followed(path, tmp_path):
+    (tmp_path / "latest.nc").symlink_to(path)
+    save(make_fit(seed=1), path)
+    save(make_fit(seed=2), tmp_path / "latest.nc")
+    assert (tmp_path / "latest.nc").is_symlink()
+    assert load(path).seed == 2
+
+
+def test_a_failed_save_leaves_the_old_file(path):
+    """The disk takes no more than 10 kB of a file: writing fails in the middle."""
+    save(make_fit(seed=1), path)
+    code = """
+import resource, sys
+from mmmjax.store import save
+from tests.fits import make_fit
+fit = make_fit(2, 700, seed=2)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    save(fit, sys.argv[1])
+except OSError as error:
+    print(error)
+"""
+    done = run(code, path)
+    assert "File too large" in done.stdout
+    assert load(path).seed == 1
+    assert [p.name for p in path.parent.iterdir()] == ["fit.nc"]
+
+
+def test_a_save_killed_in_the_middle_leaves_the_old_file(path):
+    """The kernel kills the process at the 10,000th byte; nothing can clean up."""
+    save(make_fit(seed=1), path)
+    code = """
+import resource, signal, sys
+from mmmjax.store import save
+from tests.fits import make_fit
+fit = make_fit(2, 700, seed=2)
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+save(fit, sys.argv[1])
+"""
+    done = run(code, path)
+    assert done.returncode == -signal.SIGXFSZ
+    assert load(path).seed == 1
+    rests = [p for p in path.parent.iterdir() if p.name != "fit.nc"]
+    assert len(rests) == 1  # half a file, under a name that nobody opens
+    assert 0 < rests[0].stat().st_size <= 10_000
+    save(make_fit(seed=3), path)
+    assert load(path).seed == 3
+
+
+def test_sigkill_at_any_time_leaves_a_whole_file(path):
+    """Saved over and over by a process that is killed; the file is whole whenever."""
+    code = """
+import sys
+from mmmjax.store import save
+from tests.fits import make_fit
+fits = [make_fit(2, 700, seed=s) for s in (1, 2)]
+save(fits[0], sys.argv[1])
+print("go", flush=True)
+while True:
+    for fit in fits:
+        save(fit, sys.argv[1])
+"""
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "go\n"
+        for _ in range(3):  # a reader beside the writer
+            assert load(path).seed in (1, 2)
+        time.sleep(0.05)
+        child.kill()
+    seed = load(path).seed
+    assert_same(load(path), make_fit(2, 700, seed=seed))
+
+
+def run(code, path):
+    command = [sys.executable, "-c", code, str(path)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+# -- refusals ----------------------------------------------------------------------------
+
+
+def test_missing_file_lists_what_is_there(path, tmp_path):
+    save(make_fit(), path)
+    with pytest.raises(InputError, match=r"no file .*fit2\.nc.*fit\.nc"):
+        load(tmp_path / "fit2.nc")
+    with pytest.raises(InputError, match="no file"):
+        load(tmp_path / "nowhere" / "fit.nc")
+    with pytest.raises(InputError, match="the folder"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"date,sales\n2022-01-02,5\n", b"CDF\x01xxxxxxxxx"]
+)
+def test_other_files_are_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"mm\.save.*Fix"):
+        load(path)
+
+
+def test_netcdf_of_others_is_refused(path):
+    xr.Dataset({"x": ("t", np.arange(3.0))}).to_netcdf(path, engine="h5netcdf")
+    with pytest.raises(InputError, match="without the mark of mmmjax"):
+        load(path)
+
+
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.9, 0.999])
+def test_truncated_files_are_refused(path, kept):
+    save(make_fit(2, 700), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(InputError, match="damaged or cut short"):
+        load(path)
+
+
+def edited(path, change):
+    """The stored tree with a change, written back without our checks."""
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        tree = tree.load()
+    change(tree)
+    tree.to_netcdf(path, engine="h5netcdf")
+
+
+def test_a_changed_panel_is_refused(path):
+    save(make_fit(), path)
+
+    def change(tree):
+        tree["panel"]["media"].values[0, 3, 1] += 1e-9
+
+    edited(path, change)
+    with pytest.raises(InputError, match=r"data hash.*changed after the fit"):
+        load(path)
+
+
+def test_a_newer_format_is_refused(path):
+    save(make_fit(), path)
+    edited(path, lambda tree: tree.attrs.update(mmmjax_format=2, mmmjax_version="9.1"))
+    with pytest.raises(InputError, match=r"format 2, written by mmmjax 9\.1.*pip install"):
+        load(path)
+
+
+def test_an_unknown_sampler_or_a_missing_group_is_refused(path):
+    save(make_fit(), path)
+    text = '{"sampler": {"kind": "dice"}, "seed": 0, "info": {}}'
+
+    def other(tree):
+        tree["record"]["run"] = text
+
+    edited(path, other)
+    with pytest.raises(InputError, match="dice"):
+        load(path)
+    save(make_fit(), path)
+    edited(path, lambda tree: tree.__delitem__("scale"))
+    with pytest.raises(InputError, match="damaged or cut short"):
+        load(path)
+
+
+def test_bad_targets_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"folder that exists.*mkdir"):
+        save(make_fit(), tmp_path / "none" / "fit.nc")
+    with pytest.raises(InputError, match="not a folder"):
+        save(make_fit(), tmp_path)
+
+
+# -- released formats --------------------------------------------------------------------
+
+
+def released_fit():
+    """What ``tests/data/fit_v1.nc`` holds; ``python -m tests.test_store`` wrote it once."""
+    panel = make_panel(geos=("north", "süd"), periods=8)
+    return make_fit(2, 5, spec=make_spec(), panel=panel, seed=7)
+
+
+def test_released_format_loads():
+    assert RELEASED.stat().st_size < 40_000
+    assert store.FORMAT == 1, "a new format: commit a file of it and keep loading this one"
+    fit, written = load(RELEASED), released_fit()
+    assert fit.spec == written.spec
+    assert fit.panel.geos == ("north", "süd")
+    assert fit.panel.currency == "EUR"
+    assert fit.sampler.target_accept == 0.9
+    assert fit.draws.params["saturation_beta"].dtype == np.float32
+    np.testing.assert_array_equal(
+        fit.draws.params["adstock_alpha"], written.draws.params["adstock_alpha"]
+    )
+    assert np.isnan(fit.panel.spend[..., 2]).all()
+
+
+if __name__ == "__main__":
+    RELEASED.parent.mkdir(exist_ok=True)
+    save(released_fit(), RELEASED)
