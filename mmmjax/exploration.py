@@ -157,10 +157,11 @@ def _dependent_controls(panel: Panel) -> list[Finding]:
         where += group
     if not said:
         return []
+    more = [f"{len(said) - 4} more sets"] if len(said) > 4 else []
     message = (
-        f"controls that follow exactly from others, up to a constant: {'; '.join(said[:4])}"
-        f"{f'; and {len(said) - 4} more sets' if said[4:] else ''}. Only their joint effect "
-        "is learned, its split comes from the prior; keep one of each set if that matters"
+        "controls that follow exactly from others, up to a constant: "
+        f"{'; '.join([*said[:4], *more])}. Only their joint effect is learned, the split "
+        "comes from the prior; keep one of each set if that matters"
     )
     named = tuple(names[i] for i in dict.fromkeys(where))
     return [Finding("warning", "rank", message, named)]
@@ -212,8 +213,8 @@ def _geo_constant(panel: Panel) -> list[Finding]:
     if not flat:
         return []
     message = (
-        f"{listing(flat, 6)}: the same in all periods of a geo. An intercept per geo explains "
-        "that too, so the effect comes from the prior"
+        f"{listing(flat, 6)}: the same in all periods of a geo. An intercept per geo "
+        "explains that too, so the effect comes from the prior"
     )
     return [Finding("warning", "geo_constant", message, flat)]
 

@@ -62,7 +62,9 @@ def truncated_normal_logpdf(
     return _log_density(x, loc, scale, low)[0]
 
 
-def _log_density(x: Any, loc: Any, scale: Any, low: Any) -> tuple[Array, Array, Array, Array]:
+def _log_density(
+    x: Any, loc: Any, scale: Any, low: Any
+) -> tuple[Array, Array, Array, Array]:
     """Log density, t, m and its derivative in m."""
     scale = jnp.asarray(scale)
     t, m = (x - low) / scale, (loc - low) / scale
@@ -99,7 +101,9 @@ class LowerTruncatedNormal(dist.Distribution):
     }
     reparametrized_params: ClassVar = ["loc", "scale", "low"]
 
-    def __init__(self, loc: Any, scale: Any, low: Any, *, validate_args: bool | None = None):
+    def __init__(
+        self, loc: Any, scale: Any, low: Any, *, validate_args: bool | None = None
+    ):
         shape = jnp.broadcast_shapes(jnp.shape(loc), jnp.shape(scale), jnp.shape(low))
         self.loc, self.scale, self.low = loc, scale, low
         super().__init__(batch_shape=shape, validate_args=validate_args)
@@ -148,7 +152,9 @@ def sample_truncated(
 def _log_ratio(a: Array, t: Array, log_survival: Any) -> Array:
     """Log of S(a + t) / S(a), S the standard normal survival function, without cancellation."""
     far = a > 10.0
-    near = log_survival(-(jnp.where(far, 10.0, a) + t)) - log_survival(-jnp.where(far, 10.0, a))
+    near = log_survival(-(jnp.where(far, 10.0, a) + t)) - log_survival(
+        -jnp.where(far, 10.0, a)
+    )
     z = jnp.where(far, a, 20.0)
     return jnp.where(far, -t * (a + 0.5 * t) + _log_mills(-(z + t)) - _log_mills(-z), near)
 

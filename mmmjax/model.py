@@ -54,8 +54,12 @@ def model_data(spec: Spec, panel: Panel, scale: Scale) -> ModelData:
     sizes = sizes_of(panel, spec)
     outcome = panel.outcome[:, panel.history :] / scale.outcome[:, None]
     mask = np.isfinite(outcome)
-    low = np.broadcast_to((spec.likelihood.low or 0.0) / scale.outcome[:, None], (panel.n_geos, 1))
-    hyper = hyperparameters(spec, sizes, {"spend_share": spend_share(panel)})
+    low = np.broadcast_to(
+        (spec.likelihood.low or 0.0) / scale.outcome[:, None], (panel.n_geos, 1)
+    )
+    known = {"spend_share": spend_share}
+    values = {name: known[name](panel) for name in spec.data_values(sizes)}
+    hyper = hyperparameters(spec, sizes, values)
     target = Target(np.where(mask, outcome, low + 0.5), mask, low.copy())
     return ModelData(response.make_inputs(spec, panel, scale), target, hyper)
 

@@ -44,10 +44,20 @@ _GAMMA = {"alpha": "concentration", "beta": "rate"}
 
 FAMILIES: dict[str, Family] = {
     "Normal": Family(
-        dist.Normal, ("loc", "scale"), "real", _LOC_SCALE, {"loc": 0.0}, nests=("loc", "scale")
+        dist.Normal,
+        ("loc", "scale"),
+        "real",
+        _LOC_SCALE,
+        {"loc": 0.0},
+        nests=("loc", "scale"),
     ),
     "Laplace": Family(
-        dist.Laplace, ("loc", "scale"), "real", _LOC_SCALE, {"loc": 0.0}, nests=("loc", "scale")
+        dist.Laplace,
+        ("loc", "scale"),
+        "real",
+        _LOC_SCALE,
+        {"loc": 0.0},
+        nests=("loc", "scale"),
     ),
     "StudentT": Family(
         dist.StudentT,
@@ -88,7 +98,11 @@ FAMILIES: dict[str, Family] = {
         positive=("concentration1", "concentration0"),
     ),
     "Uniform": Family(
-        dist.Uniform, ("low", "high"), "interval", {"lower": "low", "upper": "high"}, positive=()
+        dist.Uniform,
+        ("low", "high"),
+        "interval",
+        {"lower": "low", "upper": "high"},
+        positive=(),
     ),
     "TruncatedNormal": Family(
         lambda loc, scale, low, high: dist.TruncatedNormal(loc, scale, low=low, high=high),
@@ -144,7 +158,9 @@ class Prior:
     params: tuple[tuple[str, Value], ...]
     dims: tuple[str, ...] | None = field(default=None)
 
-    def __init__(self, family: str, *, dims: str | Sequence[str] | None = None, **params: Value):
+    def __init__(
+        self, family: str, *, dims: str | Sequence[str] | None = None, **params: Value
+    ):
         known = _lookup("prior family", family, FAMILIES)
         values = {known.aliases.get(k, k): _freeze(family, k, v) for k, v in params.items()}
         for name in values:
@@ -166,7 +182,11 @@ class Prior:
             np.asarray(values["low"], float) < np.asarray(values["high"], float)
         ):
             checks.fail(
-                f"prior {family} high", values["high"], "prior", "above low", "swap low and high"
+                f"prior {family} high",
+                values["high"],
+                "prior",
+                "above low",
+                "swap low and high",
             )
         object.__setattr__(self, "family", family)
         object.__setattr__(self, "params", tuple((n, values[n]) for n in known.names))
@@ -201,7 +221,9 @@ class Prior:
 
     def structure(self) -> "Prior":
         """This prior without its numbers: what a compiled program depends on."""
-        blank = tuple((k, v.structure() if isinstance(v, Prior) else None) for k, v in self.params)
+        blank = tuple(
+            (k, v.structure() if isinstance(v, Prior) else None) for k, v in self.params
+        )
         return replace_prior(self, params=blank)
 
     def distribution(self, values: Mapping[str, Any]) -> dist.Distribution:
@@ -321,7 +343,11 @@ def _check_value(family: str, known: Family, name: str, value: Value) -> None:
             )
         if name == "scale" and not value.within(0.0, math.inf):
             checks.fail(
-                f"prior {family} scale", value, "nested prior", "positive", "HalfNormal(...)"
+                f"prior {family} scale",
+                value,
+                "nested prior",
+                "positive",
+                "HalfNormal(...)",
             )
     elif name in known.positive and not isinstance(value, DataValue):
         if not np.all(np.asarray(value) > 0):

@@ -19,7 +19,15 @@ from mmmjax.panel import Panel
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 
-__all__ = ["LINEAR", "Inputs", "components", "make_inputs", "mean", "media_contribution", "sizes_of"]
+__all__ = [
+    "LINEAR",
+    "Inputs",
+    "components",
+    "make_inputs",
+    "mean",
+    "media_contribution",
+    "sizes_of",
+]
 
 Params = Mapping[str, Any]
 
@@ -61,7 +69,9 @@ def sizes_of(panel: Panel, spec: Spec) -> dict[str, int]:
     }
 
 
-def make_inputs(spec: Spec, panel: Panel, scale: Scale, after: Panel | None = None) -> Inputs:
+def make_inputs(
+    spec: Spec, panel: Panel, scale: Scale, after: Panel | None = None
+) -> Inputs:
     """Arrays of a panel in scaled units (NumPy float64).
 
     Args:
@@ -91,7 +101,9 @@ def make_inputs(spec: Spec, panel: Panel, scale: Scale, after: Panel | None = No
     fourier = (
         spec.seasonality.features(dates) if spec.seasonality else np.zeros((0, len(dates)))
     )
-    return Inputs(media, controls, np.asarray(fourier), steps / max(n_train - 1, 1), history)
+    return Inputs(
+        media, controls, np.asarray(fourier), steps / max(n_train - 1, 1), history
+    )
 
 
 def align(value: Any, dims: tuple[str, ...], to: tuple[str, ...]) -> Any:
@@ -133,9 +145,13 @@ def components(params: Params, inputs: Inputs, spec: Spec) -> dict[str, Array]:
         slope = over("trend_slope", "geo")
         out["trend"] = jnp.broadcast_to(slope[:, None] * inputs.trend, shape)
     if inputs.media.shape[1]:
-        out["channel"] = media_contribution(params, inputs.media, spec)[..., inputs.history :]
+        out["channel"] = media_contribution(params, inputs.media, spec)[
+            ..., inputs.history :
+        ]
     if inputs.controls.shape[1]:
-        out["control"] = over("gamma_control", "geo", "control")[..., None] * inputs.controls
+        out["control"] = (
+            over("gamma_control", "geo", "control")[..., None] * inputs.controls
+        )
     if spec.seasonality:
         wave = over("gamma_fourier", "geo", "fourier") @ inputs.fourier
         out["seasonality"] = jnp.broadcast_to(wave, shape)

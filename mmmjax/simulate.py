@@ -230,7 +230,11 @@ def generate(process: Process | None = None, **settings: Any) -> Simulated:
     train, _ = _split(process, panel)
     fitted = Scale.fit(train)
     params = params | {"y_sigma": np.asarray(sd)}
-    scaled = {n: v / fitted.outcome[0] if n in LINEAR else v for n, v in params.items()}
+    scaled = {
+        n: params[n] / (fitted.outcome[0] if n in LINEAR else 1.0)
+        for n in spec.parameter_names()
+        if n in params
+    }
     truth = {
         "process": asdict(process),
         "window": {"first": _day(train.dates[0]), "last": _day(train.dates[-1])},
@@ -241,9 +245,14 @@ def generate(process: Process | None = None, **settings: Any) -> Simulated:
         "parameters": {n: np.asarray(v).tolist() for n, v in scaled.items()},
         "dims": {n: list(spec.dims(n)) for n in scaled},
         "channels": _returns(train, parts, reach),
+        "baseline": _baseline(train, parts),
         "components": _components(panel, parts, mean),
     }
     return Simulated(process, frame, panel, spec, truth)
+
+
+_contribution = jax.jit(media_contribution, static_argnums=2)
+_parts = jax.jit(components, static_argnums=2)
 
 
 def replace_dims(prior: Prior, geos: int) -> Prior:
@@ -395,7 +404,7 @@ def _reach(
     media = np.swapaxes(train.media / scale.media[:, None, :], 1, 2)
     tail = np.zeros((*media.shape[:2], spec.adstock.max_lag - 1))
     media = np.concatenate([media, tail], axis=-1)
-    return np.asarray(media_contribution(params, jax.numpy.asarray(media), spec))
+    return np.asarray(_contribution(params, media, spec))
 
 
 def _forward(
@@ -409,7 +418,7 @@ def _forward(
     pieces = [make_inputs(spec, train, scale)]
     if test is not None:
         pieces.append(make_inputs(spec, test, scale, after=train))
-    found = [components(params, piece.astype(np.float64), spec) for piece in pieces]
+    found = [_parts(params, piece.astype(np.float64), spec) for piece in pieces]
     parts = {n: np.concatenate([np.asarray(f[n]) for f in found], -1) for n in found[0]}
     names = {"channel": train.channels, "control": train.control_names}
     out: dict[str, np.ndarray] = {}
@@ -429,11 +438,8 @@ def _returns(
     spent = train.spend.sum(axis=1)
     inside = np.stack([parts[c][:, :time].sum(1) for c in train.channels], axis=1)
     total, outcome = reach.sum(axis=2), train.outcome.sum(axis=1)
-    groups = {"ALL": slice(None)}
-    if train.n_geos > 1:
-        groups |= {g: slice(i, i + 1) for i, g in enumerate(train.geos)}
     rows = []
-    for geo, chosen in groups.items():
+    for geo, chosen in _groups(train).items():
         for c, channel in enumerate(train.channels):
             money = spent[chosen, c].sum()
             brought = inside[chosen, c].sum()
@@ -441,14 +447,30 @@ def _returns(
                 {
                     "geo": geo,
                     "channel": channel,
-                    "spend": money,
-                    "contribution": brought,
-                    "share": brought / outcome[chosen].sum(),
-                    "roas": total[chosen, c].sum() / money,
-                    "roas_in_window": brought / money,
+                    "spend": float(money),
+                    "contribution": float(brought),
+                    "share": float(brought / outcome[chosen].sum()),
+                    "roas": float(total[chosen, c].sum() / money),
+                    "roas_in_window": float(brought / money),
                 }
             )
     return rows
+
+
+def _baseline(train: Panel, parts: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Intercept and trend over the training window, by geo and over all ("ALL")."""
+    weekly = (parts["intercept"] + parts.get("trend", 0.0))[:, : train.n_periods]
+    rows = []
+    for geo, chosen in _groups(train).items():
+        total = float(weekly[chosen].sum())
+        outcome = float(train.outcome[chosen].sum())
+        rows.append({"geo": geo, "contribution": total, "share": total / outcome})
+    return rows
+
+
+def _groups(train: Panel) -> dict[str, slice]:
+    """Each geo as in channels.csv, and all of them."""
+    return {g: slice(i, i + 1) for i, g in enumerate(train.geos)} | {"ALL": slice(None)}
 
 
 def _components(

@@ -148,6 +148,11 @@ class Spec:
         """Sampled arrays of the model for a panel of these sizes, in order."""
         return tuple(s for n in self.present(sizes) for s in sites(n, self.priors[n]))
 
+    def data_values(self, sizes: Mapping[str, int]) -> set[str]:
+        """Names of the data-derived hyperparameters that a panel of these sizes needs."""
+        values = (v for s in self.sites(sizes) for _, v in s.prior.params)
+        return {v.name for v in values if isinstance(v, DataValue)}
+
     def dims(self, name: str) -> tuple[str, ...]:
         """Dims of a stored parameter or nested hyperparameter, a subset of the four in order."""
         if name == "y_nu":
@@ -214,7 +219,9 @@ class Spec:
 
     def __repr__(self) -> str:
         """One line a choice, priors below."""
-        order = "adstock, then saturation" if self.adstock_first else "saturation, then adstock"
+        order = (
+            "adstock, then saturation" if self.adstock_first else "saturation, then adstock"
+        )
         lines = [
             "Spec",
             f"  media        {self.adstock!r}, {self.saturation!r} ({order})",
@@ -225,7 +232,9 @@ class Spec:
             "  priors",
         ]
         width = max(map(len, self.priors))
-        return "\n".join(lines + [f"    {n:<{width}}  {p!r}" for n, p in self.priors.items()])
+        return "\n".join(
+            lines + [f"    {n:<{width}}  {p!r}" for n, p in self.priors.items()]
+        )
 
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
@@ -267,7 +276,9 @@ def _resolve(
         if isinstance(value, Prior):
             out[key] = _resolve(f"{name}_{key}", value, sizes, data)
             continue
-        array = np.asarray(data[value.name] if isinstance(value, DataValue) else value, float)
+        array = np.asarray(
+            data[value.name] if isinstance(value, DataValue) else value, float
+        )
         if array.ndim and array.shape != shape[-1:]:
             last = prior.dims[-1] if prior.dims else "no dim"
             checks.fail(
@@ -276,7 +287,11 @@ def _resolve(
                 f"dims {prior.dims}",
                 f"one number, or one per {last} ({shape[-1] if shape else 0})",
                 "give as many numbers as the last dim has members"
-                + (" (spend_share needs the channel dim)" if isinstance(value, DataValue) else ""),
+                + (
+                    " (spend_share needs the channel dim)"
+                    if isinstance(value, DataValue)
+                    else ""
+                ),
             )
         out[key] = array
     return out

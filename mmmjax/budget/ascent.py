@@ -100,7 +100,9 @@ def ascend(
         tolerance: Stop at a gap of this share of the value.
         limit: Stop after this many evaluations.
     """
-    task = _Task(region, metric / metric.max(), jnp.asarray(concave), jnp.asarray(tolerance))
+    task = _Task(
+        region, metric / metric.max(), jnp.asarray(concave), jnp.asarray(tolerance)
+    )
     evaluate = jax.value_and_grad(objective)
 
     def turn(state: _State) -> _State:
@@ -114,7 +116,9 @@ def ascend(
         taken = finite & (first | (value >= bar - NOISE * jnp.abs(bar)))
         state = state._replace(evaluations=state.evaluations + 1)
         state = jax.lax.cond(
-            taken, lambda: _take(task, state, trial, value, gradient), lambda: _shrink(state)
+            taken,
+            lambda: _take(task, state, trial, value, gradient),
+            lambda: _shrink(state),
         )
         status = jnp.where(first & ~finite, NOT_FINITE, state.status)
         over = (status == RUNNING) & (state.evaluations >= limit)

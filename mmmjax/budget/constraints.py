@@ -131,9 +131,14 @@ def check_feasible(
     total, least, most = float(region.total), float(lower.sum()), float(upper.sum())
     slack = ROUNDING * max(total, most)
     if total < least - slack or total > most + slack:
-        side, sums, end = ("lower", lower, least) if total < least else ("upper", upper, most)
+        side, sums, end = (
+            ("lower", lower, least) if total < least else ("upper", upper, most)
+        )
         order = np.argsort(-sums, kind="stable")
-        named = [f"{labels[i]} {_figure(sums[i])}{' (fixed)' if fixed[i] else ''}" for i in order[:6]]
+        named = [
+            f"{labels[i]} {_figure(sums[i])}{' (fixed)' if fixed[i] else ''}"
+            for i in order[:6]
+        ]
         more = f" and {len(order) - 6} more" if len(order) > 6 else ""
         word = "below" if side == "lower" else "above"
         fix = {

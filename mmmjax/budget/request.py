@@ -60,19 +60,21 @@ class Request:
 def read(
     panel: Panel,
     *,
-    budget: float | None,
-    periods: int,
-    bounds: Bounds,
-    reference: Mapping[str, Money] | np.ndarray | Sequence[float] | None,
-    fixed: Mapping[str, Money | None] | Sequence[str] | None,
+    budget: Any,
+    periods: Any,
+    bounds: Any,
+    reference: Any,
+    fixed: Any,
     per_period: bool,
 ) -> Request:
-    """Turn the arguments of :func:`mmmjax.budget.solve.optimize` into money.
+    """Turn the arguments of :func:`mmmjax.budget.solve.optimize`, any of them, into money.
 
     Raises:
         InputError: Anything that cannot be planned, with the reason and the remedy.
     """
-    periods = integer("periods", periods, low=1, fix="periods=26 plans half a year of weeks")
+    periods = integer(
+        "periods", periods, low=1, fix="periods=26 plans half a year of weeks"
+    )
     names = _Names(panel)
     unit = float(periods) if per_period else 1.0
     before = _reference(names, reference, periods, unit)
@@ -122,7 +124,9 @@ class _Names:
             fail("budget", Phrase("a fit without paid channels"), "", "at least one channel "
                  "with spend", "name the columns of money: Panel.from_frame(..., spend=...)")  # fmt: skip
         several = len(self.geos) > 1
-        self.labels = [f"{c} in {g}" if several else c for g in self.geos for c in self.channels]
+        self.labels = [
+            f"{c} in {g}" if several else c for g in self.geos for c in self.channels
+        ]
 
     def index(self, field: str, name: object) -> int:
         if name in self.channels:
@@ -135,7 +139,9 @@ class _Names:
             fail(field, name, "", allowed, f'"{name}" is organic: it has no spend to plan, '
                  "leave it out")  # fmt: skip
         near = closest(name, self.channels)
-        fail(field, name, "", allowed, f'did you mean "{near}"?' if near else "leave it out")
+        fail(
+            field, name, "", allowed, f'did you mean "{near}"?' if near else "leave it out"
+        )
 
     def per_geo(self, field: str, channel: str, value: object) -> np.ndarray:
         """One or n_geos finite numbers >= 0, in the user's unit."""
@@ -151,13 +157,17 @@ class _Names:
                  f'write {{"{channel}": 1000.0}}')  # fmt: skip
         return array
 
-    def share(self, field: str, channel: str, value: object, before: np.ndarray) -> np.ndarray:
+    def share(
+        self, field: str, channel: str, value: object, before: np.ndarray
+    ) -> np.ndarray:
         """Money of a channel per geo: as given, or a total shared out as `before` is."""
         money = self.per_geo(field, channel, value)
         if money.ndim:
             return money
         total = before.sum()
-        shares = before / total if total > 0 else np.full(len(self.geos), 1 / len(self.geos))
+        shares = (
+            before / total if total > 0 else np.full(len(self.geos), 1 / len(self.geos))
+        )
         return money * shares
 
 
@@ -224,7 +234,11 @@ def _multipliers(given: Any) -> tuple[float, float]:
     fix = "bounds=0.5 is +-50% of the reference, (0.5, 1.5) the same, (0, 3) wider"
     if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2:
         low = number("bounds", given[0], low=0.0, fix=fix)
-        high = given[1] if given[1] == math.inf else number("bounds", given[1], low=low, fix=fix)
+        high = (
+            given[1]
+            if given[1] == math.inf
+            else number("bounds", given[1], low=low, fix=fix)
+        )
         return low, high
     share = number("bounds", given, low=0.0, high=1.0, fix=fix)
     return 1.0 - share, 1.0 + share

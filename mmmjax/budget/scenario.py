@@ -153,10 +153,14 @@ def _text(plan: Plan) -> str:
     unit = f" {plan.currency}" if plan.currency else ""
     each = " a period" if plan.per_period else ""
     gain = plan.objective - plan.reference_objective
-    share = f" ({gain / plan.reference_objective:+.2%})" if plan.reference_objective > 0 else ""
+    share = (
+        f" ({gain / plan.reference_objective:+.2%})" if plan.reference_objective > 0 else ""
+    )
     price = "every channel is at its upper bound"
     if plan.shadow_price is not None:
-        price = f"{plan.shadow_price:,.4g} {plan.outcome_name} for one more{unit or ' unit'}"
+        price = (
+            f"{plan.shadow_price:,.4g} {plan.outcome_name} for one more{unit or ' unit'}"
+        )
     lines = [
         f"Plan: {_figure(plan.budget)}{unit}{each} over {plan.periods} period(s), "
         f"maximal {plan.utility}, carry-in {plan.carry_in}",
@@ -185,7 +189,9 @@ def _table(plan: Plan) -> list[str]:
     if several and len(frame) > MOST_ROWS:
         frame["binding"] = frame["binding"] != "free"
         frame = frame.groupby(CHANNEL, sort=False, as_index=False).sum(numeric_only=True)
-        frame["binding"] = [f"{n:.0f} of {plan.optimized.sizes[GEO]} geos" for n in frame["binding"]]
+        frame["binding"] = [
+            f"{n:.0f} of {plan.optimized.sizes[GEO]} geos" for n in frame["binding"]
+        ]
         several = False
     digits = 0 if frame["optimized"].max() >= 1000 else 2
     rows = [[*([GEO] if several else []), CHANNEL, "reference", "optimized", "change",

@@ -139,7 +139,7 @@ def _solve_request(
         window,
         shares,
         before.ravel() / asked.budget,
-        np.maximum(metric, 1e-9 * max(metric.max(), 1e-300)) / asked.budget,
+        np.maximum(metric, 1e-9 * (metric.max() or 1.0)) / asked.budget,
         asked.budget,
         float(asked.periods),
         size,
@@ -246,7 +246,8 @@ def _snap(shares: np.ndarray, region: Region) -> np.ndarray:
     """Put what is within rounding of a bound on it."""
     lower, upper = np.asarray(region.lower), np.asarray(region.upper)
     shares = np.where(np.abs(shares - lower) <= 1e-14, lower, shares)
-    return np.where(np.abs(shares - upper) <= 1e-14, upper, shares)
+    shares = np.where(np.abs(shares - upper) <= 1e-14, upper, shares)
+    return np.clip(shares, lower, upper)
 
 
 def _fail_not_finite() -> None:

@@ -12,7 +12,9 @@ from jaxtyping import Array, Float
 
 __all__ = ["CONCAVE", "Utility", "mean_response"]
 
-type Utility = Callable[[Float[Array, " draw"], Float[Array, " variable"]], Float[Array, ""]]
+type Utility = Callable[
+    [Float[Array, " draw"], Float[Array, " variable"]], Float[Array, ""]
+]
 
 
 def mean_response(

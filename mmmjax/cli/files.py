@@ -20,6 +20,7 @@ from mmmjax.checks import Phrase, fail
 from mmmjax.draws import Diagnostics, Fit, diagnostics, summary
 from mmmjax.panel import Panel
 from mmmjax.posterior.tables import channels_table, weekly_table
+from mmmjax.store import _replace as replace_file
 
 __all__ = ["FIT", "REPORT", "folder", "load_run", "write_fit", "write_plan", "write_report"]
 
@@ -60,8 +61,9 @@ def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
     """Write a fit and its tables; the report is apart."""
     out.mkdir(parents=True, exist_ok=True)
     paths = [store.save(fit, out / FIT)]
-    for name in OF_A_FIT:
-        (out / name).unlink(missing_ok=True)
+    for old in (out / name for name in OF_A_FIT):
+        if old.is_file():
+            old.unlink()
     found, channels = diagnostics(fit), channels_table(fit)
     paths += [
         text(out / SPEC, fit.spec.to_toml()),
@@ -133,7 +135,8 @@ def as_json(content: Any) -> str:
 
 def text(path: Path, content: str) -> Path:
     """Write a text file in one step."""
-    return store.replace_file(path, content.encode())
+    replace_file(path.resolve(), content.encode())
+    return path
 
 
 def table(path: Path, frame: pd.DataFrame) -> Path:

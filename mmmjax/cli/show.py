@@ -44,16 +44,15 @@ def money(value: float) -> str:
 
 
 def grid(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table: text columns left, numbers (all others) right."""
+    """Print a table; a column whose name ends in a space holds words, the others numbers."""
     table = Table(
         title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1)
     )
-    body = [[str(cell) for cell in row] for row in rows]
-    for i, name in enumerate(columns):
-        words = i == 0 or any(row[i][:1].isalpha() for row in body)
-        table.add_column(name, justify="left" if words else "right", overflow="fold")
-    for row in body:
-        table.add_row(*map(escape, row))
+    for name in columns:
+        justify = "left" if name.endswith(" ") else "right"
+        table.add_column(name.strip(), justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
     out.print(table)
 
 
@@ -82,7 +81,7 @@ def panel(train: Panel, test: Panel | None) -> None:
         spent = f"{money(media['spend'].sum())}{unit}"
         grid(
             f"Channels (spend in training {spent})",
-            ("channel", "spend", "share", "media", "active", "corr. outcome", "VIF"),
+            ("channel ", "spend", "share", "media", "active", "corr. outcome", "VIF"),
             rows,
         )
 
@@ -100,8 +99,8 @@ def spec(model: Spec, train: Panel) -> int:
         prior = model.priors[name]
         dims = model.dims(name)
         shape = " x ".join(f"{sizes[d]} {d}" for d in dims)
-        rows.append([name, shape, repr(prior)])
-    grid(f"Parameters ({count} numbers)", ("parameter", "one per", "prior"), rows)
+        rows.append([name, shape or "1", repr(prior.with_dims(()))])
+    grid(f"Parameters ({count} numbers)", ("parameter ", "values ", "prior "), rows)
     return count
 
 
@@ -157,7 +156,7 @@ def channels(table: pd.DataFrame, currency: str) -> None:
     grid(
         "Channels over the training window (mean, 94% interval)",
         (
-            "channel",
+            "channel ",
             f"spend{unit}",
             "contribution",
             "share of outcome",
@@ -188,7 +187,7 @@ def recovered(table: pd.DataFrame, truth: dict[str, Any]) -> None:
         )
     grid(
         "ROAS: the truth and what the fit recovered (94% interval)",
-        ("channel", "true", "mean", "lo", "hi", "truth inside"),
+        ("channel ", "true", "mean", "lo", "hi", "truth inside"),
         rows,
     )
     say(f"  {inside} of {len(rows)} intervals hold the truth")

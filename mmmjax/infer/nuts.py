@@ -141,7 +141,9 @@ def chunk(
             state.averaging,
         )
         state = state._replace(
-            averaging=jax.tree.map(lambda a, b: jnp.where(adapt, a, b), learned, state.averaging),
+            averaging=jax.tree.map(
+                lambda a, b: jnp.where(adapt, a, b), learned, state.averaging
+            ),
             step_size=jnp.where(adapt, jnp.exp(learned[0]), used),
         )
         return state, Draw(
@@ -168,7 +170,9 @@ def settle(state: State) -> State:
 class _Lanes:
     """Runs the same program for every chain: threads on CPU, one batch elsewhere."""
 
-    def __init__(self, problem: Problem, spec: Spec, sampler: NUTS, seed: int, batched: bool):
+    def __init__(
+        self, problem: Problem, spec: Spec, sampler: NUTS, seed: int, batched: bool
+    ):
         self.batched, self.sampler, self.spec, self.seed = batched, sampler, spec, seed
         self.keys = [
             jax.random.fold_in(jax.random.key(seed), c) for c in range(sampler.chains)
@@ -356,8 +360,12 @@ def _restart(
 ) -> None:
     """Put stuck chains on new starts from the current whitening and say so."""
     fresh = lanes.starts(problem, begin + 1)
-    lanes.update(lambda states: [fresh[c] if c in stuck else s for c, s in enumerate(states)])
-    events += [f"chain {c} was stuck in warm-up at iteration {begin}: restarted" for c in stuck]
+    lanes.update(
+        lambda states: [fresh[c] if c in stuck else s for c, s in enumerate(states)]
+    )
+    events += [
+        f"chain {c} was stuck in warm-up at iteration {begin}: restarted" for c in stuck
+    ]
 
 
 def _pool(problem: Problem, lanes: _Lanes, chains: list[Draw], early: bool) -> Problem:

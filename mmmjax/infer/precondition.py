@@ -222,7 +222,9 @@ def _typical(site: Site, data: ModelData) -> Array:
     law = _law(site, data)
     mean = jnp.asarray(law.mean)
     values = _hyper(site, data)
-    size = jnp.asarray(values.get("scale", values.get("rate", 1.0)) if not site.offset else 1.0)
+    size = jnp.asarray(
+        values.get("scale", values.get("rate", 1.0)) if not site.offset else 1.0
+    )
     return jnp.where(jnp.isfinite(mean) & (mean > 0), mean, size)
 
 
@@ -231,7 +233,8 @@ def _probe(data: ModelData, scales: dict[str, Array], spec: Spec) -> tuple[Array
     others, linear, members = layout(spec, data)
     n_linear = sum(int(np.prod(_shape(s, members))) for s in linear)
     values = {
-        s.name: _to_support(s, jnp.zeros(_shape(s, members)), data, scales)[0] for s in others
+        s.name: _to_support(s, jnp.zeros(_shape(s, members)), data, scales)[0]
+        for s in others
     }
 
     def parts(g: Array) -> dict[str, Array]:
@@ -254,7 +257,11 @@ def _probe(data: ModelData, scales: dict[str, Array], spec: Spec) -> tuple[Array
 
 
 def _shear(
-    spec: Spec, data: ModelData, scales: dict[str, Array], design: np.ndarray, media: np.ndarray
+    spec: Spec,
+    data: ModelData,
+    scales: dict[str, Array],
+    design: np.ndarray,
+    media: np.ndarray,
 ) -> Problem:
     """Ridge fit of the linear block with media at a typical response beside it."""
     _, linear, members = layout(spec, data)
@@ -285,12 +292,12 @@ def _shear(
     weight = mask / sd**2
     precise = (design.T * weight) @ design + np.diag(precision)
     gain = np.linalg.solve(precise, design.T * weight) if len(precise) else design.T
-    base = gain @ y + np.linalg.solve(precise, precision * middle) if len(precise) else middle
+    base = (
+        gain @ y + np.linalg.solve(precise, precision * middle) if len(precise) else middle
+    )
     factor = np.linalg.inv(np.linalg.cholesky(precise)).T if len(precise) else precise
     total = sum(int(np.prod(_shape(s, members))) for s in spec.sites(members))
-    return Problem(
-        data, scales, design, gain, base, factor, np.zeros(total), np.eye(total)
-    )
+    return Problem(data, scales, design, gain, base, factor, np.zeros(total), np.eye(total))
 
 
 class Potential:

@@ -3,7 +3,7 @@
 import threading
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -24,7 +24,9 @@ class Progress:
         console: Where to draw; standard error by default.
     """
 
-    def __init__(self, chains: int, show: bool | None = None, console: Console | None = None):
+    def __init__(
+        self, chains: int, show: bool | None = None, console: Console | None = None
+    ):
         self.console = console or Console(stderr=True)
         self.shown = self.console.is_terminal if show is None else show
         self.lock = threading.Lock()
@@ -37,7 +39,7 @@ class Progress:
         self.total = 0
         self.live: Live | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Progress":
         """Start drawing."""
         if self.shown:
             self.live = Live(self.table(), console=self.console, refresh_per_second=8)

@@ -53,7 +53,7 @@ def _powers(base: Float[Array, "*batch"], count: int) -> Float[Array, "*batch co
 
 
 def carry(
-    media: Float[Array, "*batch time"], weights: Float[Array, "*#batch max_lag"]
+    media: Float[ArrayLike, "*batch time"], weights: Float[ArrayLike, "*#batch max_lag"]
 ) -> Float[Array, "*batch time"]:
     """Causal convolution: out[t] = sum over l of weights[l] * media[t - l].
 
@@ -71,7 +71,7 @@ def carry(
 
 
 def geometric(
-    media: Float[Array, "*batch time"],
+    media: Float[ArrayLike, "*batch time"],
     retention: Float[ArrayLike, "*#batch"],
     max_lag: int,
     normalize: bool = True,
@@ -154,7 +154,7 @@ class Geometric:
         return geometric_weights(params["adstock_alpha"], self.max_lag, self.normalize)
 
     def __call__(
-        self, media: Float[Array, "*batch time"], params: Mapping[str, ArrayLike]
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
     ) -> Float[Array, "*batch time"]:
         """Carry media over; ``adstock_alpha`` broadcasts to the leading shape of media."""
         return geometric(media, params["adstock_alpha"], self.max_lag, self.normalize)

@@ -20,7 +20,7 @@ __all__ = ["SATURATIONS", "Logistic", "logistic", "validate"]
 
 
 def logistic(
-    media: Float[Array, "*batch time"], lam: Float[ArrayLike, "*#batch"]
+    media: Float[ArrayLike, "*batch time"], lam: Float[ArrayLike, "*#batch"]
 ) -> Float[Array, "*batch time"]:
     r"""Logistic saturation $(1 - e^{-\lambda x}) / (1 + e^{-\lambda x})$.
 
@@ -46,7 +46,7 @@ class Logistic:
     concave: ClassVar[bool] = True  # for media >= 0; budgets are certified only if so
 
     def __call__(
-        self, media: Float[Array, "*batch time"], params: Mapping[str, ArrayLike]
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
     ) -> Float[Array, "*batch time"]:
         """Saturate media; ``saturation_lam`` broadcasts to the leading shape of media."""
         return logistic(media, params["saturation_lam"])

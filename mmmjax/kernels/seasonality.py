@@ -57,7 +57,7 @@ class Fourier:
 
     def features(self, dates: pd.DatetimeIndex) -> Float[np.ndarray, "features time"]:
         """Feature matrix (2 * order, time) of the dates."""
-        return fourier_features(dates.dayofyear.to_numpy(), self.order)
+        return fourier_features(dates.day_of_year.to_numpy(), self.order)
 
     def names(self) -> tuple[str, ...]:
         """Labels of the features, in their order."""

@@ -96,7 +96,7 @@ def read_dates(source: Source) -> np.ndarray:
     dates = parsed.to_numpy(dtype="datetime64[ns]")
     midnight = dates.astype("datetime64[D]").astype("datetime64[ns]")
     clock = dates - midnight
-    usual = clock[0] if zone is None else np.timedelta64(0)
+    usual = clock[0] if zone is None else np.timedelta64(0, "ns")
     if (clock != usual).any():
         row = int(np.flatnonzero(clock != usual)[0])
         allowed = "dates without a time of day"

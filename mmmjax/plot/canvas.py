@@ -128,7 +128,10 @@ class Amount(Formatter):
         steps = [b - a for a, b in pairwise(sorted(scaled)) if b > a]
         digits = max(0, -int(np.floor(np.log10(min(steps)) + 1e-9))) if steps else 0
         texts = [f"{v + 0.0:,.{min(digits, 8)}f}{self.end}" for v in scaled]
-        return [t.lstrip("-") if float(v) == 0 else t for t, v in zip(texts, scaled, strict=True)]
+        return [
+            t.lstrip("-") if float(v) == 0 else t
+            for t, v in zip(texts, scaled, strict=True)
+        ]
 
 
 def canvas(width: float, height: float, ax: Axes | None = None) -> tuple[Figure, Axes]:
@@ -194,7 +197,8 @@ def legend_below(ax: Axes, handles: Sequence[Any], gap: float = 24.0) -> None:
         handles=list(handles),
         loc="upper left",
         bbox_to_anchor=(0.0, 0.0),
-        bbox_transform=ax.transAxes + ScaledTranslation(0, -gap / 72, figure.dpi_scale_trans),
+        bbox_transform=ax.transAxes
+        + ScaledTranslation(0, -gap / 72, figure.dpi_scale_trans),
         ncols=columns,
         borderaxespad=0.0,
         frameon=False,
@@ -210,12 +214,15 @@ def rows_on(ax: Axes, names: Sequence[str], notes: Sequence[str], head: str) -> 
     ax.set_yticks(range(len(names)), [plain(shorten(name)) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
-    place = {"transform": ax.get_yaxis_transform(), "ha": "right", "fontsize": SMALL}
-    reach = max(map(len, [*notes, head]), default=0) * SMALL * 0.56 / 72
-    right = 1.0 + (reach + 0.12) / (inches(ax)[0] * 0.6)
+    figure, _ = canvas(1.0, 1.0, ax)
+    reach = max(map(len, [*notes, head]), default=0) * SMALL * 0.58 + 8
+    shift = ScaledTranslation(reach / 72, 0, figure.dpi_scale_trans)
+    place: dict[str, Any] = {
+        "transform": ax.get_yaxis_transform() + shift, "ha": "right", "fontsize": SMALL,
+    }  # fmt: skip
     for row, note in enumerate(notes):
-        ax.text(right, row, plain(note), va="center", color=INK, **place)
-    ax.text(right, -0.72, plain(head), va="bottom", color=MUTED, **place)
+        ax.text(1.0, row, plain(note), va="center", color=INK, **place)
+    ax.text(1.0, -0.72, plain(head), va="bottom", color=MUTED, **place)
 
 
 def shorten(name: str, most: int = 28) -> str:

@@ -185,7 +185,7 @@ def _live_bytes(jaxpr: Any) -> int:
     """
 
     def size(var: Any) -> int:
-        return math.prod(var.aval.shape) * np.dtype(var.aval.dtype).itemsize
+        return math.prod(var.aval.shape) * var.aval.dtype.itemsize  # random keys have one too
 
     last = {v: i for i, e in enumerate(jaxpr.eqns) for v in e.invars if _is_variable(v)}
     last |= {v: len(jaxpr.eqns) for v in jaxpr.outvars if _is_variable(v)}

@@ -14,7 +14,7 @@ channels without spend in the window, have no return: NaN.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,8 +36,8 @@ __all__ = ["WINDOW", "incremental", "mroas", "roas"]
 WINDOW = "window"
 """Dimension of several windows of spend."""
 
-Every = Literal["year", "quarter", "month"]
-Window = tuple[Any, Any] | Every | None
+
+Window = Sequence[Any] | str | None  # checked in spans_of
 
 _PERIODS = {"year": "Y", "quarter": "Q", "month": "M"}
 

@@ -1,0 +1,182 @@
+"""Pictures of how the model describes the data, and of whether its draws can be used."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from mmmjax.plot import canvas as c
+
+__all__ = ["convergence", "fitted"]
+
+MAX_R_HAT = 1.01
+MIN_ESS_PER_CHAIN = 100
+
+
+class Band(NamedTuple):
+    """A series with its interval and what was observed, all (time,), original units."""
+
+    dates: np.ndarray
+    observed: np.ndarray
+    mean: np.ndarray
+    lo: np.ndarray
+    hi: np.ndarray
+
+
+def band(table: pd.DataFrame, geo: str | None = None) -> Band:
+    """One geo of a table with the columns of forecast.csv, in order of date."""
+    rows = c.for_geo(table, geo)
+    rows = rows.assign(date=pd.to_datetime(rows["date"])).sort_values("date")
+    numbers = (rows[n].to_numpy(float) for n in ("observed", "mean", "lo", "hi"))
+    return Band(rows["date"].to_numpy(), *numbers)
+
+
+def fitted(
+    training: pd.DataFrame,
+    test: pd.DataFrame | None = None,
+    *,
+    geo: str | None = None,
+    outcome: str = "outcome",
+    unit: str = "",
+    prob: float = 0.94,
+    width: float = 9.0,
+    ax: Axes | None = None,
+) -> Figure:
+    """Predicted outcome and its band against what was observed.
+
+    Args:
+        training: Table with the columns of forecast.csv for the training window:
+            ``forecast_table(fit, fit.panel)``.
+        test: The same for the test window; its background is tinted.
+        geo: The geo drawn; None: the sum over geos.
+        outcome: Name of the outcome.
+        unit: Its unit, such as the currency; empty if it has none.
+        prob: Probability inside [lo, hi], for the legend.
+        width: Inches.
+        ax: Axes to draw on; None makes a figure.
+    """
+    parts = [band(training, geo)] + ([band(test, geo)] if test is not None else [])
+    figure, ax = c.canvas(width, 3.9, ax)
+    title = f"{outcome}: observed and predicted"
+    c.dress(ax, _capital(title + (", training and test" if test is not None else "")),
+            y=c.with_unit(outcome, unit))  # fmt: skip
+    for part in parts:
+        ax.fill_between(part.dates, part.lo, part.hi, color=c.MODEL, alpha=0.25, lw=0)
+        ax.plot(part.dates, part.mean, color=c.MODEL, lw=1.4)
+        ax.plot(part.dates, part.observed, ".", color=c.INK, ms=4, zorder=3)
+    handles: list[Any] = [
+        Line2D([], [], color=c.INK, marker=".", ls="", label="observed"),
+        Line2D([], [], color=c.MODEL, lw=1.6, label="predicted mean"),
+        Patch(color=c.MODEL, alpha=0.25, lw=0, label=f"{prob:.0%} of predictions"),
+    ]
+    c.dates_on(ax)
+    if len(parts) > 1:
+        first, last = parts[1].dates[0], ax.get_xlim()[1]
+        ax.axvspan(first, last, color=c.TINT, zorder=0, lw=0)
+        ax.axvline(first, color=c.MUTED, lw=1, ls=":")
+        ax.set_xlim(right=last)
+        handles.append(
+            Patch(facecolor=c.TINT, edgecolor=c.MUTED, ls=":", label="test window")
+        )
+    c.numbers_on(ax.yaxis)
+    c.legend_below(ax, handles)
+    return figure
+
+
+class Convergence(NamedTuple):
+    """What is known of every parameter's draws: names, smallest ESS, R-hat."""
+
+    names: list[str]
+    ess: np.ndarray
+    r_hat: np.ndarray
+
+
+def convergence_of(parameters: pd.DataFrame) -> Convergence:
+    """The smaller of bulk and tail ESS, and R-hat, of every row that has both."""
+    ess = parameters[["ess_bulk", "ess_tail"]].min(axis=1).to_numpy(float)
+    r_hat = parameters["r_hat"].to_numpy(float)
+    index = parameters["index"].fillna("").astype(str)
+    names = [f"{p}[{i}]" if i else str(p)
+             for p, i in zip(parameters["parameter"], index, strict=True)]  # fmt: skip
+    known = np.isfinite(ess) & np.isfinite(r_hat)
+    kept = [name for name, is_known in zip(names, known, strict=True) if is_known]
+    return Convergence(kept, ess[known], r_hat[known])
+
+
+def convergence(
+    parameters: pd.DataFrame,
+    *,
+    chains: int = 4,
+    label: int = 3,
+    width: float = 5.4,
+    ax: Axes | None = None,
+) -> Figure:
+    """Effective sample size and R-hat of every parameter, with the limits of both.
+
+    Args:
+        parameters: Table with the columns of parameters.csv.
+        chains: Number of chains; the limit of ESS is 100 for each.
+        label: How many of the worst parameters are named.
+        width: Inches.
+        ax: Axes to draw on; None makes a figure.
+    """
+    found, least = convergence_of(parameters), MIN_ESS_PER_CHAIN * chains
+    figure, ax = c.canvas(width, 3.9, ax)
+    c.dress(ax, f"Can the draws be used? {len(found.names)} parameters", grid="both",
+            x="effective sample size (smaller of bulk and tail)", y="R-hat")  # fmt: skip
+    bad = (found.ess < least) | (found.r_hat > MAX_R_HAT)
+    for chosen, colour, marker in ((~bad, c.MODEL, "o"), (bad, "#B42318", "X")):
+        ax.plot(found.ess[chosen], found.r_hat[chosen], marker, ls="", color=colour, ms=6,
+                alpha=0.75, mec="white", mew=0.5)  # fmt: skip
+    top = max(1.014, 1 + 1.12 * (found.r_hat.max(initial=1.0) - 1))
+    bottom = 1 - 0.06 * (top - 1)
+    right = max(found.ess.max(initial=0.0) * 1.35, 2.0 * least)
+    left = min(found.ess.min(initial=float(right)) * 0.8, 0.7 * least)
+    ax.set(xscale="log", ylim=(min(bottom, found.r_hat.min(initial=1.0) - 1e-3), top),
+           xlim=(max(left, 1.0), right))  # fmt: skip
+    ax.fill_between([least, right], MAX_R_HAT, ax.get_ylim()[0], color="#E7F3EC", zorder=0)
+    ax.axhline(MAX_R_HAT, color=c.MUTED, lw=1, ls="--")
+    ax.axvline(least, color=c.MUTED, lw=1, ls="--")
+    ticks = [t * 10**k for k in range(7) for t in (1, 2, 5)]
+    ax.set_xticks([t for t in ticks if left <= t <= right], minor=False)
+    ax.set_xticks([], minor=True)
+    ax.xaxis.set_major_formatter(c.Amount())
+    _name_worst(ax, found, label)
+    c.legend_below(ax, _limits(least, bool(bad.any())), gap=44.0)
+    return figure
+
+
+def _limits(least: int, any_bad: bool) -> Sequence[Any]:
+    good = Line2D([], [], color=c.MODEL, marker="o", ls="", label="within the limits")
+    bad = Line2D([], [], color="#B42318", marker="X", ls="", label="outside the limits")
+    area = Patch(
+        color="#E7F3EC", label=f"R-hat at most {MAX_R_HAT}, ESS at least {least:,}"
+    )
+    return [good, bad, area] if any_bad else [good, area]
+
+
+def _name_worst(ax: Axes, found: Convergence, most: int) -> None:
+    """Name the parameters with the highest R-hat and the smallest ESS, once each."""
+    order = [*np.argsort(-found.r_hat, kind="stable")[:most], *np.argsort(found.ess)[:1]]
+    middle = float(np.sqrt(np.prod(ax.get_xlim())))
+    used: list[float] = []
+    span = ax.get_ylim()[1] - ax.get_ylim()[0]
+    for i in dict.fromkeys(int(k) for k in order):
+        if any(abs(found.r_hat[i] - y) < 0.06 * span for y in used):
+            continue
+        used.append(float(found.r_hat[i]))
+        on_left = found.ess[i] < middle
+        ax.annotate(
+            c.plain(c.shorten(found.names[i], 34)), (found.ess[i], found.r_hat[i]),
+            (7 if on_left else -7, 0), textcoords="offset points", va="center",
+            ha="left" if on_left else "right", fontsize=c.SMALL - 1, color=c.MUTED,
+        )  # fmt: skip
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

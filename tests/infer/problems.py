@@ -1,0 +1,90 @@
+"""Small panels and specs that between them use every part of the model."""
+
+import numpy as np
+import pandas as pd
+
+import mmmjax as mm
+from mmmjax.model import model_data
+from mmmjax.scaling import Scale
+
+
+def panel(geos=1, periods=40, channels=2, controls=2, seed=0, missing=False, deficient=False):
+    """Weekly panel with a real media effect; ``deficient`` repeats a control."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for g in range(geos):
+        spend = rng.gamma(2.0, 50.0, (periods, channels)) * (1 + g)
+        control = rng.normal(size=(periods, controls))
+        if deficient:
+            control[:, -1] = control[:, 0]
+        effect = np.tanh(spend / 150.0) @ (20.0 + 10.0 * np.arange(channels))
+        sales = 100.0 * (1 + g) + effect + 5.0 * control[:, :1].sum(1) + rng.normal(0, 4, periods)
+        for t, date in enumerate(pd.date_range("2022-01-03", periods=periods, freq="W-MON")):
+            row = {"date": date, "geo": f"g{g}", "y": sales[t]}
+            row |= {f"m{c}": spend[t, c] for c in range(channels)}
+            row |= {f"x{k}": control[t, k] for k in range(controls)}
+            rows.append(row)
+    frame = pd.DataFrame(rows)
+    if missing:
+        frame.loc[[5, 6, 17], "y"] = np.nan
+    return mm.Panel.from_frame(
+        frame,
+        date="date",
+        outcome="y",
+        media=[f"m{c}" for c in range(channels)],
+        controls=[f"x{k}" for k in range(controls)],
+        geo="geo" if geos > 1 else None,
+    )
+
+
+def spec(**changes):
+    """A quick spec: short lags, two harmonics at most."""
+    settings = {
+        "adstock": mm.adstock.Geometric(max_lag=3),
+        "seasonality": mm.seasonality.Fourier(order=1),
+    }
+    return mm.Spec(**(settings | changes))
+
+
+CASES = {
+    "national": (spec(), panel()),
+    "truncated, masked, rank deficient": (
+        spec(
+            likelihood=mm.likelihood.TruncatedNormal(low=0.0),
+            priors={"gamma_fourier": mm.Prior("Normal", loc=0.1, scale=0.3)},
+        ),
+        panel(missing=True, deficient=True),
+    ),
+    "student, trend, saturation first": (
+        spec(likelihood=mm.likelihood.StudentT(), trend=True, adstock_first=False),
+        panel(),
+    ),
+    "geos with nested priors": (
+        spec(
+            seasonality=None,
+            outcome_scale="geo",
+            priors={
+                "intercept": mm.Prior(
+                    "Normal", loc=0.5, scale=mm.Prior("HalfNormal", scale=0.2), dims="geo"
+                ),
+                "saturation_beta": mm.Prior(
+                    "HalfNormal", scale=mm.Prior("HalfNormal", scale=0.3), dims=("geo", "channel")
+                ),
+                "y_sigma": mm.Prior("HalfNormal", scale=0.5, dims="geo"),
+                "adstock_alpha": mm.Prior("Uniform", low=0.05, high=0.8),
+            },
+        ),
+        panel(geos=2),
+    ),
+    "no media, no controls": (spec(), panel(channels=0, controls=0)),
+}
+
+
+def data_of(the_spec, the_panel):
+    """Model data as the fit builds them."""
+    scale = Scale.fit(
+        the_panel,
+        per_geo_outcome=the_spec.outcome_scale == "geo",
+        per_geo_media=the_spec.media_scale == "geo",
+    )
+    return model_data(the_spec, the_panel, scale)

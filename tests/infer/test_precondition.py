@@ -1,0 +1,97 @@
+"""The coordinates change, the posterior does not."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpyro.infer.util import log_density as numpyro_log_density
+
+from mmmjax.infer import compiled as compiled_room
+from mmmjax.infer import precondition as room
+from mmmjax.model import program
+from tests.infer.problems import CASES, data_of, panel, spec
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def random_points(problem, n=6, seed=1):
+    return np.random.default_rng(seed).normal(size=(n, problem.center.shape[0]))
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_density_is_the_numpyro_density_times_the_jacobian(name):
+    """Change of variables: log p(values(z)) + log |d values / dz| - log q(z) is one constant."""
+    the_spec, the_panel = CASES[name]
+    structure = the_spec.structure()
+    data = data_of(the_spec, the_panel)
+    problem = room.precondition(structure, data)[0].astype(np.float64)
+
+    def values(z):
+        x = problem.center + problem.whiten @ z
+        return room._resolve(x, problem, structure)[0]
+
+    @jax.jit
+    def gap(z):
+        flat = lambda z: jnp.concatenate([jnp.ravel(v) for v in values(z).values()])
+        _, log_det = jnp.linalg.slogdet(jax.jacfwd(flat)(z))
+        exact, _ = numpyro_log_density(program, (structure, problem.data), {}, values(z))
+        return exact + log_det - room.log_density(z, problem, structure)
+
+    gaps = [float(gap(z)) for z in random_points(problem)]
+    np.testing.assert_allclose(gaps, gaps[0], rtol=1e-9, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_whitened_density_is_about_standard_normal_at_its_mode(name):
+    the_spec, the_panel = CASES[name]
+    structure = the_spec.structure()
+    problem, _ = room.precondition(structure, data_of(the_spec, the_panel))
+    potential = room.Potential(problem, structure, smooth=True)
+    size = problem.center.shape[0]
+    value, slope = potential(np.zeros(size))
+    assert np.isfinite(value)
+    assert np.abs(slope).max() < 0.05  # the mode, in units of posterior sd
+    h = 1e-3
+    rows = [potential(h * e)[1] - potential(-h * e)[1] for e in np.eye(size)]
+    curvature = np.linalg.eigvalsh(np.stack(rows) / (2 * h))
+    assert curvature.max() < 1.1  # 1 where not clipped, below 1 where the density is flat
+
+
+def test_rewhitening_maps_points_without_changing_values():
+    the_spec, the_panel = CASES["national"]
+    structure = the_spec.structure()
+    problem = room.precondition(structure, data_of(the_spec, the_panel))[0].astype(np.float64)
+    size = problem.center.shape[0]
+    rng = np.random.default_rng(0)
+    mean, chol = rng.normal(size=size) * 0.1, np.tril(rng.normal(size=(size, size))) * 0.1
+    chol += np.eye(size)
+    moved = room.rewhiten(problem, jnp.asarray(mean), jnp.asarray(chol))
+    for z in random_points(problem):
+        old = room.log_density(jnp.asarray(mean + chol @ z), problem, structure)
+        np.testing.assert_allclose(room.log_density(jnp.asarray(z), moved, structure), old, rtol=1e-9)
+
+
+def test_starts_far_out_are_finite_or_refused():
+    the_spec, the_panel = CASES["truncated, masked, rank deficient"]
+    structure = the_spec.structure()
+    problem, _ = room.precondition(structure, data_of(the_spec, the_panel))
+    potential = room.Potential(problem, structure)
+    for z in 30.0 * random_points(problem, 20):
+        value, slope = potential(z)
+        assert value > -1e6  # never a good point by overflow
+        assert np.isfinite(slope).all()
+
+
+def test_another_panel_of_the_same_shape_compiles_nothing():
+    the_spec = spec()
+    structure = the_spec.structure()
+    room.precondition(structure, data_of(the_spec, panel(seed=0)))
+    before = len(compiled_room._EXECUTABLES)
+    other = dataclasses.replace(
+        the_spec, priors={"intercept": the_spec.priors["intercept"].with_dims(())}
+    )
+    _, seconds = room.precondition(other.structure(), data_of(other, panel(seed=5)))
+    assert seconds == 0.0
+    assert len(compiled_room._EXECUTABLES) == before

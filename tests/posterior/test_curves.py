@@ -1,0 +1,84 @@
+"""Curves and sweeps against loops by hand; positions in money; totals."""
+
+import numpy as np
+import pytest
+
+from mmmjax.checks import InputError
+from mmmjax.posterior import contributions, curves, sweep
+from tests.posterior.examples import FITS, geo_fit, national_fit, one_draw, scaled_media
+from tests.reference import returns
+
+HOW = {"max_lag": 4, "normalize": True, "adstock_first": True}
+
+
+def steady(fit, i, media):
+    """Contribution (geo, channel) of constant scaled media (geo, channel), by loops."""
+    constant = np.repeat(media[..., None], 10, axis=-1)
+    return returns.effect(constant, *one_draw(fit, i), **HOW)[..., -1] * fit.scale.outcome[:, None]
+
+
+@pytest.mark.parametrize("kind", FITS)
+def test_curve_is_the_response_to_constant_media(kind):
+    fit = FITS[kind]()
+    found = curves(fit, points=5, upto=2.0)
+    levels = found["media"].to_numpy() / fit.scale.media[..., None]
+    for p in range(5):
+        draws = np.stack([steady(fit, i, levels[..., p]) for i in range(6)])
+        actual = found["response"].sel(summary="mean")[..., p]
+        np.testing.assert_allclose(actual, draws.mean(0), rtol=1e-9, atol=1e-12)
+    assert (np.diff(found["response"].sel(summary="mean"), axis=-1) > 0).all()
+
+
+def test_positions_are_in_the_units_of_the_table():
+    fit = geo_fit(unbalanced=False)
+    found = curves(fit, points=3, upto=1.0)
+    window = slice(fit.panel.history, None)
+    media, spend = fit.panel.media[:, window], fit.panel.spend[:, window]
+    np.testing.assert_allclose(found["media"][..., -1], media.max(1))
+    np.testing.assert_allclose(found["media_mean"], media.mean(1))
+    np.testing.assert_allclose(
+        found["spend_mean"].sel(channel=["TV", "Search"]), spend.mean(1)[:, :2], rtol=1e-12
+    )
+    assert np.isnan(found["spend"].sel(channel="Mail")).all()
+    late = curves(geo_fit(), points=3)  # means are over the periods a geo was there
+    there = geo_fit().panel
+    expected = there.media[2, there.present[2]].mean(0)
+    np.testing.assert_allclose(late["media_mean"].sel(geo="c"), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("f", [curves, sweep])
+def test_total_is_the_sum_over_geos(f):
+    fit = geo_fit()
+    name = "response" if f is curves else "contribution"
+    whole = f(fit, total=True)
+    parts = f(fit)
+    np.testing.assert_allclose(
+        whole[name].sel(summary="mean", geo="ALL"),
+        parts[name].sel(summary="mean").sum("geo"), rtol=1e-12,
+    )  # fmt: skip
+    np.testing.assert_allclose(
+        whole["spend"].sel(geo="ALL"), parts["spend"].sum("geo", skipna=False), rtol=1e-12
+    )
+
+
+def test_sweep_multiplies_the_window_only():
+    fit = national_fit(history=3)
+    found = sweep(fit, [0, 0.5, 1, 2])["contribution"].sel(summary="mean", geo="national")
+    media = scaled_media(fit)
+    for m in (0, 0.5, 1, 2):
+        changed = np.concatenate([media[..., :3], m * media[..., 3:]], axis=-1)
+        draws = [returns.effect(changed, *one_draw(fit, i), **HOW)[0, :, 3:] for i in range(6)]
+        expected = np.mean(draws, 0).sum(-1) * fit.scale.outcome[0]
+        np.testing.assert_allclose(found.sel(multiplier=m), expected, rtol=1e-9)
+    today = contributions(fit)["channel_total"].mean(("chain", "draw"))[0]
+    np.testing.assert_allclose(found.sel(multiplier=1), today, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "call, said",
+    [(lambda fit: curves(fit, points=1), "points"), (lambda fit: curves(fit, upto=0), "upto"),
+     (lambda fit: sweep(fit, []), "at least one"), (lambda fit: sweep(fit, [-1]), "multiplier")],
+)  # fmt: skip
+def test_arguments_are_checked(call, said):
+    with pytest.raises(InputError, match=said):
+        call(national_fit())

@@ -1,0 +1,132 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmmjax.checks import (
+    InputError,
+    Phrase,
+    choice,
+    closest,
+    fail,
+    finite,
+    integer,
+    listing,
+    number,
+    show,
+)
+
+
+def test_a_message_has_its_parts_in_order():
+    with pytest.raises(InputError) as error:
+        fail("media", "1,234", 'column "tv", row 3', "numbers", "remove the comma")
+    assert str(error.value) == (
+        'media: got "1,234" at column "tv", row 3. Allowed: numbers. Fix: remove the comma'
+    )
+
+
+def test_empty_parts_leave_no_trace():
+    with pytest.raises(InputError) as error:
+        fail("chains", 0, "", "a whole number of at least 1", "")
+    assert str(error.value) == "chains: got 0. Allowed: a whole number of at least 1."
+
+
+@pytest.mark.parametrize("where", ["for 3 periods", 'in column "y"', "from 2023 to 2024"])
+def test_a_place_with_its_own_preposition_gets_no_other(where):
+    with pytest.raises(InputError, match=f"got 1 {where}. Allowed"):
+        fail("x", 1, where, "y", "z")
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (Phrase("two rows"), "two rows"),
+        ("two", '"two"'),
+        (np.float64(0.1), "0.1"),
+        (float("nan"), "NaN"),
+        (np.int64(3), "3"),
+        (np.bool_(True), "True"),
+        (pd.Timestamp("2023-01-01"), "2023-01-01"),
+        (np.datetime64("2023-01-01T05:00"), "2023-01-01 05:00:00"),
+        (pd.NaT, "a missing value"),
+        (pd.NA, "a missing value"),
+        ([1, 2], "[1, 2]"),
+        ("x" * 100, '"' + "x" * 57 + '..."'),
+    ],
+)
+def test_values_are_shown_as_people_write_them(value, text):
+    assert show(value) == text
+
+
+@pytest.mark.parametrize(
+    "values, text",
+    [
+        (["a"], '"a"'),
+        (["a", "b"], '"a" and "b"'),
+        (["a", "b", "c"], '"a", "b" and "c"'),
+        (range(9), "0, 1, 2, 3, 4, 5 and 3 more"),
+        ([], ""),
+    ],
+)
+def test_lists_stay_short(values, text):
+    assert listing(values) == text
+
+
+@pytest.mark.parametrize(
+    "name, near", [("Sales", "sales"), (" sale ", "sales"), ("x", None)]
+)
+def test_closest_ignores_case_and_spaces(name, near):
+    assert closest(name, ["date", "sales", "tv"]) == near
+
+
+def test_numbers_in_range_pass():
+    assert number("x", np.float32(0.5), low=0, high=1, open_low=True) == 0.5
+    assert integer("n", np.int64(4), low=1) == 4
+    assert isinstance(integer("n", 4.0), int)
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), np.inf, -1, 0.0, 1.5, "0.5", None, True, [1, 2], np.ones(2)]
+)
+def test_numbers_out_of_range_are_refused(value):
+    with pytest.raises(InputError, match=r"scale: got .* in \(0, 1\]\. Fix: pass 0.5"):
+        number("scale", value, low=0, high=1, open_low=True, fix="pass 0.5")
+
+
+@pytest.mark.parametrize(
+    "limits, text",
+    [
+        ({}, "a finite number."),
+        ({"low": 0}, "of at least 0"),
+        ({"low": 0, "open_low": True}, "above 0"),
+        ({"high": 1}, "of at most 1"),
+        ({"high": 1, "open_high": True}, "below 1"),
+        ({"low": 0, "high": 1, "open_high": True}, r"in \[0, 1\)"),
+    ],
+)
+def test_the_allowed_range_is_said(limits, text):
+    with pytest.raises(InputError, match=text):
+        number("x", float("nan"), **limits)
+
+
+def test_whole_numbers_only():
+    with pytest.raises(InputError, match=r"max_lag: got 2.5. Allowed: a whole number"):
+        integer("max_lag", 2.5, low=1)
+    with pytest.raises(InputError, match=r"max_lag: got 0. Allowed: .* at least 1"):
+        integer("max_lag", 0, low=1)
+
+
+def test_a_choice_suggests_the_nearest():
+    assert choice("on_empty", "drop", ("error", "drop")) == "drop"
+    with pytest.raises(InputError, match=r'"error" or "drop"\. Fix: did you mean "drop"\?'):
+        choice("on_empty", "drops", ("error", "drop"))
+    with pytest.raises(InputError, match='Fix: write on_empty="error"'):
+        choice("on_empty", 7, ("error", "drop"))
+
+
+def test_finite_names_the_first_bad_cell():
+    coords = {"geo": ["N", "S"], "date": pd.date_range("2023-01-01", periods=2)}
+    finite("media", np.ones((2, 2)), coords)
+    with pytest.raises(InputError, match='got NaN at geo "S", date 2023-01-02.* finite'):
+        finite("media", [[1, 2], [3, np.nan]], coords)
+    with pytest.raises(InputError, match=r'got inf at geo "N".*\(2 bad cells in all\)'):
+        finite("media", [[np.inf, 2], [3, np.nan]], coords)

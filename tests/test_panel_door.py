@@ -1,0 +1,551 @@
+"""Every bad input is refused with a message that names the place and the fix."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmmjax.checks import InputError
+from mmmjax.panel import Panel, for_prediction, for_training
+from tests.tables import NAMES, weekly, with_cell
+
+GEOS = ["North", "South"]
+
+
+def refuse(df, *fragments, **names):
+    """Reading `df` fails, and the message holds every fragment."""
+    with pytest.raises(InputError) as error:
+        Panel.from_frame(df, **(NAMES | names))
+    for fragment in fragments:
+        assert fragment in str(error.value)
+
+
+# --- cells --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "column, cell, fix",
+    [
+        ("tv", "1,234", 'df["tv"].str.replace(",", "")'),
+        ("tv", "1,234,567.5", "remove the thousands commas"),
+        ("tv", "n/a", "write 0 if nothing happened"),
+        ("tv", "-", "write 0 if nothing happened"),
+        ("sales", "n/a", "leave the cell empty: a missing outcome is allowed"),
+        ("tv", "12,5", 'pd.read_csv(path, decimal=",", thousands=".")'),
+        ("tv", "1.234,5", 'pd.read_csv(path, decimal=",", thousands=".")'),
+        ("tv", "€ 12", "keep only the number"),
+        ("tv", "$1,200.50", "keep only the number"),
+        ("promo", "12%", "keep only the number"),
+        ("promo", "yes", '(df["promo"] == "yes").astype(float)'),
+        ("promo", "big sale", 'pd.get_dummies(df, columns=["promo"], dtype=float)'),
+        ("radio", "spring flight", 'name another column than "radio"'),
+    ],
+)
+def test_text_among_numbers(column, cell, fix):
+    df = with_cell(column, 3, cell)
+    df.loc[9, column] = cell
+    field = {"sales": "outcome", "promo": "controls"}.get(column, "media")
+    place = (
+        f'{field}: got "{cell}" at column "{column}", row 3 (df.iloc[3]), date 2023-01-22'
+    )
+    refuse(df, place, "(2 such cells in this column)", "Allowed: numbers", fix)
+
+
+@pytest.mark.parametrize(
+    "column, cell, got, fix",
+    [
+        ("tv", np.nan, "media: got a missing value", 'df["tv"] = df["tv"].fillna(0)'),
+        ("tv", None, "media: got a missing value", 'df["tv"] = df["tv"].fillna(0)'),
+        ("tv", "", "media: got a missing value", 'df["tv"] = df["tv"].fillna(0)'),
+        ("promo", np.nan, "controls: got a missing value", "last known value"),
+        ("tv", np.inf, "media: got inf", "division by zero"),
+        ("promo", -np.inf, "controls: got -inf", "division by zero"),
+        ("sales", np.inf, "outcome: got inf", "division by zero"),
+        ("tv", -5.0, "media: got -5", "refunds"),
+    ],
+)
+def test_numbers_that_cannot_be(column, cell, got, fix):
+    place = f'at column "{column}", row 15 (df.iloc[15]), date 2023-01-22, geo "South"'
+    df = with_cell(column, 15, cell, geos=GEOS)
+    refuse(df, f"{got} {place}", "Allowed: finite numbers", fix, geo="geo")
+
+
+def test_spend_is_read_as_strictly_as_media():
+    df = weekly().assign(cost=1.0)
+    df.loc[4, "cost"] = -1
+    place = 'spend: got -1 at column "cost", row 4 (df.iloc[4]), date 2023-01-29'
+    refuse(df, place, "refunds", spend={"tv": "cost"})
+    df.loc[4, "cost"] = np.nan
+    place = 'spend: got a missing value at column "cost", row 4'
+    refuse(df, place, 'df["cost"].fillna(0)', spend={"tv": "cost"})
+
+
+def test_dates_and_durations_are_no_numbers():
+    df = weekly().assign(when=lambda d: d.date, lag=lambda d: d.date - d.date[0])
+    refuse(df, "a column of type datetime64", 'column "when"', controls=["when"])
+    refuse(df, "a column of type timedelta64", "name another column", controls=["lag"])
+
+
+@pytest.mark.parametrize(
+    "value, got", [(0.0, "got 0"), (-3.0, "got -3"), (None, "got NaN")]
+)
+def test_population_is_above_zero(value, got):
+    df = with_cell("people", 3, value, geos=GEOS)
+    place = f'population: {got} at column "people", row 3'
+    refuse(df, place, 'geo "North"', "same in all its rows", geo="geo", population="people")
+
+
+def test_population_is_the_same_in_all_rows_of_a_geo():
+    df = with_cell("people", 15, 1200.0, geos=GEOS)
+    place = 'got 1200 after 1000 at column "people", row 15 (df.iloc[15]), date 2023-01-22'
+    fix = 'df.groupby("geo")["people"].transform("last")'
+    refuse(df, place, 'geo "South"', fix, geo="geo", population="people")
+
+
+# --- geos ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", [None, np.nan, "", "  "])
+def test_a_row_without_geo(cell):
+    place = 'geo: got no geo at column "geo", row 3'
+    refuse(with_cell("geo", 3, cell, geos=GEOS), place, "line of totals", geo="geo")
+
+
+def test_two_spellings_of_a_geo():
+    place = 'geo: got "north " at column "geo", row 3'
+    fix = 'df["geo"].replace("north ", "North")'
+    refuse(with_cell("geo", 3, "north ", geos=GEOS), place, fix, geo="geo")
+
+
+def test_totals_among_the_geos():
+    df = weekly(geos=["North", "All"])
+    refuse(df, 'got "All" at column "geo", row 12', "drop the rows of totals", geo="geo")
+
+
+# --- dates --------------------------------------------------------------------------
+
+
+def test_forgotten_geo_is_recognised():
+    df = weekly(geos=GEOS).assign(id=range(24))
+    place = "got 2 rows for one date at row 12 (df.iloc[12]) after row 0 (df.iloc[0])"
+    refuse(df, place, "date 2023-01-01", 'pass geo="geo"', "add them up")
+
+
+def test_repeated_rows():
+    df = pd.concat([weekly(), weekly().iloc[[4]].assign(sales=1.0)])
+    refuse(df, "2 rows for one date at row 12", "after row 4", "date 2023-01-29", "geo=")
+    df = pd.concat([weekly(geos=GEOS), weekly(geos=GEOS).iloc[[4]]])
+    place = "2 rows for one date and geo at row 24 (df.iloc[24]) after row 4"
+    refuse(df, place, 'geo "North"', "df.drop_duplicates()", geo="geo")
+    df = pd.concat([weekly(geos=GEOS), weekly(geos=GEOS).iloc[[4]].assign(tv=1.0)])
+    refuse(df, place, "add the rows up or remove the wrong one", geo="geo")
+
+
+def test_missing_periods():
+    fix = "add the rows, with 0 where nothing ran and the outcome left empty"
+    got = "date: got no row for 2 periods 2023-01-29 and 2023-02-05"
+    refuse(weekly().drop([4, 5]), got, "weekly, on SUN", fix)
+    df = weekly(geos=GEOS)
+    got = "got no row for 1 period 2023-01-29 in any geo"
+    refuse(df.drop([4, 16]), got, fix, geo="geo")
+    got = '1 period 2023-01-29 for geo "South"'
+    refuse(df.drop([16]), got, fix, geo="geo")
+
+
+def test_a_missing_day():
+    days = pd.date_range("2023-01-01", periods=41, freq="D").delete(7)
+    got = "got no row for 1 period 2023-01-08"
+    refuse(weekly(40).assign(date=days), got, "(daily)", "add the rows")
+
+
+def test_a_missing_month():
+    months = pd.date_range("2021-01-01", periods=25, freq="MS").delete(7)
+    refuse(
+        weekly(24).assign(date=months), "1 period 2021-08-01", "(monthly)", "add the rows"
+    )
+
+
+def test_dates_off_the_grid():
+    df = weekly()
+    df.loc[5, "date"] += pd.Timedelta("1D")
+    got = "date: got 2023-02-06 (Mon) at row 5 (df.iloc[5])"
+    refuse(df, got, "weekly, on SUN: 2023-02-05 or 2023-02-12", "correct the date")
+    df = weekly()
+    df.loc[:4, "date"] += pd.Timedelta("1D")
+    refuse(df, "got 2023-01-02 (Mon) at row 0", "5 of 12 rows are off it", "one frequency")
+    df = weekly(geos=GEOS)
+    df.loc[12:, "date"] += pd.Timedelta("2D")
+    refuse(df, "got 2023-01-01 (Sun) at row 0 (df.iloc[0])", 'geo "North"', geo="geo")
+
+
+def test_irregular_dates():
+    days = pd.to_datetime("2023-01-01") + pd.to_timedelta(np.cumsum(range(1, 13)), "D")
+    got = "got steps of 2, 3, 4, 5 and 7 more days between dates"
+    refuse(weekly().assign(date=days), got, 'df.resample("W", on="date").sum()')
+
+
+def test_months_in_the_middle():
+    days = pd.date_range("2023-01-01", periods=12, freq="MS") + pd.Timedelta("14D")
+    fix = 'df["date"].dt.to_period("M").dt.start_time'
+    refuse(weekly().assign(date=days), "months dated 2023-01-15, 2023-02-15", fix)
+
+
+def test_frequency_asked_for_must_fit():
+    refuse(weekly(), "row 1", "11 of 12 rows", 'leave freq="M" out', freq="M")
+    refuse(weekly(), "no row for 66 periods", "(daily)", freq="D")
+    refuse(weekly(), 'freq: got "week"', '"W-SUN"', "leave freq out", freq="week")
+    refuse(weekly(1), "got a single date, 2023-01-01", 'freq="W"')
+
+
+@pytest.mark.parametrize(
+    "dates, got, fix",
+    [
+        (range(202301, 202313), "got 202301", 'format="%Y%m")'),
+        (range(1, 13), "got 1 ", "the date on which the period starts"),
+        (range(44000, 44084, 7), "got 44000", 'unit="D", origin="1899-12-30"'),
+        ([1672531200 + i for i in range(12)], "got 1672531200", 'unit="s"'),
+        ([1672531200000 + i for i in range(12)], "got 1672531200000", 'unit="ms"'),
+        (["hello"] * 12, 'got "hello"', "YYYY-MM-DD"),
+        (["13/13/2023"] * 12, 'got "13/13/2023"', "YYYY-MM-DD"),
+        ([f"2023-W{i:02d}" for i in range(1, 13)], 'got "2023-W01"', "%G-W%V-%u"),
+        ([None] * 12, "got a missing date", "drop the row"),
+        (["0203-01-01"] * 12, 'got "0203-01-01"', "correct the year"),
+    ],
+)
+def test_dates_that_cannot_be_read(dates, got, fix):
+    df = weekly().assign(date=list(dates))
+    refuse(df, f"date: {got}", 'at column "date", row 0 (df.iloc[0])', fix)
+
+
+def test_one_date_that_cannot_be_read():
+    df = weekly()
+    df["date"] = df["date"].dt.strftime("%d/%m/%Y")
+    df.loc[4, "date"] = "31/02/2023"
+    place = 'got "31/02/2023" at column "date", row 4 (df.iloc[4])'
+    refuse(df, place, "Allowed: a date", "YYYY-MM-DD")
+    df.loc[4, "date"] = "Total"
+    refuse(
+        df, 'got "Total" at column "date", row 4', "drop the row if it is a line of totals"
+    )
+
+
+def test_day_and_month_that_may_be_swapped():
+    df = weekly().assign(date=[f"01/{i:02d}/2023" for i in range(1, 13)])
+    got = 'got "01/02/2023", which may be 2023-02-01 or 2023-01-02 at column "date", row 1'
+    refuse(df, got, 'pd.to_datetime(df["date"], format="%d/%m/%Y") (or "%m/%d/%Y")')
+
+
+def test_time_of_day():
+    df = weekly()
+    df.loc[3, "date"] += pd.Timedelta("5h")
+    place = 'got 2023-01-22 05:00:00 at column "date", row 3'
+    refuse(df, place, "without a time of day", "dt.normalize()")
+    utc = weekly()["date"].dt.tz_localize("Europe/Berlin").dt.tz_convert("UTC")
+    place = 'got 2022-12-31 23:00:00 at column "date", row 0'
+    refuse(weekly().assign(date=utc), place, "UTC", 'dt.tz_convert("Europe/Paris")')
+
+
+# --- columns ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names, got, fix",
+    [
+        ({"outcome": "Sales"}, 'outcome: got "Sales"', 'did you mean "sales"?'),
+        ({"media": ["tvv"]}, 'media: got "tvv"', 'did you mean "tv"?'),
+        ({"media": {"TV": "t.v"}}, 'media "TV": got "t.v"', 'did you mean "tv"?'),
+        ({"geo": "region"}, 'geo: got "region"', "name a column of the table"),
+        ({"population": "pop"}, 'population: got "pop"', "a column"),
+        ({"spend": {"tv": "cost"}}, 'spend of "tv": got "cost"', "a column"),
+        ({"controls": ["hldy_*"]}, 'controls: got "hldy_*"', "correct the pattern"),
+        ({"controls": ["prom0*"]}, "a pattern that matches columns", '"promo"'),
+        ({"media": ["tv", "tv"]}, 'media: got "tv" twice', "remove one"),
+        ({"media": {"a": "tv", "b": "tv"}}, 'got "tv", which', "take"),
+        ({"media": ["sales"]}, "the column of outcome too", 'take "sales" out'),
+        ({"controls": ["tv"]}, "the column of media too", "out of controls"),
+        ({"controls": ["*"]}, "the column of date too", "a glob may have caught it"),
+        ({"media": {"TV": "tv", "tv ": "radio"}}, '"tv " beside "TV"', "another name"),
+        ({"media": {"Promo": "tv"}}, '"promo" beside "Promo"', "another name"),
+        ({"media": {" ": "tv"}}, 'media: got " "', "rename"),
+        ({"media": {"Trend": "tv"}}, 'media: got "Trend"', '{"Trend channel": "Trend"}'),
+        ({"media": {"tv": "TV", "radio": "R"}}, 'got {"tv": "TV"}', 'round, {"TV": "tv"}'),
+        ({"spend": {"tvv": "sales"}}, 'spend: got "tvv"', 'did you mean "tv"?'),
+        (
+            {"spend": {"email": "sales"}},
+            'spend: got "email"',
+            "add it to media or remove it",
+        ),
+        ({"spend": {"people": "tv"}}, 'got {"people": "tv"}', '{"tv": "people"}'),
+        (
+            {"spend": ["people"]},
+            "2 channels but spend columns",
+            'spend={"channel": "column"}',
+        ),
+        (
+            {"spend": {"tv": "people", "radio": "people"}},
+            '"people"',
+            "must be divided first",
+        ),
+    ],
+)
+def test_columns_are_found_and_used_once(names, got, fix):
+    refuse(weekly().assign(people=1.0), got, "Allowed: ", fix, **names)
+
+
+def test_tables_that_are_none():
+    refuse(weekly().iloc[:0], "df: got a table without rows", "check the filter")
+    refuse("sales.csv", "df: got an object of type str", "Panel.from_file(path")
+    refuse([1], "got an object of type list", "pass a pandas DataFrame")
+    refuse(weekly().set_index("date"), 'date: got "date"', "df.reset_index()")
+    twins = pd.concat([weekly(), weekly()[["tv"]]], axis=1)
+    refuse(twins, 'media: the table has 2 columns named "tv"', "rename or drop")
+
+
+class Polars:
+    def to_pandas(self):
+        return weekly()
+
+
+def test_other_tables_are_pointed_to_pandas():
+    refuse(Polars(), "Polars", "pass df.to_pandas()")
+
+
+# --- files --------------------------------------------------------------------------
+
+
+def refuse_file(path, *fragments):
+    with pytest.raises(InputError) as error:
+        Panel.from_file(path, **NAMES)
+    for fragment in fragments:
+        assert fragment in str(error.value)
+
+
+def test_cells_of_a_file_are_named_by_line(tmp_path):
+    with_cell("tv", 3, "1,234").to_csv(tmp_path / "sales.csv", index=False)
+    refuse_file(tmp_path / "sales.csv", 'got "1,234" at column "tv", line 5 of sales.csv')
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    (tmp_path / "sales.csv").write_text("")
+    refuse_file(tmp_path / "sale.csv", "a file that exists", 'did you mean "sales.csv"?')
+    refuse_file(tmp_path / "no" / "x.csv", "a file that exists", "correct the path")
+    refuse_file(tmp_path, "a file that exists", "name a file in this folder")
+    refuse_file(tmp_path / "sales.csv", "a header and rows", "check the export")
+    (tmp_path / "a.xlsx").write_text("x")
+    refuse_file(tmp_path / "a.xlsx", "a .csv or .parquet file", "pd.read_excel(path)")
+    (tmp_path / "a.json").write_text("x")
+    refuse_file(tmp_path / "a.json", "a .csv or .parquet file", "save it as CSV")
+    (tmp_path / "a.parquet").write_text("x")
+    refuse_file(tmp_path / "a.parquet", "a readable Parquet file", "df.to_parquet(path)")
+    (tmp_path / "long.csv").write_text("date,sales\n1,2\n1,2,3\n")
+    refuse_file(tmp_path / "long.csv", "equally many cells", "Expected 2 fields in line 3")
+    (tmp_path / "latin.csv").write_bytes("date,sales\né,1\n".encode("latin-1"))
+    refuse_file(tmp_path / "latin.csv", "a CSV file in UTF-8", 'encoding="latin-1"')
+    (tmp_path / "semicolon.csv").write_text("date;sales;tv\n2023-01-01;1;2\n")
+    refuse_file(tmp_path / "semicolon.csv", 'pd.read_csv(path, sep=";", decimal=",")')
+
+
+# --- training -----------------------------------------------------------------------
+
+
+def train(df, max_lag=4, lower_bound=0.0, on_empty="error", **names):
+    panel = Panel.from_frame(df, **(NAMES | names))
+    return for_training(panel, max_lag=max_lag, lower_bound=lower_bound, on_empty=on_empty)
+
+
+def refuse_training(df, *fragments, **arguments):
+    with pytest.raises(InputError) as error:
+        train(df, **arguments)
+    for fragment in fragments:
+        assert fragment in str(error.value)
+
+
+def test_a_good_panel_passes_without_notes():
+    panel = Panel.from_frame(weekly(), **NAMES)
+    assert for_training(panel, max_lag=12, lower_bound=0.0) == (panel, ())
+
+
+def test_fewer_periods_than_lags():
+    got = "max_lag: got 13 for 12 periods, 2023-01-01 to 2023-03-19"
+    refuse_training(weekly(), got, "at most as many lags", "set max_lag=3", max_lag=13)
+
+
+def test_outcomes_without_information():
+    fix = "name the right column as outcome"
+    got = 'outcome: got 5 in all 12 observed periods in column "sales"'
+    refuse_training(weekly().assign(sales=5.0), got, "that varies", fix)
+    got = 'got no observed value in column "sales"'
+    refuse_training(weekly().assign(sales=np.nan), got, fix)
+    negative = weekly().assign(sales=lambda d: -d.sales)
+    got = "got a largest value of -50.1369"
+    refuse_training(negative, got, "above 0", "check the sign", lower_bound=None)
+
+
+@pytest.mark.parametrize("sales", [5.0, np.nan])
+def test_one_geo_without_information(sales):
+    df = weekly(geos=GEOS)
+    df.loc[12:, "sales"] = sales
+    fix = 'panel.select([g for g in panel.geos if g != "South"])'
+    refuse_training(df, 'for geo "South"', fix, geo="geo")
+
+
+def test_outcomes_below_the_bound():
+    df = weekly(geos=GEOS)
+    df.loc[15, "sales"] = -5
+    place = 'outcome: got -5 at column "sales", date 2023-01-22, geo "South"'
+    refuse_training(df, place, "at least 0", "Normal likelihood", geo="geo")
+    train(df, lower_bound=None, geo="geo")
+
+
+def test_empty_columns_are_a_choice():
+    df = weekly().assign(tv=0.0, promo=1)
+    got = 'media "tv" (all zero) and controls "promo" (always 1) from 2023-01-01 to 2023-03-19'
+    refuse_training(df, got, 'on_empty="drop"', '"prior"')
+    panel, notes = train(df, on_empty="drop")
+    assert (panel.channels, panel.control_names) == (("radio",), ())
+    assert panel.columns.media == panel.columns.spend == ("radio",)
+    assert panel.media.shape == (1, 12, 1)
+    assert notes == (
+        'media "tv" (all zero) and controls "promo" (always 1) never change from '
+        "2023-01-01 to 2023-03-19: left out",
+    )
+    panel, notes = train(df, on_empty="prior")
+    assert panel.channels == ("tv", "radio")
+    assert "stays at the prior" in notes[0]
+    refuse_training(df, 'on_empty: got "no"', '"drop" or "prior"', on_empty="no")
+
+
+def test_columns_that_change_before_the_window_only_are_empty():
+    df = weekly()
+    df.loc[:2, "sales"] = np.nan
+    df.loc[3:, "promo"] = 0
+    refuse_training(df, 'controls "promo" (all zero) from 2023-01-22', "on_empty")
+
+
+def test_media_without_money_and_money_without_media():
+    df = weekly().assign(cost=0.0)
+    got = 'spend: got 48.5438 units of media and no spend at all for channel "tv"'
+    fix = 'make it organic: leave "tv" out of spend'
+    refuse_training(df, got, "2023-01-01 to 2023-03-19", fix, spend={"tv": "cost"})
+    df = weekly().assign(cost=1.0, tv=0.0)
+    got = 'media: got spend of 12 and no media at all for channel "tv"'
+    refuse_training(df, got, 'media={"tv": "cost"}', spend={"tv": "cost"})
+
+
+def test_what_is_masked_is_said():
+    df = weekly(geos=GEOS).drop([0, 1, 22, 23])
+    df.loc[5, "sales"] = np.nan
+    assert train(df, geo="geo")[1] == (
+        "unbalanced, masked where absent: North (2023-01-15 to 2023-03-19) and South "
+        "(2023-01-01 to 2023-03-05)",
+        "missing outcomes masked: 1 (first: 2023-02-05 in North)",
+    )
+    df = weekly()
+    df.loc[[0, 1, 10, 11], "sales"] = np.nan
+    assert train(df)[1] == (
+        "2 periods before 2023-01-15 only carry media over",
+        "missing outcomes masked: 2 (first: 2023-03-12)",
+        "the last 2 periods have no outcome: split them off to forecast",
+    )
+
+
+def test_geos_that_pay_nothing_are_said():
+    df = weekly(geos=GEOS).assign(cost=1.0)
+    df.loc[12:, "cost"] = 0
+    note = "tv has media but no spend in South: costs as overall there"
+    assert train(df, geo="geo", spend={"tv": "cost"})[1] == (note,)
+
+
+# --- what comes after training --------------------------------------------------------
+
+
+def test_future_dates_follow_training():
+    panel = Panel.from_frame(weekly(), **NAMES)
+    training, test = panel.split("2023-02-26")
+    assert for_prediction(training, test).dates.equals(test.dates)
+
+    def refuse_test(future, *fragments):
+        with pytest.raises(InputError) as error:
+            for_prediction(training, future)
+        for fragment in fragments:
+            assert fragment in str(error.value)
+
+    got = "test panel: got dates that start at 2023-01-01"
+    fix = "drop the 9 periods up to 2023-02-26 from the test panel"
+    refuse_test(panel, got, "training ends at 2023-02-26", fix)
+    late = Panel.from_frame(weekly().iloc[10:], **NAMES)
+    refuse_test(late, "start at 2023-03-12", "add the missing period 2023-03-05")
+    daily = weekly().assign(date=pd.date_range("2023-03-05", periods=12))
+    other = Panel.from_frame(daily, **NAMES)
+    refuse_test(other, 'got "D"', "W-SUN", "bring both to one frequency")
+    short = Panel.from_frame(weekly().iloc[9:], **(NAMES | {"media": ["tv"]}))
+    refuse_test(short, 'test panel channels: got no "radio"', "training.read_future")
+
+
+def test_future_geos_are_those_of_training():
+    training, test = Panel.from_frame(weekly(geos=GEOS), geo="geo", **NAMES).split(
+        "2023-02-26"
+    )
+    table = test.to_frame()
+    for future, fragments in (
+        (table.query("geo == 'North'"), ['no rows for geo "South"', "add its rows"]),
+        (table.replace("South", "Soth"), ['got "Soth"', 'did you mean "South"?']),
+    ):
+        with pytest.raises(InputError) as error:
+            training.read_future(future)
+        for fragment in fragments:
+            assert fragment in str(error.value)
+        other = Panel.from_frame(future, geo="geo", **NAMES)
+        with pytest.raises(InputError, match="test panel geos: got"):
+            for_prediction(training, other)
+    extra = table.replace("North", "West")
+    extra = Panel.from_frame(
+        pd.concat([table, extra.query("geo == 'West'")]), geo="geo", **NAMES
+    )
+    with pytest.raises(InputError, match='test panel geos: got "West".* drop its rows'):
+        for_prediction(training, extra)
+
+
+def test_a_future_table_says_all_it_lacks():
+    panel = Panel.from_frame(weekly().assign(cost=1.0), **NAMES, spend={"tv": "cost"})
+    with pytest.raises(InputError) as error:
+        panel.read_future(weekly()[["sales"]])
+    got = 'future table: got a table without "date", "promo", "tv" or "cost" and "radio"'
+    assert str(error.value).startswith(got)
+    assert "named as in training" in str(error.value)
+    with pytest.raises(InputError, match=r"future table: .* drop the 12 periods"):
+        panel.read_future(weekly())
+    with pytest.raises(InputError, match="add the missing period 2023-03-26"):
+        panel.read_future(weekly().assign(date=lambda d: d.date + pd.Timedelta("91D")))
+
+
+@pytest.mark.parametrize("date", ["2022-12-31", "2023-03-19", "2024-01-01", "soon", None])
+def test_a_split_leaves_something_on_both_sides(date):
+    panel = Panel.from_frame(weekly(), **NAMES)
+    allowed = "a date from 2023-01-01 to before 2023-03-19, the modelled periods"
+    with pytest.raises(InputError, match=f"split: got .*{allowed}. Fix: .* 2023-03-12"):
+        panel.split(date)
+
+
+def test_selected_geos_exist_and_differ():
+    panel = Panel.from_frame(weekly(geos=GEOS), geo="geo", **NAMES)
+    with pytest.raises(InputError, match='geos: got "Nort".*did you mean "North"?'):
+        panel.select(["Nort"])
+    for names in ([], ["North", "North"]):
+        with pytest.raises(InputError, match="at least one geo, each once"):
+            panel.select(names)
+
+
+def test_arrays_of_other_shapes_are_refused():
+    panel = Panel.from_frame(weekly(), **NAMES)
+    with pytest.raises(InputError, match=r"outcome: got shape \(1, 11\).*shape \(1, 12\)"):
+        Panel(
+            panel.outcome[:, 1:],
+            panel.media,
+            panel.spend,
+            panel.controls,
+            panel.present,
+            panel.dates,
+            panel.geos,
+            panel.channels,
+            panel.control_names,
+        )

@@ -1,0 +1,258 @@
+"""Predictive draws: right moments, right continuation, the same whatever the memory."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy import stats
+
+from mmmjax import metrics, prediction
+from mmmjax.checks import InputError
+from mmmjax.likelihood import Normal, StudentT, TruncatedNormal
+from mmmjax.posterior import channels_table, contributions
+from mmmjax.prediction import (
+    crps,
+    forecast_table,
+    log_likelihood,
+    predict,
+    prior,
+    prior_predictive,
+    scores,
+)
+from tests.fits import make_fit
+from tests.posterior.examples import (
+    flat,
+    geo_fit,
+    geo_panel,
+    geo_spec,
+    national_fit,
+    national_panel,
+    one_draw,
+)
+from tests.posterior.test_contributions import oracle_mean
+from tests.reference import density
+
+
+def same_draws(likelihood, draws=2000, **values):
+    """National fit whose draws all have the same parameters, so that only noise differs."""
+    fit = national_fit(draws=draws, likelihood=likelihood)
+    params = {n: np.broadcast_to(a[:1, :1], a.shape) for n, a in fit.draws.params.items()}
+    for name, value in values.items():
+        params[name] = np.full(params[name].shape, value)
+    return replace(fit, draws=replace(fit.draws, params=params))
+
+
+def split_fit(**params):
+    """A fit of all but the last four periods, those four, and the fit of all."""
+    whole = geo_fit(unbalanced=False)
+    train, test = whole.panel.split(whole.panel.dates[-5])
+    fit = replace(make_fit(2, 3, whole.spec, train, dtype=np.float64), scale=whole.scale)
+    changed = {n: np.full_like(fit.draws.params[n], v) for n, v in params.items()}
+    fit = replace(fit, draws=replace(fit.draws, params=fit.draws.params | changed))
+    return fit, test, replace(fit, panel=whole.panel)
+
+
+LAWS = {
+    "normal": (Normal(), {}),
+    "student": (StudentT(), {"y_nu_excess": 6.0}),
+    "truncated": (TruncatedNormal(low=0.0), {"intercept": -0.2}),
+    "truncated high": (TruncatedNormal(low=40.0), {}),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_noise_has_the_moments_of_its_law(law):
+    likelihood, values = LAWS[law]
+    fit = same_draws(likelihood, y_sigma=0.3, **values)
+    unit = fit.scale.outcome[0]
+    mu, sigma = oracle_mean(fit, 0)[0], 0.3 * unit
+    if law == "student":
+        truth = stats.t(8.0, mu, sigma)
+    elif law == "normal":
+        truth = stats.norm(mu, sigma)
+    else:
+        truth = stats.truncnorm((likelihood.low - mu) / sigma, np.inf, mu, sigma)
+    y = flat(predict(fit, seed=3)["outcome"])[:, 0]
+    error = truth.std() / np.sqrt(len(y))
+    assert np.abs((y.mean(0) - truth.mean()) / error).max() < 5  # 20 cells: 1e-5
+    np.testing.assert_allclose(y.std(0), truth.std(), rtol=0.1)
+    uniform = truth.cdf(y)
+    assert stats.kstest(uniform.ravel(), "uniform").pvalue > 1e-5
+    weeks = np.corrcoef(y.T) - np.eye(y.shape[1])
+    assert np.abs(weeks).max() < 5 / np.sqrt(len(y))  # noise of weeks is independent
+
+
+@pytest.mark.parametrize("depth", [-4.0, -8.0, -30.0, -1e3])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_truncated_noise_far_in_the_tail(depth, dtype):
+    fit = same_draws(TruncatedNormal(low=0.0), y_sigma=1e-2, intercept=depth * 1e-2,
+                     saturation_beta=0.0)  # fmt: skip
+    options = prediction._options(fit, prediction.Scope.of(fit), 0)
+    args = prediction._arguments(fit, prediction.Scope.of(fit))
+    y = prediction.fold(fit, prediction._outcome, *args, by_geo=True, dtype=dtype, **options)
+    y = np.float64(y[:, 0])
+    assert np.isfinite(y).all()
+    assert (y >= 0).all()
+    z = -depth  # t = y / sigma has the law of a standard normal beyond z, minus z
+    t = y / (1e-2 * fit.scale.outcome[0])
+    mills = np.sqrt(np.pi / 2) * stats.norm.sf(z) / (stats.norm.pdf(z) * np.sqrt(np.pi / 2)) if (
+        z < 30) else (1 - 1 / z**2 + 3 / z**4) / z  # fmt: skip
+    mean = 1 / mills - z
+    assert abs(t.mean() / mean - 1) < 5 / np.sqrt(t.size)
+    survival = np.exp(-z * t - t**2 / 2)  # times the ratio of Mills ratios, within 1/z**2
+    assert stats.kstest(1 - survival.ravel(), "uniform").statistic < 1.5 / z**2 + 0.01
+
+
+def test_same_numbers_whatever_the_memory_and_again():
+    fit = geo_fit(draws=5)
+    whole = predict(fit, seed=1)["outcome"]
+    np.testing.assert_allclose(predict(fit, seed=1, memory=1)["outcome"], whole, rtol=1e-12)
+    np.testing.assert_array_equal(predict(fit, seed=1)["outcome"], whole)
+    assert (predict(fit, seed=2)["outcome"] != whole).all()
+    short = predict(fit, seed=1, draws=False, memory=1)["outcome"]
+    np.testing.assert_allclose(short.sel(summary="mean"), whole.mean(("chain", "draw")))
+    lo, _ = metrics.hdi(flat(whole), 0.94)
+    np.testing.assert_allclose(short.sel(summary="lo"), lo)
+
+
+def test_labels():
+    fit = geo_fit()
+    found = predict(fit)
+    assert found["outcome"].dims == ("chain", "draw", "geo", "date")
+    assert list(found["geo"].values) == ["a", "b", "c"]
+    assert list(found["date"].values) == list(fit.panel.dates[fit.panel.history :])
+    np.testing.assert_array_equal(found["observed"], fit.panel.outcome[:, fit.panel.history :])
+    total = predict(fit, total=True)
+    present = fit.panel.present[:, fit.panel.history :]
+    expected = flat(found["outcome"])[:, :, :].copy()
+    expected[:, ~present] = 0.0
+    np.testing.assert_allclose(flat(total["outcome"])[:, 0], expected.sum(1), rtol=1e-12)
+    assert list(total["geo"].values) == ["ALL"]
+
+
+def test_forecast_continues_media_trend_and_season():
+    fit, test, whole = split_fit(y_sigma=1e-9)
+    found = flat(predict(fit, test)["outcome"])
+    for i in range(6):
+        expected = np.maximum(oracle_mean_of(whole, fit, i), 0.0)
+        np.testing.assert_allclose(found[i], expected, rtol=1e-6, atol=1e-6)
+
+
+def oracle_mean_of(whole, fit, number):
+    """Mean of the last four periods by hand; the trend goes on past 1."""
+    params, dims = one_draw(fit, number)
+    n_train = fit.panel.n_periods
+    params = params | {"trend_slope": params["trend_slope"] * (n_train + 3) / (n_train - 1)}
+    longer = replace(whole, draws=replace(whole.draws, params={
+        n: np.asarray(a)[None, None] for n, a in params.items()}))  # fmt: skip
+    return oracle_mean(longer, 0)[:, -4:]
+
+
+def test_future_table_without_outcome():
+    fit, test, _ = split_fit()
+    frame = test.to_frame().drop(columns="sales")
+    future = fit.panel.read_future(frame.sample(frac=1.0, random_state=0))
+    found = predict(fit, future)
+    np.testing.assert_allclose(found["outcome"], predict(fit, test)["outcome"], rtol=1e-12)
+    assert np.isnan(found["observed"]).all()
+    with pytest.raises(InputError, match="search"):
+        fit.panel.read_future(frame.drop(columns=["search"]))
+
+
+def test_panels_that_do_not_follow_are_refused():
+    fit, test, _ = split_fit()
+    late = replace(test, dates=test.dates + pd.Timedelta(weeks=1))
+    with pytest.raises(InputError, match=str(test.dates[0].date())):
+        predict(fit, late)
+    with pytest.raises(InputError, match="Mail"):
+        predict(fit, replace(test, channels=("TV", "Search", "Post")))
+    order = [2, 0, 1]
+    moved = replace(
+        test, channels=("Mail", "TV", "Search"), media=test.media[..., order],
+        spend=test.spend[..., order],
+    )  # fmt: skip
+    same = predict(fit, moved)["outcome"]
+    np.testing.assert_allclose(same, predict(fit, test)["outcome"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("likelihood", [Normal(), TruncatedNormal(low=0.0), StudentT()])
+def test_log_likelihood_by_hand(likelihood):
+    fit = geo_fit(likelihood=likelihood)
+    panel, unit = fit.panel, fit.scale.outcome
+    outcome = panel.outcome[:, panel.history :]
+    found = flat(log_likelihood(fit)["outcome"])
+    for i in range(6):
+        params, dims = one_draw(fit, i)
+        if "y_nu_excess" in params:
+            params["y_nu"], dims["y_nu"] = 2.0 + params["y_nu_excess"], dims["y_nu_excess"]
+        mu = oracle_mean(fit, i) / unit[:, None]
+        expected = density.log_likelihood(
+            likelihood.kind, outcome / unit[:, None], mu, params, dims, low=np.zeros(3)
+        )
+        expected = np.where(np.isfinite(outcome), expected - np.log(unit)[:, None], np.nan)
+        np.testing.assert_allclose(found[i], expected, rtol=1e-10)
+
+
+def test_scores_are_those_of_all_draws():
+    fit, test, _ = split_fit()
+    train, ahead = predict(fit), predict(fit, test)
+    found = scores(fit, test, memory=1)
+    y, draws = train["observed"].to_numpy(), flat(train["outcome"])
+    expected = {
+        "crps_train": metrics.crps(y, draws), "r2": metrics.r2(y, draws.mean(0)),
+        "mape": metrics.mape(y, draws.mean(0)), "coverage": metrics.coverage(y, draws),
+        "crps_test": metrics.crps(ahead["observed"], flat(ahead["outcome"])),
+    }  # fmt: skip
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-9, err_msg=name)
+    assert found["crps_test"] == pytest.approx(crps(test, ahead))
+    assert crps(test.outcome, ahead["outcome"]) == pytest.approx(found["crps_test"])
+    assert {"r2_test", "mape_test", "coverage_test"} <= set(found)
+    assert np.isnan(scores(fit)["crps_test"])
+    with pytest.raises(InputError, match="draws=True"):
+        crps(test, predict(fit, test, draws=False))
+
+
+def test_forecast_table():
+    fit, test, _ = split_fit()
+    table = forecast_table(fit, test)
+    assert list(table.columns) == ["geo", "date", "observed", "mean", "lo", "hi"]
+    assert list(dict.fromkeys(table["geo"])) == ["a", "b", "c", "ALL"]
+    assert len(table) == 4 * 4
+    found = predict(fit, test)
+    mean = found["outcome"].mean(("chain", "draw"))
+    np.testing.assert_allclose(table["mean"][:12], mean.to_numpy().ravel(), rtol=1e-12)
+    np.testing.assert_allclose(table["mean"][12:], mean.sum("geo"), rtol=1e-9)
+    np.testing.assert_allclose(table["observed"][12:], test.outcome.sum(0))
+    national = national_fit()
+    train, ahead = national.panel.split(national.panel.dates[-3])
+    one = forecast_table(make_fit(2, 3, national.spec, train), ahead)
+    assert set(one["geo"]) == {"national"}
+
+
+def test_prior_is_a_fit_of_prior_draws():
+    spec, panel = geo_spec(), geo_panel()
+    fit = prior(spec, panel, draws=400, seed=1)
+    assert fit.draws.params["saturation_beta"].shape == (1, 400, 3, 3)
+    alpha = fit.draws.params["adstock_alpha"].ravel()
+    assert abs(alpha.mean() - 0.25) < 5 * np.sqrt(0.0375 / alpha.size)
+    assert abs(fit.draws.params["intercept"].mean() - 0.4) < 5 * 0.2 / np.sqrt(1200)
+    again = prior(spec, panel, draws=400, seed=1).draws.params
+    for name, values in again.items():
+        np.testing.assert_array_equal(values, fit.draws.params[name])
+    assert np.isfinite(contributions(fit)["channel_share"]).all()
+    assert len(channels_table(fit)) == 12
+    found = prior_predictive(spec, panel, draws=50, seed=1)
+    assert isinstance(found, xr.Dataset)
+    assert found["outcome"].shape == (1, 50, 3, 16)
+    assert (found["outcome"] >= 0).all()
+
+
+def test_prior_predictive_of_nested_and_student():
+    from_nested = geo_spec(StudentT())
+    found = prior_predictive(from_nested, geo_panel(), draws=20)
+    assert np.isfinite(found["outcome"]).all()
+    with pytest.raises(InputError, match="draws"):
+        prior_predictive(from_nested, national_panel(), draws=0)

@@ -1,0 +1,36 @@
+"""Every public name resolves, twice to the same thing, and none shadows a module."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+import mmmjax as mm
+
+
+@pytest.mark.parametrize("name", mm.__all__)
+def test_every_name_resolves_twice_to_the_same_object(name):
+    assert getattr(mm, name) is getattr(mm, name)
+
+
+def test_functions_share_no_name_with_a_module():
+    for name in mm.__all__:
+        if callable(getattr(mm, name)):
+            assert importlib.util.find_spec(f"mmmjax.{name}") is None, name
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = mm.nonsense
+
+
+def test_importing_changes_no_global_setting_and_loads_no_heavy_room():
+    code = (
+        "import sys, mmmjax; mmmjax.Panel, mmmjax.Spec, mmmjax.fit\n"
+        "import jax; assert not jax.config.jax_enable_x64\n"
+        "heavy = {'matplotlib', 'arviz', 'blackjax', 'jaxopt', 'plotly'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,120 @@
+"""Spec: round trips, structure, dims and the messages of a wrong one."""
+
+import numpy as np
+import pytest
+
+import mmmjax as mm
+from mmmjax.spec import DEFAULT_PRIORS, PARAMETER_DIMS, Spec, hyperparameters
+
+SIZES = {"geo": 3, "channel": 2, "control": 4, "fourier": 4}
+SPECS = {
+    "default": Spec(),
+    "case study": Spec(
+        adstock=mm.adstock.Geometric(max_lag=6),
+        seasonality=mm.seasonality.Fourier(order=5),
+        likelihood=mm.likelihood.TruncatedNormal(low=0.0),
+        priors={"intercept": mm.Prior("Normal", loc=0.2, scale=0.05)},
+    ),
+    "everything": Spec(
+        seasonality=None,
+        trend=True,
+        likelihood=mm.likelihood.StudentT(),
+        adstock_first=False,
+        outcome_scale="geo",
+        media_scale="geo",
+        priors={
+            "intercept": mm.Prior(
+                "Normal", scale=mm.Prior("HalfNormal", scale=0.1), dims=("geo",)
+            ),
+            "saturation_beta": mm.Prior("HalfNormal", scale=[0.5, 0.2], dims=("geo", "channel")),
+            "adstock_alpha": mm.Prior("Uniform", low=0.0, high=0.9, dims=()),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SPECS))
+def test_toml_round_trip_keeps_value_hash_and_text(name):
+    spec = SPECS[name]
+    again = Spec.from_toml(spec.to_toml())
+    assert again == spec
+    assert hash(again) == hash(spec)
+    assert again.to_toml() == spec.to_toml()
+    assert "priors" in repr(spec)
+
+
+def test_structure_forgets_numbers_and_nothing_else():
+    one = Spec(priors={"intercept": mm.Prior("Normal", loc=0.1, scale=1.0)})
+    two = Spec(priors={"intercept": mm.Prior("Normal", loc=0.9, scale=2.0)})
+    other = Spec(priors={"intercept": mm.Prior("StudentT", df=3.0, scale=2.0)})
+    assert one != two
+    assert one.structure() == two.structure()
+    assert hash(one.structure()) == hash(two.structure())
+    assert one.structure() != other.structure()
+
+
+def test_dims_and_sites_follow_priors():
+    spec = SPECS["everything"]
+    assert spec.dims("saturation_beta") == ("geo", "channel")
+    assert spec.dims("adstock_alpha") == ()
+    assert spec.dims("intercept_scale") == ()
+    assert spec.dims("y_nu") == ()
+    names = [s.name for s in spec.sites(SIZES)]
+    assert names[:2] == ["intercept_scale", "intercept_offset"]
+    assert "gamma_fourier" not in names
+    bare = spec.present({**SIZES, "channel": 0, "control": 0})
+    assert bare == ("intercept", "trend_slope", "y_sigma", "y_nu_excess")
+
+
+def test_hyperparameters_resolve_data_and_lists():
+    hyper = hyperparameters(SPECS["everything"], SIZES, {"spend_share": np.array([0.7, 0.3])})
+    np.testing.assert_array_equal(hyper["saturation_beta"]["scale"], [0.5, 0.2])
+    assert hyper["intercept"]["scale"]["scale"] == 0.1
+    default = hyperparameters(Spec(), SIZES, {"spend_share": np.array([0.7, 0.3])})
+    np.testing.assert_array_equal(default["saturation_beta"]["scale"], [0.7, 0.3])
+
+
+def test_every_parameter_has_dims_and_a_default():
+    assert set(DEFAULT_PRIORS) == set(PARAMETER_DIMS)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: Spec(priors={"interceptt": mm.Prior("Normal", scale=1.0)}), ["interceptt", "did you mean"]),
+        (lambda: Spec(priors={"trend_slope": mm.Prior("Normal", scale=1.0)}), ["trend=True"]),
+        (
+            lambda: Spec(seasonality=None, priors={"gamma_fourier": mm.Prior("Normal", scale=1.0)}),
+            ["seasonality"],
+        ),
+        (lambda: Spec(priors={"y_sigma": mm.Prior("Normal", scale=1.0)}), ["y_sigma", "positive"]),
+        (
+            lambda: Spec(priors={"adstock_alpha": mm.Prior("Uniform", low=0.0, high=1.5)}),
+            ["adstock_alpha", "[0, 1]"],
+        ),
+        (
+            lambda: Spec(priors={"intercept": mm.Prior("Normal", scale=1.0, dims="channel")}),
+            ["intercept", "geo"],
+        ),
+        (
+            lambda: Spec(priors={"gamma_control": mm.Prior("Normal", scale=1.0, dims=())}),
+            ["gamma_control", "control"],
+        ),
+        (lambda: Spec.from_dict({"adstok": {}}), ["adstok", "adstock"]),
+        (lambda: Spec.from_dict({"adstock": {"kind": "geometrc"}}), ["geometrc", "geometric"]),
+        (lambda: Spec.from_dict({"adstock": {"kind": "geometric", "lag": 3}}), ["lag"]),
+        (lambda: Spec.from_dict({"seasonality": 3}), ["order"]),
+        (lambda: Spec.from_toml("[data]\npath = 'x'"), ["[model]"]),
+    ],
+)
+def test_messages_name_the_value_and_the_fix(make, words):
+    with pytest.raises(mm.InputError) as caught:
+        make()
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_list_of_the_wrong_length_is_refused_when_the_panel_is_known():
+    spec = Spec(priors={"saturation_beta": mm.Prior("HalfNormal", scale=[1.0, 2.0, 3.0])})
+    with pytest.raises(mm.InputError, match=r"saturation_beta.*3 numbers.*channel \(2\)"):
+        hyperparameters(spec, SIZES, {"spend_share": np.array([0.7, 0.3])})
