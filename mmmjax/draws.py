@@ -397,10 +397,10 @@ def _statistics(values: np.ndarray, only: Sequence[str] = ALL) -> dict[str, np.n
     spreads with fixed numbers; by powers of two, so that no bit and no tie changes.
     """
     # Lazy: this import takes about a second, and drawing and storing do not need it.
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     functions = {
-        "hdi": lambda z: array_stats.hdi(z, prob=HDI_PROB, axis=(-2, -1)),
+        "hdi": lambda z: array_stats.hdi(z.reshape(len(z), -1), prob=HDI_PROB),
         "ess_bulk": lambda z: array_stats.ess(z, method="bulk"),
         "ess_tail": lambda z: array_stats.ess(z, method="tail", prob=(0.05, 0.95)),
         "r_hat": lambda z: array_stats.rhat(z, method="rank"),

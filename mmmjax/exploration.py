@@ -70,14 +70,12 @@ def describe(panel: Panel) -> pd.DataFrame:
     date, correlation with the outcome within geos, vif among all channels and controls.
     """
     rows = []
-    cells, outcome = _cells(panel), _within(panel, panel.outcome[..., None])
-    factors = vif(_within(panel, _features(panel)))
+    features, present = _features(panel), panel.present[:, panel.window]
+    within, outcome = _within(panel, features), _within(panel, panel.outcome[..., None])
+    factors = vif(within)
     money = np.where(panel.paid, panel.spend[:, panel.window].sum((0, 1)), np.nan)
     share = money / np.nansum(money) if np.nansum(money) > 0 else money
     kinds = ["media"] * len(panel.channels) + ["control"] * len(panel.control_names)
-    present = panel.present[:, panel.window]
-    features = _features(panel)
-    within = _within(panel, features)
     for i, kind in enumerate(kinds):
         values = features[:, panel.window, i]
         active = present & (values != 0)
@@ -95,7 +93,7 @@ def describe(panel: Panel) -> pd.DataFrame:
                 "first": when[0] if len(when) else pd.NaT,
                 "last": when[-1] if len(when) else pd.NaT,
                 "correlation": np.nan if flat else np.corrcoef(*pair)[0, 1],
-                "vif": factors[i] if cells.any() else np.nan,
+                "vif": factors[i] if len(within) else np.nan,
             }
         )
     names = [*panel.channels, *panel.control_names]
@@ -240,7 +238,7 @@ def _missing(panel: Panel) -> list[Finding]:
     present = panel.present[:, panel.window]
     unknown = present & ~panel.mask[:, panel.window]
     share = unknown.sum() / max(present.sum(), 1)
-    if share < 0.1:
+    if not 0.1 <= share < 1:
         return []
     first = panel.dates[panel.window][unknown.any(0)][0]
     message = (

@@ -108,7 +108,7 @@ class LowerTruncatedNormal(dist.Distribution):
         self.loc, self.scale, self.low = loc, scale, low
         super().__init__(batch_shape=shape, validate_args=validate_args)
 
-    @constraints.dependent_property(is_discrete=False, event_dim=0)
+    @constraints.dependent_property(is_discrete=False, event_dim=0)  # pyright: ignore
     def support(self) -> Any:
         """Everything from the bound upwards."""
         return constraints.greater_than_eq(self.low)
@@ -150,7 +150,7 @@ def sample_truncated(
 
 
 def _log_ratio(a: Array, t: Array, log_survival: Any) -> Array:
-    """Log of S(a + t) / S(a), S the standard normal survival function, without cancellation."""
+    """Log of S(a + t) / S(a), S the normal survival function, without cancellation."""
     far = a > 10.0
     near = log_survival(-(jnp.where(far, 10.0, a) + t)) - log_survival(
         -jnp.where(far, 10.0, a)
@@ -215,7 +215,7 @@ class TruncatedNormal(Likelihood):
 
 @dataclass(frozen=True)
 class StudentT(Likelihood):
-    """StudentT(y_nu, mu, y_sigma) with y_nu = 2 + y_nu_excess: outlying weeks weigh less."""
+    """StudentT(y_nu, mu, y_sigma) with y_nu = 2 + y_nu_excess: outliers weigh less."""
 
     kind: ClassVar[str] = "student_t"
     parameters: ClassVar[tuple[str, ...]] = ("y_sigma", "y_nu_excess")

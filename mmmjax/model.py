@@ -23,7 +23,7 @@ __all__ = ["ModelData", "Target", "model_data", "program", "sample_parameters"]
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Target:
-    """Observed outcome in scaled units, 0.5 where masked; mask; truncation bound (geo, 1)."""
+    """Observed outcome in scaled units (low + 0.5 where masked), mask, bound (geo, 1)."""
 
     outcome: Any
     mask: Any
@@ -124,5 +124,6 @@ def _sample(
     law = prior.standard(values).expand(shape).to_event(len(shape))
     offset = numpyro.sample(f"{name}_offset", law)
     loc = used.get("loc", values.get("loc", jnp.zeros(())))
-    value = loc + used.get("scale", values.get("scale")) * offset
+    scale: Any = used.get("scale", values.get("scale"))
+    value = loc + scale * offset
     return {**out, name: numpyro.deterministic(name, value)}

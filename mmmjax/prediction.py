@@ -357,4 +357,4 @@ def _prior_draws(spec: Spec, data: ModelData, keys: Array) -> dict[str, Array]:
         with numpyro.handlers.seed(rng_seed=key):
             return sample_parameters(spec, data)
 
-    return jax.vmap(one)(keys)
+    return jax.lax.map(one, keys)  # compiles in half the time of vmap

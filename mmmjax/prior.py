@@ -161,6 +161,7 @@ class Prior:
     def __init__(
         self, family: str, *, dims: str | Sequence[str] | None = None, **params: Value
     ):
+        """Check names and numbers; see the class."""
         known = _lookup("prior family", family, FAMILIES)
         values = {known.aliases.get(k, k): _freeze(family, k, v) for k, v in params.items()}
         for name in values:
@@ -349,11 +350,12 @@ def _check_value(family: str, known: Family, name: str, value: Value) -> None:
                 "positive",
                 "HalfNormal(...)",
             )
-    elif name in known.positive and not isinstance(value, DataValue):
-        if not np.all(np.asarray(value) > 0):
-            checks.fail(
-                f"prior {family} {name}", value, "prior", "above 0", f"write {name}=1.0"
-            )
+        return
+    number = not isinstance(value, DataValue)
+    if number and name in known.positive and not np.all(np.asarray(value) > 0):
+        checks.fail(
+            f"prior {family} {name}", value, "prior", "above 0", f"write {name}=1.0"
+        )
 
 
 def _ordered(dims: str | Sequence[str]) -> tuple[str, ...]:

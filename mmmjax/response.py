@@ -89,8 +89,8 @@ def make_inputs(
         if (panel.channels, panel.control_names, panel.geos) != (
             after.channels, after.control_names, after.geos,
         ):  # fmt: skip
-            checks.fail("panel", panel.channels, "forecast", f"channels, controls and geos "
-                        f"of the training panel: {after.channels}", "align the panel")  # fmt: skip
+            allowed = f"channels, controls and geos of the training panel: {after.channels}"
+            checks.fail("panel", panel.channels, "forecast", allowed, "align the panel")
         history = min(spec.adstock.max_lag - 1, after.n_periods)
         past = np.swapaxes(after.media / scale.media[:, None, :], 1, 2)
         media = np.concatenate([past[..., past.shape[-1] - history :], media], axis=-1)

@@ -21,7 +21,7 @@ class NUTS:
         chunk: Iterations per compiled call; progress is shown between chunks.
         dtype: "float32" or "float64" for the density during sampling.
 
-    Source: Hoffman and Gelman (2014); multinomial variant of Betancourt (2017) as in NumPyro.
+    Source: Hoffman and Gelman (2014); Betancourt (2017), as in NumPyro.
     """
 
     kind: ClassVar[str] = "nuts"

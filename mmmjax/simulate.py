@@ -25,6 +25,7 @@ import pandas as pd
 import tomli_w
 
 from mmmjax import checks
+from mmmjax.checks import show
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.kernels.seasonality import Fourier
 from mmmjax.panel import Panel
@@ -152,9 +153,9 @@ class Simulated:
     truth: dict[str, Any]
 
     @property
-    def train_until(self) -> pd.Timestamp:
-        """Last date of the training window."""
-        return self.panel.dates[-1 - self.process.test_periods]
+    def train_until(self) -> str:
+        """Last date of the training window, as YYYY-MM-DD."""
+        return show(self.panel.dates[-1 - self.process.test_periods])
 
     def case(self, path: str) -> str:
         """The case file (TOML) that fits the table stored at ``path``."""
@@ -170,7 +171,7 @@ class Simulated:
         if process.geos > 1:
             data |= {"geo": "geo", "population": "population"}
         if process.test_periods:
-            data["train_until"] = f"{self.train_until:%Y-%m-%d}"
+            data["train_until"] = self.train_until
         model = self.spec.to_dict()
         priors = Spec.from_dict({**model, "priors": {}}).priors
         model["priors"] = {
@@ -222,7 +223,7 @@ def generate(process: Process | None = None, **settings: Any) -> Simulated:
         params = _parameters(process, spec, train, scale)
         parts = _forward(spec, params, train, test, scale)
         reach = _reach(spec, params, train, scale)
-    mean = sum(parts.values())
+    mean = np.sum(list(parts.values()), axis=0)
     sd = process.noise * mean.mean()
     outcome = mean + sd * _stream(process, "noise").standard_normal(mean.shape)
     frame["sales"] = outcome.round(2).ravel()
@@ -237,7 +238,7 @@ def generate(process: Process | None = None, **settings: Any) -> Simulated:
     }
     truth = {
         "process": asdict(process),
-        "window": {"first": _day(train.dates[0]), "last": _day(train.dates[-1])},
+        "window": {"first": show(train.dates[0]), "last": show(train.dates[-1])},
         "scale": {
             "outcome": float(fitted.outcome[0]),
             "media": dict(zip(panel.channels, fitted.media[0].tolist(), strict=True)),
@@ -481,11 +482,7 @@ def _components(
         geo: {n: v[g].tolist() for n, v in (parts | {"mean": mean}).items()}
         for g, geo in enumerate(panel.geos)
     }
-    return {"dates": [_day(d) for d in panel.dates], "geos": weekly}
-
-
-def _day(date: pd.Timestamp) -> str:
-    return f"{date:%Y-%m-%d}"
+    return {"dates": [show(d) for d in panel.dates], "geos": weekly}
 
 
 def _json(truth: Any) -> str:

@@ -76,9 +76,9 @@ class Spec:
         saturation: Saturation record, e.g. ``mm.saturation.Logistic()``.
         seasonality: ``mm.seasonality.Fourier(order)`` or None.
         trend: A linear trend over the training window.
-        likelihood: ``mm.likelihood.Normal()``, ``TruncatedNormal(low=0)`` or ``StudentT()``.
+        likelihood: ``mm.likelihood.Normal()``, ``TruncatedNormal()``, ``StudentT()``.
         priors: Priors by parameter name; the rest are :data:`DEFAULT_PRIORS`. A prior
-            without dims takes the parameter's default dims; add "geo" for one value per geo.
+            without dims takes the parameter's default ones; add "geo" for one per geo.
         adstock_first: Carry-over before saturation (the default) or after it.
         outcome_scale: Divide the outcome by one maximum ("shared") or each geo's ("geo").
         media_scale: The same for media.
@@ -107,11 +107,13 @@ class Spec:
                 )
         for name in ("adstock", "saturation"):
             if not hasattr(getattr(self, name), "parameters"):
-                checks.fail(f"spec {name}", getattr(self, name), "spec",
-                            f"a record of mm.{name}", f"write mm.{name}.{_RECORDS[name]}")  # fmt: skip
+                fix = f"write mm.{name}.{_RECORDS[name]}"
+                got = getattr(self, name)
+                checks.fail(f"spec {name}", got, "spec", f"a record of mm.{name}", fix)
         if not isinstance(self.likelihood, Likelihood):
-            checks.fail("spec likelihood", self.likelihood, "spec",
-                        "a record of mm.likelihood", "write mm.likelihood.Normal()")  # fmt: skip
+            fix = "write mm.likelihood.Normal()"
+            allowed = "a record of mm.likelihood"
+            checks.fail("spec likelihood", self.likelihood, "spec", allowed, fix)
         names = self.parameter_names()
         for name in self.priors:
             if name not in names:
@@ -138,7 +140,7 @@ class Spec:
         )
 
     def present(self, sizes: Mapping[str, int]) -> tuple[str, ...]:
-        """The parameters that a panel of these sizes has (no media: no media parameters)."""
+        """Parameters that a panel of these sizes has (no media: no media parameters)."""
         return tuple(
             n for n in self.parameter_names()
             if all(sizes.get(d, 1) for d in PARAMETER_DIMS[n])
@@ -154,7 +156,7 @@ class Spec:
         return {v.name for v in values if isinstance(v, DataValue)}
 
     def dims(self, name: str) -> tuple[str, ...]:
-        """Dims of a stored parameter or nested hyperparameter, a subset of the four in order."""
+        """Dims of a stored parameter or nested hyperparameter, in order."""
         if name == "y_nu":
             name = "y_nu_excess"
         if name in self.priors:
@@ -302,16 +304,16 @@ def _with_dims(name: str, prior: Prior) -> Prior:
     dims = default if prior.dims is None else prior.dims
     allowed = {"geo", *default}
     if not isinstance(prior, Prior) or not set(dims) <= allowed:
-        checks.fail(f"prior of {name}", dims, "dims", f"a subset of {sorted(allowed)}",
-                    f"dims={list(default)}, or add 'geo' for one value per geo")  # fmt: skip
+        fix = f"dims={list(default)}, or add 'geo' for one value per geo"
+        checks.fail(f"prior of {name}", dims, "dims", f"a subset of {sorted(allowed)}", fix)
     if name in _SUPPORTS:
         low, high, words = _SUPPORTS[name]
         if not prior.within(low, high):
             checks.fail(f"prior of {name}", prior, "spec", words, "change the family")
     missing = [d for d in default if d not in dims]
     if missing and default in (("control",), ("fourier",)):
-        checks.fail(f"prior of {name}", dims, "dims", f"with {missing[0]!r}",
-                    f"dims={list(default)}: each {missing[0]} has its own coefficient")  # fmt: skip
+        fix = f"dims={list(default)}: each {missing[0]} has its own coefficient"
+        checks.fail(f"prior of {name}", dims, "dims", f"with {missing[0]!r}", fix)
     nested = tuple(
         (k, _nested_dims(name, k, v, dims) if isinstance(v, Prior) else v)
         for k, v in prior.params
@@ -322,8 +324,9 @@ def _with_dims(name: str, prior: Prior) -> Prior:
 def _nested_dims(name: str, key: str, inner: Prior, outer: Sequence[str]) -> Prior:
     dims = inner.dims or ()
     if not set(dims) <= set(outer):
-        checks.fail(f"prior of {name}_{key}", dims, "nested prior", f"a subset of {outer}",
-                    "a hyperparameter varies over fewer dims than its parameter")  # fmt: skip
+        fix = "a hyperparameter varies over fewer dims than its parameter"
+        allowed = f"a subset of {outer}"
+        checks.fail(f"prior of {name}_{key}", dims, "nested prior", allowed, fix)
     params = tuple(
         (k, _nested_dims(f"{name}_{key}", k, v, dims) if isinstance(v, Prior) else v)
         for k, v in inner.params

@@ -15,13 +15,14 @@ fitted on.
 """
 
 import dataclasses
+import io
 import json
 import os
 import secrets
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -131,19 +132,18 @@ def _read(path: Path) -> xr.DataTree:
         fail("fit file", Phrase(f'no file "{path}"'), "", allowed, fix)
     if path.is_dir():
         fail("fit file", Phrase(f'the folder "{path}"'), "", allowed, f"{path}/fit.nc")
-    with path.open("rb") as file:
-        start = file.read(len(SIGNATURE))
-    if start != SIGNATURE:
-        got = Phrase(f'"{path}", which is {"not NetCDF-4" if start else "empty"}')
+    content = path.read_bytes()  # at once: another process may replace the file meanwhile
+    if not content.startswith(SIGNATURE):
+        got = Phrase(f'"{path}", which is {"not NetCDF-4" if content else "empty"}')
         fail("fit file", got, "", allowed, "name the fit.nc of a run")
     try:
-        with xr.open_datatree(path, engine=ENGINE) as tree:
+        with xr.open_datatree(io.BytesIO(content), engine=ENGINE) as tree:
             return tree.load()
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         _damaged(path, error)
 
 
-def _damaged(path: str | os.PathLike[str], error: Exception) -> Any:
+def _damaged(path: str | os.PathLike[str], error: Exception) -> NoReturn:
     """Refuse a file that starts well and cannot be read."""
     raise InputError(
         f'fit file: got "{path}", which is damaged or cut short ({error}). Allowed: a '
@@ -224,6 +224,7 @@ def _from_tree(tree: xr.DataTree) -> Fit:
             f"{then[:12]}..., the data the draws were made from",
             "the panel was changed after the fit: take the original file, or fit again",
         )
+    sizes = {GEO: len(panel.geos), CHANNEL: len(panel.channels)}
     settings = dict(run["sampler"])
     kind = settings.pop("kind")
     if kind not in SAMPLERS:
@@ -231,7 +232,7 @@ def _from_tree(tree: xr.DataTree) -> Fit:
     return Fit(
         spec=Spec.from_toml(record["spec"].item()),
         panel=panel,
-        scale=Scale(**_arrays(tree["scale"].to_dataset(), SCALE_DIMS, panel)),
+        scale=Scale(**_arrays(tree["scale"].to_dataset(), SCALE_DIMS, sizes)),
         sampler=SAMPLERS[kind](**settings),
         draws=Draws(_variables(tree["posterior"]), _variables(tree["sample_stats"])),
         seed=run["seed"],
@@ -254,12 +255,9 @@ def _dataset(
 
 
 def _arrays(
-    data: xr.Dataset, dims: Mapping[str, tuple[str, ...]], panel: Panel
-) -> dict[str, np.ndarray]:
-    sizes = {
-        GEO: len(panel.geos),
-        CHANNEL: len(panel.channels),
-    }
+    data: xr.Dataset, dims: Mapping[str, tuple[str, ...]], sizes: Mapping[str, int]
+) -> dict[str, Any]:
+    """The arrays of a record, those without members again of their shape."""
     empty = {n: np.zeros([sizes[dim] for dim in d]) for n, d in dims.items()}
     return {n: data[n].values if n in data else empty[n] for n in dims}
 
@@ -270,13 +268,13 @@ def _panel(data: xr.Dataset) -> Panel:
         for dim in (GEO, CHANNEL, CONTROL)
     }
     sizes = {dim: len(labels) for dim, labels in names.items()} | {DATE: data.sizes[DATE]}
-    arrays = {
-        name: data[name].values if name in data else np.zeros([sizes[d] for d in dims])
-        for name, dims in PANEL_DIMS.items()
-    }
+    arrays = _arrays(data, PANEL_DIMS, sizes)
     if "population" not in data:
         arrays["population"] = None
-    columns = json.loads(data.attrs["columns"])
+    columns: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in json.loads(data.attrs["columns"]).items()
+    }
     return Panel(
         **arrays,
         dates=pd.DatetimeIndex(data[DATE].values),
@@ -287,9 +285,7 @@ def _panel(data: xr.Dataset) -> Panel:
         outcome_name=str(data.attrs["outcome_name"]),
         history=int(data.attrs["history"]),
         freq=str(data.attrs["freq"]),
-        columns=Columns(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in columns.items()}
-        ),
+        columns=Columns(**columns),
     )
 
 

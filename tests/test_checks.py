@@ -126,7 +126,7 @@ def test_a_choice_suggests_the_nearest():
 def test_finite_names_the_first_bad_cell():
     coords = {"geo": ["N", "S"], "date": pd.date_range("2023-01-01", periods=2)}
     finite("media", np.ones((2, 2)), coords)
-    with pytest.raises(InputError, match='got NaN at geo "S", date 2023-01-02.* finite'):
+    with pytest.raises(InputError, match=r'got NaN at geo "S", date 2023-01-02.* finite'):
         finite("media", [[1, 2], [3, np.nan]], coords)
     with pytest.raises(InputError, match=r'got inf at geo "N".*\(2 bad cells in all\)'):
         finite("media", [[np.inf, 2], [3, np.nan]], coords)

@@ -13,7 +13,7 @@ M = np.array([-1000, -300, -50, -20, -10.001, -9.999, -5, -1, 0, 1e-9, 0.5, 3, 8
 
 
 def oracle(x, m, scale):
-    """Log density of scale * Normal(m, 1) kept above 0, by erfcx below and log_ndtr above 0."""
+    """Log density of scale * Normal(m, 1) kept above 0: erfcx below, log_ndtr above."""
     t = x / scale
     below = -0.5 * t**2 + t * m - np.log(special.erfcx(-np.minimum(m, 0) / np.sqrt(2)) / 2)
     above = -0.5 * (t - m) ** 2 - special.log_ndtr(np.maximum(m, 0))
@@ -25,9 +25,13 @@ def test_float32_density_matches_and_its_gradient_is_finite(x):
     m = M.astype(np.float32)
     scale = np.float32(0.1)
     value = likelihood.truncated_normal_logpdf(x, m * scale, scale, 0.0)
-    exact = oracle(float(np.float32(x)), (m * scale).astype(float) / float(scale), float(scale))
+    exact = oracle(
+        float(np.float32(x)), (m * scale).astype(float) / float(scale), float(scale)
+    )
     np.testing.assert_allclose(value, exact, rtol=1e-5, atol=1e-5)
-    slope = jax.vmap(jax.grad(likelihood.truncated_normal_logpdf, (0, 1, 2, 3)), (None, 0, None, None))
+    slope = jax.vmap(
+        jax.grad(likelihood.truncated_normal_logpdf, (0, 1, 2, 3)), (None, 0, None, None)
+    )
     assert all(np.isfinite(s).all() for s in slope(jnp.float32(x), m * scale, scale, 0.0))
 
 
@@ -55,8 +59,10 @@ def test_draws_have_the_right_distribution_in_the_tail_too(m):
     assert (np.asarray(x) >= low).all()
     # probability integral transform from erfcx: uniform if right (fails 1 seed in 10,000)
     t = (np.asarray(x) - low) / scale
-    survival = np.exp(-0.5 * t**2 + t * m) * special.erfcx((t - m) / np.sqrt(2)) if m < 0 else (
-        special.ndtr(m - t)
+    survival = (
+        np.exp(-0.5 * t**2 + t * m) * special.erfcx((t - m) / np.sqrt(2))
+        if m < 0
+        else (special.ndtr(m - t))
     )
     survival /= special.erfcx(-m / np.sqrt(2)) if m < 0 else special.ndtr(m)
     assert stats.kstest(survival, "uniform").pvalue > 1e-4

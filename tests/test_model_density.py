@@ -19,10 +19,12 @@ from mmmjax import response
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.kernels.seasonality import Fourier
 from mmmjax.likelihood import Normal, StudentT, TruncatedNormal
-from mmmjax.model import ModelData, Target, program
+from mmmjax.model import ModelData, Target, model_data, program
 from mmmjax.prior import Prior, spend_share
 from mmmjax.response import Inputs
+from mmmjax.scaling import Scale
 from mmmjax.spec import Spec, hyperparameters
+from tests.fits import make_panel
 from tests.reference import density as oracle
 
 TOLERANCE = {np.float64: 1e-10, np.float32: 1e-5}
@@ -281,11 +283,11 @@ def close(actual, expected, dtype, what):
 
 
 @cache
-def compiled_terms(name):
-    """Log density of each site by the program, and the mean it used; compiled once."""
+def compiled(name):
+    """Log density of each site, the mean it used, and the gradient; compiled once."""
     spec = CASES[name]().spec
 
-    def terms(data, sites):
+    def total(sites, data):
         means = []
 
         def mean(params, inputs, spec):
@@ -295,9 +297,10 @@ def compiled_terms(name):
         replayed = handlers.substitute(handlers.seed(program, 0), sites)
         trace = handlers.trace(replayed).get_trace(spec, data, mean)
         sampled = {n: s for n, s in trace.items() if s["type"] == "sample"}
-        return {n: s["fn"].log_prob(s["value"]) for n, s in sampled.items()}, means[0]
+        terms = {n: s["fn"].log_prob(s["value"]) for n, s in sampled.items()}
+        return sum(jnp.sum(term) for term in terms.values()), (terms, means[0])
 
-    return jax.jit(terms)
+    return jax.jit(jax.grad(total, has_aux=True))
 
 
 def oracle_mean(case, data, sites):
@@ -314,7 +317,9 @@ def oracle_mean(case, data, sites):
 def check_point(case, data, sites, dtype):
     """Every term of one point against the oracle at the same rounded numbers."""
     cast = jax.tree.map(lambda x: jnp.asarray(x, dtype), sites)
-    terms, mu = compiled_terms(case.name)(data.astype(dtype), cast)
+    slopes, (terms, mu) = compiled(case.name)(cast, data.astype(dtype))
+    for name, slope in slopes.items():
+        assert np.isfinite(slope).all(), f"gradient in {name}: {slope}"
     mu = np.asarray(mu, np.float64)
     data, sites = rounded(data, dtype), rounded(sites, dtype)
     assert set(terms) == {"y", *case.laws}
@@ -347,7 +352,7 @@ def test_every_term_at_random_points(name, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("extreme", EXTREME)
 @pytest.mark.parametrize("name", ["national", "panel", "student"])
-def test_every_term_at_extreme_points(name, extreme, dtype):
+def test_every_term_and_gradient_at_extreme_points(name, extreme, dtype):
     case, rng = CASES[name](), np.random.default_rng(2)
     with jax.enable_x64(dtype == np.float64):
         sites = make_sites(case, rng, **EXTREME[extreme])
@@ -366,24 +371,6 @@ def test_every_term_where_the_mean_fits(name, sigma, dtype):
     data = replace(data, target=replace(data.target, outcome=outcome))
     with jax.enable_x64(dtype == np.float64):
         check_point(case, data, sites, dtype)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["national", "panel", "student"])
-def test_gradients_are_finite_everywhere(name, dtype):
-    case, rng = CASES[name](), np.random.default_rng(3)
-    with jax.enable_x64(dtype == np.float64):
-        data = jax.tree.map(jnp.asarray, make_data(case, rng).astype(dtype))
-        gradient = jax.jit(jax.grad(lambda sites: total(case, data, sites)))
-        for what, extreme in EXTREME.items():
-            sites = make_sites(case, rng, **extreme)
-            slopes = gradient(jax.tree.map(lambda x: jnp.asarray(x, dtype), sites))
-            for site, slope in slopes.items():
-                assert np.isfinite(slope).all(), f"{what}: d/d {site} is {slope}"
-
-
-def total(case, data, sites):
-    return log_density(program, (case.spec, data), {}, sites)[0]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -405,8 +392,13 @@ def test_gradient_is_that_of_the_oracle(name, x64):
         )
 
     sites = make_sites(case, rng)
-    arrays = jax.tree.map(jnp.asarray, data)
-    slopes = jax.jit(jax.grad(lambda s: total(case, arrays, s)))(sites)
+    slopes, (terms, _) = compiled(name)(sites, data)
+    total = sum(np.sum(term) for term in terms.values())
+    np.testing.assert_allclose(total, by_hand(sites), rtol=1e-10)
+    if name == "baseline":  # NumPyro adds nothing of its own
+        arrays = jax.tree.map(jnp.asarray, data)
+        whole = log_density(program, (case.spec, arrays), {}, sites)[0]
+        np.testing.assert_allclose(whole, total, rtol=1e-12)
     for _ in range(3):
         way = {n: rng.normal(size=np.shape(v)) for n, v in sites.items()}
         step = 1e-6
@@ -416,3 +408,39 @@ def test_gradient_is_that_of_the_oracle(name, x64):
         )
         actual = sum(np.sum(np.asarray(slopes[n]) * way[n]) for n in sites)
         np.testing.assert_allclose(actual, (ahead - behind) / (2 * step), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_data_of_the_program_from_a_panel(shared):
+    """Scales, features, mask, bound and spend share, by hand from the table."""
+    panel = make_panel(geos=("north", "south"), periods=20)
+    outcome = panel.outcome.copy()
+    outcome[:, :5] = np.nan
+    panel = replace(panel, outcome=outcome, history=5)
+    how = "shared" if shared else "geo"
+    spec = Spec(
+        seasonality=Fourier(order=2), trend=True, likelihood=TruncatedNormal(low=10.0),
+        outcome_scale=how, media_scale=how,
+    )  # fmt: skip
+    scale = Scale.fit(panel, per_geo_outcome=not shared, per_geo_media=not shared)
+    data = model_data(spec, panel, scale)
+    assert data.inputs.history == 5
+    for g in range(2):
+        geos = [0, 1] if shared else [g]
+        largest = max(y for i in geos for y in outcome[i] if np.isfinite(y))
+        observed = np.isfinite(outcome[g, 5:])
+        np.testing.assert_array_equal(data.target.mask[g], observed)
+        np.testing.assert_allclose(
+            data.target.outcome[g][observed], outcome[g, 5:][observed] / largest
+        )
+        np.testing.assert_allclose(data.target.low[g], 10.0 / largest)
+        for c in range(3):
+            most = max(panel.media[i, t, c] for i in geos for t in range(5, 20))
+            np.testing.assert_allclose(data.inputs.media[g, c], panel.media[g, :, c] / most)
+        np.testing.assert_array_equal(data.inputs.controls[g, 0], panel.controls[g, 5:, 0])
+    days = [date.timetuple().tm_yday for date in panel.dates[5:]]
+    np.testing.assert_allclose(data.inputs.fourier, oracle.fourier(days, 2), atol=1e-14)
+    np.testing.assert_allclose(data.inputs.trend, [t / 14 for t in range(15)])
+    paid = panel.spend[:, 5:, :2].sum(axis=(0, 1))
+    share = [*(paid / paid.sum()), 0.5]  # the organic channel has the mean share
+    np.testing.assert_allclose(data.hyper["saturation_beta"]["scale"], share)

@@ -28,7 +28,9 @@ def test_every_family_round_trips_and_gives_its_distribution(family):
 
 def test_pymc_names_are_understood():
     assert Prior("Normal", mu=0.2, sigma=0.05) == Prior("Normal", loc=0.2, scale=0.05)
-    assert Prior("Beta", alpha=1, beta=3) == Prior("Beta", concentration1=1, concentration0=3)
+    assert Prior("Beta", alpha=1, beta=3) == Prior(
+        "Beta", concentration1=1, concentration0=3
+    )
     assert Prior("Gamma", alpha=3, beta=1) == Prior("Gamma", concentration=3, rate=1)
     law = Prior("Gamma", alpha=3, beta=1).distribution({"concentration": 3.0, "rate": 1.0})
     assert isinstance(law, dist.Gamma)
@@ -56,7 +58,10 @@ def test_nested_priors_are_sampled_non_centred_and_round_trip():
         (lambda: Prior("HalfNormal", scale=1, dims=("chanel",)), ["chanel", "channel"]),
         (lambda: Prior("Uniform", low=1, high=0), ["high", "low"]),
         (lambda: Prior("Gamma", concentration=Prior("Normal", scale=1), rate=1), ["Gamma"]),
-        (lambda: Prior("Normal", scale=Prior("Normal", scale=1)), ["positive", "HalfNormal"]),
+        (
+            lambda: Prior("Normal", scale=Prior("Normal", scale=1)),
+            ["positive", "HalfNormal"],
+        ),
         (lambda: Prior.from_dict({"loc": 0}), ["dist"]),
     ],
 )

@@ -26,7 +26,9 @@ SPECS = {
             "intercept": mm.Prior(
                 "Normal", scale=mm.Prior("HalfNormal", scale=0.1), dims=("geo",)
             ),
-            "saturation_beta": mm.Prior("HalfNormal", scale=[0.5, 0.2], dims=("geo", "channel")),
+            "saturation_beta": mm.Prior(
+                "HalfNormal", scale=[0.5, 0.2], dims=("geo", "channel")
+            ),
             "adstock_alpha": mm.Prior("Uniform", low=0.0, high=0.9, dims=()),
         },
     ),
@@ -67,7 +69,9 @@ def test_dims_and_sites_follow_priors():
 
 
 def test_hyperparameters_resolve_data_and_lists():
-    hyper = hyperparameters(SPECS["everything"], SIZES, {"spend_share": np.array([0.7, 0.3])})
+    hyper = hyperparameters(
+        SPECS["everything"], SIZES, {"spend_share": np.array([0.7, 0.3])}
+    )
     np.testing.assert_array_equal(hyper["saturation_beta"]["scale"], [0.5, 0.2])
     assert hyper["intercept"]["scale"]["scale"] == 0.1
     default = hyperparameters(Spec(), SIZES, {"spend_share": np.array([0.7, 0.3])})
@@ -81,19 +85,32 @@ def test_every_parameter_has_dims_and_a_default():
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda: Spec(priors={"interceptt": mm.Prior("Normal", scale=1.0)}), ["interceptt", "did you mean"]),
-        (lambda: Spec(priors={"trend_slope": mm.Prior("Normal", scale=1.0)}), ["trend=True"]),
         (
-            lambda: Spec(seasonality=None, priors={"gamma_fourier": mm.Prior("Normal", scale=1.0)}),
+            lambda: Spec(priors={"interceptt": mm.Prior("Normal", scale=1.0)}),
+            ["interceptt", "did you mean"],
+        ),
+        (
+            lambda: Spec(priors={"trend_slope": mm.Prior("Normal", scale=1.0)}),
+            ["trend=True"],
+        ),
+        (
+            lambda: Spec(
+                seasonality=None, priors={"gamma_fourier": mm.Prior("Normal", scale=1.0)}
+            ),
             ["seasonality"],
         ),
-        (lambda: Spec(priors={"y_sigma": mm.Prior("Normal", scale=1.0)}), ["y_sigma", "positive"]),
+        (
+            lambda: Spec(priors={"y_sigma": mm.Prior("Normal", scale=1.0)}),
+            ["y_sigma", "positive"],
+        ),
         (
             lambda: Spec(priors={"adstock_alpha": mm.Prior("Uniform", low=0.0, high=1.5)}),
             ["adstock_alpha", "[0, 1]"],
         ),
         (
-            lambda: Spec(priors={"intercept": mm.Prior("Normal", scale=1.0, dims="channel")}),
+            lambda: Spec(
+                priors={"intercept": mm.Prior("Normal", scale=1.0, dims="channel")}
+            ),
             ["intercept", "geo"],
         ),
         (
@@ -101,7 +118,10 @@ def test_every_parameter_has_dims_and_a_default():
             ["gamma_control", "control"],
         ),
         (lambda: Spec.from_dict({"adstok": {}}), ["adstok", "adstock"]),
-        (lambda: Spec.from_dict({"adstock": {"kind": "geometrc"}}), ["geometrc", "geometric"]),
+        (
+            lambda: Spec.from_dict({"adstock": {"kind": "geometrc"}}),
+            ["geometrc", "geometric"],
+        ),
         (lambda: Spec.from_dict({"adstock": {"kind": "geometric", "lag": 3}}), ["lag"]),
         (lambda: Spec.from_dict({"seasonality": 3}), ["order"]),
         (lambda: Spec.from_toml("[data]\npath = 'x'"), ["[model]"]),

@@ -6,7 +6,7 @@ to rounding; none checks values, :func:`check_feasible` does, on the host.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,15 +17,23 @@ from mmmjax.checks import Phrase, fail
 
 __all__ = ["Region", "best_vertex", "check_feasible", "project", "residuals"]
 
+EXACT = 4e-16  # relative excess of a sum that rounding alone explains
+MOST_TURNS = 200  # bisection alone needs fewer; a guard against NaN
 ROUNDING = 1e-9  # relative: sums of money this close to the budget are the budget
 
 
 class Region(NamedTuple):
-    """{x: lower <= x <= upper, sum(x) = total}, one unit throughout (money or shares)."""
+    """{x: lower <= x <= upper, sum(x) = total}, one unit throughout (money or shares).
 
-    lower: Float[ArrayLike, " variable"]
-    upper: Float[ArrayLike, " variable"]
-    total: Float[ArrayLike, ""]
+    Args:
+        lower: (variable,), finite.
+        upper: (variable,), finite, at least `lower`.
+        total: Scalar between the sums of the two.
+    """
+
+    lower: Any
+    upper: Any
+    total: Any
 
 
 def project(
@@ -36,35 +44,40 @@ def project(
     r"""Nearest point of a feasible region: argmin over x of $\sum_i (x_i - p_i)^2 / v_i$.
 
     The answer is $x_i = \mathrm{clip}(p_i - \mu v_i, l_i, u_i)$, whose sum falls
-    piecewise linearly in the multiplier $\mu$: the breakpoints are sorted, the piece that
-    meets the total is found from cumulative slopes, and its equation is solved exactly.
+    piecewise linearly in the multiplier $\mu$: Newton steps, which end on the right piece
+    after a few, kept in a bracket by bisection.
 
     Args:
         point: $p$, any finite point.
-        region: The region; must not be empty.
+        region: The region; must not be empty, bounds finite.
         metric: $v$, positive; how far a variable moves for one unit of multiplier.
 
-    Source: Helgason, Kennington and Lall (1980), "A polynomially bounded algorithm for a
-    singly constrained quadratic program", Mathematical Programming 18.
+    Source: Cominetti, Mascarenhas and Silva (2014), "A Newton's method for the continuous
+    quadratic knapsack problem", Math. Prog. Comp. 6.
     """
     lower, upper, total = jnp.asarray(region.lower), jnp.asarray(region.upper), region.total
     v = jnp.broadcast_to(jnp.asarray(metric, point.dtype), point.shape)
     leaves_upper, meets_lower = (point - upper) / v, (point - lower) / v
-    breaks, change = jax.lax.sort(
-        (jnp.concatenate([leaves_upper, meets_lower]), jnp.concatenate([-v, v])), num_keys=1
-    )
-    slopes = jnp.cumsum(change)[:-1]  # of the sum, right of each breakpoint
-    sums = upper.sum() + jnp.cumsum(slopes * jnp.diff(breaks))
-    piece = jnp.sum(sums > total)  # the sum at breaks[piece + 1] is the first <= total
-    start, end = breaks[piece], breaks[jnp.minimum(piece + 1, breaks.size - 1)]
-    middle = 0.5 * (start + end)
-    for _ in range(2):  # the second pass corrects a piece missed by rounding
-        free = (leaves_upper < middle) & (middle < meets_lower)
-        held = jnp.where(middle <= leaves_upper, upper, lower)
+
+    def turn(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        low, high, multiplier, _, turns = state
+        x = jnp.clip(point - multiplier * v, lower, upper)
+        excess = x.sum() - total
+        low = jnp.where(excess > 0, multiplier, low)
+        high = jnp.where(excess > 0, high, multiplier)
+        free = (leaves_upper < multiplier) & (multiplier < meets_lower)
         slope = jnp.where(free, v, 0.0).sum()
-        excess = jnp.where(free, point, held).sum() - total
-        middle = jnp.where(slope > 0, excess / jnp.where(slope > 0, slope, 1.0), middle)
-    return _meet_total(jnp.clip(point - middle * v, lower, upper), region, v)
+        newton = multiplier + excess / jnp.where(slope > 0, slope, 1.0)
+        safe = (slope > 0) & (newton > low) & (newton < high)
+        following = jnp.where(safe, newton, 0.5 * (low + high))
+        met = jnp.abs(excess) <= EXACT * jnp.abs(x).sum()
+        done = met | (following == multiplier) | (turns >= MOST_TURNS)
+        return low, high, jnp.where(done, multiplier, following), done, turns + 1
+
+    low, high = leaves_upper.min(), meets_lower.max()
+    begin = (low, high, 0.5 * (low + high), jnp.asarray(False), jnp.asarray(0))
+    _, _, multiplier, _, _ = jax.lax.while_loop(lambda state: ~state[3], turn, begin)
+    return _meet_total(jnp.clip(point - multiplier * v, lower, upper), region, v)
 
 
 def _meet_total(
@@ -82,7 +95,7 @@ def _meet_total(
 def best_vertex(
     gradient: Float[Array, " variable"], region: Region
 ) -> Float[Array, " variable"]:
-    """Point of a feasible region with the largest <gradient, x>: the exact linear maximiser.
+    """Point of a feasible region with the largest <gradient, x>, exactly.
 
     Everything starts at its lower bound; what is left of the total goes to the variables
     in descending order of gradient, each up to its upper bound.
@@ -96,7 +109,7 @@ def best_vertex(
 
 
 def residuals(point: Float[ArrayLike, " variable"], region: Region) -> dict[str, float]:
-    """How far a point misses the total and the worst of its bounds, in the region's unit."""
+    """How far a point misses the total and the worst of its bounds (region's unit)."""
     x, lower, upper = (np.asarray(a, float) for a in (point, region.lower, region.upper))
     outside = np.maximum(np.maximum(lower - x, x - upper), 0.0)
     return {
@@ -136,7 +149,7 @@ def check_feasible(
         )
         order = np.argsort(-sums, kind="stable")
         named = [
-            f"{labels[i]} {_figure(sums[i])}{' (fixed)' if fixed[i] else ''}"
+            f"{labels[i]} {_figure(float(sums[i]))}{' (fixed)' if fixed[i] else ''}"
             for i in order[:6]
         ]
         more = f" and {len(order) - 6} more" if len(order) > 6 else ""

@@ -6,13 +6,13 @@ steady level, ``max_lag - 1`` tail periods. The one forward function,
 counts as often as it occurs: exact, and independent of the number of periods.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from mmmjax.draws import Fit
 from mmmjax.response import media_contribution
@@ -27,20 +27,22 @@ class Window(NamedTuple):
     """What the response of a plan needs besides its spend: arrays, no names.
 
     Args:
-        draws: Media parameters of the planned channels, (draw, *dims).
-        media_per_money: Scaled media bought by one unit of money in a period.
-        outcome: Outcome units of one scaled unit.
-        history: Scaled media of the periods before the window, or of length 0.
-        spending: 1 in the levels where money is spent, 0 in the tail.
-        periods: How many periods each level stands for.
+        draws: Media parameters of the planned channels by name, (draw, *dims).
+        media_per_money: Scaled media that one unit of money buys in a period, (geo,
+            channel).
+        outcome: Outcome units of one scaled unit, (geo,).
+        history: Scaled media of the periods before the window, (geo, channel, past), or
+            of no period.
+        spending: 1 in the levels where money is spent, 0 in the tail, (level,).
+        periods: How many periods each level stands for, (level,).
     """
 
-    draws: Mapping[str, Float[ArrayLike, "draw *dims"]]
-    media_per_money: Float[ArrayLike, "geo channel"]
-    outcome: Float[ArrayLike, " geo"]
-    history: Float[ArrayLike, "geo channel past"]
-    spending: Float[ArrayLike, " level"]
-    periods: Float[ArrayLike, " level"]
+    draws: dict[str, Any]
+    media_per_money: Any
+    outcome: Any
+    history: Any
+    spending: Any
+    periods: Any
 
 
 def levels(periods: int, max_lag: int) -> tuple[np.ndarray, np.ndarray]:

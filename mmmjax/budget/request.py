@@ -83,8 +83,13 @@ def read(
         budget = unit * number("budget", budget, low=0.0, open_low=True, fix=fix)
     total = before.sum() if budget is None else budget
     if not before.sum() > 0:
-        fail("reference", Phrase("no spend in any channel"), "", "spend above 0 somewhere",
-             "pass reference={channel: money}")  # fmt: skip
+        fail(
+            "reference",
+            Phrase("no spend in any channel"),
+            "",
+            "spend above 0 somewhere",
+            "pass reference={channel: money}",
+        )
     if reference is None:
         before = before * (total / before.sum())
     lower, upper = _bounds(names, bounds, before, total, unit)
@@ -94,8 +99,9 @@ def read(
     words = "money a period" if per_period else "money over the window"
     in_unit = Region(lower.ravel() / unit, upper.ravel() / unit, total / unit)
     total = unit * float(check_feasible(in_unit, names.labels, given.ravel(), words).total)
-    return Request(names.geos, names.channels, before, lower, upper, given, total,
-                   periods, per_period)  # fmt: skip
+    return Request(
+        names.geos, names.channels, before, lower, upper, given, total, periods, per_period
+    )
 
 
 def cost_of(
@@ -108,8 +114,13 @@ def cost_of(
         c = names.index("cost_per_unit", channel)
         cost[:, c] = names.per_geo("cost_per_unit", channel, value)
         if not (cost[:, c] > 0).all():
-            fail("cost_per_unit", value, f'channel "{channel}"', "numbers above 0",
-                 "a channel that costs nothing is organic and needs no plan")  # fmt: skip
+            fail(
+                "cost_per_unit",
+                value,
+                f'channel "{channel}"',
+                "numbers above 0",
+                "a channel that costs nothing is organic and needs no plan",
+            )
     return cost
 
 
@@ -121,23 +132,33 @@ class _Names:
         pairs = zip(panel.channels, panel.paid, strict=True)
         self.channels = tuple(name for name, paid in pairs if paid)
         if not self.channels:
-            fail("budget", Phrase("a fit without paid channels"), "", "at least one channel "
-                 "with spend", "name the columns of money: Panel.from_frame(..., spend=...)")  # fmt: skip
+            fail(
+                "budget",
+                Phrase("a fit without paid channels"),
+                "",
+                "at least one channel with spend",
+                "name the columns of money: Panel.from_frame(..., spend=...)",
+            )
         several = len(self.geos) > 1
         self.labels = [
             f"{c} in {g}" if several else c for g in self.geos for c in self.channels
         ]
 
     def index(self, field: str, name: object) -> int:
-        if name in self.channels:
-            return self.channels.index(str(name))
-        self.unknown(field, name)
+        if name not in self.channels:
+            self.unknown(field, name)
+        return self.channels.index(str(name))
 
     def unknown(self, field: str, name: object) -> NoReturn:
         allowed = f"paid channels of the fit ({listing(self.channels, 12)})"
         if name in self.panel.organic:
-            fail(field, name, "", allowed, f'"{name}" is organic: it has no spend to plan, '
-                 "leave it out")  # fmt: skip
+            fail(
+                field,
+                name,
+                "",
+                allowed,
+                f'"{name}" is organic: it has no spend to plan, leave it out',
+            )
         near = closest(name, self.channels)
         fail(
             field, name, "", allowed, f'did you mean "{near}"?' if near else "leave it out"
@@ -145,16 +166,23 @@ class _Names:
 
     def per_geo(self, field: str, channel: str, value: object) -> np.ndarray:
         """One or n_geos finite numbers >= 0, in the user's unit."""
-        try:
-            array = np.asarray(value, np.float64)
-        except (TypeError, ValueError):
-            array = np.asarray(np.nan)
+        array = _numbers(value)
         if array.ndim > 1 or (array.ndim and array.shape != (len(self.geos),)):
-            fail(field, Phrase(f"shape {array.shape}"), f'channel "{channel}"',
-                 f"one number, or one per geo ({len(self.geos)})", "give one number")  # fmt: skip
+            fail(
+                field,
+                Phrase(f"shape {array.shape}"),
+                f'channel "{channel}"',
+                f"one number, or one per geo ({len(self.geos)})",
+                "give one number",
+            )
         if not (np.isfinite(array) & (array >= 0)).all():
-            fail(field, value, f'channel "{channel}"', "finite money of at least 0",
-                 f'write {{"{channel}": 1000.0}}')  # fmt: skip
+            fail(
+                field,
+                value,
+                f'channel "{channel}"',
+                "finite money of at least 0",
+                f'write {{"{channel}": 1000.0}}',
+            )
         return array
 
     def share(
@@ -171,6 +199,14 @@ class _Names:
         return money * shares
 
 
+def _numbers(value: object) -> np.ndarray:
+    """Any value as an array; NaN where it is no number."""
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        return np.asarray(np.nan)
+
+
 def _historical(names: _Names, periods: int) -> np.ndarray:
     """Mean spend a period of the training window while the geo had rows, times periods."""
     panel = names.panel
@@ -185,19 +221,28 @@ def _reference(names: _Names, given: Any, periods: int, unit: float) -> np.ndarr
     if given is None:
         return before
     if not isinstance(given, Mapping):
-        array = np.asarray(given, np.float64)
+        array = _numbers(given)
         shapes = {(len(names.channels),), before.shape}
         if array.shape not in shapes:
-            fail("reference", Phrase(f"shape {array.shape}"), "",
-                 f"{{channel: money}}, or an array of shape {' or '.join(map(str, shapes))}",
-                 f"the paid channels are {listing(names.channels, 12)}")  # fmt: skip
+            fail(
+                "reference",
+                Phrase(f"shape {array.shape}"),
+                "",
+                f"{{channel: money}}, or an array of shape {' or '.join(map(str, shapes))}",
+                f"the paid channels are {listing(names.channels, 12)}",
+            )
         given = dict(zip(names.channels, array.T, strict=True))
     for name in given:
         names.index("reference", name)
     for name in names.channels:
         if name not in given:
-            fail("reference", Phrase(f'no money for "{name}"'), "", "every paid channel",
-                 f'write "{name}": 0.0 for a channel without spend')  # fmt: skip
+            fail(
+                "reference",
+                Phrase(f'no money for "{name}"'),
+                "",
+                "every paid channel",
+                f'write "{name}": 0.0 for a channel without spend',
+            )
     columns = [
         unit * names.share("reference", name, given[name], before[:, i])
         for i, name in enumerate(names.channels)
@@ -217,16 +262,26 @@ def _bounds(
     for name, pair in given.items():
         i = names.index("bounds", name)
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-            fail("bounds", pair, f'channel "{name}"', "(least, largest) money",
-                 f'write {{"{name}": (0.0, 1000.0)}}')  # fmt: skip
+            fail(
+                "bounds",
+                pair,
+                f'channel "{name}"',
+                "(least, largest) money",
+                f'write {{"{name}": (0.0, 1000.0)}}',
+            )
         low, high = pair
         if np.ndim(high) == 0 and high == math.inf:
             high = max(budget / unit, float(np.sum(low)))
         lower[:, i] = unit * names.share("bounds", name, low, before[:, i])
         upper[:, i] = unit * names.share("bounds", name, high, before[:, i])
         if (lower[:, i] > upper[:, i]).any():
-            fail("bounds", pair, f'channel "{name}"', "least <= largest",
-                 "write the smaller number first")  # fmt: skip
+            fail(
+                "bounds",
+                pair,
+                f'channel "{name}"',
+                "least <= largest",
+                "write the smaller number first",
+            )
     return lower, upper
 
 
@@ -250,14 +305,24 @@ def _fixed(
     held = np.full_like(before, np.nan)
     given = [given] if isinstance(given, str) else [] if given is None else given
     if not isinstance(given, Mapping | Sequence):
-        fail("fixed", given, "", "{channel: money}, or a list of channels held at their "
-             "reference", 'write fixed={"TV": 0.0}')  # fmt: skip
+        fail(
+            "fixed",
+            given,
+            "",
+            "{channel: money}, or a list of channels held at their reference",
+            'write fixed={"TV": 0.0}',
+        )
     pairs = given if isinstance(given, Mapping) else dict.fromkeys(given)
     for name, money in pairs.items():
         i = names.index("fixed", name)
         if isinstance(bounds, Mapping) and name in bounds:
-            fail("fixed", name, "bounds", "a channel either fixed or bounded",
-                 f'leave "{name}" out of one of the two')  # fmt: skip
+            fail(
+                "fixed",
+                name,
+                "bounds",
+                "a channel either fixed or bounded",
+                f'leave "{name}" out of one of the two',
+            )
         held[:, i] = before[:, i]
         if money is not None:
             held[:, i] = unit * names.share("fixed", name, money, before[:, i])

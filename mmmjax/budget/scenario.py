@@ -13,7 +13,7 @@ __all__ = ["CERTIFIED_GAP", "Plan"]
 
 CERTIFIED_GAP = 1e-6  # relative gap bound up to which a plan is called certified
 QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
-MOST_ROWS = 24  # a longer table is shown by channel, summed over geos
+MOST_ROWS = 16  # a longer table is shown by channel, summed over geos
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,7 +97,7 @@ class Plan:
 
     def to_frame(self) -> pd.DataFrame:
         """Columns of plan.csv: geo, channel, reference, optimized, lower, upper (money)."""
-        return _frame(self, ("reference", "optimized", "lower", "upper"))
+        return _frame(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Content of plan.json: objective, proof, residuals and response of both plans."""
@@ -133,8 +133,9 @@ class Plan:
         return _text(self)
 
 
-def _frame(plan: Plan, columns: tuple[str, ...]) -> pd.DataFrame:
-    arrays = {name: getattr(plan, name).to_numpy().ravel() for name in columns}
+def _frame(plan: Plan) -> pd.DataFrame:
+    names = ("reference", "optimized", "lower", "upper")
+    arrays = {name: getattr(plan, name).to_numpy().ravel() for name in names}
     geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
     index = {GEO: np.repeat(geos, channels.size), CHANNEL: np.tile(channels, geos.size)}
     return pd.DataFrame(index | arrays)
@@ -179,45 +180,47 @@ def _proof(plan: Plan) -> str:
     if plan.relative_gap is None:
         return f"none ({plan.gap_reason}); {plan.status}"
     word = "certified" if plan.certified else "NOT certified"
-    return f"{word}: no plan is better by more than {plan.relative_gap:.1e} of it; {plan.status}"
+    most = f"no plan is better by more than {plan.relative_gap:.1e} of it"
+    return f"{word}: {most}; {plan.status}"
 
 
 def _table(plan: Plan) -> list[str]:
     """Rows of variables, or of channels where those would be too many."""
-    frame = _frame(plan, ("reference", "optimized", "lower", "upper", "binding"))
-    several = plan.optimized.sizes[GEO] > 1
-    if several and len(frame) > MOST_ROWS:
-        frame["binding"] = frame["binding"] != "free"
-        frame = frame.groupby(CHANNEL, sort=False, as_index=False).sum(numeric_only=True)
-        frame["binding"] = [
-            f"{n:.0f} of {plan.optimized.sizes[GEO]} geos" for n in frame["binding"]
-        ]
-        several = False
-    digits = 0 if frame["optimized"].max() >= 1000 else 2
-    rows = [[*([GEO] if several else []), CHANNEL, "reference", "optimized", "change",
-             "lower", "upper", "at bound"]]  # fmt: skip
-    for row in frame.to_dict("records"):
-        names = [str(row[GEO])] if several else []
-        change = row["optimized"] / row["reference"] - 1 if row["reference"] > 0 else None
-        rows.append([
-            *names,
-            str(row[CHANNEL]),
-            f"{row['reference']:,.{digits}f}",
-            f"{row['optimized']:,.{digits}f}",
-            "" if change is None else f"{change:+.1%}",
-            f"{row['lower']:,.{digits}f}",
-            f"{row['upper']:,.{digits}f}",
-            "" if row["binding"] == "free" else str(row["binding"]),
-        ])  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    left = {0, len(widths) - 1} | ({1} if several else set())
-    return [
-        "  ".join(
-            f"{cell:<{w}}" if i in left else f"{cell:>{w}}"
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    names = ("reference", "optimized", "lower", "upper", "binding")
+    reference, optimized, lower, upper, binding = (
+        getattr(plan, n).to_numpy() for n in names
+    )
+    geos, channels = (
+        [str(x) for x in plan.optimized[dim].values] for dim in (GEO, CHANNEL)
+    )
+    if len(geos) > 1 and optimized.size > MOST_ROWS:
+        held = (binding != "free").sum(0)
+        binding = np.array([[f"{n} of {len(geos)} geos" if n else "free" for n in held]])
+        sums = [x.sum(0, keepdims=True) for x in (reference, optimized, lower, upper)]
+        reference, optimized, lower, upper = sums
+        geos = ["all"]
+    digits = 0 if optimized.max() >= 1000 else 2
+    rows = [["geo", "channel", "reference", "optimized", "change", "lower", "upper", ""]]
+    for g, c in np.ndindex(optimized.shape):
+        money = [f"{x[g, c]:,.{digits}f}" for x in (reference, optimized, lower, upper)]
+        change = optimized[g, c] / reference[g, c] - 1 if reference[g, c] > 0 else None
+        money.insert(2, "" if change is None else f"{change:+.1%}")
+        rows.append([geos[g], channels[c], *money, _unless_free(str(binding[g, c]))])
+    if len(geos) == 1:
+        rows = [row[1:] for row in rows]
+    columns = [_aligned(column) for column in zip(*rows, strict=True)]
+    return ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
+
+
+def _unless_free(binding: str) -> str:
+    return "" if binding == "free" else f"at {binding}".replace("at fixed", "fixed")
+
+
+def _aligned(column: tuple[str, ...]) -> list[str]:
+    """Names to the left, numbers to the right."""
+    side = "<" if column[0] in ("geo", "channel", "") else ">"
+    width = max(map(len, column))
+    return [f"{cell:{side}{width}}" for cell in column]
 
 
 def _figure(value: float) -> str:

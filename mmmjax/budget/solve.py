@@ -111,7 +111,7 @@ class _Solved(NamedTuple):
     residual: float
     evaluations: int
     status: int
-    unproven: str
+    doubt: str
 
 
 def _solve_request(
@@ -124,7 +124,7 @@ def _solve_request(
         "block": _block(window),
     }
     before = asked.reference
-    unproven = _unproven(spec, window, mean_response)
+    doubt = unproven(spec, window, mean_response)
     reference_samples, reference_value = _evaluate(window, before, asked.periods, **static)
     size = abs(float(reference_value)) or float(np.sum(window.outcome))
     if not np.isfinite(size):
@@ -135,7 +135,7 @@ def _solve_request(
         (asked.upper - asked.lower).ravel(),
         asked.periods / np.asarray(window.media_per_money).ravel(),
     )
-    end: Ascent = _climb(
+    end = _climb(
         window,
         shares,
         before.ravel() / asked.budget,
@@ -143,15 +143,15 @@ def _solve_request(
         asked.budget,
         float(asked.periods),
         size,
-        not unproven,
+        not doubt,
         tolerance,
         limit,
         **static,
     )
-    end = jax.tree.map(np.asarray, end)
+    end = cast(Any, jax.tree.map(np.asarray, end))
     if int(end.status) == NOT_FINITE:
         _fail_not_finite()
-    spend = _snap(end.point, shares).reshape(before.shape) * asked.budget
+    spend = _money(end.point, asked)
     plan_samples, plan_value = _evaluate(window, spend, asked.periods, **static)
     if plan_value < reference_value and inside(before.ravel(), region):  # by rounding
         spend, plan_samples, plan_value = before, reference_samples, reference_value
@@ -164,7 +164,7 @@ def _solve_request(
         float(end.residual),
         int(end.evaluations),
         int(end.status),
-        unproven,
+        doubt,
     )
 
 
@@ -229,7 +229,7 @@ def _block(window: Window) -> int:
     return max(1, BLOCK_BYTES // (COPIES * 8 * geos * channels * length))
 
 
-def _unproven(spec: Spec, window: Window, utility: Utility) -> str:
+def unproven(spec: Spec, window: Window, utility: Utility) -> str:
     """Why the gap proves nothing; empty if it does."""
     if utility not in CONCAVE:
         return "the utility is not known to be concave"
@@ -242,17 +242,22 @@ def _unproven(spec: Spec, window: Window, utility: Utility) -> str:
     return ""
 
 
-def _snap(shares: np.ndarray, region: Region) -> np.ndarray:
-    """Put what is within rounding of a bound on it."""
-    lower, upper = np.asarray(region.lower), np.asarray(region.upper)
-    shares = np.where(np.abs(shares - lower) <= 1e-14, lower, shares)
-    shares = np.where(np.abs(shares - upper) <= 1e-14, upper, shares)
-    return np.clip(shares, lower, upper)
+def _money(shares: np.ndarray, asked: Request) -> np.ndarray:
+    """Shares of the budget as money; what is within rounding of a bound is put on it."""
+    spend = shares.reshape(asked.reference.shape) * asked.budget
+    for bound in (asked.lower, asked.upper):
+        spend = np.where(np.abs(spend - bound) <= 1e-14 * asked.budget, bound, spend)
+    return np.clip(spend, asked.lower, asked.upper)
 
 
 def _fail_not_finite() -> None:
-    fail("fit", Phrase("a response that is not finite"), "the reference spend",
-         "finite draws of the media parameters", "look at mm.diagnostics(fit) first")  # fmt: skip
+    fail(
+        "fit",
+        Phrase("a response that is not finite"),
+        "the reference spend",
+        "finite draws of the media parameters",
+        "look at mm.diagnostics(fit) first",
+    )
 
 
 def _plan(fit: Fit, asked: Request, carry_in: str, solved: _Solved) -> Plan:
@@ -280,8 +285,8 @@ def _plan(fit: Fit, asked: Request, carry_in: str, solved: _Solved) -> Plan:
         objective=float(solved.objectives[1]),
         reference_objective=float(solved.objectives[0]),
         reference_feasible=inside(asked.reference.ravel(), asked.region),
-        gap_bound=None if solved.unproven else solved.gap,
-        gap_reason=solved.unproven,
+        gap_bound=None if solved.doubt else solved.gap,
+        gap_reason=solved.doubt,
         status=STATUS[solved.status],
         kkt_residual=solved.residual,
         shadow_price=price,

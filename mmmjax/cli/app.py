@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import jax
 import typer
@@ -18,7 +18,7 @@ import typer
 from mmmjax import simulate as simulation
 from mmmjax.budget import optimize as best_plan
 from mmmjax.budget.request import Bounds
-from mmmjax.checks import InputError, fail
+from mmmjax.checks import InputError, choice, fail
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
 from mmmjax.draws import Diagnostics, Fit
@@ -42,8 +42,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-CaseFile = Annotated[Path, typer.Argument(help="Case file (TOML).", show_default=False)]
-Run = Annotated[Path, typer.Argument(help="Folder that `fit` wrote.", show_default=False)]
+CaseFile = Annotated[Path, typer.Argument(help="Case file (TOML).", metavar="CASE")]
+Run = Annotated[Path, typer.Argument(help="Folder that `fit` wrote.", metavar="RUN")]
 Out = Annotated[Path, typer.Option(help="Folder to write to; it is created.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
 Chains = Annotated[int | None, typer.Option(help="Chains, instead of the case's.")]
@@ -113,12 +113,13 @@ def check(case: CaseFile) -> int:
     if draft.panels:
         _, train, test = draft.panels
         show.panel(train, test)
-    if draft.spec and train is not None:
+    if train is not None:
         try:
             train, notes = _prepared(draft.spec, train, draft.on_empty or "error")
         except InputError as error:
             problems.append(str(error))
-        count = show.spec(draft.spec, train)
+        if draft.spec:
+            count = show.spec(draft.spec, train)
     if draft.drawn:
         sampler, seed = draft.drawn
         show.say(f"Sampler: {sampler!r}, seed {seed}")
@@ -154,7 +155,7 @@ def fit(
 @app.command()
 def predict(
     run: Run,
-    table: Annotated[Path, typer.Argument(help="Future table.", show_default=False)],
+    table: Annotated[Path, typer.Argument(help="Future table.", metavar="TABLE")],
     out: Annotated[Path | None, typer.Option(help="Folder; the run's by default.")] = None,
 ) -> int:
     """Forecast the periods after training from planned spend (or media) and controls."""
@@ -205,26 +206,26 @@ def optimize(
         budget=budget,
         periods=periods,
         per_period=per_period,
-        carry_in=carry_in,  # pyright: ignore[reportArgumentType]  # checked there
+        carry_in=cast(Any, choice("--carry-in", carry_in, ("zero", "history"))),
         **asked,
     )
     show.plan(plan)
     show.files(files.write_plan(plan, folder))
+    if not plan.certified and not plan.gap_reason:
+        show.warn(f"the solver stopped before the best plan: {plan.status}.")
+        return NOT_CONVERGED
     return _code(found)
 
 
 def _prepared(
-    spec: Spec, train: Panel, on_empty: Literal["error", "drop", "prior"]
+    spec: Spec | None, train: Panel, on_empty: Literal["error", "drop", "prior"]
 ) -> tuple[Panel, tuple[str, ...]]:
     """The panel that would be fitted and its notes, refused as a fit would refuse it."""
-    train, notes = for_training(
-        train,
-        max_lag=spec.adstock.max_lag,
-        lower_bound=spec.likelihood.low,
-        on_empty=on_empty,
-    )
-    scale = Scale.fit(train, spec.outcome_scale == "geo", spec.media_scale == "geo")
-    model_data(spec, train, scale)
+    lags, bound = (spec.adstock.max_lag, spec.likelihood.low) if spec else (1, None)
+    train, notes = for_training(train, max_lag=lags, lower_bound=bound, on_empty=on_empty)
+    if spec:
+        scale = Scale.fit(train, spec.outcome_scale == "geo", spec.media_scale == "geo")
+        model_data(spec, train, scale)
     return train, notes
 
 
@@ -236,8 +237,8 @@ def _fit(case: cases.Case, out: Path) -> files.Written:
     )
     show.notes(fit.info.get("notes", []))
     written = files.write_fit(fit, out, case.test)
-    show.verdict(written.diagnostics)
-    if written.channels is not None:
+    show.verdict(fit, written.diagnostics)
+    if len(written.channels):
         show.channels(written.channels, fit.panel.currency)
     return written
 
@@ -256,7 +257,7 @@ def _report(fit: Fit, out: Path, leave_out: bool, **about: Any) -> list[Path]:
 def _code(found: Diagnostics) -> int:
     if found.converged:
         return 0
-    show.warn(f"the fit has not converged, do not use this: {found.verdict}.")
+    show.not_converged(found)
     return NOT_CONVERGED
 
 

@@ -29,7 +29,6 @@ PARAMETERS, FORECAST = "parameters.csv", "forecast.csv"
 DIAGNOSTICS, REPORT = "diagnostics.json", "report.html"
 PLAN, PLAN_JSON = "plan.csv", "plan.json"
 OF_A_FIT = (SPEC, CHANNELS, WEEKLY, PARAMETERS, FORECAST, DIAGNOSTICS, REPORT)
-TIMINGS = ("compile_s", "warmup_s", "sample_s")
 DIGITS = "%.10g"
 
 
@@ -107,7 +106,7 @@ def judged(fit: Fit, found: Diagnostics, test: Panel | None) -> dict[str, Any]:
     return {
         **found.to_dict(),
         **prediction.scores(fit, test),
-        "timings": {k.removesuffix("_s"): info.get(k) for k in TIMINGS},
+        "timings": {k.removesuffix("_s"): v for k, v in info.get("timings", {}).items()},
         "gradients": info.get("gradients"),
         "versions": info.get("versions"),
         "device": info.get("device"),

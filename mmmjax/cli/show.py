@@ -1,5 +1,6 @@
 """What the command line says: tables and verdicts, no computation of its own."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmmjax import exploration
+from mmmjax import checks, exploration
 from mmmjax.budget import Plan
-from mmmjax.draws import Diagnostics
+from mmmjax.draws import Diagnostics, Fit
 from mmmjax.panel import Panel
 from mmmjax.response import sizes_of
 from mmmjax.spec import Spec
 
-out = Console(highlight=False)
+# a file or a pipe has no width: wide enough that tables need not fold
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
 err = Console(stderr=True, highlight=False)
 
 
@@ -36,23 +38,27 @@ def say(message: str) -> None:
     out.print(escape(message), soft_wrap=True)
 
 
-def money(value: float) -> str:
+def money(value: Any) -> str:
     """A sum of money or of outcomes for people; empty where there is none."""
     if not np.isfinite(value):
         return ""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
 
 
+def over_geos(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows of channels.csv of all geos together."""
+    return table.loc[table["geo"] == "ALL"].to_dict("records")
+
+
 def grid(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; a column whose name ends in a space holds words, the others numbers."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1)
-    )
+    """Print a table; columns whose names end in a space hold words, others numbers."""
+    table = Table(box=None, padding=(0, 1))
     for name in columns:
         justify = "left" if name.endswith(" ") else "right"
         table.add_column(name.strip(), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
+    out.print(f"[bold]{escape(title)}[/]", soft_wrap=True)
     out.print(table)
 
 
@@ -60,8 +66,8 @@ def panel(train: Panel, test: Panel | None) -> None:
     """Say what the data are: the panel, its windows, each channel and control."""
     say(repr(train))
     if test is not None:
-        first, last = _day(test.dates[0]), _day(test.dates[-1])
-        say(f"  held out: {len(test.dates)} periods, {first} to {last}")
+        span = f"{checks.show(test.dates[0])} to {checks.show(test.dates[-1])}"
+        say(f"  held out: {len(test.dates)} periods, {span}")
     found = exploration.describe(train)
     unit = f" {train.currency}" if train.currency else ""
     media = found[found["kind"] == "media"]
@@ -124,33 +130,37 @@ def notes(texts: Iterable[str]) -> None:
         err.print(f"[bold]Note[/] {escape(note)}", soft_wrap=True)
 
 
-def verdict(found: Diagnostics) -> None:
-    """Say whether the draws can be used; loudly if they cannot."""
+def verdict(fit: Fit, found: Diagnostics) -> None:
+    """Say whether the draws can be used, and what they took."""
     style = "green" if found.converged else "bold red"
     first, *rest = str(found).splitlines()
     out.print(f"[{style}]Draws: {escape(first)}[/]", soft_wrap=True)
     say("\n".join(rest))
-    if not found.converged:
-        err.print(
-            f"[bold red]NOT CONVERGED[/] {escape(found.verdict)}. Everything was written, "
-            "but the numbers cannot be trusted: run longer (--warmup, --draws), raise "
-            "target_accept, or tighten priors that the data do not inform.",
-            soft_wrap=True,
-        )
+    seconds = {k.removesuffix("_s"): v for k, v in fit.info.get("timings", {}).items()}
+    say("  seconds       " + ", ".join(f"{k} {v:.1f}" for k, v in seconds.items()))
+
+
+def not_converged(found: Diagnostics) -> None:
+    """Say loudly, and last, that the numbers cannot be trusted."""
+    err.print(
+        f"[bold red]NOT CONVERGED[/] {escape(found.verdict)}. Everything was written, but "
+        "do not trust the numbers: run longer (--warmup, --draws), raise target_accept, or "
+        "tighten the priors of what the data do not inform.",
+        soft_wrap=True,
+    )
 
 
 def channels(table: pd.DataFrame, currency: str) -> None:
-    """Print contribution, share and returns of each channel over all geos."""
+    """Print share and returns of each channel over all geos."""
     rows = [
         [
             row["channel"],
             money(row["spend"]),
-            money(row["contribution_mean"]),
-            _interval(row, "share", "{:.1%}"),
+            _interval(row, "share", "{:.1f}", 100.0),
             _interval(row, "roas", "{:.2f}"),
             _interval(row, "mroas", "{:.2f}"),
         ]
-        for row in table[table["geo"] == "ALL"].to_dict("records")
+        for row in over_geos(table)
     ]
     unit = f" {currency}" if currency else ""
     grid(
@@ -158,8 +168,7 @@ def channels(table: pd.DataFrame, currency: str) -> None:
         (
             "channel ",
             f"spend{unit}",
-            "contribution",
-            "share of outcome",
+            "% of outcome",
             "ROAS",
             "marginal ROAS",
         ),
@@ -171,7 +180,7 @@ def recovered(table: pd.DataFrame, truth: dict[str, Any]) -> None:
     """Print true beside recovered ROAS, and whether the interval holds the truth."""
     true = {r["channel"]: r["roas"] for r in truth["channels"] if r["geo"] == "ALL"}
     rows, inside = [], 0
-    for row in table[table["geo"] == "ALL"].to_dict("records"):
+    for row in over_geos(table):
         value = true[row["channel"]]
         holds = row["roas_lo"] <= value <= row["roas_hi"]
         inside += holds
@@ -205,12 +214,8 @@ def files(paths: Sequence[Path]) -> None:
         say(f"Wrote {folder}/: {names}")
 
 
-def _interval(row: dict[str, Any], name: str, form: str) -> str:
-    mean, lo, hi = (row[f"{name}_{end}"] for end in ("mean", "lo", "hi"))
+def _interval(row: dict[str, Any], name: str, form: str, times: float = 1.0) -> str:
+    mean, lo, hi = (times * row[f"{name}_{end}"] for end in ("mean", "lo", "hi"))
     if not np.isfinite(mean):
         return ""
     return f"{form.format(mean)} [{form.format(lo)}, {form.format(hi)}]"
-
-
-def _day(date: pd.Timestamp) -> str:
-    return f"{date:%Y-%m-%d}"

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -74,7 +75,7 @@ class Result(NamedTuple):
 
 
 def init(seed: Sequence[int], potential: Potential, dtype: Any) -> State:
-    """Start a chain at the best finite one of a few draws from the Laplace approximation."""
+    """Start a chain at the best finite one of a few Laplace draws."""
     random = np.random.default_rng(seed)
     starts = random.standard_normal((_CANDIDATES, potential.problem.center.shape[0]))
     starts[-1] *= 0.1  # close to the mode, should the others be nowhere
@@ -89,15 +90,14 @@ def init(seed: Sequence[int], potential: Potential, dtype: Any) -> State:
 def _averaging(step_size: Array) -> Any:
     """Dual averaging restarted around twice the given step size."""
     start, _ = dual_averaging()
-    return jax.tree.map(
-        lambda x: jnp.asarray(x, step_size.dtype), start(jnp.log(2.0 * step_size))
-    )
+    center: Any = jnp.log(2.0 * step_size)
+    return jax.tree.map(lambda x: jnp.asarray(x, step_size.dtype), start(center))
 
 
 def step(
     state: State, key: Array, problem: Problem, spec: Spec, depth: int
 ) -> tuple[State, Any, Array]:
-    """One NUTS transition with unit metric; the state, NumPyro's tree and the acceptance."""
+    """One NUTS transition with unit metric: state, NumPyro's tree, acceptance."""
     key_momentum, key_tree = jax.random.split(key)
     potential = lambda z: -log_density(z, problem, spec)
     _, verlet = velocity_verlet(potential, euclidean_kinetic_energy)
@@ -129,7 +129,7 @@ def chunk(
     length: int,
     depth: int,
 ) -> tuple[State, Draw]:
-    """``length`` iterations of one chain; iteration i of a chain always has the same key."""
+    """``length`` iterations of one chain; iteration i always has the same key."""
     _, update = dual_averaging()
 
     def body(state: State, i: Array) -> tuple[State, Draw]:
@@ -230,7 +230,7 @@ class _Lanes:
 
     def update(self, change: Callable[[list[State]], list[State]]) -> None:
         """Apply a change to the list of chain states, however they are held."""
-        states = self.states
+        states: Any = self.states
         if self.batched and states is not None:
             chains = range(len(self.keys))
             states = [jax.tree.map(lambda x, c=c: x[c], self.states) for c in chains]
@@ -324,7 +324,7 @@ def _warm_up(
     bounds = [0, *[e for e in ends if e < n_chunks], n_chunks]
     events: list[str] = []
     steps = 0
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in pairwise(bounds):
         begin = first * lanes.sampler.chunk
         window = lanes.advance(problem, begin, last - first, True, progress)
         chains = [jax.tree.map(lambda *x: np.concatenate(x), *draws) for draws in window]
@@ -339,7 +339,7 @@ def _warm_up(
 
 
 def _stuck(chains: list[Draw]) -> list[int]:
-    """Chains that do not move, whose step collapsed, or whose energy is far from the others'."""
+    """Chains that stand still, whose step collapsed, or whose energy is far off."""
     size = chains[0].z.shape[-1]
     half = [c.lp[len(c.lp) // 2 :] for c in chains]
     level = np.array([np.mean(x) for x in half])

@@ -160,7 +160,7 @@ def _resolve(
 
 
 def log_density(z: Float[Array, " n"], problem: Problem, spec: Spec) -> Float[Array, ""]:
-    """Log density of the posterior at z, up to a constant (the linear maps' determinants)."""
+    """Log density of the posterior at z, up to the linear maps' constant determinants."""
     return _joint(z, problem, spec)[0]
 
 
@@ -200,7 +200,7 @@ def precondition(spec: Spec, data: ModelData, seed: int = 0) -> tuple[Problem, f
     """
     with jax.enable_x64(True):
         data = jax.tree.map(jnp.asarray, data.astype(np.float64))
-        others, linear, members = layout(spec, data)
+        others, _, members = layout(spec, data)
         scales = {
             s.name: jnp.broadcast_to(_typical(s, data), _shape(s, members))
             for s in others
@@ -229,7 +229,7 @@ def _typical(site: Site, data: ModelData) -> Array:
 
 
 def _probe(data: ModelData, scales: dict[str, Array], spec: Spec) -> tuple[Array, Array]:
-    """Design of the linear block (n, p) and each channel's contribution (n, c) at a typical point."""
+    """Design of the linear block (n, p) and channel effects (n, c) at a typical point."""
     others, linear, members = layout(spec, data)
     n_linear = sum(int(np.prod(_shape(s, members))) for s in linear)
     values = {
@@ -253,7 +253,9 @@ def _probe(data: ModelData, scales: dict[str, Array], spec: Spec) -> tuple[Array
     channels = parts(origin).get("channel")
     shape = data.target.outcome.shape
     media = jnp.zeros((shape[0], 0, shape[1])) if channels is None else channels
-    return design.T, jnp.moveaxis(media, 1, -1).reshape(-1, media.shape[1])
+    return design.T, jnp.moveaxis(media, 1, -1).reshape(
+        shape[0] * shape[1], -1 if media.size else 0
+    )
 
 
 def _shear(
@@ -313,6 +315,7 @@ class Potential:
     """
 
     def __init__(self, problem: Problem, spec: Spec, smooth: bool = False):
+        """Compile, or take the compiled one of this shape."""
         with jax.enable_x64(True):
             self.problem = problem.astype(jnp.float64)
             self.smooth = jnp.asarray(float(smooth))
@@ -335,7 +338,7 @@ def _slope(z: Array, problem: Problem, smooth: Array, spec: Spec) -> tuple[Array
         excess = jnp.zeros(())
         for site in spec.sites(sizes(problem.data)):
             if site.prior.family == "Laplace" and not site.offset:
-                law = _law(site, problem.data)
+                law: Any = _law(site, problem.data)
                 t = (values[site.name] - law.loc) / law.scale
                 excess += jnp.sum(t * t / 4 - jnp.abs(t))
         return smooth * excess - log_density
@@ -344,7 +347,7 @@ def _slope(z: Array, problem: Problem, smooth: Array, spec: Spec) -> tuple[Array
 
 
 def _laplace(potential: Potential, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mode of the best of several L-BFGS runs, and the Hessian there by central differences."""
+    """Mode of the best of several L-BFGS runs; Hessian there by central differences."""
     size = potential.problem.center.shape[0]
     random = np.random.default_rng(seed)
     best: Any = None

@@ -27,6 +27,7 @@ class Progress:
     def __init__(
         self, chains: int, show: bool | None = None, console: Console | None = None
     ):
+        """Nothing is drawn before ``with``."""
         self.console = console or Console(stderr=True)
         self.shown = self.console.is_terminal if show is None else show
         self.lock = threading.Lock()

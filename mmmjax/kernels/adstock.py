@@ -60,6 +60,7 @@ def carry(
     Media before the first period counts as zero. Raises InputError, at trace time, when
     there are more lags than periods.
     """
+    media, weights = jnp.asarray(media), jnp.asarray(weights)
     time, max_lag = media.shape[-1], weights.shape[-1]
     _check_lags(max_lag, time)
     padded = jnp.pad(media, [(0, 0)] * (media.ndim - 1) + [(max_lag - 1, 0)])

@@ -77,39 +77,46 @@ def read_dates(source: Source) -> np.ndarray:
         fail("date", Phrase("a missing date"), source.where(row, column), "a date", fix)
     if isinstance(series.dtype, pd.PeriodDtype):
         series = series.dt.start_time
+    if isinstance(series.dtype, pd.ArrowDtype):
+        series = series.astype(object)
+    zone = getattr(series.dtype, "tz", None)
     kind = pd.api.types.infer_dtype(series, skipna=True)
     if kind in ("integer", "floating", "boolean", "decimal", "mixed-integer-float"):
         parsed = _numeric_dates(source, series)
     elif pd.api.types.is_datetime64_any_dtype(series.dtype):
-        parsed = series
+        parsed = series.dt.tz_localize(None)  # the date that the clock showed there
     else:
-        parsed = _text_dates(source, series.astype(str).str.strip())
-    zone = getattr(parsed.dt, "tz", None)
-    if zone is not None:
-        parsed = parsed.dt.tz_localize(None)  # keep the date the clock showed there
+        text = series.astype(str).str.strip()
+        if text.str.contains(CLOCK, regex=True).any():
+            zone = text[0][-6:] if text.str.contains(OFFSET, regex=True).any() else None
+            text = text.str.replace(OFFSET, "", regex=True)
+            text = text.str.replace(r"[T ]0?0:00(:00(\.0+)?)?$", "", regex=True)
+        parsed = _text_dates(source, text)
     years = parsed.dt.year.to_numpy()
     odd = np.flatnonzero((years < 1900) | (years > 2200))
     if odd.size:
         row = int(odd[0])
-        fix = "correct the year"
-        fail("date", series[row], source.where(row, column), "years 1900 to 2200", fix)
-    dates = parsed.to_numpy(dtype="datetime64[ns]")
+        allowed = "years 1900 to 2200"
+        fail("date", series[row], source.where(row, column), allowed, "correct the year")
+    return _midnight(source, parsed.to_numpy(dtype="datetime64[ns]"), zone)
+
+
+def _midnight(source: Source, dates: np.ndarray, zone: object) -> np.ndarray:
+    """Take off the time of day, if all rows have the same and it can shift no date."""
     midnight = dates.astype("datetime64[D]").astype("datetime64[ns]")
     clock = dates - midnight
     usual = clock[0] if zone is None else np.timedelta64(0, "ns")
     if (clock != usual).any():
         row = int(np.flatnonzero(clock != usual)[0])
+        this = f'df["{source.date}"]'
         allowed = "dates without a time of day"
-        if zone is None:
-            fix = (
-                "add hours up to days, or drop the time of day: "
-                f'df["{column}"] = pd.to_datetime(df["{column}"]).dt.normalize()'
-            )
-        else:
-            allowed += f" (midnight in the time zone of the column, {zone})"
-            this = f'df["{column}"]'
-            fix = f'convert first: {this} = {this}.dt.tz_convert("Europe/Paris")'
-        fail("date", pd.Timestamp(dates[row]), source.where(row, column), allowed, fix)
+        fix = f"add hours up to days, or {this} = pd.to_datetime({this}).dt.normalize()"
+        if zone is not None:
+            allowed += f", or midnight in their time zone ({zone})"
+            local = f'pd.to_datetime({this}, utc=True).dt.tz_convert("Europe/Paris")'
+            fix = f"go to the time zone of the business: {this} = {local}"
+        where = source.where(row, source.date)
+        fail("date", pd.Timestamp(dates[row]), where, allowed, fix)
     return midnight
 
 
@@ -137,9 +144,6 @@ def _numeric_fix(first: float, this: str) -> str:
 
 def _text_dates(source: Source, text: pd.Series) -> pd.Series:
     """Read dates in ISO form or in the one other form that fits every row."""
-    if text.str.contains(CLOCK, regex=True).any():
-        text = text.str.replace(OFFSET, "", regex=True)
-        text = text.str.replace(r"[T ]0?0:00(:00(\.0+)?)?$", "", regex=True)
     iso = pd.to_datetime(text, format="ISO8601", errors="coerce")
     if iso.notna().all():
         return iso
@@ -254,7 +258,7 @@ def _text_fix(cell: str, column: str, field: str) -> str:
             "this is a decimal comma: read the file with "
             'pd.read_csv(path, decimal=",", thousands=".")'
         )
-    if re.fullmatch(r"[^\d\w]?\s*-?[\d.,]+\s*%?[^\d\w]?", cell) and re.search(r"\d", cell):
+    if re.fullmatch(r"\W*([A-Z]{3})?\W*\d[\d\s.,]*\W*([A-Z]{3})?", cell):
         strip = r'.str.replace(r"[^0-9.\-]", "", regex=True)'
         return f"keep only the number: {this} = {this}{strip}"
     if closest(cell, ("n/a", "#n/a", "missing", "unknown", "tbd")) or cell in "--.?":

@@ -110,10 +110,11 @@ def _exists(field: str, column: str, have: list[str], frame: pd.DataFrame) -> No
         fix = f'"{column}" is the index: pass df.reset_index()'
     elif near := closest(column, have):
         fix = f'did you mean "{near}"?'
-    elif len(have) == 1 and any(mark in have[0] for mark in ";\t|"):
+    elif len(have) == 1 and (marks := [mark for mark in ";\t|" if mark in have[0]]):
+        decimal = ', decimal=","' if marks[0] == ";" else ""
         fix = (
-            "the table was read as a single column, so its separator is not a comma: "
-            'read it with pd.read_csv(path, sep=";", decimal=",") and Panel.from_frame'
+            "the table was read as a single column, its separator is not a comma: read it "
+            f"with pd.read_csv(path, sep={marks[0]!r}{decimal}) and Panel.from_frame"
         )
     else:
         fix = "name a column of the table"
@@ -179,6 +180,7 @@ def _spend(
                 'pass spend={"channel": "column"}; channels left out of it are organic',
             )
         return listed
+    spend = {name: column for name, column in spend.items() if column is not None}
     for name, column in spend.items():
         if str(name) not in channels:
             near = closest(name, channels)

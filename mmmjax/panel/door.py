@@ -46,6 +46,9 @@ def _span(panel: Panel) -> str:
 def _outcomes(panel: Panel, lower_bound: float | None) -> None:
     """Refuse outcomes that cannot be explained: none, constant, not positive, too low."""
     name = panel.outcome_name
+    if panel.columns.outcome is None:
+        got = Phrase("a panel without outcome")
+        fail("outcome", got, "", "an outcome to learn from", 'pass outcome="column"')
     for g, geo in enumerate(panel.geos):
         where = f'for geo "{geo}"' if panel.n_geos > 1 else f'in column "{name}"'
         seen = panel.outcome[g][panel.mask[g]]

@@ -39,8 +39,10 @@ def load_table(path: str | Path) -> pd.DataFrame:
 def _csv(path: Path) -> pd.DataFrame:
     field, got = "path", str(path)
     only_empty: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+    same_cells = "a CSV file with equally many cells in each line"
     try:
         frame = pd.read_csv(path, encoding="utf-8-sig", **only_empty)
+        first = pd.read_csv(path, encoding="utf-8-sig", header=None, nrows=1, dtype=str)
     except UnicodeDecodeError:
         fix = 'read it with pd.read_csv(path, encoding="latin-1") and Panel.from_frame'
         fail(field, got, "", "a CSV file in UTF-8", fix)
@@ -49,7 +51,13 @@ def _csv(path: Path) -> pd.DataFrame:
     except pd.errors.ParserError as error:
         what = str(error).rpartition("C error: ")[2].strip().rstrip(".")
         fix = f"correct that line; is a text with a comma not quoted? ({what})"
-        fail(field, got, "", "a CSV file with equally many cells in each line", fix)
+        fail(field, got, "", same_cells, fix)
+    if not isinstance(frame.index, pd.RangeIndex):
+        fix = "name every column in the first line, or remove commas at the ends of lines"
+        fail(field, got, "", same_cells, fix)
+    names = first.iloc[0].dropna()
+    if names.duplicated().any():  # pandas would rename the second "tv" to "tv.1"
+        frame.columns = [names.get(i, name) for i, name in enumerate(frame.columns)]
     frame.attrs[PATH] = path.name
     return frame
 
@@ -198,7 +206,9 @@ def _population(
     if (bad := np.flatnonzero(~np.isclose(values, known[codes], rtol=1e-9))).size:
         row = int(bad[0])
         got = Phrase(f"{values[row]:.10g} after {known[codes[row]]:.10g}")
-        last = f'df.groupby("{source.geo}")["{column}"].transform("last")'
+        last = f'df["{column}"].iloc[-1]'
+        if source.geo is not None:
+            last = f'df.groupby("{source.geo}")["{column}"].transform("last")'
         fix = f'use the same year in all rows: df["{column}"] = {last}'
         where = source.where(row, column)
         fail("population", got, where, "one value per geo, the same in all rows", fix)

@@ -34,8 +34,10 @@ class Allocation(NamedTuple):
 def allocate(plan: pd.DataFrame) -> Allocation:
     """Sum a table with the columns of plan.csv over geos (and periods)."""
     columns = ["reference", "optimized", "lower", "upper"]
-    sums = plan.groupby("channel", sort=False)[columns].sum()
-    return Allocation([str(n) for n in sums.index], *sums.to_numpy(float).T)
+    names = plan["channel"].astype(str)
+    channels = list(dict.fromkeys(names))
+    sums = [plan.loc[names == name, columns].sum().tolist() for name in channels]
+    return Allocation(channels, *np.reshape(sums, (len(channels), 4)).T)
 
 
 def allocation(
@@ -60,23 +62,25 @@ def allocation(
     found = allocate(plan)
     rows = np.arange(len(found.channels))
     paint = c.colours_of(found.channels, colours)
-    figure, ax = c.canvas(width, 1.5 + 0.46 * max(len(rows), 1), ax)
-    c.dress(ax, "What to spend: reference and optimised", grid="x",
-            x=f"{c.with_unit('spend', currency)} {per}")  # fmt: skip
+    height = 1.55 + 0.46 * max(len(rows), 1)
+    drawn = c.canvas(width, height, "What to spend: reference and optimised", ax)
+    ax = drawn.ax
+    c.dress(ax, f"{c.with_unit('spend', currency)} {per}", grid="x")
     ax.barh(rows - 0.2, found.reference, 0.34, color=c.REST)
     ax.barh(rows + 0.2, found.optimized, 0.34, color=paint)
     upper = np.where(np.isfinite(found.upper), found.upper, found.optimized)
     ax.hlines(rows + 0.2, found.lower, upper, color=c.INK, lw=1)
     for ends in (found.lower, upper):
         ax.plot(ends, rows + 0.2, "|", color=c.INK, ms=8)
-    notes = [f"{c.amount(s)}  {'' if np.isnan(g) else f'{g:+.0%}'}"
-             for s, g in zip(found.optimized, found.change, strict=True)]  # fmt: skip
+    change = ["" if np.isnan(x) else f"{x:+.0%}" for x in found.change]
     ax.set_xlim(left=0.0)
     c.numbers_on(ax.xaxis, most=4)
-    c.rows_on(ax, found.channels, notes, "optimised")
-    c.legend_below(ax, [
+    c.rows_on(
+        drawn, found.channels, {"optimised": c.amounts(found.optimized), "change": change}
+    )
+    c.legend_below(drawn, [
         Patch(color=c.REST, label="reference"),
         Patch(color=c.MODEL, label="optimised (channel's colour)"),
         Line2D([], [], color=c.INK, marker="|", lw=1, label="allowed range"),
     ], gap=42.0)  # fmt: skip
-    return figure
+    return drawn.figure

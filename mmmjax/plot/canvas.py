@@ -10,13 +10,13 @@ import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
@@ -27,15 +27,12 @@ __all__ = [
     "ALL",
     "Amount",
     "amount",
-    "canvas",
+    "amounts",
     "channel_colours",
     "for_geo",
-    "numbers_on",
     "period_noun",
-    "plain",
     "to_png",
     "to_svg",
-    "with_unit",
 ]
 
 ALL = "ALL"  # the sum over geos where it stands beside them
@@ -43,6 +40,12 @@ NARROW = 6.0  # inches
 INK, MUTED, GRID = "#1f2933", "#52606d", "#e4e7eb"
 REST, MODEL, TINT = "#c3cad3", "#3e5c76", "#f3f5f7"  # not media, the model, a background
 TEXT, SMALL, LARGE = 10.0, 9.0, 11.0  # points
+
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": SMALL, "labelcolor": INK,
+                          "handlelength": 1.4, "columnspacing": 1.4}  # fmt: skip
+
+DATE_STEPS = ("1D", "2D", "7D", "14D", "1MS", "2MS", "3MS", "6MS", "1YS", "2YS", "5YS",
+              "10YS", "20YS", "50YS")  # fmt: skip
 
 PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#882255", "#CC79A7", "#332288",
@@ -63,8 +66,8 @@ def channel_colours(channels: Sequence[str]) -> dict[str, str]:
     for i, channel in enumerate(channels):
         turn, place = divmod(i, len(PALETTE))
         part, end = towards[turn % len(towards)]
-        mixed = [(1 - part) * c + part * end for c in to_rgb(PALETTE[place])]
-        colours[str(channel)] = to_hex(mixed).upper()
+        red, green, blue = ((1 - part) * c + part * end for c in to_rgb(PALETTE[place]))
+        colours[str(channel)] = to_hex((red, green, blue)).upper()
     return colours
 
 
@@ -81,7 +84,7 @@ def for_geo(table: pd.DataFrame, geo: str | None) -> pd.DataFrame:
         geo = ALL if ALL in geos or len(geos) > 1 else (geos[0] if geos else ALL)
     if geos and geo not in geos:
         fail("geo", geo, "the table drawn", listing(geos), f'geo="{geos[0]}"')
-    return table[table["geo"].astype(str) == geo]
+    return table.loc[table["geo"].astype(str) == geo]
 
 
 def amount(value: float) -> str:
@@ -94,14 +97,28 @@ def amount(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
+def amounts(values: Any) -> list[str]:
+    """Numbers of one column as text, all with the decimals that its typical one needs."""
+    known = np.abs(np.asarray(values, float))
+    known = known[np.isfinite(known) & (known > 0)]
+    size = float(np.median(known)) if known.size else 1.0
+    digits = int(np.clip(2 - np.floor(np.log10(size) + 1e-9), 0, 8))
+    return [f"{v + 0.0:,.{digits}f}" if np.isfinite(v) else "" for v in np.ravel(values)]
+
+
 def plain(text: object) -> str:
     """User text for a picture: a dollar is a dollar, not the start of mathematics."""
     return str(text).replace("$", r"\$")
 
 
+def capital(text: str) -> str:
+    """A text that begins a title."""
+    return text[:1].upper() + text[1:]
+
+
 def with_unit(text: str, unit: str) -> str:
     """``sales (EUR)``; the text alone without a unit."""
-    return plain(f"{text} ({unit})" if unit else text)
+    return f"{text} ({unit})" if unit else text
 
 
 def period_noun(freq: str) -> str:
@@ -134,43 +151,64 @@ class Amount(Formatter):
         ]
 
 
-def canvas(width: float, height: float, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """A new figure with one pair of axes, or the axes given and their figure."""
+class Canvas(NamedTuple):
+    """Axes to draw on, their figure, and whether we made it."""
+
+    figure: Figure
+    ax: Axes
+    own: bool
+
+    @property
+    def width(self) -> float:
+        """Inches of the figure; nearly all of them are the axes' where it is ours."""
+        inches = float(self.figure.get_size_inches()[0])
+        return inches if self.own else inches * self.ax.get_position().width
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there is room for a phone's layout only."""
+        return self.width < NARROW
+
+
+def canvas(width: float, height: float, title: str, ax: Axes | None = None) -> Canvas:
+    """A new figure with one pair of axes and a title, or the axes given, titled."""
     if ax is None:
-        ax = Figure((width, height), layout="constrained", facecolor="white").add_subplot()
+        figure = blank(width, height, title)
+        return Canvas(figure, figure.add_subplot(), True)
     figure = ax.get_figure(root=True)
     if figure is None:
         raise ValueError("ax belongs to no figure")
-    return figure, ax
+    made = Canvas(figure, ax, False)
+    ax.set_title(wrapped(title, made.width), loc="left", fontsize=LARGE, color=INK, pad=9)
+    return made
 
 
-def dress(ax: Axes, title: str, x: str = "", y: str = "", grid: str = "y") -> None:
-    """Title, axis labels and a quiet frame; ``grid`` is "x", "y", "both" or ""."""
+def blank(width: float, height: float, title: str) -> Figure:
+    """A figure without axes, its title at the left edge."""
+    figure = Figure((width, height), layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)  # type: ignore[union-attr]
+    text = wrapped(title, width)
+    figure.suptitle(text, x=0.06 / width, ha="left", fontsize=LARGE, color=INK)
+    return figure
+
+
+def wrapped(title: str, width: float) -> str:
+    """A title in as many lines as it needs."""
+    return plain("\n".join(textwrap.wrap(title, max(int(width * 72 / (LARGE * 0.56)), 20))))
+
+
+def dress(ax: Axes, x: str = "", y: str = "", grid: str = "y") -> None:
+    """Axis labels and a quiet frame; ``grid`` is "x", "y" or "both"."""
     ax.set_facecolor("white")
     for side in ("top", "right", *(("left",) if grid == "x" else ())):
         ax.spines[side].set_visible(False)
     for side in ("bottom", "left"):
         ax.spines[side].set_color(MUTED)
     ax.tick_params(colors=MUTED, labelcolor=INK, labelsize=SMALL, length=3)
-    if grid:
-        ax.grid(True, axis=grid, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
-        ax.set_axisbelow(True)
+    ax.grid(True, axis=grid, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
+    ax.set_axisbelow(True)
     ax.set_xlabel(plain(x), fontsize=SMALL, color=MUTED)
     ax.set_ylabel(plain(y), fontsize=SMALL, color=MUTED)
-    put_title(ax, title)
-
-
-def put_title(ax: Axes, title: str) -> None:
-    """A title at the left, wrapped to the width of the axes."""
-    room = ax.get_position().width * inches(ax)[0] * 72 / (LARGE * 0.52)
-    lines = textwrap.wrap(title, max(int(room * 1.05), 20))
-    ax.set_title(plain("\n".join(lines)), loc="left", fontsize=LARGE, color=INK, pad=9)
-
-
-def inches(ax: Axes) -> tuple[float, float]:
-    """Width and height of the figure of these axes."""
-    width, height = canvas(1.0, 1.0, ax)[0].get_size_inches()
-    return float(width), float(height)
 
 
 def numbers_on(axis: Any, percent: bool = False, most: int = 6) -> None:
@@ -179,50 +217,85 @@ def numbers_on(axis: Any, percent: bool = False, most: int = 6) -> None:
     axis.set_major_formatter(Amount(percent))
 
 
-def dates_on(ax: Axes) -> None:
-    """Readable dates on the x axis."""
-    locator = AutoDateLocator(minticks=3, maxticks=5 if inches(ax)[0] < NARROW else 9)
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=True))
-    ax.margins(x=0.01)
+def dates_on(drawn: Canvas, first: Any, last: Any) -> None:
+    """Readable dates on the x axis, from the first to the last."""
+    ticks, labels = date_ticks(first, last, 5 if drawn.narrow else 9)
+    start, end = date2num([np.datetime64(first), np.datetime64(last)])
+    edge = (end - start) / 100 or 1.0
+    drawn.ax.set_xlim(start - edge, end + edge)
+    drawn.ax.set_xticks(date2num(ticks.to_numpy()), labels)
 
 
-def legend_below(ax: Axes, handles: Sequence[Any], gap: float = 24.0) -> None:
-    """A legend under the axes, ``gap`` points below them: it never covers data."""
-    figure, _ = canvas(1.0, 1.0, ax)
-    longest = max(len(str(h.get_label())) for h in handles)
-    room = ax.get_position().width * inches(ax)[0] * 72
-    columns = int(np.clip(room / (SMALL * (0.58 * longest + 4)), 1, len(handles)))
-    ax.legend(
-        handles=list(handles),
-        loc="upper left",
-        bbox_to_anchor=(0.0, 0.0),
-        bbox_transform=ax.transAxes
-        + ScaledTranslation(0, -gap / 72, figure.dpi_scale_trans),
-        ncols=columns,
-        borderaxespad=0.0,
-        frameon=False,
-        fontsize=SMALL,
-        labelcolor=INK,
-        handlelength=1.4,
-        columnspacing=1.4,
-    )
+def date_ticks(first: Any, last: Any, most: int) -> tuple[pd.DatetimeIndex, list[str]]:
+    """At most so many round dates; the year stands under the first tick of each."""
+    first, last = pd.Timestamp(first), pd.Timestamp(last)
+    ticks, step = pd.DatetimeIndex([first]), ""
+    for step in DATE_STEPS:
+        years = int(step.removesuffix("YS")) if step.endswith("YS") else 1
+        start = pd.Timestamp(first.year // years * years, 1, 1)
+        ticks = pd.date_range(first if step.endswith("D") else start, last, freq=step)
+        ticks = ticks[ticks >= first - (last - first) / 100]
+        if len(ticks) <= most:
+            break
+    if step.endswith("YS"):
+        return ticks, [f"{t.year}" for t in ticks]
+    new = [i == 0 or t.year != ticks[i - 1].year for i, t in enumerate(ticks)]
+    text = [(f"{t.day} " if step.endswith("D") else "") + f"{t:%b}" for t in ticks]
+    return ticks, [f"{name}\n{t.year}" if is_new else name
+                   for name, t, is_new in zip(text, ticks, new, strict=True)]  # fmt: skip
 
 
-def rows_on(ax: Axes, names: Sequence[str], notes: Sequence[str], head: str) -> None:
-    """Rows from the top down: names at the left, notes under ``head`` at the right."""
+def columns_of(labels: Sequence[str], room: float) -> int:
+    """Most columns in which a legend, filled downwards, fits in so many points."""
+    for rows in range(1, len(labels)):
+        n = -(-len(labels) // rows)
+        sizes = [len(labels) // n + (i < len(labels) % n) for i in range(n)]
+        starts = [sum(sizes[:i]) for i in range(n)]
+        longest = [
+            max(map(len, labels[s : s + k])) for s, k in zip(starts, sizes, strict=True)
+        ]
+        if sum(SMALL * (0.6 * most + 3.9) for most in longest) <= room:
+            return n
+    return 1
+
+
+def legend_below(drawn: Canvas, handles: Sequence[Any], gap: float = 36.0) -> None:
+    """A legend ``gap`` points under the axes, where it never covers data.
+
+    A figure of ours grows by what a second and further row need.
+    """
+    labels = [str(h.get_label()) for h in handles]
+    n_columns = columns_of(labels, drawn.width * 72 * 0.86)
+    if drawn.own:
+        rows = -(-len(labels) // n_columns)
+        width, height = drawn.figure.get_size_inches()
+        drawn.figure.set_size_inches(width, height + 0.2 * (rows - 1))
+    down = ScaledTranslation(0, -gap / 72, drawn.figure.dpi_scale_trans)
+    drawn.ax.legend(
+        handles=list(handles), loc="upper left", bbox_to_anchor=(0.0, 0.0),
+        bbox_transform=drawn.ax.transAxes + down, ncols=n_columns, borderaxespad=0.0,
+        **LEGEND,
+    )  # fmt: skip
+
+
+def rows_on(
+    drawn: Canvas, names: Sequence[str], notes: Mapping[str, Sequence[str]]
+) -> None:
+    """Rows from the top down: names at the left, columns of notes under their heads."""
+    ax = drawn.ax
     ax.set_yticks(range(len(names)), [plain(shorten(name)) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
-    figure, _ = canvas(1.0, 1.0, ax)
-    reach = max(map(len, [*notes, head]), default=0) * SMALL * 0.58 + 8
-    shift = ScaledTranslation(reach / 72, 0, figure.dpi_scale_trans)
-    place: dict[str, Any] = {
-        "transform": ax.get_yaxis_transform() + shift, "ha": "right", "fontsize": SMALL,
-    }  # fmt: skip
-    for row, note in enumerate(notes):
-        ax.text(1.0, row, plain(note), va="center", color=INK, **place)
-    ax.text(1.0, -0.72, plain(head), va="bottom", color=MUTED, **place)
+    reach = 0.0
+    for head, texts in notes.items():
+        reach += max(map(len, [head, *texts])) * SMALL * 0.6 + 9
+        shift = ScaledTranslation(reach / 72, 0, drawn.figure.dpi_scale_trans)
+        look: dict[str, Any] = {
+            "transform": ax.get_yaxis_transform() + shift, "ha": "right", "fontsize": SMALL,
+        }  # fmt: skip
+        ax.text(1.0, -0.66, plain(head), va="bottom", color=MUTED, **look)
+        for row, text in enumerate(texts):
+            ax.text(1.0, row, plain(text), va="center", color=INK, **look)
 
 
 def shorten(name: str, most: int = 28) -> str:

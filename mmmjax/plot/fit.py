@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -42,7 +43,6 @@ def fitted(
     *,
     geo: str | None = None,
     outcome: str = "outcome",
-    unit: str = "",
     prob: float = 0.94,
     width: float = 9.0,
     ax: Axes | None = None,
@@ -55,16 +55,15 @@ def fitted(
         test: The same for the test window; its background is tinted.
         geo: The geo drawn; None: the sum over geos.
         outcome: Name of the outcome.
-        unit: Its unit, such as the currency; empty if it has none.
         prob: Probability inside [lo, hi], for the legend.
         width: Inches.
         ax: Axes to draw on; None makes a figure.
     """
     parts = [band(training, geo)] + ([band(test, geo)] if test is not None else [])
-    figure, ax = c.canvas(width, 3.9, ax)
-    title = f"{outcome}: observed and predicted"
-    c.dress(ax, _capital(title + (", training and test" if test is not None else "")),
-            y=c.with_unit(outcome, unit))  # fmt: skip
+    when = ", training and test" if test is not None else ""
+    drawn = c.canvas(width, 3.7, c.capital(f"{outcome}: observed and predicted{when}"), ax)
+    ax = drawn.ax
+    c.dress(ax, y=outcome)
     for part in parts:
         ax.fill_between(part.dates, part.lo, part.hi, color=c.MODEL, alpha=0.25, lw=0)
         ax.plot(part.dates, part.mean, color=c.MODEL, lw=1.4)
@@ -74,18 +73,17 @@ def fitted(
         Line2D([], [], color=c.MODEL, lw=1.6, label="predicted mean"),
         Patch(color=c.MODEL, alpha=0.25, lw=0, label=f"{prob:.0%} of predictions"),
     ]
-    c.dates_on(ax)
+    c.dates_on(drawn, parts[0].dates[0], parts[-1].dates[-1])
     if len(parts) > 1:
-        first, last = parts[1].dates[0], ax.get_xlim()[1]
-        ax.axvspan(first, last, color=c.TINT, zorder=0, lw=0)
-        ax.axvline(first, color=c.MUTED, lw=1, ls=":")
-        ax.set_xlim(right=last)
+        start = float(np.mean(date2num([parts[0].dates[-1], parts[1].dates[0]])))
+        ax.axvspan(start, ax.get_xlim()[1], color=c.TINT, zorder=0, lw=0)
+        ax.axvline(start, color=c.MUTED, lw=1, ls=":")
         handles.append(
             Patch(facecolor=c.TINT, edgecolor=c.MUTED, ls=":", label="test window")
         )
     c.numbers_on(ax.yaxis)
-    c.legend_below(ax, handles)
-    return figure
+    c.legend_below(drawn, handles)
+    return drawn.figure
 
 
 class Convergence(NamedTuple):
@@ -112,7 +110,6 @@ def convergence(
     parameters: pd.DataFrame,
     *,
     chains: int = 4,
-    label: int = 3,
     width: float = 5.4,
     ax: Axes | None = None,
 ) -> Figure:
@@ -121,14 +118,14 @@ def convergence(
     Args:
         parameters: Table with the columns of parameters.csv.
         chains: Number of chains; the limit of ESS is 100 for each.
-        label: How many of the worst parameters are named.
         width: Inches.
         ax: Axes to draw on; None makes a figure.
     """
     found, least = convergence_of(parameters), MIN_ESS_PER_CHAIN * chains
-    figure, ax = c.canvas(width, 3.9, ax)
-    c.dress(ax, f"Can the draws be used? {len(found.names)} parameters", grid="both",
-            x="effective sample size (smaller of bulk and tail)", y="R-hat")  # fmt: skip
+    title = f"Can the draws be used? R-hat and ESS of {len(found.names)} parameters"
+    drawn = c.canvas(width, 3.9, title, ax)
+    ax = drawn.ax
+    c.dress(ax, "effective sample size (smaller of bulk and tail)", "R-hat", grid="both")
     bad = (found.ess < least) | (found.r_hat > MAX_R_HAT)
     for chosen, colour, marker in ((~bad, c.MODEL, "o"), (bad, "#B42318", "X")):
         ax.plot(found.ess[chosen], found.r_hat[chosen], marker, ls="", color=colour, ms=6,
@@ -146,9 +143,9 @@ def convergence(
     ax.set_xticks([t for t in ticks if left <= t <= right], minor=False)
     ax.set_xticks([], minor=True)
     ax.xaxis.set_major_formatter(c.Amount())
-    _name_worst(ax, found, label)
-    c.legend_below(ax, _limits(least, bool(bad.any())), gap=44.0)
-    return figure
+    _name_worst(ax, found)
+    c.legend_below(drawn, _limits(least, bool(bad.any())), gap=44.0)
+    return drawn.figure
 
 
 def _limits(least: int, any_bad: bool) -> Sequence[Any]:
@@ -160,9 +157,9 @@ def _limits(least: int, any_bad: bool) -> Sequence[Any]:
     return [good, bad, area] if any_bad else [good, area]
 
 
-def _name_worst(ax: Axes, found: Convergence, most: int) -> None:
-    """Name the parameters with the highest R-hat and the smallest ESS, once each."""
-    order = [*np.argsort(-found.r_hat, kind="stable")[:most], *np.argsort(found.ess)[:1]]
+def _name_worst(ax: Axes, found: Convergence) -> None:
+    """Name the parameter with the highest R-hat and the one with the smallest ESS."""
+    order = [*np.argsort(-found.r_hat, kind="stable")[:1], *np.argsort(found.ess)[:1]]
     middle = float(np.sqrt(np.prod(ax.get_xlim())))
     used: list[float] = []
     span = ax.get_ylim()[1] - ax.get_ylim()[0]
@@ -176,7 +173,3 @@ def _name_worst(ax: Axes, found: Convergence, most: int) -> None:
             (7 if on_left else -7, 0), textcoords="offset points", va="center",
             ha="left" if on_left else "right", fontsize=c.SMALL - 1, color=c.MUTED,
         )  # fmt: skip
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

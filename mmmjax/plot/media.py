@@ -17,6 +17,7 @@ from mmmjax.plot import canvas as c
 __all__ = ["contributions", "curve", "curves", "decomposition", "roas"]
 
 FITTED = "fitted_mean"
+DASHED = (0, (2, 1.2))
 OTHER = ("baseline", "seasonality", "controls")
 
 
@@ -46,7 +47,6 @@ def contributions(
     *,
     geo: str | None = None,
     outcome: str = "outcome",
-    unit: str = "",
     only_media: bool = False,
     colours: Mapping[str, str] | None = None,
     width: float = 9.0,
@@ -60,8 +60,7 @@ def contributions(
     Args:
         weekly: Table with the columns of weekly.csv.
         geo: The geo drawn; None: the sum over geos.
-        outcome: Name of the outcome.
-        unit: Its unit, such as the currency; empty if it has none.
+        outcome: Name of the outcome, with its unit if it has one.
         only_media: Leave out what is not media.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
         width: Inches.
@@ -74,26 +73,27 @@ def contributions(
     layers = list(
         zip(names, c.colours_of(names, colours), found.values[media], strict=True)
     )
-    if rest and not only_media:
-        label = ", ".join(found.names[i] for i in rest)
-        layers.insert(0, (f"without media ({label})", c.REST, found.values[rest].sum(0)))
-    figure, ax = c.canvas(width, 4.2, ax)
-    what = f"What media brought: {outcome} by channel" if only_media else (
-        f"What {outcome} are made of: fitted mean by component")  # fmt: skip
-    c.dress(ax, what, y=c.with_unit(outcome, unit))
+    if not only_media:
+        layers.insert(0, ("without media", c.REST, found.values[rest].sum(0)))
+    title = f"{outcome}: what each channel brought"
+    if not only_media:
+        title = f"{outcome} expected without media, and what each channel adds"
+    drawn = c.canvas(width, 3.7, c.capital(title), ax)
+    ax = drawn.ax
+    c.dress(ax, y=outcome)
     ax.stackplot(
         found.dates, [values for _, _, values in layers],
         colors=[colour for _, colour, _ in layers], edgecolor="white", linewidth=0.3,
     )  # fmt: skip
-    handles: list[Any] = [Patch(color=colour, label=c.plain(c.shorten(name, 60)))
+    handles: list[Any] = [Patch(color=colour, label=c.plain(c.shorten(name)))
                           for name, colour, _ in layers]  # fmt: skip
     if not only_media:
         ax.plot(found.dates, found.total, color=c.INK, lw=0.9)
         handles.append(Line2D([], [], color=c.INK, lw=1.2, label="fitted mean"))
-    c.dates_on(ax)
+    c.dates_on(drawn, found.dates[0], found.dates[-1])
     c.numbers_on(ax.yaxis)
-    c.legend_below(ax, handles)
-    return figure
+    c.legend_below(drawn, handles)
+    return drawn.figure
 
 
 class Decomposition(NamedTuple):
@@ -116,7 +116,6 @@ def decomposition(
     *,
     geo: str | None = None,
     outcome: str = "outcome",
-    unit: str = "",
     colours: Mapping[str, str] | None = None,
     width: float = 5.4,
     ax: Axes | None = None,
@@ -133,18 +132,19 @@ def decomposition(
     channels = [name for name in found.names if name not in OTHER]
     chosen = dict(zip(channels, c.colours_of(channels, colours), strict=True))
     paint = [chosen.get(name, c.REST) for name in found.names] + [c.MODEL]
-    figure, ax = c.canvas(width, 1.15 + 0.3 * len(names), ax)
-    c.dress(ax, f"Where {outcome} came from: shares of the fitted mean", grid="x",
-            x=f"share of the fitted mean, {outcome}")  # fmt: skip
+    drawn = c.canvas(width, 1.2 + 0.3 * len(names), f"Where {outcome} came from", ax)
+    ax = drawn.ax
+    c.dress(ax, f"share of the fitted mean of {outcome}", grid="x")
     rows = np.arange(len(names))
     ax.barh(rows, shares, left=starts, color=paint, height=0.62)
     for row, edge in enumerate((starts + shares)[:-1]):  # each bar starts where one ended
-        ax.plot([edge, edge], [row, row + 1], color=c.MUTED, lw=0.7)
-    notes = [f"{s:.1%}   {c.amount(t)}" for s, t in zip(shares, totals, strict=True)]
-    c.numbers_on(ax.xaxis, percent=True, most=5)
+        ax.plot([edge, edge], [row + 0.31, row + 0.69], color=c.MUTED, lw=0.7)
+    c.numbers_on(ax.xaxis, percent=True, most=4)
     ax.set_xlim(min(0.0, float(np.min(starts + shares)) * 1.05), None)
-    c.rows_on(ax, names, notes, unit or outcome)
-    return figure
+    c.rows_on(
+        drawn, names, {"share": [f"{s:.1%}" for s in shares], outcome: c.amounts(totals)}
+    )
+    return drawn.figure
 
 
 class Returns(NamedTuple):
@@ -158,9 +158,11 @@ class Returns(NamedTuple):
 def returns(channels: pd.DataFrame, geo: str | None = None) -> Returns:
     """ROAS and mROAS of every channel that has one, from channels.csv."""
     rows = c.for_geo(channels, geo)
-    rows = rows[rows["roas_mean"].notna()]
-    roas_, mroas_ = (rows[[f"{n}_{s}" for s in ("mean", "lo", "hi")]].to_numpy(float).T
-                     for n in ("roas", "mroas"))  # fmt: skip
+    rows = rows.loc[rows["roas_mean"].notna()]
+    roas_, mroas_ = (
+        np.stack([np.asarray(rows[f"{kind}_{s}"], float) for s in ("mean", "lo", "hi")])
+        for kind in ("roas", "mroas")
+    )
     return Returns(rows["channel"].astype(str).tolist(), roas_, mroas_)
 
 
@@ -184,7 +186,7 @@ def roas(
         geo: The geo drawn; None: all geos.
         truth: True ROAS by channel, where it is known (simulated data).
         marginal: Draw the return of the next unit of money (mROAS) below each ROAS.
-        outcome: Name of the outcome.
+        outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
         prob: Probability inside [lo, hi].
         colours: Channel -> colour, from ``channel_colours(all channels)``.
@@ -193,13 +195,14 @@ def roas(
     """
     found, truth = returns(channels, geo), truth or {}
     paint = c.colours_of(found.channels, colours)
-    figure, ax = c.canvas(width, 1.5 + 0.42 * max(len(found.channels), 1), ax)
     money = currency or "unit of money"
-    c.dress(ax, f"What one {money} brought, by channel", grid="x",
-            x=f"{outcome} per {money} spent")  # fmt: skip
-    kinds = [(found.roas, 0.0, True)]
+    height = 1.55 + 0.42 * max(len(found.channels), 1)
+    drawn = c.canvas(width, height, f"Return on spend: {outcome} per {money}", ax)
+    ax = drawn.ax
+    c.dress(ax, f"{outcome} per {money} spent", grid="x")
+    kinds = [(found.roas, -0.13 if marginal else 0.0, True)]
     if marginal:
-        kinds = [(found.roas, -0.13, True), (found.mroas, 0.2, False)]
+        kinds.append((found.mroas, 0.2, False))
     for values, shift, full in kinds:
         for row, colour in enumerate(paint):
             mean, lo, hi = values[:, row]
@@ -208,25 +211,26 @@ def roas(
                     mfc=colour if full else "white")  # fmt: skip
     for row, channel in enumerate(found.channels):
         if channel in truth:
-            ax.plot(
-                truth[channel], row + kinds[0][1], "D", color=c.INK, ms=5.5, mec="white"
-            )
-    ax.set_xlim(left=min(0.0, float(np.nanmin(found.roas, initial=0.0))))
+            ax.plot(truth[channel], row + kinds[0][1], "D", color=c.INK, ms=6, mec="white")
+    ax.set_xlim(left=min(0.0, float(np.min(found.roas, initial=0.0)) * 1.05))
     c.numbers_on(ax.xaxis, most=5)
-    notes = [
-        f"{c.amount(m)}  [{c.amount(lo)}, {c.amount(hi)}]" for m, lo, hi in found.roas.T
-    ]
-    c.rows_on(ax, found.channels, notes, f"ROAS  [{prob:.0%}]")
-    c.legend_below(ax, _forest_legend(marginal, bool(truth), money, prob), gap=42.0)
-    return figure
+    texts = np.reshape(c.amounts(found.roas), found.roas.shape)
+    notes = {"ROAS": texts[0], f"{prob:.0%}": [f"{lo} to {hi}" for lo, hi in texts[1:].T]}
+    c.rows_on(drawn, found.channels, notes)
+    c.legend_below(drawn, _forest_legend(marginal, bool(truth), money, prob), gap=42.0)
+    return drawn.figure
 
 
 def _forest_legend(marginal: bool, truth: bool, money: str, prob: float) -> Sequence[Any]:
     handles = [Line2D([], [], color=c.MODEL, lw=2.4, marker="o", ms=7,
                       label=f"ROAS, {prob:.0%} interval")]  # fmt: skip
     if marginal:
-        handles.append(Line2D([], [], color=c.MODEL, lw=1.1, marker="o", ms=4.5, mfc="white",
-                              label=c.plain(f"the next {money} (mROAS)")))  # fmt: skip
+        label = c.plain(f"the next {money} (mROAS)")
+        handles.append(
+            Line2D(
+                [], [], color=c.MODEL, lw=1.1, marker="o", ms=4.5, mfc="white", label=label
+            )
+        )
     if truth:
         handles.append(Line2D([], [], color=c.INK, marker="D", ls="", ms=5.5, mec="white",
                               label="true ROAS"))  # fmt: skip
@@ -259,9 +263,9 @@ def curve_of(found: xr.Dataset, channel: str, geo: str | None = None) -> Curve:
     one = found.sel(geo=geo, channel=channel)
     paid = bool(np.isfinite(one["spend"]).all())
     kind = "spend" if paid else "media"
-    numbers = (float(one[f"{kind}_{which}"]) for which in ("mean", "max"))
+    today, largest = (float(one[f"{kind}_{which}"]) for which in ("mean", "max"))
     mean, lo, hi = one["response"].sel(summary=["mean", "lo", "hi"]).to_numpy()
-    return Curve(one[kind].to_numpy(), mean, lo, hi, *numbers, paid)
+    return Curve(one[kind].to_numpy(), mean, lo, hi, today, largest, paid)
 
 
 def curve(
@@ -270,7 +274,6 @@ def curve(
     *,
     geo: str | None = None,
     outcome: str = "outcome",
-    unit: str = "",
     currency: str = "",
     period: str = "period",
     colours: Mapping[str, str] | None = None,
@@ -286,8 +289,7 @@ def curve(
         found: Result of ``mm.curves(fit)``; of several geos, with ``total=True``.
         channel: The channel.
         geo: The geo drawn, where there are several.
-        outcome: Name of the outcome.
-        unit: Its unit, such as the currency; empty if it has none.
+        outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
         period: Word for one period, such as "week".
         colours: Channel -> colour; None: by the order in ``found``.
@@ -296,11 +298,12 @@ def curve(
     """
     one = curve_of(found, channel, geo)
     colour = (colours or c.channel_colours(_channels(found))).get(channel, c.REST)
-    figure, ax = c.canvas(width, 3.2, ax)
-    money = c.with_unit("spend", currency) if one.paid else "media"
-    c.dress(ax, channel, f"{money} a {period}", f"{c.with_unit(outcome, unit)} a {period}")
-    _draw_curve(ax, one, colour)
-    return figure
+    drawn = c.canvas(width, 3.4, f"{channel}: {outcome} at other levels of spend", ax)
+    level = c.with_unit("spend", currency) if one.paid else "media"
+    c.dress(drawn.ax, f"{level} a {period}", f"{outcome} a {period}")
+    _draw_curve(drawn.ax, one, colour)
+    c.legend_below(drawn, _curve_legend(period, colour), gap=42.0)
+    return drawn.figure
 
 
 def curves(
@@ -308,7 +311,6 @@ def curves(
     *,
     geo: str | None = None,
     outcome: str = "outcome",
-    unit: str = "",
     currency: str = "",
     period: str = "period",
     colours: Mapping[str, str] | None = None,
@@ -318,29 +320,36 @@ def curves(
     names = _channels(found)
     colours = colours or c.channel_colours(names)
     n_columns = min(3 if width >= c.NARROW else 1, max(len(names), 1))
-    n_rows = -(-len(names) // n_columns)
-    figure = Figure((width, 0.7 + 2.1 * n_rows), layout="constrained", facecolor="white")
+    n_rows = -(-(len(names) + 1) // n_columns)  # the last cell holds the legend
+    figure = c.blank(
+        width, 0.7 + 2.2 * n_rows, c.capital(f"{outcome} at other levels of spend")
+    )
+    figure.get_layout_engine().set(hspace=0.08, wspace=0.04)  # type: ignore[union-attr]
     cells = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    for ax, name in zip(cells, names, strict=False):
+    for i, (ax, name) in enumerate(zip(cells, names, strict=False)):
         one = curve_of(found, name, geo)
-        c.dress(ax, c.shorten(name), "" if one.paid else "media, not spend")
+        level = f"{c.with_unit('spend', currency)} a {period}" if one.paid else (
+            f"media a {period} (organic)")  # fmt: skip
+        lowest = i + n_columns >= len(names)
+        c.dress(ax, level if lowest or not one.paid else "")
+        ax.set_title(c.plain(c.shorten(name)), loc="left", fontsize=c.TEXT, color=c.INK)
         _draw_curve(ax, one, colours.get(name, c.REST))
     for ax in cells[len(names) :]:
-        ax.remove()
-    figure.supxlabel(f"{c.with_unit('spend', currency)} a {period}", fontsize=c.TEXT,
-                     color=c.MUTED)  # fmt: skip
-    figure.supylabel(f"{c.with_unit(outcome, unit)} a {period}", fontsize=c.TEXT,
-                     color=c.MUTED)  # fmt: skip
-    handles = [
-        Line2D([], [], color=c.MODEL, lw=2, label="mean, within what was observed"),
-        Line2D([], [], color=c.MODEL, lw=2, ls="--", label="extrapolated"),
-        Patch(color=c.MODEL, alpha=0.2, label="94% interval"),
-        Patch(color=c.TINT, label="observed range"),
-        Line2D([], [], color=c.INK, marker="o", ls="", label=f"mean {period} in training"),
-    ]
-    figure.legend(handles=handles, loc="outside upper left", frameon=False, fontsize=c.SMALL,
-                  labelcolor=c.INK, ncols=5 if width >= c.NARROW else 2)  # fmt: skip
+        ax.set_axis_off()
+    cells[len(names)].legend(handles=_curve_legend(period, c.MODEL), loc="center left",
+                             borderaxespad=0.0, **c.LEGEND)  # fmt: skip
+    figure.supylabel(c.plain(f"{outcome} a {period}"), fontsize=c.SMALL, color=c.MUTED)
     return figure
+
+
+def _curve_legend(period: str, colour: str) -> Sequence[Any]:
+    return [
+        Line2D([], [], color=colour, lw=2, label="mean"),
+        Line2D([], [], color=colour, lw=2, ls=DASHED, label="extrapolated"),
+        Patch(color=colour, alpha=0.2, lw=0, label="94% interval"),
+        Patch(facecolor=c.TINT, edgecolor=c.GRID, label="observed range"),
+        Line2D([], [], color=c.INK, marker="o", ls="", ms=5, label=f"mean {period} so far"),
+    ]
 
 
 def _draw_curve(ax: Axes, one: Curve, colour: str) -> None:
@@ -349,7 +358,7 @@ def _draw_curve(ax: Axes, one: Curve, colour: str) -> None:
     ax.axvspan(0.0, one.largest, color=c.TINT, zorder=0, lw=0)
     ax.fill_between(one.level, one.lo, one.hi, color=colour, alpha=0.2, lw=0)
     ax.plot(one.level[inside], one.mean[inside], color=colour, lw=2)
-    ax.plot(one.level[joint:], one.mean[joint:], color=colour, lw=2, ls=(0, (2, 1.2)))
+    ax.plot(one.level[joint:], one.mean[joint:], color=colour, lw=2, ls=DASHED)
     ax.plot([one.today] * 2, [0.0, one.at(one.today)], color=c.INK, lw=0.8, ls=":")
     ax.plot(one.today, one.at(one.today), "o", color=c.INK, ms=5, zorder=4)
     ax.set_xlim(0.0, float(one.level[-1]) or 1.0)

@@ -184,8 +184,8 @@ def _live_bytes(jaxpr: Any) -> int:
     XLA fuses elementwise chains and needs less; shared data are not counted.
     """
 
-    def size(var: Any) -> int:
-        return math.prod(var.aval.shape) * var.aval.dtype.itemsize  # random keys have one too
+    def size(var: Any) -> int:  # of random keys too
+        return math.prod(var.aval.shape) * var.aval.dtype.itemsize
 
     last = {v: i for i, e in enumerate(jaxpr.eqns) for v in e.invars if _is_variable(v)}
     last |= {v: len(jaxpr.eqns) for v in jaxpr.outvars if _is_variable(v)}

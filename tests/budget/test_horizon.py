@@ -1,5 +1,7 @@
 """Distinct levels against every period in full, and against a NumPy loop."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,7 +49,7 @@ def test_levels_equal_every_period(periods, max_lag, adstock_first, carry_in):
         periods += max_lag  # the full evaluation needs as many periods as lags
     fit = make_fit(geos=2, draws=5, max_lag=max_lag, adstock_first=adstock_first)
     window, spend = window_of(fit, periods, carry_in), spend_of(fit) / periods
-    short = response_of(window, fit.spec.structure(), block=100)(spend)
+    short = response_of(window, fit.spec.structure(), block=100)(jnp.asarray(spend))
     full = full_response(fit, spend, periods, window)
     np.testing.assert_allclose(short, full, rtol=1e-12, atol=1e-12 * float(full.max()))
 
@@ -55,9 +57,9 @@ def test_levels_equal_every_period(periods, max_lag, adstock_first, carry_in):
 @pytest.mark.parametrize("carry_in", ["zero", "history"])
 @pytest.mark.parametrize("options", [{}, {"adstock_first": False}, {"media_scale": "geo"}])
 def test_response_equals_a_numpy_loop(carry_in, options):
-    fit = make_fit(channels=2, geos=2, draws=3, organic=True, outcome_scale="geo", **options)
+    fit = make_fit(2, geos=2, draws=3, organic=True, outcome_scale="geo", **options)
     window, spend = window_of(fit, 6, carry_in), spend_of(fit)
-    ours = response_of(window, fit.spec, block=100)(spend / 6).sum((1, 2))
+    ours = response_of(window, fit.spec, block=100)(jnp.asarray(spend / 6)).sum((1, 2))
     past = None
     if carry_in == "history":
         past = np.swapaxes(fit.scale.scale_media(fit.panel.media), 1, 2)[..., -3:]
@@ -68,10 +70,15 @@ def test_response_equals_a_numpy_loop(carry_in, options):
 def test_blocks_of_draws_change_neither_values_nor_gradients():
     fit = make_fit(draws=11)
     window, spend = window_of(fit, 8, "history"), jnp.asarray(spend_of(fit) / 8)
-    for f in (lambda block: response_of(window, fit.spec, block)(spend),
-              lambda block: jax.grad(
-                  lambda s: response_of(window, fit.spec, block)(s).sum())(spend)):  # fmt: skip
-        np.testing.assert_allclose(f(4), f(11), rtol=1e-13)
+
+    @partial(jax.jit, static_argnums=1)
+    def both(spend, block):
+        return jax.value_and_grad(lambda s: response_of(window, fit.spec, block)(s).sum())(
+            spend
+        )
+
+    for blocked, whole in zip(both(spend, 4), both(spend, 11), strict=True):
+        np.testing.assert_allclose(blocked, whole, rtol=1e-13)
 
 
 @pytest.mark.parametrize("periods, max_lag", [(1, 1), (2, 5), (5, 5), (30, 5)])

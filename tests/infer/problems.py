@@ -8,7 +8,9 @@ from mmmjax.model import model_data
 from mmmjax.scaling import Scale
 
 
-def panel(geos=1, periods=40, channels=2, controls=2, seed=0, missing=False, deficient=False):
+def panel(
+    geos=1, periods=40, channels=2, controls=2, seed=0, missing=False, deficient=False
+):
     """Weekly panel with a real media effect; ``deficient`` repeats a control."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -18,8 +20,15 @@ def panel(geos=1, periods=40, channels=2, controls=2, seed=0, missing=False, def
         if deficient:
             control[:, -1] = control[:, 0]
         effect = np.tanh(spend / 150.0) @ (20.0 + 10.0 * np.arange(channels))
-        sales = 100.0 * (1 + g) + effect + 5.0 * control[:, :1].sum(1) + rng.normal(0, 4, periods)
-        for t, date in enumerate(pd.date_range("2022-01-03", periods=periods, freq="W-MON")):
+        sales = (
+            100.0 * (1 + g)
+            + effect
+            + 5.0 * control[:, :1].sum(1)
+            + rng.normal(0, 4, periods)
+        )
+        for t, date in enumerate(
+            pd.date_range("2022-01-03", periods=periods, freq="W-MON")
+        ):
             row = {"date": date, "geo": f"g{g}", "y": sales[t]}
             row |= {f"m{c}": spend[t, c] for c in range(channels)}
             row |= {f"x{k}": control[t, k] for k in range(controls)}
@@ -68,7 +77,9 @@ CASES = {
                     "Normal", loc=0.5, scale=mm.Prior("HalfNormal", scale=0.2), dims="geo"
                 ),
                 "saturation_beta": mm.Prior(
-                    "HalfNormal", scale=mm.Prior("HalfNormal", scale=0.3), dims=("geo", "channel")
+                    "HalfNormal",
+                    scale=mm.Prior("HalfNormal", scale=0.3),
+                    dims=("geo", "channel"),
                 ),
                 "y_sigma": mm.Prior("HalfNormal", scale=0.5, dims="geo"),
                 "adstock_alpha": mm.Prior("Uniform", low=0.05, high=0.8),

@@ -22,7 +22,7 @@ def random_points(problem, n=6, seed=1):
 
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_density_is_the_numpyro_density_times_the_jacobian(name):
-    """Change of variables: log p(values(z)) + log |d values / dz| - log q(z) is one constant."""
+    """Change of variables: log p(values) + log |d values / dz| - log q(z) is constant."""
     the_spec, the_panel = CASES[name]
     structure = the_spec.structure()
     data = data_of(the_spec, the_panel)
@@ -62,7 +62,9 @@ def test_whitened_density_is_about_standard_normal_at_its_mode(name):
 def test_rewhitening_maps_points_without_changing_values():
     the_spec, the_panel = CASES["national"]
     structure = the_spec.structure()
-    problem = room.precondition(structure, data_of(the_spec, the_panel))[0].astype(np.float64)
+    problem = room.precondition(structure, data_of(the_spec, the_panel))[0].astype(
+        np.float64
+    )
     size = problem.center.shape[0]
     rng = np.random.default_rng(0)
     mean, chol = rng.normal(size=size) * 0.1, np.tril(rng.normal(size=(size, size))) * 0.1
@@ -70,7 +72,9 @@ def test_rewhitening_maps_points_without_changing_values():
     moved = room.rewhiten(problem, jnp.asarray(mean), jnp.asarray(chol))
     for z in random_points(problem):
         old = room.log_density(jnp.asarray(mean + chol @ z), problem, structure)
-        np.testing.assert_allclose(room.log_density(jnp.asarray(z), moved, structure), old, rtol=1e-9)
+        np.testing.assert_allclose(
+            room.log_density(jnp.asarray(z), moved, structure), old, rtol=1e-9
+        )
 
 
 def test_starts_far_out_are_finite_or_refused():

@@ -45,7 +45,7 @@ def test_carry_matches_gathered_window(lead):
 def test_weights_are_powers(max_lag, retention):
     expected = np.power(retention, np.arange(max_lag))
     weights = adstock.geometric_weights(retention, max_lag, normalize=False)
-    np.testing.assert_allclose(weights, expected, rtol=1e-13)
+    np.testing.assert_allclose(weights, expected, rtol=1e-13, atol=1e-300)
     total = adstock.geometric_weights(retention, max_lag).sum()
     np.testing.assert_allclose(total, 1.0, rtol=1e-14)
 
@@ -119,14 +119,14 @@ def test_gradients_match_differences_of_the_oracle():
 
 @pytest.mark.parametrize("max_lag", [1, 5])
 def test_derivatives_of_every_order_and_mode(max_lag):
-    curved = lambda x, r: jnp.sin(adstock.geometric(x, r, max_lag)).sum()
-    x, r = media(shape=(2, 10)) / 100, np.array([0.3, 0.8])
-    check_grads(curved, (x, r), order=2, modes=("fwd", "rev"))
-    over = jax.hessian(lambda r: curved(x, r))(r)
-    np.testing.assert_allclose(over, jax.jacfwd(jax.grad(lambda r: curved(x, r)))(r))
-    np.testing.assert_allclose(over, over.T)
-    third = jax.jacfwd(jax.hessian(lambda r: curved(x, r)))(r)
-    assert bool(jnp.all(jnp.isfinite(third)))
+    curved = jax.jit(lambda x, r: jnp.sin(adstock.geometric(x, r, max_lag)).sum())
+    x, r = media(shape=(2, 8)) / 100, np.array([0.3, 0.8])
+    check_grads(curved, (x, r), order=2)
+    hessian = jax.jit(jax.hessian(curved, argnums=1))
+    np.testing.assert_allclose(hessian(x, r), hessian(x, r).T)
+    third = jax.jit(jax.jacfwd(hessian, argnums=1))(x, r)
+    bent = central(lambda r: float(hessian(x, r)[0, 0]), r)
+    np.testing.assert_allclose(third[0, 0], bent, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])

@@ -6,7 +6,6 @@ know yet get their typical and edge values in TYPICAL and EDGES.
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,14 +100,14 @@ def test_is_causal(record):
 
 @every
 def test_derivatives_inside(record):
-    f = lambda x, p: jnp.sin(record(x, p)).sum()
-    check_grads(f, (media((3, 8)), params(record)), order=2, modes=("fwd", "rev"))
+    f = jax.jit(lambda x, p: jnp.sin(record(x, p)).sum())
+    check_grads(f, (media((3, 8)), params(record)), order=2)
 
 
 @every
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_gradients_at_the_edges_are_finite(record, dtype):
-    f = lambda x, p: record(x, p).sum()
+    f = jax.jit(lambda x, p: record(x, p).sum())
     for x in (np.zeros((3, T)), media((3, T)), np.full((3, T), 1e6)):
         edge = {n: v.astype(dtype) for n, v in params(record, EDGES).items()}
         found = jax.grad(f, argnums=(0, 1))(x.astype(dtype), edge)
@@ -116,16 +115,17 @@ def test_gradients_at_the_edges_are_finite(record, dtype):
 
 
 @every
-def test_gradient_traces_once(record):
-    f = jax.jit(
-        chex.assert_max_traces(
-            jax.grad(lambda p, x: record(x, p).sum(), argnums=(0, 1)), n=1
-        )
-    )
-    given = params(record)
-    first = f(given, media())
-    second = f({n: 0.9 * v for n, v in given.items()}, media() + 1.0)
-    assert jax.tree.structure(first) == jax.tree.structure(second)
+def test_traces_once(record):
+    traces = []
+
+    def total(given, x):
+        traces.append(1)
+        return record(x, given).sum()
+
+    f = jax.jit(jax.grad(total, argnums=(0, 1)))
+    f(params(record), media())
+    f({n: 0.9 * v for n, v in params(record).items()}, media() + 1.0)
+    assert len(traces) == 1
 
 
 @pytest.mark.parametrize("record", CARRIERS, ids=repr)

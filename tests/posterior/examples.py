@@ -7,7 +7,7 @@ import pandas as pd
 
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.kernels.seasonality import Fourier
-from mmmjax.likelihood import Normal, TruncatedNormal
+from mmmjax.likelihood import Normal
 from mmmjax.panel import Panel
 from mmmjax.prior import Prior
 from mmmjax.scaling import Scale
@@ -38,13 +38,15 @@ def geo_panel(periods=16, history=2, seed=2, unbalanced=True):
     One outcome is missing; unless told otherwise, "c" starts late and "b" ends early.
     """
     rng = np.random.default_rng(seed)
+    weeks = pd.date_range("2021-01-03", periods=periods + history, freq="W")
     rows = [
-        {"geo": geo, "week": week, "tv": rng.gamma(2.0, 1e3), "tv cost": rng.gamma(2.0, 9.0),
+        {"geo": geo, "week": week, "step": t,
          "sales": rng.uniform(50, 150) * (g + 1) if t >= history else np.nan,
-         "search": rng.gamma(2.0, 20.0), "mail": rng.gamma(2.0, 5.0), "step": t,
+         "tv": rng.gamma(2.0, 1e3), "tv cost": rng.gamma(2.0, 9.0),
+         "search": rng.gamma(2.0, 20.0), "mail": rng.gamma(2.0, 5.0),
          "price": rng.normal(), "promo": float(t % 3 == 0)}
         for g, geo in enumerate("abc")
-        for t, week in enumerate(pd.date_range("2021-01-03", periods=periods + history, freq="W"))
+        for t, week in enumerate(weeks)
     ]  # fmt: skip
     frame = pd.DataFrame(rows)
     frame.loc[history + 1, "sales"] = np.nan
@@ -72,7 +74,7 @@ def geo_spec(likelihood=None):
         adstock=Geometric(MAX_LAG),
         seasonality=Fourier(1),
         trend=True,
-        likelihood=likelihood or TruncatedNormal(low=0.0),
+        likelihood=likelihood or Normal(),
         priors={
             "intercept": Prior("Normal", loc=0.4, scale=0.2, dims="geo"),
             "saturation_beta": Prior("HalfNormal", scale=1.0, dims=("geo", "channel")),

@@ -98,7 +98,9 @@ def test_shares_are_of_the_observed_outcome_where_it_was_observed():
     whole = national_fit()
     found = contributions(whole)
     np.testing.assert_allclose(
-        found["channel_share"], found["channel_total"] / whole.panel.outcome.sum(), rtol=1e-12
+        found["channel_share"],
+        found["channel_total"] / whole.panel.outcome.sum(),
+        rtol=1e-12,
     )
     outcome = whole.panel.outcome.copy()
     outcome[0, 10:] = np.nan

@@ -14,7 +14,10 @@ HOW = {"max_lag": 4, "normalize": True, "adstock_first": True}
 def steady(fit, i, media):
     """Contribution (geo, channel) of constant scaled media (geo, channel), by loops."""
     constant = np.repeat(media[..., None], 10, axis=-1)
-    return returns.effect(constant, *one_draw(fit, i), **HOW)[..., -1] * fit.scale.outcome[:, None]
+    return (
+        returns.effect(constant, *one_draw(fit, i), **HOW)[..., -1]
+        * fit.scale.outcome[:, None]
+    )
 
 
 @pytest.mark.parametrize("kind", FITS)
@@ -67,7 +70,9 @@ def test_sweep_multiplies_the_window_only():
     media = scaled_media(fit)
     for m in (0, 0.5, 1, 2):
         changed = np.concatenate([media[..., :3], m * media[..., 3:]], axis=-1)
-        draws = [returns.effect(changed, *one_draw(fit, i), **HOW)[0, :, 3:] for i in range(6)]
+        draws = [
+            returns.effect(changed, *one_draw(fit, i), **HOW)[0, :, 3:] for i in range(6)
+        ]
         expected = np.mean(draws, 0).sum(-1) * fit.scale.outcome[0]
         np.testing.assert_allclose(found.sel(multiplier=m), expected, rtol=1e-9)
     today = contributions(fit)["channel_total"].mean(("chain", "draw"))[0]
@@ -76,9 +81,13 @@ def test_sweep_multiplies_the_window_only():
 
 @pytest.mark.parametrize(
     "call, said",
-    [(lambda fit: curves(fit, points=1), "points"), (lambda fit: curves(fit, upto=0), "upto"),
-     (lambda fit: sweep(fit, []), "at least one"), (lambda fit: sweep(fit, [-1]), "multiplier")],
-)  # fmt: skip
+    [
+        (lambda fit: curves(fit, points=1), "points"),
+        (lambda fit: curves(fit, upto=0), "upto"),
+        (lambda fit: sweep(fit, []), "at least one"),
+        (lambda fit: sweep(fit, [-1]), "multiplier"),
+    ],
+)
 def test_arguments_are_checked(call, said):
     with pytest.raises(InputError, match=said):
         call(national_fit())

@@ -17,7 +17,13 @@ from tests.posterior.examples import (
 )
 from tests.reference import returns
 
-WINDOWS = {"all": (0, None), "middle": (5, 11), "start": (0, 3), "end": (13, None), "one": (7, 8)}
+WINDOWS = {
+    "all": (0, None),
+    "middle": (5, 11),
+    "start": (0, 3),
+    "end": (13, None),
+    "one": (7, 8),
+}
 
 
 def dates_of(fit, first, stop):
@@ -53,7 +59,9 @@ def test_incremental_is_the_counterfactual(kind, window):
     assert float(found["after"].max()) > 0  # something is still to come
 
 
-@pytest.mark.parametrize("how", [{"adstock_first": False}, {"adstock": Geometric(3, False)}])
+@pytest.mark.parametrize(
+    "how", [{"adstock_first": False}, {"adstock": Geometric(3, False)}]
+)
 def test_incremental_of_other_kernels(how):
     fit = national_fit(**how)
     adstock = how.get("adstock", Geometric(MAX_LAG))
@@ -90,7 +98,9 @@ def test_in_window_roas_of_all_training_is_contribution_over_spend(kind):
     fit = FITS[kind](history=0)
     found = roas(fit, carryover=False)
     ratio = contributions(fit)["channel_total"] / found["spend"]
-    np.testing.assert_allclose(found["roas"], ratio.transpose(*found["roas"].dims), rtol=1e-12)
+    np.testing.assert_allclose(
+        found["roas"], ratio.transpose(*found["roas"].dims), rtol=1e-12
+    )
     assert (found["roas"].fillna(0) <= roas(fit)["roas"].fillna(0) + 1e-12).all()
 
 
@@ -124,10 +134,18 @@ def test_two_parts_of_unbalanced_panels_add_up():
 def test_periods_of_the_year():
     fit = national_fit()  # 2021-11-01 to 2022-03-14
     found = roas(fit, "month")
-    assert list(found["window"].values) == ["2021-11", "2021-12", "2022-01", "2022-02", "2022-03"]
+    assert list(found["window"].values) == [
+        "2021-11",
+        "2021-12",
+        "2022-01",
+        "2022-02",
+        "2022-03",
+    ]
     assert found["roas"].dims == ("window", "chain", "draw", "geo", "channel")
     alone = roas(fit, ("2022-01-01", "2022-01-31"))
-    np.testing.assert_allclose(found["roas"].sel(window="2022-01"), alone["roas"], rtol=1e-12)
+    np.testing.assert_allclose(
+        found["roas"].sel(window="2022-01"), alone["roas"], rtol=1e-12
+    )
     np.testing.assert_allclose(found["spend"].sum("window"), roas(fit)["spend"], rtol=1e-12)
     assert list(roas(fit, "year")["window"].values) == ["2021", "2022"]
     assert list(roas(fit, "quarter")["window"].values) == ["2021Q4", "2022Q1"]

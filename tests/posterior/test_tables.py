@@ -80,7 +80,9 @@ def test_weekly_table():
     assert len(each) == present.sum() * len(names)
     assert pd.api.types.is_datetime64_any_dtype(table["date"])
     wide = table.pivot(index=["geo", "date"], columns="component", values="mean")
-    np.testing.assert_allclose(wide[names[:-1]].sum(axis=1), wide["fitted_mean"], rtol=1e-12)
+    np.testing.assert_allclose(
+        wide[names[:-1]].sum(axis=1), wide["fitted_mean"], rtol=1e-12
+    )
     summed = each.groupby(["date", "component"])["mean"].sum()
     whole = table[table["geo"] == "ALL"].set_index(["date", "component"])["mean"]
     np.testing.assert_allclose(whole, summed.reindex(whole.index), rtol=1e-9)
@@ -92,4 +94,9 @@ def test_weekly_table():
 def test_weekly_table_of_one_market_has_no_sum():
     table = weekly_table(national_fit())
     assert set(table["geo"]) == {"national"}
-    assert list(dict.fromkeys(table["component"])) == ["TV", "Radio", "baseline", "fitted_mean"]
+    assert list(dict.fromkeys(table["component"])) == [
+        "TV",
+        "Radio",
+        "baseline",
+        "fitted_mean",
+    ]

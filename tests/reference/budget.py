@@ -39,16 +39,20 @@ def response(fit, spend, periods, history=None):
                 before = np.zeros(0) if history is None else history[g, c]
                 now = np.concatenate([np.full(periods, media), np.zeros(lag - 1)])
 
-                def effect(x):
-                    if spec.adstock_first:
-                        return np.tanh(lam * carried(x, alpha, lag) / 2)
-                    return carried(np.tanh(lam * x / 2), alpha, lag)
-
-                bought = effect(np.concatenate([before, now]))
-                idle = effect(np.concatenate([before, 0 * now]))
+                bought, idle = (
+                    effect(spec, np.concatenate([before, x]), alpha, lam)
+                    for x in (now, 0 * now)
+                )
                 effect_sum = (bought - idle)[len(before) :].sum()
                 total[d] += beta * effect_sum * scale.outcome[g]
     return total
+
+
+def effect(spec, x, alpha, lam):
+    """Adstock and saturation of one series in the order of the spec."""
+    if spec.adstock_first:
+        return np.tanh(lam * carried(x, alpha, spec.adstock.max_lag) / 2)
+    return carried(np.tanh(lam * x / 2), alpha, spec.adstock.max_lag)
 
 
 def value(fit, flat, name, draw, geo, channel):

@@ -32,7 +32,7 @@ def value_of_window(media, params, dims, start, stop, *, max_lag, multiplier=0.0
     `start` and `stop` count periods of `media`, context included. One channel at a time is
     changed; after the last known period nothing is spent.
     """
-    n_geos, n_channels, n_times = media.shape
+    n_geos, n_channels, _ = media.shape
     tail = np.zeros((n_geos, n_channels, max_lag - 1))
     known = np.concatenate([media, tail], axis=2)
     now, after = np.zeros((n_geos, n_channels)), np.zeros((n_geos, n_channels))
@@ -52,7 +52,7 @@ def value_of_window(media, params, dims, start, stop, *, max_lag, multiplier=0.0
 
 
 def slope_of_window(media, params, dims, start, stop, *, step=1e-5, **how):
-    """Derivative of the same with respect to a scaling of the window: central difference."""
+    """Derivative of the same with respect to a scaling of the window, by differences."""
     up = value_of_window(media, params, dims, start, stop, multiplier=1 + step, **how)
     down = value_of_window(media, params, dims, start, stop, multiplier=1 - step, **how)
     return tuple((d - u) / (2 * step) for u, d in zip(up, down, strict=True))

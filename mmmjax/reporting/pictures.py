@@ -1,0 +1,137 @@
+"""The pictures of a report, inlined as SVG; those of the page's width also for a phone."""
+
+import base64
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+
+from mmmjax import plot
+from mmmjax.plot.canvas import amount, period_noun
+from mmmjax.plot.media import decompose, returns
+from mmmjax.reporting.evidence import Evidence
+
+__all__ = ["Picture", "pictures"]
+
+WIDE, HALF, PHONE = 11.0, 4.7, 4.0  # inches; 96 CSS pixels each
+
+
+class Picture(NamedTuple):
+    """A picture as data URIs, with what it shows in words."""
+
+    wide: str
+    phone: str  # empty: the other fits a phone too
+    alt: str
+    caption: str
+
+
+def pictures(found: Evidence) -> dict[str, Picture]:
+    """Every picture that the evidence allows, by name."""
+    outcome = found.fit.panel.outcome_name
+    drawn = {
+        "decomposition": _half(
+            lambda width: plot.decomposition(
+                found.weekly, outcome=outcome, colours=_colours(found), width=width
+            ),
+            _shares(found),
+            "Posterior means; the shares add up to 100% of the fitted mean.",
+        ),
+        "fitted": _wide(
+            lambda width: plot.fitted(
+                found.training, found.forecast, outcome=outcome, width=width
+            ),
+            f"Observed {outcome} and predictions with their 94% interval over time",
+            "The band holds what a single period is expected to be, noise included: 94% of "
+            "the points should lie in it.",
+        ),
+        "convergence": _half(
+            lambda width: plot.convergence(
+                found.parameters, chains=found.diagnostics.n_chains, width=width
+            ),
+            f"R-hat at most {found.diagnostics.max_r_hat:.3f}, effective sample size at least "
+            f"{found.diagnostics.min_ess_bulk:,.0f} (bulk) and "
+            f"{found.diagnostics.min_ess_tail:,.0f} (tail)",
+            "Every point is a parameter. In the green corner chains agree and there are "
+            "enough independent draws.",
+        ),
+    }
+    if found.media is not None:
+        drawn |= _media(found, outcome)
+    if found.plan is not None:
+        drawn["allocation"] = _allocation(found)
+    return drawn
+
+
+def _media(found: Evidence, outcome: str) -> dict[str, Picture]:
+    panel, colours = found.fit.panel, _colours(found)
+    drawn = {
+        "contributions": _wide(
+            lambda width: plot.contributions(
+                found.weekly, outcome=outcome, colours=colours, width=width
+            ),
+            f"Contribution of every channel to {outcome} over time",
+            f"The grey area is what the model expects without media: baseline, seasonality and "
+            f"controls. Its top line is the fitted mean of {outcome}.",
+        )
+    }
+    names = returns(found.channels)
+    if names.channels:
+        each = zip(names.channels, names.roas[0], strict=True)
+        drawn["roas"] = _half(
+            lambda width: plot.roas(
+                found.channels, truth=found.truth, outcome=outcome,
+                currency=panel.currency, colours=colours, width=width,
+            ),
+            "ROAS: " + ", ".join(f"{name} {amount(value)}" for name, value in each),
+            "Carry-over after the training window counts. Hollow: what the next unit of money "
+            "brings, lower where a channel is saturated.",
+        )  # fmt: skip
+    if found.curves is not None:
+        curves = found.curves
+        drawn["curves"] = _wide(
+            lambda width: plot.curves(
+                curves, outcome=outcome, currency=panel.currency,
+                period=period_noun(panel.freq), colours=colours, width=width,
+            ),
+            f"Response of {outcome} to spend, one curve a channel",
+            "At constant spend, once carry-over is full. Where the curve is dashed nothing was "
+            "ever observed. Axes differ between channels.",
+        )  # fmt: skip
+    return drawn
+
+
+def _allocation(found: Evidence) -> Picture:
+    plan = found.plan
+    if plan is None:
+        raise ValueError("no plan")
+    return _half(
+        lambda width: plot.allocation(
+            plan.to_frame(), currency=plan.currency, colours=_colours(found), width=width,
+            per="a period" if plan.per_period else f"over {plan.periods} periods",
+        ),
+        "Reference and optimised spend of every channel; the table has the numbers",
+        "The thin line is the range that was allowed; a bar at its end is held by the bound.",
+    )  # fmt: skip
+
+
+def _colours(found: Evidence) -> dict[str, str]:
+    return plot.channel_colours(found.fit.panel.channels)
+
+
+def _shares(found: Evidence) -> str:
+    parts = decompose(found.weekly)
+    each = zip(parts.names, parts.shares, strict=True)
+    return "Shares of the fitted mean: " + ", ".join(f"{n} {s:.1%}" for n, s in each)
+
+
+def _half(draw: Callable[[float], Figure], alt: str, caption: str) -> Picture:
+    return Picture(_inline(draw(HALF)), "", alt, caption)
+
+
+def _wide(draw: Callable[[float], Figure], alt: str, caption: str) -> Picture:
+    return Picture(_inline(draw(WIDE)), _inline(draw(PHONE)), alt, caption)
+
+
+def _inline(figure: Any) -> str:
+    content = base64.b64encode(plot.to_svg(figure).encode()).decode("ascii")
+    return f"data:image/svg+xml;base64,{content}"

@@ -1,0 +1,392 @@
+"""The command line on tiny data: every file and column, every exit code."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmmjax import simulate, store
+from mmmjax.cli import run
+from mmmjax.cli.app import cache_folder
+from mmmjax.spec import Spec
+
+ROOT = Path(__file__).parent.parent
+TINY = simulate.Process(
+    seed=3, periods=60, test_periods=8, channels=2, controls=1, max_lag=3,
+    seasonality=False, trend=False, flighted=1,
+)  # fmt: skip
+TABLES = {
+    "channels.csv": "geo,channel,spend,contribution_mean,contribution_lo,contribution_hi,"
+    "share_mean,share_lo,share_hi,roas_mean,roas_lo,roas_hi,mroas_mean,mroas_lo,mroas_hi",
+    "weekly.csv": "geo,date,component,mean,lo,hi",
+    "parameters.csv": "parameter,index,mean,sd,hdi_3,hdi_97,ess_bulk,ess_tail,r_hat,"
+    "mcse_mean",
+    "forecast.csv": "geo,date,observed,mean,lo,hi",
+}
+OF_A_FIT = {*TABLES, "fit.nc", "spec.toml", "diagnostics.json"}
+SHORT = ["--chains", "2", "--warmup", "50", "--draws", "50", "--no-report"]
+
+
+@pytest.fixture(autouse=True)
+def _no_cache(monkeypatch):
+    monkeypatch.setenv("MMMJAX_CACHE", "off")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder with tiny.csv, tiny.toml and its truth."""
+    folder = tmp_path_factory.mktemp("data")
+    simulate.generate(TINY).write(folder, "tiny")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(data, tmp_path_factory):
+    """A converged run, with its exit code."""
+    out = tmp_path_factory.mktemp("runs") / "deep" / "run"
+    settings = ["--chains", "2", "--warmup", "300", "--draws", "1500", "--no-report"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MMMJAX_CACHE", "off")
+        code = run(["fit", str(data / "tiny.toml"), "--out", str(out), *settings])
+    return out, code
+
+
+def names(folder):
+    return {p.name for p in folder.iterdir()}
+
+
+def edited(data, tmp_path, *changes, name="case.toml"):
+    """The tiny case with (old, new) text replaced, its data path made absolute."""
+    text = (data / "tiny.toml").read_text().replace("tiny.csv", str(data / "tiny.csv"))
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / name
+    path.write_text(text)
+    return str(path)
+
+
+def test_fit_writes_every_file_and_column(fitted):
+    out, code = fitted
+    assert code == 0
+    assert names(out) == OF_A_FIT  # and no temporary file is left
+    for name, header in TABLES.items():
+        assert (out / name).read_text().splitlines()[0] == header
+    channels = pd.read_csv(out / "channels.csv")
+    assert list(channels["geo"]) == ["national"] * 2 + ["ALL"] * 2
+    assert channels.notna().all(axis=None)
+    weekly = pd.read_csv(out / "weekly.csv", parse_dates=["date"])
+    assert set(weekly["component"]) == {
+        "TV",
+        "Search",
+        "baseline",
+        "controls",
+        "fitted_mean",
+    }
+    assert len(weekly) == 52 * 5
+    forecast = pd.read_csv(out / "forecast.csv")
+    assert len(forecast) == 8
+    assert forecast["observed"].notna().all()
+    assert (forecast["lo"] < forecast["mean"]).all()
+
+
+def test_diagnostics_and_spec_say_what_ran(fitted, data):
+    out, _ = fitted
+    found = json.loads((out / "diagnostics.json").read_text())
+    assert found["converged"] is True
+    assert found["divergences"] <= 30
+    assert found["max_r_hat"] <= 1.01
+    assert found["min_ess_bulk"] >= 200
+    assert found["seed"] == TINY.seed
+    assert found["crps_train"] > 0
+    assert found["crps_test"] > 0
+    assert all(found["timings"][k] >= 0 for k in ("compile", "warmup", "sample"))
+    assert found["versions"]["jax"]
+    assert found["device"]
+    fit = store.load(out / "fit.nc")
+    assert found["data_hash"] == fit.panel.data_hash()
+    assert fit.panel.currency == found["currency"] == "EUR"
+    case = tomllib.loads((data / "tiny.toml").read_text())
+    assert Spec.from_toml((out / "spec.toml").read_text()) == Spec.from_dict(case["model"])
+
+
+def test_every_column_and_key_is_documented(fitted, data):
+    out, _ = fitted
+    words = set(re.findall(r"[a-z_0-9]+", (ROOT / "docs" / "files.md").read_text()))
+    columns = {c for header in TABLES.values() for c in header.split(",")}
+    plain = {re.sub(r"^(.+)_(lo|hi)$", r"\1_mean", c) for c in columns}
+    keys = {re.sub(r"^worst_.*", "worst_", k) for k in json.loads(
+        (out / "diagnostics.json").read_text())}  # fmt: skip
+    keys = {k.removesuffix("_test") if k != "crps_test" else k for k in keys}
+    truth = json.loads((data / "tiny_truth.json").read_text())
+    rows = {k for row in truth["channels"] for k in row}
+    assert plain | keys | set(truth) | rows <= words
+
+
+def test_not_converged_is_exit_2_with_everything_written(data, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(["fit", str(data / "tiny.toml"), "--out", str(out), *SHORT]) == 2
+    assert names(out) == OF_A_FIT
+    assert json.loads((out / "diagnostics.json").read_text())["converged"] is False
+    assert "NOT CONVERGED" in capsys.readouterr().err
+
+    # A second fit without a test window leaves nothing of the first; a report that cannot
+    # be written costs the report only.
+    case = edited(data, tmp_path, ('train_until = "2023-12-25"\n', ""))
+    (out / "report.html").mkdir()
+    assert run(["fit", case, "--out", str(out), *SHORT[:-1], "--x64"]) == 2
+    assert names(out) == (OF_A_FIT - {"forecast.csv"}) | {"report.html"}
+    assert "report.html could not be written" in capsys.readouterr().err
+    assert store.load(out / "fit.nc").sampler.dtype == "float64"
+    assert json.loads((out / "diagnostics.json").read_text())["crps_test"] is None
+
+    future = pd.read_csv(data / "tiny.csv").tail(2)
+    future["date"] = ["2024-02-26", "2024-03-04"]
+    future.drop(columns="sales").to_csv(tmp_path / "future.csv", index=False)
+    assert run(["predict", str(out), str(tmp_path / "future.csv")]) == 2
+    assert "NOT CONVERGED" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "changes, hints",
+    [
+        (("[model]", "[modell]"), ['"modell"', 'did you mean "model"']),
+        (("train_until", "train_untl"), ['"train_untl"', 'did you mean "train_until"']),
+        (("chains = 4", "chain = 4"), ['"chain"', 'did you mean "chains"']),
+        (('kind = "nuts"', 'kind = "nut"'), ['"nut"', 'did you mean "nuts"']),
+        (("max_lag = 3", "max_lags = 3"), ["max_lags", "max_lag"]),
+        (('"tv_spend"', '"tv_spent"'), ['"tv_spent"', '"tv_spend"']),
+        (('"2023-12-25"', '"2034-01-01"'), ["2034-01-01", "date from"]),
+        (('date = "date"', "date = 1"), ["[data] date", "text"]),
+        (('outcome = "sales"\n', ""), ["no outcome", "are needed"]),
+        (("seed = 3", "seed = -1"), ["seed", "at least 0"]),
+        (("draws = 1000", "draws = 0"), ["draws", "[1, "]),
+        (('currency = "EUR"', 'on_empty = "dropp"'), ['did you mean "drop"']),
+        (("[data]", "[data"), ["is not TOML", "line 1"]),
+    ],
+)
+def test_bad_case_is_one_message_and_nothing_written(
+    data, tmp_path, capsys, changes, hints
+):
+    case, out = edited(data, tmp_path, changes), tmp_path / "run"
+    assert run(["fit", case, "--out", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert "case.toml" in said
+    for hint in hints:
+        assert hint in said
+    assert "Traceback" not in said
+    assert not out.exists()
+
+
+def test_bad_data_is_one_message_and_nothing_written(data, tmp_path, capsys):
+    table = pd.read_csv(data / "tiny.csv")
+    table.loc[5, "tv_spend"] = np.nan
+    table.to_csv(tmp_path / "tiny.csv", index=False)
+    shutil.copy(data / "tiny.toml", tmp_path)
+    out = tmp_path / "run"
+    assert run(["fit", str(tmp_path / "tiny.toml"), "--out", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert "tv_spend" in said
+    assert "2023-02-06" in said
+    assert not out.exists()
+
+
+def test_check_says_what_would_be_fitted(data, capsys, monkeypatch):
+    monkeypatch.chdir(data.parent)  # the data path is relative to the case, not to here
+    assert run(["check", str(data / "tiny.toml")]) == 0
+    said = capsys.readouterr().out
+    for part in ("52 periods", "held out: 8", "TV", "%", "HalfNormal(scale=spend_share)",
+                 "Parameters (9 numbers)", "Geometric(max_lag=3", "NUTS(chains=4",
+                 "Ready"):  # fmt: skip
+        assert part in said, part
+    assert names(data) == {"tiny.csv", "tiny.toml", "tiny_truth.json"}
+
+
+def test_check_says_all_errors_and_warnings_at_once(data, tmp_path, capsys):
+    table = pd.read_csv(data / "tiny.csv")
+    table["copy"], table["flat"] = 2 * table["price_index"], 1
+    table.to_csv(tmp_path / "wide.csv", index=False)
+    case = edited(
+        data,
+        tmp_path,
+        (str(data / "tiny.csv"), "wide.csv"),
+        ('"price_index"', '"price_*", "copy", "flat"'),
+        ("chains = 4", "chians = 4"),
+        ("[sampler]", '[model.priors]\ny_sigma = { dist = "HalfNorml", scale = 1.0 }\n'
+         'intercept = { dist = "Normal", loc = 0.5 }\n[sampler]'),
+    )  # fmt: skip
+    assert run(["check", case]) == 1
+    said = "".join(capsys.readouterr())
+    for part in ("4 errors", "chians", "HalfNorml", "HalfNormal", "scale", "flat",
+                 "Warning", '"copy"', "52 periods"):  # fmt: skip
+        assert part in said, part
+
+
+def test_check_reads_media_apart_from_spend_lists_and_globs(data, tmp_path, capsys):
+    table = pd.read_csv(data / "tiny.csv")
+    table["tv_views"], table["mail"] = table["tv_spend"] * 50, table["search_spend"] + 1
+    table.to_parquet(tmp_path / "t.parquet")
+    (tmp_path / "apart.toml").write_text(
+        '[data]\npath = "t.parquet"\ndate = "date"\noutcome = "sales"\n'
+        'media = ["tv_views", "mail"]\nspend = { tv_views = "tv_spend" }\n'
+        'controls = ["pri*"]\ntrain_until = 2024-01-01\n'
+    )
+    assert run(["check", str(tmp_path / "apart.toml")]) == 0
+    said = capsys.readouterr().out
+    assert "organic" in said
+    assert "100.0%" in said
+
+
+def test_predict_writes_a_forecast_or_says_what_is_missing(fitted, data, tmp_path, capsys):
+    run_folder, _ = fitted
+    table = pd.read_csv(data / "tiny.csv").tail(8).drop(columns="sales")
+    table.to_csv(tmp_path / "future.csv", index=False)
+    args = ["predict", str(run_folder), str(tmp_path / "future.csv"), "--out"]
+    assert run([*args, str(tmp_path / "next")]) == 0
+    found = pd.read_csv(tmp_path / "next" / "forecast.csv")
+    assert list(found) == TABLES["forecast.csv"].split(",")
+    assert found["observed"].isna().all()
+    known = pd.read_csv(run_folder / "forecast.csv")  # the same weeks, with outcomes
+    assert list(found["date"]) == list(known["date"])
+    np.testing.assert_allclose(found["mean"], known["mean"], rtol=1e-9)
+
+    table.drop(columns=["tv_spend", "price_index"]).to_csv(
+        tmp_path / "future.csv", index=False
+    )
+    assert run([*args, str(tmp_path / "other")]) == 1
+    said = capsys.readouterr().err
+    assert "tv_spend" in said
+    assert "price_index" in said
+    assert not (tmp_path / "other").exists()
+
+
+def test_optimize_writes_a_plan(fitted, tmp_path, capsys):
+    run_folder, _ = fitted
+    plan = tmp_path / "plan"
+    args = ["optimize", str(run_folder), "--periods", "10", "--budget", "1e6"]
+    bounds = ["--bounds", "TV=0:8e5", "--bounds", "Search=1e5:9e5"]
+    assert run([*args, *bounds, "--out", str(plan)]) == 0
+    assert names(plan) == {"plan.csv", "plan.json"}
+    table = pd.read_csv(plan / "plan.csv")
+    assert list(table) == ["geo", "channel", "reference", "optimized", "lower", "upper"]
+    assert table["optimized"].sum() == pytest.approx(1e6)
+    assert list(table["upper"]) == [8e5, 9e5]
+    found = json.loads((plan / "plan.json").read_text())
+    words = set(re.findall(r"[a-z_0-9]+", (ROOT / "docs" / "files.md").read_text()))
+    assert set(found) | set(found["response"]) <= words
+    assert found["certified"] is True
+    assert found["objective"] == pytest.approx(found["response"]["optimized"]["mean"])
+    assert "Plan:" in capsys.readouterr().out
+
+
+def test_optimize_options(fitted, tmp_path):
+    run_folder, _ = fitted
+    args = ["optimize", str(run_folder), "--periods", "10", "--per-period",
+            "--budget", "1e5", "--carry-in", "history", "--bounds", "0:inf",
+            "--fix", "TV=0",
+            "--out", str(tmp_path)]  # fmt: skip
+    assert run([*args, "--reference", "TV=5e4", "--reference", "Search=6e4"]) == 0
+    table = pd.read_csv(tmp_path / "plan.csv")
+    assert list(table["reference"]) == [5e4, 6e4]
+    assert list(table["optimized"]) == pytest.approx([0, 1e5])
+    assert json.loads((tmp_path / "plan.json").read_text())["carry_in"] == "history"
+
+
+@pytest.mark.parametrize(
+    "extra, hint",
+    [
+        (["--bounds", "wide"], "a number"),
+        (["--bounds", "0.5", "--bounds", "TV=0:1"], "ranges of money"),
+        (["--fix", "Tv=0"], 'did you mean "TV"'),
+        (["--fix", "TV=all"], "a number"),
+        (["--reference", "TV"], "CHANNEL=NUMBER"),
+        (["--bounds", "TV=0:1", "--bounds", "Search=0:1"], "upper bounds"),
+        (["--carry-in", "past"], "history"),
+    ],
+)
+def test_bad_plan_requests(fitted, tmp_path, capsys, extra, hint):
+    run_folder, _ = fitted
+    out = tmp_path / "plan"
+    args = ["optimize", str(run_folder), "--periods", "10", "--out", str(out)]
+    assert run([*args, *extra]) == 1
+    assert hint in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "argv, hint",
+    [
+        (["fitt"], "fitt"),
+        (["fit"], "CASE"),
+        (["fit", "none.toml"], "no such file"),
+        (["fit", "x.toml", "--draws", "many"], "--draws"),
+        (["optimize", "nowhere", "--periods", "4"], "fit.nc"),
+        (["simulate", "--out", "x", "--collinear", "2"], "collinear"),
+    ],
+)
+def test_bad_commands_are_exit_1_too(argv, hint, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(argv) == 1
+    said = capsys.readouterr().err
+    assert hint in said
+    assert "Traceback" not in said
+    assert not names(tmp_path)
+
+
+def test_output_folder_must_be_one(data, tmp_path, capsys):
+    (tmp_path / "taken").write_text("")
+    args = ["fit", str(data / "tiny.toml"), "--out", str(tmp_path / "taken" / "run")]
+    assert run(args) == 1
+    assert "taken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "simulate", "check", "fit", "predict", "optimize"]
+)
+def test_every_command_has_help(command, capsys):
+    assert run([command, "--help"]) == 0
+    assert "Usage: mmmjax " + command in capsys.readouterr().out
+
+
+def test_demo_compares_with_its_truth_and_writes_everything(tmp_path, capsys):
+    out = tmp_path / "demo-run"
+    assert run(["demo", "--out", str(out), *SHORT]) == 2  # 50 draws cannot converge
+    assert names(out) == OF_A_FIT | {"plan.csv", "plan.json", "data"}
+    assert names(out / "data") == {"demo.csv", "demo.toml", "demo_truth.json"}
+    said = capsys.readouterr().out
+    for part in (
+        "truth inside",
+        "3.94",
+        "of 4 intervals hold the truth",
+        "Plan:",
+        str(out),
+    ):
+        assert part in said.replace("\n", ""), part
+
+
+def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
+    assert cache_folder() is None  # off in these tests
+    monkeypatch.setenv("MMMJAX_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("MMMJAX_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "mmmjax"
+
+
+def test_command_in_a_process_of_its_own_keeps_what_it_compiled(tmp_path):
+    env = os.environ | {"MMMJAX_CACHE": str(tmp_path / "cache")}
+    args = ["simulate", "--out", str(tmp_path / "new"), "--geos", "2", "--periods", "60"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mmmjax.cli", *args], env=env, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names(tmp_path / "new") == {"demo.csv", "demo.toml", "demo_truth.json"}
+    assert any((tmp_path / "cache").iterdir())
