@@ -67,7 +67,7 @@ def _log_density(
 ) -> tuple[Array, Array, Array, Array]:
     """Log density, t, m and its derivative in m."""
     scale = jnp.asarray(scale)
-    t, m = (x - low) / scale, (loc - low) / scale
+    t, m, z = (x - low) / scale, (loc - low) / scale, (x - loc) / scale
     far = m < _TAIL
     near_m, far_m = jnp.where(far, _TAIL, m), jnp.where(far, m, 2 * _TAIL)
     half = 0.5 * erfc(jnp.where(near_m > 0, near_m, -near_m) * math.sqrt(0.5))
@@ -75,9 +75,9 @@ def _log_density(
     hazard = jnp.exp(-0.5 * near_m**2 - log_cdf - _LOG_SQRT_2PI)
     log_mills, mills_slope = jax.jvp(_log_mills, (far_m,), (jnp.ones_like(far_m),))
     value = jnp.where(
-        far, t * (far_m - 0.5 * t) - log_mills, -0.5 * (t - near_m) ** 2 - log_cdf
+        far, t * (far_m - 0.5 * t) - log_mills, -0.5 * z**2 - log_cdf
     )
-    slope = jnp.where(far, t - mills_slope, (t - near_m) - hazard)
+    slope = jnp.where(far, t - mills_slope, -hazard)
     return value - jnp.log(scale) - _LOG_SQRT_2PI, t, m, slope
 
 
@@ -85,10 +85,14 @@ def _log_density(
 def _truncated_normal_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     _, _, scale, _ = primals
     dx, dloc, dscale, dlow = tangents
+    x, loc, _, _ = primals
     value, t, m, slope = _log_density(*primals)
     dt = (dx - dlow - t * dscale) / scale
     dm = (dloc - dlow - m * dscale) / scale
-    return value, (m - t) * dt + slope * dm - dscale / scale
+    z = (x - loc) / scale
+    dz = (dx - dloc - z * dscale) / scale
+    fit = jnp.where(m < _TAIL, (m - t) * dt, -z * dz)
+    return value, fit + slope * dm - dscale / scale
 
 
 class LowerTruncatedNormal(dist.Distribution):

@@ -83,7 +83,7 @@ def make_inputs(
             itself, whose own media history is context.
     """
     media = np.swapaxes(panel.media / scale.media[:, None, :], 1, 2)
-    start, n_train = 0, panel.n_periods - panel.history
+    start, n_train = 0, panel.n_periods
     history = panel.history
     if after is not None:
         if (panel.channels, panel.control_names, panel.geos) != (
@@ -91,10 +91,10 @@ def make_inputs(
         ):  # fmt: skip
             allowed = f"channels, controls and geos of the training panel: {after.channels}"
             checks.fail("panel", panel.channels, "forecast", allowed, "align the panel")
-        history = min(spec.adstock.max_lag - 1, after.n_periods)
+        history = min(spec.adstock.max_lag - 1, len(after.dates))
         past = np.swapaxes(after.media / scale.media[:, None, :], 1, 2)
         media = np.concatenate([past[..., past.shape[-1] - history :], media], axis=-1)
-        start = n_train = after.n_periods - after.history
+        start = n_train = after.n_periods
     dates = panel.dates if after is not None else panel.dates[history:]
     controls = np.swapaxes(panel.controls, 1, 2)[..., panel.history :]
     steps = start + np.arange(len(dates))

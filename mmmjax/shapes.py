@@ -6,8 +6,6 @@ last, where the kernels are fastest.
 
 from typing import Final
 
-from jaxtyping import Array, Float
-
 __all__ = [
     "CHAIN",
     "CHANNEL",
@@ -17,9 +15,6 @@ __all__ = [
     "FOURIER",
     "GEO",
     "NATIONAL",
-    "Controls",
-    "Media",
-    "Series",
 ]
 
 GEO: Final = "geo"
@@ -32,7 +27,3 @@ DRAW: Final = "draw"
 
 NATIONAL: Final = "national"
 """Name of the only geo of a panel that has no geo column."""
-
-Series = Float[Array, "geo time"]
-Media = Float[Array, "geo channel time"]
-Controls = Float[Array, "geo control time"]

@@ -29,7 +29,6 @@ from mmmjax.checks import show
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.kernels.seasonality import Fourier
 from mmmjax.panel import Panel
-from mmmjax.prior import Prior
 from mmmjax.response import components, make_inputs, media_contribution
 from mmmjax.scaling import Scale
 from mmmjax.spec import DEFAULT_PRIORS, Spec
@@ -97,29 +96,17 @@ class Process:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be simulated."""
-        for name, low in {
-            "seed": 0,
-            "channels": 1,
-            "geos": 1,
-            "controls": 0,
-            "max_lag": 1,
-            "test_periods": 0,
-        }.items():
-            checks.integer(name, getattr(self, name), low=low)
+        for name in ("seed", "controls", "test_periods"):
+            checks.integer(name, getattr(self, name), low=0)
+        for name in ("channels", "geos", "max_lag"):
+            checks.integer(name, getattr(self, name), low=1)
         least = self.test_periods + max(self.max_lag, 26)
-        checks.integer(
-            "periods",
-            self.periods,
-            low=least,
-            fix=f"periods={least + 78} leaves about two years to fit",
-        )
+        fix = f"periods={least + 78} leaves about two years to fit"
+        checks.integer("periods", self.periods, low=least, fix=fix)
         checks.integer("flighted", self.flighted, low=0, high=self.channels)
         checks.number("collinear", self.collinear, low=0, high=1, open_high=True)
-        checks.number("noise", self.noise, low=0, open_low=True)
-        checks.number("outcome_level", self.outcome_level, low=0, open_low=True)
-        checks.number(
-            "media_share", self.media_share, low=0, high=1, open_low=True, open_high=True
-        )
+        for name, high in (("noise", None), ("outcome_level", None), ("media_share", 1)):
+            checks.number(name, getattr(self, name), low=0, high=high, open_low=True)
         try:
             pd.Timestamp(self.start)
         except ValueError:
@@ -128,7 +115,7 @@ class Process:
     @property
     def spec(self) -> Spec:
         """The model that made the data, with the default priors."""
-        intercept = replace_dims(DEFAULT_PRIORS["intercept"], self.geos)
+        intercept = DEFAULT_PRIORS["intercept"].with_dims(("geo",) if self.geos > 1 else ())
         return Spec(
             adstock=Geometric(max_lag=self.max_lag),
             seasonality=Fourier(order=2) if self.seasonality else None,
@@ -160,12 +147,7 @@ class Simulated:
     def case(self, path: str) -> str:
         """The case file (TOML) that fits the table stored at ``path``."""
         process, names = self.process, _columns(self.process.channels)
-        data: dict[str, Any] = {
-            "path": path,
-            "date": "date",
-            "outcome": "sales",
-            "media": names,
-        }
+        data: dict[str, Any] = {"path": path, "date": "date", "outcome": "sales"}
         if process.controls:
             data["controls"] = _controls(process.controls)
         if process.geos > 1:
@@ -173,23 +155,14 @@ class Simulated:
         if process.test_periods:
             data["train_until"] = self.train_until
         model = self.spec.to_dict()
-        priors = Spec.from_dict({**model, "priors": {}}).priors
-        model["priors"] = {
-            n: table
-            for n, table in model["priors"].items()
-            if self.spec.priors[n] != priors[n]
-        }
+        own = ("intercept",) if process.geos > 1 else ()  # the other priors are defaults
+        model["priors"] = {name: model["priors"][name] for name in own}
+        sampler = {"kind": "nuts", "chains": 4, "warmup": 1000, "draws": 1000}
         return tomli_w.dumps(
             {
-                "data": {**data, "currency": process.currency},
+                "data": {**data, "currency": process.currency, "media": names},
                 "model": {k: v for k, v in model.items() if v != {}},
-                "sampler": {
-                    "kind": "nuts",
-                    "chains": 4,
-                    "warmup": 1000,
-                    "draws": 1000,
-                    "seed": process.seed,
-                },
+                "sampler": {**sampler, "seed": process.seed},
             }
         )
 
@@ -254,11 +227,6 @@ def generate(process: Process | None = None, **settings: Any) -> Simulated:
 
 _contribution = jax.jit(media_contribution, static_argnums=2)
 _parts = jax.jit(components, static_argnums=2)
-
-
-def replace_dims(prior: Prior, geos: int) -> Prior:
-    """One intercept per geo where there are several."""
-    return prior.with_dims(("geo",)) if geos > 1 else prior
 
 
 def _stream(process: Process, what: str) -> np.random.Generator:
@@ -333,9 +301,7 @@ def _inputs(process: Process) -> pd.DataFrame:
     for k, column in enumerate(_controls(process.controls)):
         values = series[..., k].round(3)
         if column == "promotion":  # the same weeks everywhere, about one in seven
-            values = np.broadcast_to(rng.random(periods) < 0.15, (geos, periods)).astype(
-                int
-            )
+            values = np.tile(rng.random(periods) < 0.15, (geos, 1)).astype(int)
         frame[column] = values.ravel()
     return frame
 

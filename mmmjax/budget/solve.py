@@ -5,7 +5,7 @@ shares of the reference response. Draws, budget, bounds, horizon and prices are 
 of the compiled program; other values compile nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -211,16 +211,30 @@ def _climb(
         utility: What is maximised.
         block: See :func:`response_of`.
     """
+    objective = objective_of(window, budget, periods, size, spec, utility, block)
+    start = project(reference, region, metric)
+    return ascend(objective, region, start, metric, concave, tolerance, limit)
+
+
+def objective_of(
+    window: Window,
+    budget: Any,
+    periods: Any,
+    size: Any,
+    spec: Spec,
+    utility: Utility,
+    block: int,
+) -> Callable[[Float[Array, " variable"]], Float[Array, ""]]:
+    """The scaled problem: utility over `size` as a function of shares of `budget`."""
     shape = jnp.shape(window.media_per_money)
     respond = response_of(window, spec, block)
 
-    def objective(shares: Array) -> Array:
+    def objective(shares: Float[Array, " variable"]) -> Float[Array, ""]:
         spend = shares * budget
         samples = respond(spend.reshape(shape) / periods).sum((1, 2))
         return utility(samples, spend) / size
 
-    start = project(reference, region, metric)
-    return ascend(objective, region, start, metric, concave, tolerance, limit)
+    return objective
 
 
 def _block(window: Window) -> int:

@@ -103,11 +103,16 @@ def gather(
         if test is None
         else known("forecast", lambda: forecast_table(fit, test)),
         parameters=known("parameters", lambda: summary(fit)),
-        scores=known("scores", lambda: scores(fit, test)),
+        scores=_numbers(known("scores", lambda: scores(fit, test))),
         diagnostics=known("diagnostics", lambda: diagnostics(fit)),
         curves=curves(fit, total=True) if has_media else None,
         media=_media(fit, channels) if has_media else None,
     )
+
+
+def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
+    """Scores, NaN where a file says null."""
+    return {k: float("nan") if v is None else float(v) for k, v in found.items()}
 
 
 def true_roas(truth: Mapping[str, Any] | None) -> dict[str, float]:

@@ -19,7 +19,7 @@ from mmmjax.plot.budget import allocate
 from mmmjax.plot.canvas import amount, amounts, for_geo, period_noun
 from mmmjax.reporting.evidence import Evidence, gather
 from mmmjax.reporting.pictures import pictures
-from mmmjax.reporting.sentences import lead, money, percent, tiles, verdict
+from mmmjax.reporting.sentences import lead, money, percent, span, tiles, verdict
 
 __all__ = ["report"]
 
@@ -95,12 +95,13 @@ def content(found: Evidence) -> dict[str, Any]:
         "tiles": tiles(found),
         "pictures": pictures(found),
         "outcome": panel.outcome_name,
+        "diagnostics": _diagnostics(found),
         "verdict": {"word": word, "reason": reason, "tone": tone},
         "channels": _channels(found) if panel.channels else None,
         "geos": _by_geo(found) if panel.channels and panel.n_geos > 1 else None,
         "scores": _scores(found),
         "parameters": _parameters(found.parameters),
-        "plan": None if found.plan is None else _plan(found.plan),
+        "plan": None if found.plan is None else _plan(found, found.plan),
         "record": _record(fit),
         "notes": [str(note) for note in fit.info.get("notes", [])],
         "spec": fit.spec.to_toml().strip(),
@@ -131,14 +132,15 @@ def _channels(found: Evidence) -> Table:
         rows.append([
             Cell("all media"),
             Cell(amount(media.spend)),
-            Cell(amount(media.total.mean), f"{amount(media.total.lo)} to {amount(media.total.hi)}"),
-            Cell(percent(media.share.mean), f"{percent(media.share.lo)} to {percent(media.share.hi)}"),
-            Cell("") if returns is None else
-            Cell(amount(returns.mean), f"{amount(returns.lo)} to {amount(returns.hi)}"),
+            Cell(amount(media.total.mean), span(media.total)),
+            Cell(percent(media.share.mean), span(media.share, percent)),
+            Cell("") if returns is None else Cell(amount(returns.mean), span(returns)),
             Cell(amount(media.marginal)),
         ])  # fmt: skip
-    note = "Small print: 94% interval. ROAS counts carry-over after the training window; mROAS "
-    note += f"is what the next {money(found)} brings."
+    note = (
+        "Small print: 94% interval. ROAS counts carry-over after the training window; "
+        f"mROAS is what the next {money(found)} brings."
+    )
     if panel.organic:
         note += " A channel without spend (organic) has no return."
     return Table(_heads(found), rows, 1, note)
@@ -207,7 +209,8 @@ def _scores(found: Evidence) -> Table:
 def _parameters(table: pd.DataFrame) -> Table:
     note = "Scaled units: outcome and media divided by their largest value in training."
     if len(table) > MAX_ROWS:
-        note += f" The {MAX_ROWS} of {len(table):,} with the highest R-hat; parameters.csv has all."
+        note += f" Shown are the {MAX_ROWS} of {len(table):,} with the highest R-hat; "
+        note += "parameters.csv has all."
         table = table.sort_values("r_hat", ascending=False).iloc[:MAX_ROWS]
     heads = [
         "parameter",
@@ -237,34 +240,55 @@ def _whole(value: float) -> str:
     return f"{value:,.0f}" if np.isfinite(value) else ""
 
 
-def _plan(plan: Plan) -> dict[str, Any]:
-    found = allocate(plan.to_frame())
-    unit = f" ({plan.currency})" if plan.currency else ""
-    heads = ["channel", *(f"{n}{unit}" for n in ("reference", "optimised")), "change",
-             "at least", "at most"]  # fmt: skip
-    texts = [
-        amounts(x) for x in (found.reference, found.optimized, found.lower, found.upper)
-    ]
-    rows = []
-    for i, name in enumerate(found.channels):
-        change = "" if np.isnan(found.change[i]) else f"{found.change[i]:+.1%}"
-        reference, optimized, lower, upper = (text[i] or "no limit" for text in texts)
-        rows.append([Cell(x) for x in (name, reference, optimized, change, lower, upper)])
+def _diagnostics(found: Evidence) -> list[tuple[str, str]]:
+    """The numbers behind the verdict, the worst parameters by name."""
+    told = found.diagnostics
     facts = [
-        ("budget", f"{amount(plan.budget)} {plan.currency}{' a period' if plan.per_period else ''}"),
-        ("window", f"{plan.periods} periods, and the carry-over after them"),
+        ("draws", f"{told.n_chains} chains x {told.n_draws:,}"),
+        ("parameters", f"{told.n_parameters:,}"),
+        ("divergent", f"{told.divergences:,} ({told.divergence_rate:.2%})"),
+        ("highest R-hat", f"{told.max_r_hat:.4f}, {told.worst_r_hat}"),
+        ("least ESS, bulk", f"{_whole(told.min_ess_bulk)}, {told.worst_ess_bulk}"),
+        ("least ESS, tail", f"{_whole(told.min_ess_tail)}, {told.worst_ess_tail}"),
+        ("least E-BFMI", f"{told.min_bfmi:.2f}" if np.isfinite(told.min_bfmi) else ""),
+    ]
+    return [(name, text) for name, text in facts if text]
+
+
+def _plan(found: Evidence, plan: Plan) -> dict[str, Any]:
+    spend, noun = allocate(plan.to_frame()), period_noun(found.fit.panel.freq)
+    unit = f" ({plan.currency})" if plan.currency else ""
+    columns = (spend.reference, spend.optimized, spend.lower, spend.upper)
+    texts = zip(*map(amounts, columns), strict=True)
+    rows = []
+    for name, change, each in zip(spend.channels, spend.change, texts, strict=True):
+        reference, optimized, lower, upper = (text or "no limit" for text in each)
+        moved = "" if np.isnan(change) else f"{change:+.1%}"
+        rows.append([Cell(x) for x in (name, reference, optimized, moved, lower, upper)])
+    heads = [
+        "channel",
+        f"reference{unit}",
+        f"optimised{unit}",
+        "change",
+        "at least",
+        "at most",
+    ]
+    note = (
+        "Sums over geos; plan.csv has each geo." if plan.optimized.sizes["geo"] > 1 else ""
+    )
+    each = f" a {noun}" if plan.per_period else ""
+    facts = [
+        ("budget", f"{amount(plan.budget)} {plan.currency}{each}"),
+        ("window", f"{plan.periods} {noun}s, and the carry-over after them"),
         ("maximised", plan.utility.replace("_", " ")),
         ("carry-in from earlier spend", plan.carry_in),
         (f"response of the plan ({plan.outcome_name})", amount(plan.objective)),
         ("response of the reference", amount(plan.reference_objective)),
         ("proof", _proof(plan)),
         ("solver", plan.status),
-    ]  # fmt: skip
+    ]
     if not plan.reference_feasible:
         facts.append(("note", "the reference itself breaks the bounds or the budget"))
-    note = (
-        "Sums over geos; plan.csv has each geo." if plan.optimized.sizes["geo"] > 1 else ""
-    )
     return {"table": Table(heads, rows, 1, note), "facts": facts}
 
 
@@ -272,31 +296,35 @@ def _proof(plan: Plan) -> str:
     if plan.relative_gap is None:
         return f"none: {plan.gap_reason}"
     word = "certified" if plan.certified else "NOT certified"
-    return f"{word}: no plan is better by more than {plan.relative_gap:.1e} of the response"
+    most = f"{plan.relative_gap:.1e} of the response" if plan.relative_gap else "rounding"
+    return f"{word}: no plan is better by more than {most}"
 
 
 def _record(fit: Fit) -> list[tuple[str, str]]:
     """What is needed to know what was fitted, and to fit it again."""
     info, panel, draws = fit.info, fit.panel, fit.draws
-    seconds = info.get("timings", {})
-    versions = info.get("versions", {})
+    seconds, gradients = info.get("timings", {}), info.get("gradients", {})
+    observed = int(panel.mask[:, panel.window].sum())
     facts = [
         ("data hash (SHA-256)", panel.data_hash()),
-        ("seed", str(fit.seed)),
-        ("sampler", repr(fit.sampler)),
-        ("draws", f"{draws.n_chains} chains x {draws.n_draws:,}, {draws.n_parameters} parameters"),
-        ("seconds", ", ".join(f"{k.removesuffix('_s')} {v:.1f}" for k, v in seconds.items())),
-        ("gradients", ", ".join(f"{k} {v:,}" for k, v in info.get("gradients", {}).items())),
-        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
-        ("machine", ", ".join(str(info[k]) for k in ("device", "platform") if k in info)),
+        ("outcome", f"{panel.outcome_name}, {observed:,} observed"),
         ("currency", panel.currency),
-        ("outcome", f"{panel.outcome_name}, {int(panel.mask[:, panel.window].sum()):,} observed"),
         ("controls", ", ".join(panel.control_names)),
-    ]  # fmt: skip
+        ("sampler", repr(fit.sampler)),
+        ("seed", str(fit.seed)),
+        ("draws", f"{draws.n_chains} chains x {draws.n_draws:,}"),
+        (
+            "seconds",
+            ", ".join(f"{k.removesuffix('_s')} {v:.1f}" for k, v in seconds.items()),
+        ),
+        ("gradients", ", ".join(f"{k} {v:,}" for k, v in gradients.items())),
+        ("versions", ", ".join(f"{k} {v}" for k, v in info.get("versions", {}).items())),
+        ("machine", ", ".join(str(info[k]) for k in ("device", "platform") if k in info)),
+    ]
     return [(name, text) for name, text in facts if text]
 
 
-def _day(date: pd.Timestamp) -> str:
+def _day(date: Any) -> str:
     return f"{date.day} {date:%b %Y}"
 
 

@@ -27,7 +27,7 @@ class Picture(NamedTuple):
 
 def pictures(found: Evidence) -> dict[str, Picture]:
     """Every picture that the evidence allows, by name."""
-    outcome = found.fit.panel.outcome_name
+    outcome, told = found.fit.panel.outcome_name, found.diagnostics
     drawn = {
         "decomposition": _half(
             lambda width: plot.decomposition(
@@ -46,11 +46,10 @@ def pictures(found: Evidence) -> dict[str, Picture]:
         ),
         "convergence": _half(
             lambda width: plot.convergence(
-                found.parameters, chains=found.diagnostics.n_chains, width=width
+                found.parameters, chains=told.n_chains, width=width
             ),
-            f"R-hat at most {found.diagnostics.max_r_hat:.3f}, effective sample size at least "
-            f"{found.diagnostics.min_ess_bulk:,.0f} (bulk) and "
-            f"{found.diagnostics.min_ess_tail:,.0f} (tail)",
+            f"R-hat at most {told.max_r_hat:.3f}, effective sample size at least "
+            f"{told.min_ess_bulk:,.0f} (bulk) and {told.min_ess_tail:,.0f} (tail)",
             "Every point is a parameter. In the green corner chains agree and there are "
             "enough independent draws.",
         ),
@@ -70,8 +69,8 @@ def _media(found: Evidence, outcome: str) -> dict[str, Picture]:
                 found.weekly, outcome=outcome, colours=colours, width=width
             ),
             f"Contribution of every channel to {outcome} over time",
-            f"The grey area is what the model expects without media: baseline, seasonality and "
-            f"controls. Its top line is the fitted mean of {outcome}.",
+            "The grey area is what the model expects without media: baseline, seasonality "
+            "and controls. The line on top is the fitted mean.",
         )
     }
     names = returns(found.channels)
@@ -83,8 +82,8 @@ def _media(found: Evidence, outcome: str) -> dict[str, Picture]:
                 currency=panel.currency, colours=colours, width=width,
             ),
             "ROAS: " + ", ".join(f"{name} {amount(value)}" for name, value in each),
-            "Carry-over after the training window counts. Hollow: what the next unit of money "
-            "brings, lower where a channel is saturated.",
+            "Carry-over after the training window counts. Hollow: what the next unit of "
+            "money brings, lower where a channel is saturated.",
         )  # fmt: skip
     if found.curves is not None:
         curves = found.curves
@@ -94,8 +93,8 @@ def _media(found: Evidence, outcome: str) -> dict[str, Picture]:
                 period=period_noun(panel.freq), colours=colours, width=width,
             ),
             f"Response of {outcome} to spend, one curve a channel",
-            "At constant spend, once carry-over is full. Where the curve is dashed nothing was "
-            "ever observed. Axes differ between channels.",
+            "At constant spend, once carry-over is full. Where a curve is dashed nothing "
+            "was ever observed. Axes differ between channels.",
         )  # fmt: skip
     return drawn
 
@@ -110,7 +109,7 @@ def _allocation(found: Evidence) -> Picture:
             per="a period" if plan.per_period else f"over {plan.periods} periods",
         ),
         "Reference and optimised spend of every channel; the table has the numbers",
-        "The thin line is the range that was allowed; a bar at its end is held by the bound.",
+        "The thin line is the range that was allowed; a bar at its end is held there.",
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmmjax.budget import Plan
 from mmmjax.plot.canvas import amount, for_geo, period_noun
 from mmmjax.reporting.evidence import Evidence, Interval, Media
 
@@ -46,42 +47,66 @@ def verdict(found: Evidence) -> tuple[str, str, str]:
     return word, reason.removesuffix(")"), tones.get(word, BAD)
 
 
+def chance(probability: float) -> str:
+    """A probability as text, never said to be certain."""
+    if probability > 0.995:
+        return "over 99%"
+    return "under 1%" if probability < 0.005 else f"{probability:.0%}"
+
+
 def lead(found: Evidence) -> str:
-    """The report in two or three sentences."""
+    """The report in a few sentences."""
     outcome, media = found.fit.panel.outcome_name, found.media
     word, _, _ = verdict(found)
-    said = [f"The draws are {word}."]
-    if media is not None:
-        said.insert(0, f"Media brought {percent(media.share.mean)} of {outcome} "
-                       f"(94% interval {span(media.share, percent)}).")  # fmt: skip
-        if len(media.best) > 1:
-            said.insert(1, _ranking(media))
-    else:
-        said.insert(0, "This model has no media: it is the baseline that others are "
-                       "compared with.")  # fmt: skip
+    if media is None:
+        return (
+            "This model has no media: it is the baseline that others are compared with. "
+            f"The draws are {word}."
+        )
+    said = [
+        f"Media brought {percent(media.share.mean)} of {outcome} "
+        f"(94% interval {span(media.share, percent)}).",
+        *([_ranking(media)] if len(media.best) > 1 else []),
+        f"The draws are {word}.",
+        *([_truth(found)] if found.truth else []),
+    ]
     return " ".join(said)
 
 
 def _ranking(media: Media) -> str:
     (first, p), (second, q) = media.best[:2]
-    if p >= CLEAR:
-        return f"{first} has the highest return on spend, and that is clear ({percent(p)})."
-    how = "likely" if p >= LIKELY else "not settled"
+    if p < LIKELY:
+        return (
+            "Which channel has the highest return on spend is not settled: "
+            f"{first} has a probability of {chance(p)}, {second} of {chance(q)}."
+        )
+    how = "clearly" if p >= CLEAR else "probably"
+    return f"{first} {how} has the highest return on spend (probability {chance(p)})."
+
+
+def _truth(found: Evidence) -> str:
+    rows = for_geo(found.channels, None)
+    held = [
+        lo <= found.truth[name] <= hi
+        for name, lo, hi in zip(
+            rows["channel"], rows["roas_lo"], rows["roas_hi"], strict=True
+        )
+        if name in found.truth
+    ]
     return (
-        f"{first} has the highest return on spend, but that is {how}: "
-        f"its probability to be the best is {percent(p)}, that of {second} {percent(q)}."
+        "These data were simulated: the true return lies in its 94% interval for "
+        f"{sum(held)} of {len(held)} channels."
     )
 
 
 def tiles(found: Evidence) -> list[Tile]:
     """The answers of the first page."""
-    media = [] if found.media is None else _media_tiles(found, found.media)
-    sure = [_usable(found), _forecast(found)]
-    more = [
-        *([_truth(found)] if found.truth else []),
-        *([_plan(found)] if found.plan else []),
+    return [
+        *([] if found.media is None else _media_tiles(found, found.media)),
+        *([] if found.plan is None else [_plan(found, found.plan)]),
+        _forecast(found),
+        _usable(found),
     ]
-    return [*media, *sure, *more]
 
 
 def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
@@ -99,8 +124,8 @@ def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
         f"What did one {one} of media bring?",
         f"{amount(media.returns.mean)} {panel.outcome_name}",
         f"94% interval {span(media.returns)}, on {amount(media.spend)} "
-        f"{panel.currency or 'of spend'}. The next {one}, spread the same way, brings about "
-        f"{amount(media.marginal)}.",
+        f"{panel.currency or 'of spend'}. The next {one}, spread the same way, brings "
+        f"about {amount(media.marginal)}.",
     )]  # fmt: skip
 
 
@@ -114,7 +139,7 @@ def _best(found: Evidence, media: Media) -> Tile:
         f"interval {span(interval)}."
     )
     if len(media.best) > 1:
-        text += f" Best of {len(media.best)} with probability {percent(probability)}."
+        text += f" Best of {len(media.best)} with probability {chance(probability)}."
     return Tile("Which channel pays best?", name, text)
 
 
@@ -131,54 +156,36 @@ def _usable(found: Evidence) -> Tile:
 
 def _forecast(found: Evidence) -> Tile:
     scores, outcome = found.scores, found.fit.panel.outcome_name
+    held = "of what was observed lies in its 94% interval"
     if found.test is None or not np.isfinite(scores.get("mape_test", np.nan)):
         return Tile(
             "How well does it describe the data?",
-            f"off by {percent(scores['mape'])}",
-            f"Mean error of a prediction in training; {percent(scores['coverage'])} of what "
-            "was observed lies in its 94% interval. Nothing was held back, so this says "
-            "nothing about forecasts.",
+            f"Off by {percent(scores['mape'])}",
+            f"Mean error of a prediction in training; {percent(scores['coverage'])} {held}. "
+            "Nothing was held back, so this says nothing about forecasts.",
         )
     periods = f"{len(found.test.dates):,} {period_noun(found.test.freq)}s"
     return Tile(
         "How well does it forecast?",
-        f"off by {percent(scores['mape_test'])}",
-        f"Mean error over {periods} it had not seen; {percent(scores['coverage_test'])} of "
-        f"what was observed lies in its 94% interval. CRPS {amount(scores['crps_test'])} "
-        f"{outcome}, in training {amount(scores['crps_train'])} (smaller is better).",
+        f"Off by {percent(scores['mape_test'])}",
+        f"Mean error over {periods} it had not seen; {percent(scores['coverage_test'])} "
+        f"{held}. CRPS {amount(scores['crps_test'])} {outcome}, in training "
+        f"{amount(scores['crps_train'])} (smaller is better).",
     )
 
 
-def _truth(found: Evidence) -> Tile:
-    rows = for_geo(found.channels, None)
-    held = [
-        lo <= found.truth[name] <= hi
-        for name, lo, hi in zip(
-            rows["channel"], rows["roas_lo"], rows["roas_hi"], strict=True
-        )
-        if name in found.truth
-    ]
-    return Tile(
-        "Is the truth found?",
-        f"{sum(held)} of {len(held)} channels",
-        "These data were simulated: the true ROAS of so many channels lies in its 94% interval.",
-    )
-
-
-def _plan(found: Evidence) -> Tile:
-    plan = found.plan
-    if plan is None:
-        raise ValueError("no plan")
-    gain = plan.objective - plan.reference_objective
-    share = (
-        gain / plan.reference_objective if plan.reference_objective > 0 else float("nan")
-    )
+def _plan(found: Evidence, plan: Plan) -> Tile:
+    gain, before = plan.objective - plan.reference_objective, plan.reference_objective
+    size = percent(abs(gain) / before) if before > 0 else amount(abs(gain))
     better = plan.response.sel(plan="optimized") > plan.response.sel(plan="reference")
-    each = " a period" if plan.per_period else ""
-    words = f"+{percent(share)}" if share >= 0 else percent(share)
+    more = "more" if gain >= 0 else "less"
+    unit = f" {plan.currency}" if plan.currency else ""
+    noun = period_noun(found.fit.panel.freq)
+    each = f" a {noun}" if plan.per_period else ""
     return Tile(
         "What to do?",
-        f"{words} {plan.outcome_name} from media" if np.isfinite(share) else amount(gain),
-        f"By another split of {amount(plan.budget)} {plan.currency}{each} over {plan.periods} "
-        f"periods; better than the reference with probability {percent(float(better.mean()))}.",
+        f"{size} {more} {plan.outcome_name} from media",
+        f"By another split of {amount(plan.budget)}{unit}{each} over {plan.periods} "
+        f"{noun}s; better than the reference with probability "
+        f"{chance(float(better.mean()))}.",
     )
