@@ -245,6 +245,28 @@ def test_check_reads_media_apart_from_spend_lists_and_globs(data, tmp_path, caps
     assert "100.0%" in said
 
 
+def test_check_of_a_model_without_media(data, tmp_path, capsys):
+    (tmp_path / "base.toml").write_text(
+        f'[data]\npath = "{data / "tiny.csv"}"\ndate = "date"\noutcome = "sales"\n'
+    )
+    assert run(["check", str(tmp_path / "base.toml")]) == 0
+    said = capsys.readouterr().out
+    assert "Parameters (6 numbers)" in said
+    assert "adstock_alpha" not in said
+
+
+@pytest.mark.parametrize(
+    "case, numbers", [("case_study", 55), ("national", 27), ("geo", 66)]
+)
+def test_benchmark_cases_are_valid(case, numbers, capsys):
+    path = ROOT / "benchmarks" / case / "case.toml"
+    table = path.parent / tomllib.loads(path.read_text())["data"]["path"]
+    if not table.is_file():
+        pytest.skip(f"needs {table.name} in shared/data beside the repository")
+    assert run(["check", str(path)]) == 0
+    assert f"Parameters ({numbers} numbers)" in capsys.readouterr().out
+
+
 def test_predict_writes_a_forecast_or_says_what_is_missing(fitted, data, tmp_path, capsys):
     run_folder, _ = fitted
     table = pd.read_csv(data / "tiny.csv").tail(8).drop(columns="sales")

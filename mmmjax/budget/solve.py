@@ -279,15 +279,17 @@ def _plan(fit: Fit, asked: Request, carry_in: str, solved: _Solved) -> Plan:
     coords = {GEO: list(asked.geos), CHANNEL: list(asked.channels)}
     unit = float(asked.periods) if asked.per_period else 1.0
 
+    labelled = xr.DataArray(asked.reference / unit, coords, (GEO, CHANNEL))
+
     def named(values: np.ndarray) -> xr.DataArray:
-        return xr.DataArray(values, coords, (GEO, CHANNEL))
+        return labelled.copy(deep=False, data=values)  # labels are checked once: fast
 
     binding = _binding(asked, solved.spend)
     can_grow = np.isin(binding, ["free", "lower"])
     price = float(solved.marginal[can_grow].max()) if can_grow.any() else None
     misses = residuals(solved.spend.ravel(), asked.region)
     return Plan(
-        reference=named(asked.reference / unit),
+        reference=labelled,
         optimized=named(solved.spend / unit),
         lower=named(asked.lower / unit),
         upper=named(asked.upper / unit),

@@ -68,6 +68,8 @@ def panel(train: Panel, test: Panel | None) -> None:
     if test is not None:
         span = f"{checks.show(test.dates[0])} to {checks.show(test.dates[-1])}"
         say(f"  held out: {len(test.dates)} periods, {span}")
+    if not train.channels:
+        return
     found = exploration.describe(train)
     unit = f" {train.currency}" if train.currency else ""
     media = found[found["kind"] == "media"]
@@ -83,13 +85,12 @@ def panel(train: Panel, test: Panel | None) -> None:
         ]
         for name, row in media.iterrows()
     ]
-    if rows:
-        spent = f"{money(media['spend'].sum())}{unit}"
-        grid(
-            f"Channels (spend in training {spent})",
-            ("channel ", "spend", "share", "media", "active", "corr. outcome", "VIF"),
-            rows,
-        )
+    spent = f"{money(media['spend'].sum())}{unit}"
+    grid(
+        f"Channels (spend in training {spent})",
+        ("channel ", "spend", "share", "media", "active", "corr. outcome", "VIF"),
+        rows,
+    )
 
 
 def spec(model: Spec, train: Panel) -> int:
