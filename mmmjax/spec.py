@@ -179,33 +179,12 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         """As the [model] table of a case file."""
-        seasonal = {"order": self.seasonality.order} if self.seasonality else False
-        return {
-            "adstock": _record_to_dict(self.adstock),
-            "saturation": _record_to_dict(self.saturation),
-            "seasonality": seasonal,
-            "trend": self.trend,
-            "likelihood": _record_to_dict(self.likelihood),
-            "adstock_first": self.adstock_first,
-            "outcome_scale": self.outcome_scale,
-            "media_scale": self.media_scale,
-            "priors": {n: p.to_dict() for n, p in self.priors.items()},
-        }
+        return _to_table(self)
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> "Spec":
         """From the [model] table of a case file; an unknown key is an error."""
-        for key in table:
-            if key not in _KEYS:
-                _unknown_key("[model]", key, _KEYS)
-        args: dict[str, Any] = {k: table[k] for k in _PLAIN if k in table}
-        for name, registry in _REGISTRIES.items():
-            if name in table:
-                args[name] = _record_from_dict(name, table[name], registry)
-        if "seasonality" in table:
-            args["seasonality"] = _seasonality_from(table["seasonality"])
-        priors = {n: Prior.from_dict(p) for n, p in table.get("priors", {}).items()}
-        return cls(**args, priors=priors)
+        return cls(**_from_table(table))
 
     def to_toml(self) -> str:
         """TOML text with a [model] table; :meth:`from_toml` reads it back equal."""
@@ -253,6 +232,35 @@ _REGISTRIES = {
 }
 _PLAIN = ("trend", "adstock_first", "outcome_scale", "media_scale")
 _KEYS = (*_REGISTRIES, "seasonality", *_PLAIN, "priors")
+
+
+def _to_table(spec: Spec) -> dict[str, Any]:
+    seasonal = {"order": spec.seasonality.order} if spec.seasonality else False
+    return {
+        "adstock": _record_to_dict(spec.adstock),
+        "saturation": _record_to_dict(spec.saturation),
+        "seasonality": seasonal,
+        "trend": spec.trend,
+        "likelihood": _record_to_dict(spec.likelihood),
+        "adstock_first": spec.adstock_first,
+        "outcome_scale": spec.outcome_scale,
+        "media_scale": spec.media_scale,
+        "priors": {n: p.to_dict() for n, p in spec.priors.items()},
+    }
+
+
+def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
+    for key in table:
+        if key not in _KEYS:
+            _unknown_key("[model]", key, _KEYS)
+    args: dict[str, Any] = {k: table[k] for k in _PLAIN if k in table}
+    for name, registry in _REGISTRIES.items():
+        if name in table:
+            args[name] = _record_from_dict(name, table[name], registry)
+    if "seasonality" in table:
+        args["seasonality"] = _seasonality_from(table["seasonality"])
+    priors = {n: Prior.from_dict(p) for n, p in table.get("priors", {}).items()}
+    return {**args, "priors": priors}
 
 
 def hyperparameters(

@@ -380,8 +380,8 @@ def test_every_command_has_help(command, capsys):
 
 def test_demo_compares_with_its_truth_and_writes_everything(tmp_path, capsys):
     out = tmp_path / "demo-run"
-    assert run(["demo", "--out", str(out), *SHORT]) == 2  # 50 draws cannot converge
-    assert names(out) == OF_A_FIT | {"plan.csv", "plan.json", "data"}
+    assert run(["demo", "--out", str(out), *SHORT[:-1]]) == 2  # 50 draws cannot converge
+    assert names(out) == OF_A_FIT | {"plan.csv", "plan.json", "report.html", "data"}
     assert names(out / "data") == {"demo.csv", "demo.toml", "demo_truth.json"}
     said = capsys.readouterr().out
     for part in (

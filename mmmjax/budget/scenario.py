@@ -200,25 +200,23 @@ def _table(plan: Plan) -> list[str]:
         reference, optimized, lower, upper = sums
         geos = ["all"]
     digits = 0 if optimized.max() >= 1000 else 2
-    rows = [["geo", "channel", "reference", "optimized", "change", "lower", "upper", ""]]
+    rows = [
+        ["geo", "channel", "reference", "optimized", "change", "lower", "upper", "at bound"]
+    ]
     for g, c in np.ndindex(optimized.shape):
         money = [f"{x[g, c]:,.{digits}f}" for x in (reference, optimized, lower, upper)]
         change = optimized[g, c] / reference[g, c] - 1 if reference[g, c] > 0 else None
         money.insert(2, "" if change is None else f"{change:+.1%}")
-        rows.append([geos[g], channels[c], *money, _unless_free(str(binding[g, c]))])
+        rows.append([geos[g], channels[c], *money, str(binding[g, c]).replace("free", "")])
     if len(geos) == 1:
         rows = [row[1:] for row in rows]
     columns = [_aligned(column) for column in zip(*rows, strict=True)]
     return ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
 
 
-def _unless_free(binding: str) -> str:
-    return "" if binding == "free" else f"at {binding}".replace("at fixed", "fixed")
-
-
 def _aligned(column: tuple[str, ...]) -> list[str]:
     """Names to the left, numbers to the right."""
-    side = "<" if column[0] in ("geo", "channel", "") else ">"
+    side = "<" if column[0] in ("geo", "channel", "at bound") else ">"
     width = max(map(len, column))
     return [f"{cell:{side}{width}}" for cell in column]
 

@@ -276,6 +276,7 @@ def curve(
     outcome: str = "outcome",
     currency: str = "",
     period: str = "period",
+    brief: bool = False,
     colours: Mapping[str, str] | None = None,
     width: float = 5.4,
     ax: Axes | None = None,
@@ -292,17 +293,20 @@ def curve(
         outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
         period: Word for one period, such as "week".
+        brief: The channel as title and no legend, for a row of such figures.
         colours: Channel -> colour; None: by the order in ``found``.
         width: Inches.
         ax: Axes to draw on; None makes a figure.
     """
     one = curve_of(found, channel, geo)
     colour = (colours or c.channel_colours(_channels(found))).get(channel, c.REST)
-    drawn = c.canvas(width, 3.4, f"{channel}: {outcome} at other levels of spend", ax)
+    title = channel if brief else f"{channel}: {outcome} at other levels of spend"
+    drawn = c.canvas(width, 2.5 if brief else 3.4, title, ax)
     level = c.with_unit("spend", currency) if one.paid else "media"
     c.dress(drawn.ax, f"{level} a {period}", f"{outcome} a {period}")
     _draw_curve(drawn.ax, one, colour)
-    c.legend_below(drawn, _curve_legend(period, colour), gap=42.0)
+    if not brief:
+        c.legend_below(drawn, _curve_legend(period, colour), gap=42.0)
     return drawn.figure
 
 

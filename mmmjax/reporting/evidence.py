@@ -136,7 +136,7 @@ def _media(fit: Fit, channels: pd.DataFrame) -> Media:
         none = float("nan")
         return Media(Interval.of(total), Interval.of(share), none, None, none, [])
     found = roas(fit)
-    spend = float(found["spend"].to_numpy()[:, paid].sum())
+    spend = found["spend"].to_numpy()[:, paid].sum().item()
     gains = found["incremental"].to_numpy()[..., paid].sum((2, 3)).ravel()
     names = [
         name for name, is_paid in zip(scope.panel.channels, paid, strict=True) if is_paid
@@ -147,8 +147,7 @@ def _media(fit: Fit, channels: pd.DataFrame) -> Media:
     )
     best = sorted(zip(names, (won / won.sum()).tolist(), strict=True), key=lambda x: -x[1])
     rows = for_geo(channels, None)
-    marginal = (
-        float((rows["mroas_mean"] * rows["spend"]).sum() / spend) if spend else np.nan
-    )
+    each_next = np.asarray(rows["mroas_mean"], float) * np.asarray(rows["spend"], float)
+    marginal = float(np.nansum(each_next)) / spend if spend else np.nan
     returns = Interval.of(gains / spend) if spend else None
     return Media(Interval.of(total), Interval.of(share), spend, returns, marginal, best)

@@ -18,8 +18,16 @@ from mmmjax.panel import Panel
 from mmmjax.plot.budget import allocate
 from mmmjax.plot.canvas import amount, amounts, for_geo, period_noun
 from mmmjax.reporting.evidence import Evidence, gather
-from mmmjax.reporting.pictures import pictures
-from mmmjax.reporting.sentences import lead, money, percent, span, tiles, verdict
+from mmmjax.reporting.pictures import curve_pictures, pictures
+from mmmjax.reporting.sentences import (
+    lead,
+    money,
+    percent,
+    share_span,
+    span,
+    tiles,
+    verdict,
+)
 
 __all__ = ["report"]
 
@@ -94,6 +102,8 @@ def content(found: Evidence) -> dict[str, Any]:
         "lead": lead(found),
         "tiles": tiles(found),
         "pictures": pictures(found),
+        "curves": curve_pictures(found),
+        "period": period_noun(panel.freq),
         "outcome": panel.outcome_name,
         "diagnostics": _diagnostics(found),
         "verdict": {"word": word, "reason": reason, "tone": tone},
@@ -133,12 +143,12 @@ def _channels(found: Evidence) -> Table:
             Cell("all media"),
             Cell(amount(media.spend)),
             Cell(amount(media.total.mean), span(media.total)),
-            Cell(percent(media.share.mean), span(media.share, percent)),
+            Cell(percent(media.share.mean), share_span(media.share)),
             Cell("") if returns is None else Cell(amount(returns.mean), span(returns)),
             Cell(amount(media.marginal)),
         ])  # fmt: skip
     note = (
-        "Small print: 94% interval. ROAS counts carry-over after the training window; "
+        f"Small print: 94% interval. Shares are of the observed {panel.outcome_name}. ROAS counts carry-over after the training window; "
         f"mROAS is what the next {money(found)} brings."
     )
     if panel.organic:

@@ -11,9 +11,9 @@ from mmmjax.plot.canvas import amount, period_noun
 from mmmjax.plot.media import decompose, returns
 from mmmjax.reporting.evidence import Evidence
 
-__all__ = ["Picture", "pictures"]
+__all__ = ["Picture", "curve_pictures", "pictures"]
 
-WIDE, HALF, PHONE = 11.0, 4.7, 4.0  # inches; 96 CSS pixels each
+WIDE, HALF, PHONE, CELL = 11.0, 4.7, 4.0, 3.5  # inches; 96 CSS pixels each
 
 
 class Picture(NamedTuple):
@@ -85,17 +85,23 @@ def _media(found: Evidence, outcome: str) -> dict[str, Picture]:
             "Carry-over after the training window counts. Hollow: what the next unit of "
             "money brings, lower where a channel is saturated.",
         )  # fmt: skip
-    if found.curves is not None:
-        curves = found.curves
-        drawn["curves"] = _wide(
-            lambda width: plot.curves(
-                curves, outcome=outcome, currency=panel.currency,
-                period=period_noun(panel.freq), colours=colours, width=width,
-            ),
-            f"Response of {outcome} to spend, one curve a channel",
-            "At constant spend, once carry-over is full. Where a curve is dashed nothing "
-            "was ever observed. Axes differ between channels.",
-        )  # fmt: skip
+    return drawn
+
+
+def curve_pictures(found: Evidence) -> list[Picture]:
+    """One small picture a channel, in the user's order; the page puts them side by side."""
+    panel, colours, curves = found.fit.panel, _colours(found), found.curves
+    if curves is None:
+        return []
+    look: dict[str, Any] = {
+        "outcome": panel.outcome_name, "currency": panel.currency,
+        "period": period_noun(panel.freq), "colours": colours,
+    }  # fmt: skip
+    drawn = []
+    for channel in panel.channels:
+        figure = plot.curve(curves, channel, brief=True, width=CELL, **look)
+        alt = f"Response of {panel.outcome_name} to {channel} at other levels of spend"
+        drawn.append(Picture(_inline(figure), "", alt, ""))
     return drawn
 
 

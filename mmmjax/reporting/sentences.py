@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mmmjax.budget import Plan
-from mmmjax.plot.canvas import amount, for_geo, period_noun
+from mmmjax.plot.canvas import amount, amounts, for_geo, period_noun
 from mmmjax.reporting.evidence import Evidence, Interval, Media
 
-__all__ = ["Tile", "lead", "money", "percent", "span", "tiles", "verdict"]
+__all__ = ["Tile", "lead", "money", "percent", "share_span", "span", "tiles", "verdict"]
 
 GOOD, CARE, BAD, PLAIN = "good", "care", "bad", "plain"  # tones; the text says it too
 CLEAR, LIKELY = 0.9, 0.6  # probabilities of being the best
@@ -35,9 +35,15 @@ def money(found: Evidence) -> str:
     return found.fit.panel.currency or "unit of money"
 
 
-def span(interval: Interval, write: object = amount) -> str:
-    """``lo to hi``."""
-    return f"{write(interval.lo)} to {write(interval.hi)}"  # type: ignore[operator]
+def span(interval: Interval) -> str:
+    """``lo to hi``, with the decimals that the three numbers need."""
+    _, lo, hi = amounts(interval)
+    return f"{lo} to {hi}"
+
+
+def share_span(interval: Interval) -> str:
+    """``lo to hi`` of a share."""
+    return f"{percent(interval.lo)} to {percent(interval.hi)}"
 
 
 def verdict(found: Evidence) -> tuple[str, str, str]:
@@ -65,7 +71,7 @@ def lead(found: Evidence) -> str:
         )
     said = [
         f"Media brought {percent(media.share.mean)} of {outcome} "
-        f"(94% interval {span(media.share, percent)}).",
+        f"(94% interval {share_span(media.share)}).",
         *([_ranking(media)] if len(media.best) > 1 else []),
         f"The draws are {word}.",
         *([_truth(found)] if found.truth else []),
@@ -110,23 +116,26 @@ def tiles(found: Evidence) -> list[Tile]:
 
 
 def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
-    panel, one = found.fit.panel, money(found)
+    panel = found.fit.panel
     periods = f"{panel.n_periods:,} {period_noun(panel.freq)}s"
+    observed = amount(float(np.nansum(panel.outcome[:, panel.window])))
     brought = Tile(
         "What did media bring?",
         f"{percent(media.share.mean)} of {panel.outcome_name}",
-        f"{amount(media.total.mean)} {panel.outcome_name} in {periods}; "
+        f"{amount(media.total.mean)} of {observed} observed in {periods}; "
         f"94% interval {span(media.total)}.",
     )
     if media.returns is None:
         return [brought]
-    return [brought, _best(found, media), Tile(
-        f"What did one {one} of media bring?",
+    one = f"{panel.currency} of media" if panel.currency else "unit of spend"
+    each = Tile(
+        f"What did one {one} bring?",
         f"{amount(media.returns.mean)} {panel.outcome_name}",
         f"94% interval {span(media.returns)}, on {amount(media.spend)} "
-        f"{panel.currency or 'of spend'}. The next {one}, spread the same way, brings "
-        f"about {amount(media.marginal)}.",
-    )]  # fmt: skip
+        f"{panel.currency or 'of spend'}. The next one, spread the same way, brings about "
+        f"{amount(media.marginal)}.",
+    )
+    return [brought, _best(found, media), each]
 
 
 def _best(found: Evidence, media: Media) -> Tile:
@@ -134,13 +143,16 @@ def _best(found: Evidence, media: Media) -> Tile:
     rows = for_geo(found.channels, None)
     row = rows.loc[rows["channel"] == name].iloc[0]
     interval = Interval(*(float(row[f"roas_{s}"]) for s in ("mean", "lo", "hi")))
-    text = (
+    worth = (
         f"{amount(interval.mean)} {found.fit.panel.outcome_name} per {money(found)}, 94% "
-        f"interval {span(interval)}."
+        f"interval {span(interval)}"
     )
-    if len(media.best) > 1:
-        text += f" Best of {len(media.best)} with probability {chance(probability)}."
-    return Tile("Which channel pays best?", name, text)
+    question, several = "Which channel pays best?", len(media.best) > 1
+    if several and probability < LIKELY:
+        said = f"{name} is ahead with probability {chance(probability)} only: {worth}."
+        return Tile(question, "Not settled", said)
+    best = f" Best of {len(media.best)} with probability {chance(probability)}."
+    return Tile(question, name, f"{worth}.{best if several else ''}")
 
 
 def _usable(found: Evidence) -> Tile:
@@ -157,12 +169,13 @@ def _usable(found: Evidence) -> Tile:
 def _forecast(found: Evidence) -> Tile:
     scores, outcome = found.scores, found.fit.panel.outcome_name
     held = "of what was observed lies in its 94% interval"
+    within = percent(scores["coverage"])
     if found.test is None or not np.isfinite(scores.get("mape_test", np.nan)):
         return Tile(
             "How well does it describe the data?",
             f"Off by {percent(scores['mape'])}",
-            f"Mean error of a prediction in training; {percent(scores['coverage'])} {held}. "
-            "Nothing was held back, so this says nothing about forecasts.",
+            f"Mean error of a prediction in training; {within} {held}. Nothing was "
+            "held back, so this says nothing about forecasts.",
         )
     periods = f"{len(found.test.dates):,} {period_noun(found.test.freq)}s"
     return Tile(

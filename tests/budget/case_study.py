@@ -36,7 +36,7 @@ def compare(fit, budget):
     allocation = without_tv.optimized.values[0] / free.reference.values[0]
     fixed = budget["tv_fixed_at_zero"]
     error = budget["objective_mcse"]
-    return {
+    distances = {
         "multiplier": max(
             abs(m - budget["multiplier"][c])
             for m, c in zip(multiplier, channels, strict=True)
@@ -51,3 +51,4 @@ def compare(fit, budget):
         "objective_without_tv": abs(without_tv.objective - fixed["objective"]) / error,
         "gap": max(free.relative_gap, without_tv.relative_gap),
     }
+    return {name: float(value) for name, value in distances.items()}
