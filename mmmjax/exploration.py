@@ -62,6 +62,10 @@ def warnings(panel: Panel, *, n_parameters: int | None = None) -> tuple[Finding,
     return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
 
 
+_DESCRIBED = ("kind", "total", "largest", "spend", "share", "active", "first", "last",
+              "correlation", "vif")  # fmt: skip
+
+
 def describe(panel: Panel) -> pd.DataFrame:
     """Return one row per channel and control with its numbers in the modelled window.
 
@@ -97,7 +101,7 @@ def describe(panel: Panel) -> pd.DataFrame:
             }
         )
     names = [*panel.channels, *panel.control_names]
-    return pd.DataFrame(rows, index=pd.Index(names, name="name"))
+    return pd.DataFrame(rows, index=pd.Index(names, name="name"), columns=_DESCRIBED)
 
 
 def _cells(panel: Panel) -> np.ndarray:

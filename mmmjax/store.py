@@ -79,7 +79,7 @@ def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
     if target.is_dir():
         fail("path", str(path), "", "a file, not a folder", f'write "{path}/fit.nc"')
     tree = _to_tree(fit)
-    _replace(target, tree.to_netcdf(engine=ENGINE, encoding=_encoding(tree)))
+    replace_file(target, tree.to_netcdf(engine=ENGINE, encoding=_encoding(tree)))
     return target
 
 
@@ -100,7 +100,7 @@ def load(path: str | os.PathLike[str]) -> Fit:
         _damaged(path, error)
 
 
-def _replace(target: Path, content: bytes | memoryview) -> None:
+def replace_file(target: Path, content: bytes | memoryview) -> None:
     """Put ``content`` at ``target`` in one step, on disk before it is seen."""
     name = f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
     temporary = target.with_name(name)

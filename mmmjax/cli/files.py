@@ -20,7 +20,7 @@ from mmmjax.checks import Phrase, fail
 from mmmjax.draws import Diagnostics, Fit, diagnostics, summary
 from mmmjax.panel import Panel
 from mmmjax.posterior.tables import channels_table, weekly_table
-from mmmjax.store import _replace as replace_file
+from mmmjax.store import replace_file
 
 __all__ = ["FIT", "REPORT", "folder", "load_run", "write_fit", "write_plan", "write_report"]
 

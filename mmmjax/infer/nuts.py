@@ -10,9 +10,10 @@ chains at the end of each window, folded into the problem's whitening.
 import dataclasses
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -204,8 +205,10 @@ class _Lanes:
         """Run ``chunks`` chunks on every chain; the draws, chain by chain, as NumPy."""
         out: list[list[Draw]] = [[] for _ in self.keys]
 
-        def one(c: int) -> None:
+        def one(c: int, stop: threading.Event) -> None:
             for k in range(chunks):
+                if stop.is_set():
+                    return
                 args = self._runtime(start + k * self.sampler.chunk, adapt)
                 state, draws = self.program(self.states[c], self.keys[c], *args, problem)
                 self.states[c] = state
@@ -255,16 +258,22 @@ def _batch_chunk(
     return jax.vmap(one)(states, keys)
 
 
-def _in_threads(work: Callable[[int], None], n: int) -> None:
+def _in_threads(work: Callable[[int, threading.Event], None], n: int) -> None:
+    """Run ``work`` for n chains; an error or Ctrl-C stops all at their next chunk."""
     wide = jax.config.jax_enable_x64  # a setting of each thread
+    stop = threading.Event()
 
     def task(c: int) -> None:
         with jax.enable_x64(wide):
-            work(c)
+            work(c, stop)
 
     with ThreadPoolExecutor(min(n, os.cpu_count() or 1)) as pool:
-        for done in [pool.submit(task, c) for c in range(n)]:
-            done.result()
+        try:
+            for done in as_completed([pool.submit(task, c) for c in range(n)]):
+                done.result()
+        except BaseException:
+            stop.set()
+            raise
 
 
 def run(

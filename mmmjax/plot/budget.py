@@ -74,9 +74,10 @@ def allocation(
         ax.plot(ends, rows + 0.2, "|", color=c.INK, ms=8)
     change = ["" if np.isnan(x) else f"{x:+.0%}" for x in found.change]
     ax.set_xlim(left=0.0)
-    c.numbers_on(ax.xaxis, most=4)
     c.rows_on(
-        drawn, found.channels, {"optimised": c.amounts(found.optimized), "change": change}
+        drawn,
+        found.channels,
+        [("optimised", c.amounts(found.optimized)), ("change", change)],
     )
     c.legend_below(drawn, [
         Patch(color=c.REST, label="reference"),

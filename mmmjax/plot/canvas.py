@@ -211,10 +211,20 @@ def dress(ax: Axes, x: str = "", y: str = "", grid: str = "y") -> None:
     ax.set_ylabel(plain(y), fontsize=SMALL, color=MUTED)
 
 
-def numbers_on(axis: Any, percent: bool = False, most: int = 6) -> None:
-    """Thousands separators on an axis (``ax.xaxis``), at most so many ticks."""
-    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(Amount(percent))
+def numbers_on(axis: Any, percent: bool = False, most: int = 6, room: float = 99.0) -> None:
+    """Thousands separators on an axis; at most so many steps, labels within ``room`` inches.
+
+    Only the x axis needs room; set its limits first.
+    """
+    form = Amount(percent)
+    low, high = sorted(axis.get_view_interval())
+    for steps in range(most, 0, -1):
+        locator = MaxNLocator(steps, steps=[1, 2, 2.5, 5, 10])
+        ticks = [t for t in locator.tick_values(low, high) if low <= t <= high]
+        if sum(map(len, form.format_ticks(ticks))) * SMALL * 0.72 / 72 <= room:
+            break
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(form)
 
 
 def dates_on(drawn: Canvas, first: Any, last: Any) -> None:
@@ -265,7 +275,7 @@ def legend_below(drawn: Canvas, handles: Sequence[Any], gap: float = 36.0) -> No
     A figure of ours grows by what a second and further row need.
     """
     labels = [str(h.get_label()) for h in handles]
-    n_columns = columns_of(labels, drawn.width * 72 * 0.86)
+    n_columns = columns_of(labels, (drawn.width - 1.0) * 72)
     if drawn.own:
         rows = -(-len(labels) // n_columns)
         width, height = drawn.figure.get_size_inches()
@@ -279,15 +289,22 @@ def legend_below(drawn: Canvas, handles: Sequence[Any], gap: float = 36.0) -> No
 
 
 def rows_on(
-    drawn: Canvas, names: Sequence[str], notes: Mapping[str, Sequence[str]]
+    drawn: Canvas,
+    names: Sequence[str],
+    notes: Sequence[tuple[str, Sequence[str]]],
+    percent: bool = False,
 ) -> None:
-    """Rows from the top down: names at the left, columns of notes under their heads."""
+    """Rows from the top down: names at the left, columns of notes under their heads.
+
+    The x axis, whose limits are set, gets numbers in the room that is left.
+    """
     ax = drawn.ax
-    ax.set_yticks(range(len(names)), [plain(shorten(name)) for name in names])
+    shown = [shorten(name) for name in names]
+    ax.set_yticks(range(len(names)), [plain(name) for name in shown])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     reach = 0.0
-    for head, texts in notes.items():
+    for head, texts in notes:
         reach += max(map(len, [head, *texts])) * SMALL * 0.6 + 9
         shift = ScaledTranslation(reach / 72, 0, drawn.figure.dpi_scale_trans)
         look: dict[str, Any] = {
@@ -296,6 +313,8 @@ def rows_on(
         ax.text(1.0, -0.66, plain(head), va="bottom", color=MUTED, **look)
         for row, text in enumerate(texts):
             ax.text(1.0, row, plain(text), va="center", color=INK, **look)
+    left = max(map(len, shown), default=0) * SMALL * 0.58
+    numbers_on(ax.xaxis, percent, 5, drawn.width - (left + reach) / 72 - 0.2)
 
 
 def shorten(name: str, most: int = 28) -> str:

@@ -122,7 +122,7 @@ def convergence(
         ax: Axes to draw on; None makes a figure.
     """
     found, least = convergence_of(parameters), MIN_ESS_PER_CHAIN * chains
-    title = f"Can the draws be used? R-hat and ESS of {len(found.names)} parameters"
+    title = f"R-hat and effective sample size of {len(found.names)} parameters"
     drawn = c.canvas(width, 3.9, title, ax)
     ax = drawn.ax
     c.dress(ax, "effective sample size (smaller of bulk and tail)", "R-hat", grid="both")

@@ -139,11 +139,9 @@ def decomposition(
     ax.barh(rows, shares, left=starts, color=paint, height=0.62)
     for row, edge in enumerate((starts + shares)[:-1]):  # each bar starts where one ended
         ax.plot([edge, edge], [row + 0.31, row + 0.69], color=c.MUTED, lw=0.7)
-    c.numbers_on(ax.xaxis, percent=True, most=4)
     ax.set_xlim(min(0.0, float(np.min(starts + shares)) * 1.05), None)
-    c.rows_on(
-        drawn, names, {"share": [f"{s:.1%}" for s in shares], outcome: c.amounts(totals)}
-    )
+    notes = [("share", [f"{s:.1%}" for s in shares]), (outcome, c.amounts(totals))]
+    c.rows_on(drawn, names, notes, percent=True)
     return drawn.figure
 
 
@@ -213,9 +211,9 @@ def roas(
         if channel in truth:
             ax.plot(truth[channel], row + kinds[0][1], "D", color=c.INK, ms=6, mec="white")
     ax.set_xlim(left=min(0.0, float(np.min(found.roas, initial=0.0)) * 1.05))
-    c.numbers_on(ax.xaxis, most=5)
     texts = np.reshape(c.amounts(found.roas), found.roas.shape)
-    notes = {"ROAS": texts[0], f"{prob:.0%}": [f"{lo} to {hi}" for lo, hi in texts[1:].T]}
+    spans = [f"{lo} to {hi}" for lo, hi in texts[1:].T]
+    notes = [("ROAS", texts[0].tolist()), (f"{prob:.0%}", spans)]
     c.rows_on(drawn, found.channels, notes)
     c.legend_below(drawn, _forest_legend(marginal, bool(truth), money, prob), gap=42.0)
     return drawn.figure
@@ -304,7 +302,7 @@ def curve(
     drawn = c.canvas(width, 2.5 if brief else 3.4, title, ax)
     level = c.with_unit("spend", currency) if one.paid else "media"
     c.dress(drawn.ax, f"{level} a {period}", f"{outcome} a {period}")
-    _draw_curve(drawn.ax, one, colour)
+    _draw_curve(drawn.ax, one, colour, drawn.width - 1.1)
     if not brief:
         c.legend_below(drawn, _curve_legend(period, colour), gap=42.0)
     return drawn.figure
@@ -337,7 +335,7 @@ def curves(
         lowest = i + n_columns >= len(names)
         c.dress(ax, level if lowest or not one.paid else "")
         ax.set_title(c.plain(c.shorten(name)), loc="left", fontsize=c.TEXT, color=c.INK)
-        _draw_curve(ax, one, colours.get(name, c.REST))
+        _draw_curve(ax, one, colours.get(name, c.REST), width / n_columns - 1.1)
     for ax in cells[len(names) :]:
         ax.set_axis_off()
     cells[len(names)].legend(handles=_curve_legend(period, c.MODEL), loc="center left",
@@ -356,7 +354,7 @@ def _curve_legend(period: str, colour: str) -> Sequence[Any]:
     ]
 
 
-def _draw_curve(ax: Axes, one: Curve, colour: str) -> None:
+def _draw_curve(ax: Axes, one: Curve, colour: str, room: float) -> None:
     inside = one.level <= one.largest * (1 + 1e-9)
     joint = max(int(inside.sum()) - 1, 0)
     ax.axvspan(0.0, one.largest, color=c.TINT, zorder=0, lw=0)
@@ -367,7 +365,7 @@ def _draw_curve(ax: Axes, one: Curve, colour: str) -> None:
     ax.plot(one.today, one.at(one.today), "o", color=c.INK, ms=5, zorder=4)
     ax.set_xlim(0.0, float(one.level[-1]) or 1.0)
     ax.set_ylim(bottom=min(0.0, float(one.lo.min())))
-    c.numbers_on(ax.xaxis, most=3)
+    c.numbers_on(ax.xaxis, most=3, room=room)
     c.numbers_on(ax.yaxis, most=4)
 
 

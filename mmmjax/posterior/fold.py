@@ -34,6 +34,9 @@ __all__ = ["DTYPE", "MEMORY", "fold", "fold_cells"]
 MEMORY = 256 * 2**20
 """Default bound in bytes on what lives besides the result."""
 
+CHUNK = 16 * 2**20
+"""Bytes alive in one compiled call at most: larger ones leave the caches and are slower."""
+
 DTYPE: Literal["float32", "float64"] = "float64"
 """Default precision: differences and sums over time keep their last digits."""
 
@@ -265,7 +268,7 @@ class _Work:
 
     def chunks(self, program: _Program, memory: int) -> Iterator[tuple[slice, list[Any]]]:
         """Results of chunks of draws; the last one overlaps, so that all have one shape."""
-        most = max(memory // program.bytes_per_draw, 1)
+        most = max(min(memory, CHUNK) // program.bytes_per_draw, 1)
         count = math.ceil(self.n_draws / most)
         shared = [jnp.asarray(x) for x in jax.tree.leaves((self.inputs, self.args))]
         for draws in _blocks(self.n_draws, math.ceil(self.n_draws / count)):

@@ -148,8 +148,9 @@ def _channels(found: Evidence) -> Table:
             Cell(amount(media.marginal)),
         ])  # fmt: skip
     note = (
-        f"Small print: 94% interval. Shares are of the observed {panel.outcome_name}. ROAS counts carry-over after the training window; "
-        f"mROAS is what the next {money(found)} brings."
+        f"Small print: 94% interval. Shares are of the observed {panel.outcome_name}. ROAS "
+        "counts carry-over after the training window; mROAS is what the next "
+        f"{money(found)} brings."
     )
     if panel.organic:
         note += " A channel without spend (organic) has no return."
@@ -306,8 +307,9 @@ def _proof(plan: Plan) -> str:
     if plan.relative_gap is None:
         return f"none: {plan.gap_reason}"
     word = "certified" if plan.certified else "NOT certified"
-    most = f"{plan.relative_gap:.1e} of the response" if plan.relative_gap else "rounding"
-    return f"{word}: no plan is better by more than {most}"
+    if plan.relative_gap <= 0:
+        return f"{word}: no plan is better, rounding aside"
+    return f"{word}: no plan is better by more than {plan.relative_gap:.1e} of the response"
 
 
 def _record(fit: Fit) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from mmmjax.reporting.evidence import Evidence
 
 __all__ = ["Picture", "curve_pictures", "pictures"]
 
-WIDE, HALF, PHONE, CELL = 11.0, 4.7, 4.0, 3.5  # inches; 96 CSS pixels each
+WIDE, HALF, PHONE, CELL = 11.0, 4.5, 4.0, 3.5  # inches; 96 CSS pixels each
 
 
 class Picture(NamedTuple):
@@ -109,10 +109,11 @@ def _allocation(found: Evidence) -> Picture:
     plan = found.plan
     if plan is None:
         raise ValueError("no plan")
+    noun = period_noun(found.fit.panel.freq)
     return _half(
         lambda width: plot.allocation(
             plan.to_frame(), currency=plan.currency, colours=_colours(found), width=width,
-            per="a period" if plan.per_period else f"over {plan.periods} periods",
+            per=f"a {noun}" if plan.per_period else f"over {plan.periods} {noun}s",
         ),
         "Reference and optimised spend of every channel; the table has the numbers",
         "The thin line is the range that was allowed; a bar at its end is held there.",
