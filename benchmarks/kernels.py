@@ -237,6 +237,7 @@ def measure(batch: int, time: int, max_lag: int, rounds: int) -> list[dict[str, 
             forward_s, gradient_s = (times[row["way"], k] for k in ("forward", "gradient"))
             row |= {"forward_ms": 1e3 * forward_s, "gradient_ms": 1e3 * gradient_s}
             row["ratio"] = gradient_s / forward_s
+            row["gradient_to_ours"] = gradient_s / times[OURS, "gradient"]
     return rows
 
 
@@ -285,8 +286,8 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     for batch, time, max_lag in itertools.product(*sizes.values()):
         found = measure(batch, time, max_lag, rounds)
-        columns = ("forward_ms", "gradient_ms", "ratio", "compile_forward_s",
-                   "compile_gradient_s", "error")  # fmt: skip
+        columns = ("forward_ms", "gradient_ms", "ratio", "gradient_to_ours",
+                   "compile_forward_s", "compile_gradient_s", "error")  # fmt: skip
         title = f"batch {batch}, {CHANNELS} channels, {time} periods, max_lag {max_lag}"
         show(title, ("way", *columns), [[r["way"], *map(r.get, columns)] for r in found])
         rows += found

@@ -235,25 +235,25 @@ def forecast_table(
     """
     keep: dict[str, Any] = {"seed": seed, "prob": prob, "memory": memory}
     present = Scope.of(fit, test).present
-    found = [_rows(predict(fit, test, draws=False, **keep))[present.ravel()]]
-    if len(present) > 1:
-        found.append(_rows(predict(fit, test, draws=False, total=True, **keep)))
-    return pd.concat(found, ignore_index=True)
+    table = _rows(predict(fit, test, draws=False, **keep), present.ravel())
+    if len(present) == 1:
+        return table
+    whole = predict(fit, test, draws=False, total=True, **keep)
+    return pd.concat([table, _rows(whole, present.any(axis=0))], ignore_index=True)
 
 
-def _rows(found: xr.Dataset) -> pd.DataFrame:
+def _rows(found: xr.Dataset, there: np.ndarray) -> pd.DataFrame:
     geos, dates = found[GEO].to_numpy(), found[DATE].to_numpy()
     mean, lo, hi = found["outcome"].to_numpy()
-    return pd.DataFrame(
-        {
-            "geo": np.repeat(geos.astype(object), dates.size),
-            "date": np.tile(dates, geos.size),
-            "observed": found["observed"].to_numpy().ravel(),
-            "mean": mean.ravel(),
-            "lo": lo.ravel(),
-            "hi": hi.ravel(),
-        }
-    )
+    columns = {
+        "geo": np.repeat(geos.astype(object), dates.size),
+        "date": np.tile(dates, geos.size),
+        "observed": found["observed"].to_numpy().ravel(),
+        "mean": mean.ravel(),
+        "lo": lo.ravel(),
+        "hi": hi.ravel(),
+    }
+    return pd.DataFrame({name: column[there] for name, column in columns.items()})
 
 
 def _observed(scope: Scope, total: bool) -> np.ndarray:
@@ -274,8 +274,8 @@ def _scores(
         cells = metrics.crps_cells(observed[geos, times], tile)
         return np.concatenate([cells[None], summarise(tile, prob)])
 
-    options = _options(fit, scope, seed) | {"memory": memory}
-    found = fold_cells(fit, _outcome, reduce, *_arguments(fit, scope), **options)
+    args, options = _arguments(fit, scope), _options(fit, scope, seed)
+    found = fold_cells(fit, _outcome, reduce, *args, memory=memory, **options)
     cells, mean, lo, hi = found
     known = np.isfinite(observed)
     if not known.any():
@@ -328,7 +328,7 @@ def _outcome(
 
     def of_geo(mu: Array, noise: dict[str, Array], low: Array, number: Array) -> Array:
         law = spec.likelihood.distribution(mu, noise, low)
-        return law.sample(jax.random.fold_in(key, number))
+        return jnp.asarray(law.sample(jax.random.fold_in(key, number)))
 
     noise = _noise(params, spec, mu.shape[0])
     return jax.vmap(of_geo)(mu, noise, low, numbers) * factor[:, None]
@@ -348,7 +348,8 @@ def _log_density(
     known = jnp.isfinite(observed)
     scaled = jnp.where(known, observed / factor[:, None], low[:, None] + 0.5)
     law = spec.likelihood.distribution(mu, noise, low[:, None])
-    return jnp.where(known, law.log_prob(scaled) - jnp.log(factor)[:, None], jnp.nan)
+    density = jnp.asarray(law.log_prob(scaled)) - jnp.log(factor)[:, None]
+    return jnp.where(known, density, jnp.nan)
 
 
 @functools.partial(jax.jit, static_argnums=0)

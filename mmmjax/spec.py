@@ -56,8 +56,8 @@ DEFAULT_PRIORS: dict[str, Prior] = {
     # before the data speak, money brings effect in proportion, and all media together
     # rarely more than the outcome
     "saturation_beta": Prior("HalfNormal", scale=spend_share),
-    # a control on a scale of about 1 may move the outcome by its own maximum
-    "gamma_control": Prior("Normal", loc=0.0, scale=1.0),
+    # a control on a scale of about 1 may move the outcome by half of its maximum
+    "gamma_control": Prior("Normal", loc=0.0, scale=0.5),
     # yearly swings of a few tenths of the best week, most harmonics small
     "gamma_fourier": Prior("Laplace", loc=0.0, scale=0.2),
     # noise is below the size of the outcome itself

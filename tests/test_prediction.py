@@ -120,6 +120,16 @@ def test_same_numbers_whatever_the_memory_and_again():
     np.testing.assert_allclose(short.sel(summary="lo"), lo)
 
 
+def test_noise_of_geos_is_independent():
+    fit = geo_fit()
+    y, sigma = flat(predict(fit)["outcome"]), fit.flat()["y_sigma"]
+    mean = np.stack([oracle_mean(fit, i) for i in range(6)])
+    noise = (y - mean) / (sigma * fit.scale.outcome)[..., None]
+    assert abs(noise).max() < 6
+    apart = np.corrcoef(np.moveaxis(noise, 1, 0).reshape(3, -1)) - np.eye(3)
+    assert abs(apart).max() < 5 / np.sqrt(noise[:, 0].size)
+
+
 def test_labels():
     fit = geo_fit()
     found = predict(fit)

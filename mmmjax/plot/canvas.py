@@ -2,14 +2,12 @@
 
 A picture is a plain :class:`matplotlib.figure.Figure`: no pyplot, no change of global
 settings, so it is drawn without a screen and in threads. Every picture is as wide as asked
-(inches) and as high as its content needs; one narrower than ``NARROW`` is laid out for a
-phone.
+(inches) and as high as its content needs.
 """
 
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +34,8 @@ __all__ = [
 ]
 
 ALL = "ALL"  # the sum over geos where it stands beside them
-NARROW = 6.0  # inches
+NARROW = 6.0  # inches: narrower is laid out for a phone
+LEAST = 1.2  # inches of the axes beside names and notes
 INK, MUTED, GRID = "#1f2933", "#52606d", "#e4e7eb"
 REST, MODEL, TINT = "#c3cad3", "#3e5c76", "#f3f5f7"  # not media, the model, a background
 TEXT, SMALL, LARGE = 10.0, 9.0, 11.0  # points
@@ -142,13 +141,10 @@ class Amount(Formatter):
     def format_ticks(self, values: Any) -> list[str]:
         """All ticks, with the same number of decimals."""
         scaled = np.asarray(values, float) * self.factor
-        steps = [b - a for a, b in pairwise(sorted(scaled)) if b > a]
-        digits = max(0, -int(np.floor(np.log10(min(steps)) + 1e-9))) if steps else 0
-        texts = [f"{v + 0.0:,.{min(digits, 8)}f}{self.end}" for v in scaled]
-        return [
-            t.lstrip("-") if float(v) == 0 else t
-            for t, v in zip(texts, scaled, strict=True)
-        ]
+        fine = 1e-6 * np.ptp(scaled) if scaled.size > 1 else 1e-9
+        exact = (d for d in range(9) if np.allclose(np.round(scaled, d), scaled, 0, fine))
+        digits = next(exact, 8)
+        return [f"{np.round(v, digits) + 0.0:,.{digits}f}{self.end}" for v in scaled]
 
 
 class Canvas(NamedTuple):
@@ -162,12 +158,12 @@ class Canvas(NamedTuple):
     def width(self) -> float:
         """Inches of the figure; nearly all of them are the axes' where it is ours."""
         inches = float(self.figure.get_size_inches()[0])
-        return inches if self.own else inches * self.ax.get_position().width
+        return inches if self.own else inches * float(self.ax.get_position().width)
 
     @property
     def narrow(self) -> bool:
         """Whether there is room for a phone's layout only."""
-        return self.width < NARROW
+        return bool(self.width < NARROW)
 
 
 def canvas(width: float, height: float, title: str, ax: Axes | None = None) -> Canvas:
@@ -212,7 +208,7 @@ def dress(ax: Axes, x: str = "", y: str = "", grid: str = "y") -> None:
 
 
 def numbers_on(axis: Any, percent: bool = False, most: int = 6, room: float = 99.0) -> None:
-    """Thousands separators on an axis; at most so many steps, labels within ``room`` inches.
+    """Thousands separators on an axis: at most so many steps, labels in ``room`` inches.
 
     Only the x axis needs room; set its limits first.
     """
@@ -296,7 +292,8 @@ def rows_on(
 ) -> None:
     """Rows from the top down: names at the left, columns of notes under their heads.
 
-    The x axis, whose limits are set, gets numbers in the room that is left.
+    The x axis, whose limits are set, gets numbers in the room that is left; a figure of
+    ours grows where that is too little.
     """
     ax = drawn.ax
     shown = [shorten(name) for name in names]
@@ -313,8 +310,10 @@ def rows_on(
         ax.text(1.0, -0.66, plain(head), va="bottom", color=MUTED, **look)
         for row, text in enumerate(texts):
             ax.text(1.0, row, plain(text), va="center", color=INK, **look)
-    left = max(map(len, shown), default=0) * SMALL * 0.58
-    numbers_on(ax.xaxis, percent, 5, drawn.width - (left + reach) / 72 - 0.2)
+    aside = (max(map(len, shown), default=0) * SMALL * 0.58 + reach) / 72 + 0.2
+    if drawn.own and drawn.width - aside < LEAST:
+        drawn.figure.set_figwidth(aside + LEAST)
+    numbers_on(ax.xaxis, percent, 5, drawn.width - aside)
 
 
 def shorten(name: str, most: int = 28) -> str:

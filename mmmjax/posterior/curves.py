@@ -66,25 +66,20 @@ def curves(
     media = panel.media[:, panel.history :]
     largest = media.max(axis=1)  # (geo, channel)
     count = np.maximum(scope.present.sum(axis=1), 1)[:, None]
-    cost = fit.scale.cost_per_unit
     levels = largest[..., None] * fraction
     args = (scope.factor, levels / fit.scale.media[..., None])
     values = _reduce(fit, _STEADY[total], args, total, prob, memory)
-    amounts = {
-        "media": levels,
-        "media_mean": media.sum(axis=1) / count,
-        "media_max": largest,
-    }
-    if total:
-        cost, amounts = np.where(np.isnan(cost), np.nan, cost), dict(amounts)
-    amounts |= {
-        n.replace("media", "spend"): a * (cost[..., None] if a.ndim == 3 else cost)
-        for n, a in amounts.items()
-    }
-    if total:
-        amounts = {n: a.sum(axis=0, keepdims=True) for n, a in amounts.items()}
-    dims = (GEO, CHANNEL, POINT)
-    data = {n: xr.Variable(dims[: a.ndim], a) for n, a in amounts.items()}
+    dims, cost = (GEO, CHANNEL, POINT), fit.scale.cost_per_unit
+    data = {}
+    for name, amount in {
+        "": levels,
+        "_mean": media.sum(axis=1) / count,
+        "_max": largest,
+    }.items():
+        money = amount * (cost[..., None] if amount.ndim == 3 else cost)
+        for kind, array in (("media", amount), ("spend", money)):
+            array = array.sum(axis=0, keepdims=True) if total else array
+            data[kind + name] = xr.Variable(dims[: array.ndim], array)
     return xr.Dataset(
         {"response": summary(values, dims), **data},
         _coords(scope, total) | {"fraction": (POINT, fraction)},
@@ -123,8 +118,7 @@ def sweep(
     n_geos = scope.panel.n_geos
     args = (scope.factor, scope.present.astype(float), np.tile(factors, (n_geos, 1)))
     values = _reduce(fit, _MULTIPLIED[total], args, total, prob, memory)
-    spend = scope.spend.sum(axis=1)
-    spend[:, ~scope.panel.paid] = np.nan
+    spend = scope.spend.sum(axis=1)  # NaN for organic channels
     spend = spend.sum(axis=0, keepdims=True) if total else spend
     dims = (GEO, CHANNEL, MULTIPLIER)
     data = {

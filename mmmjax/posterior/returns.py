@@ -143,8 +143,7 @@ def _one_window(
         np.stack([now, counted - now], axis=1),
     )
     values = fold(fit, f, *args, by_geo=True, memory=memory)
-    spend = scope.spend[:, span].sum(axis=1)
-    spend[:, ~scope.panel.paid] = np.nan
+    spend = scope.spend[:, span].sum(axis=1)  # NaN for organic channels
     data = {
         name: per_draw(fit, values[:, :, i], (GEO, CHANNEL))
         for i, name in enumerate(("now", "after"))
@@ -222,10 +221,10 @@ def spans_of(dates: pd.DatetimeIndex, window: Window) -> dict[str, slice]:
 
 def _pair(window: Sequence[Any]) -> tuple[Any, Any]:
     try:
-        first, last = window
-        return tuple(None if x is None else pd.Timestamp(x) for x in (first, last))
+        first, last = (None if x is None else pd.Timestamp(x) for x in window)
     except (TypeError, ValueError):
         checks.fail(
             "window", window, "", "a first and a last date, or year, quarter, month",
             'window=("2017-01-01", "2017-12-31")',
         )  # fmt: skip
+    return first, last

@@ -111,10 +111,11 @@ def weekly_table(
     """
     scope = Scope.of(fit, panel)
     keep: dict[str, Any] = {"prob": prob, "memory": memory}
-    found = [_long(scope, list(scope.panel.geos), weekly(fit, panel, **keep))]
-    if scope.panel.n_geos > 1:
-        found.append(_long(scope, [ALL], weekly(fit, panel, total=True, **keep)))
-    return pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
+    table = _long(scope, list(scope.panel.geos), weekly(fit, panel, **keep))
+    if scope.panel.n_geos == 1:
+        return table
+    whole = _long(scope, [ALL], weekly(fit, panel, total=True, **keep))
+    return pd.concat([table, whole], ignore_index=True)
 
 
 def _long(scope: Scope, geos: list[str], found: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -127,15 +128,14 @@ def _long(scope: Scope, geos: list[str], found: dict[str, np.ndarray]) -> pd.Dat
             parts.append(found[group][..., None])
     values = np.concatenate(parts, axis=-1)  # (3, geo, time, component)
     n_times, n_names = values.shape[2:]
-    frame = pd.DataFrame(
-        {
-            "geo": np.repeat(np.array(geos, object), n_times * n_names),
-            "date": np.tile(np.repeat(scope.dates.to_numpy(), n_names), len(geos)),
-            "component": np.tile(np.array(names, object), len(geos) * n_times),
-            **{s: values[i].ravel() for i, s in enumerate(_STATISTICS)},
-        }
-    )
-    return frame[frame["mean"].notna()].reset_index(drop=True)
+    columns: dict[str, np.ndarray] = {
+        "geo": np.repeat(np.array(geos, object), n_times * n_names),
+        "date": np.tile(np.repeat(scope.dates.to_numpy(), n_names), len(geos)),
+        "component": np.tile(np.array(names, object), len(geos) * n_times),
+    }
+    columns |= {s: values[i].ravel() for i, s in enumerate(_STATISTICS)}
+    there = np.isfinite(columns["mean"])
+    return pd.DataFrame({name: column[there] for name, column in columns.items()})
 
 
 def _with_all(draws: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """The report: one HTML file that needs nothing but itself."""
 
 import os
-import secrets
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -28,6 +27,7 @@ from mmmjax.reporting.sentences import (
     tiles,
     verdict,
 )
+from mmmjax.store import replace_file
 
 __all__ = ["report"]
 
@@ -70,7 +70,7 @@ def report(
     if target.is_dir():
         fail("path", Phrase(f'the folder "{path}"'), "", "a file", f"{path}/report.html")
     found = gather(fit, test, truth, plan, tables)
-    _write(target, render(found))
+    replace_file(target, render(found).encode())
     return target
 
 
@@ -238,17 +238,17 @@ def _parameters(table: pd.DataFrame) -> Table:
         [
             Cell(str(row["parameter"])),
             Cell("" if row["index"] != row["index"] else str(row["index"])),
-            *(Cell(f"{row[n]:.3f}") for n in ("mean", "sd", "hdi_3", "hdi_97")),
-            *(Cell(_whole(row[n])) for n in ("ess_bulk", "ess_tail")),
-            Cell(f"{row['r_hat']:.3f}"),
+            *(Cell(_digits(row[n], 3)) for n in ("mean", "sd", "hdi_3", "hdi_97")),
+            *(Cell(_digits(row[n], 0)) for n in ("ess_bulk", "ess_tail")),
+            Cell(_digits(row["r_hat"], 3)),
         ]
         for row in table.to_dict("records")
     ]
     return Table(heads, rows, 2, note)
 
 
-def _whole(value: float) -> str:
-    return f"{value:,.0f}" if np.isfinite(value) else ""
+def _digits(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}" if np.isfinite(value) else ""
 
 
 def _diagnostics(found: Evidence) -> list[tuple[str, str]]:
@@ -258,10 +258,10 @@ def _diagnostics(found: Evidence) -> list[tuple[str, str]]:
         ("draws", f"{told.n_chains} chains x {told.n_draws:,}"),
         ("parameters", f"{told.n_parameters:,}"),
         ("divergent", f"{told.divergences:,} ({told.divergence_rate:.2%})"),
-        ("highest R-hat", f"{told.max_r_hat:.4f}, {told.worst_r_hat}"),
-        ("least ESS, bulk", f"{_whole(told.min_ess_bulk)}, {told.worst_ess_bulk}"),
-        ("least ESS, tail", f"{_whole(told.min_ess_tail)}, {told.worst_ess_tail}"),
-        ("least E-BFMI", f"{told.min_bfmi:.2f}" if np.isfinite(told.min_bfmi) else ""),
+        ("highest R-hat", f"{_digits(told.max_r_hat, 4)}, {told.worst_r_hat}"),
+        ("least ESS, bulk", f"{_digits(told.min_ess_bulk, 0)}, {told.worst_ess_bulk}"),
+        ("least ESS, tail", f"{_digits(told.min_ess_tail, 0)}, {told.worst_ess_tail}"),
+        ("least E-BFMI", _digits(told.min_bfmi, 2)),
     ]
     return [(name, text) for name, text in facts if text]
 
@@ -338,14 +338,3 @@ def _record(fit: Fit) -> list[tuple[str, str]]:
 
 def _day(date: Any) -> str:
     return f"{date.day} {date:%b %Y}"
-
-
-def _write(target: Path, text: str) -> None:
-    """Write a file in one step: a reader never sees half of it."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

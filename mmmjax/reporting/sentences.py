@@ -122,8 +122,8 @@ def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
     brought = Tile(
         "What did media bring?",
         f"{percent(media.share.mean)} of {panel.outcome_name}",
-        f"{amount(media.total.mean)} of {observed} observed in {periods}; "
-        f"94% interval {span(media.total)}.",
+        f"{amount(media.total.mean)} {panel.outcome_name} in {periods}, 94% interval "
+        f"{span(media.total)}; observed were {observed}.",
     )
     if media.returns is None:
         return [brought]

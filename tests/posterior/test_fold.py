@@ -86,6 +86,21 @@ def test_second_fit_of_the_same_shape_traces_nothing():
     assert len(TRACES) == 3
 
 
+def test_uneven_chunks_and_blocks_share_one_compilation():
+    fit = make_fit(2, 5, panel=geo_panel(unbalanced=False))  # 10 draws, 3 geos
+
+    with jax.enable_x64(True):
+        work = _Work.of(fit, over_time, (), None, None, "float64")
+        program = work.program(2)
+        for geos in (slice(0, 2), slice(1, 3)):
+            sizes = [
+                draws.stop - draws.start
+                for draws, _ in work.block(geos).chunks(program, 4 * program.bytes_per_draw)
+            ]
+            assert sizes == [4, 4, 4]  # the last overlaps
+        assert program.run._cache_size() == 1
+
+
 def test_each_joins_the_parameters():
     fit = national_fit()
     numbers = np.arange(6)
