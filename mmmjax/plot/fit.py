@@ -143,7 +143,7 @@ def convergence(
     ax.set_xticks([t for t in ticks if left <= t <= right], minor=False)
     ax.set_xticks([], minor=True)
     ax.xaxis.set_major_formatter(c.Amount())
-    _name_worst(ax, found)
+    _name_worst(drawn, found)
     c.legend_below(drawn, _limits(least, bool(bad.any())), gap=44.0)
     return drawn.figure
 
@@ -157,19 +157,18 @@ def _limits(least: int, any_bad: bool) -> Sequence[Any]:
     return [good, bad, area] if any_bad else [good, area]
 
 
-def _name_worst(ax: Axes, found: Convergence) -> None:
+def _name_worst(drawn: c.Canvas, found: Convergence) -> None:
     """Name the parameter with the highest R-hat and the one with the smallest ESS."""
-    order = [*np.argsort(-found.r_hat, kind="stable")[:1], *np.argsort(found.ess)[:1]]
-    middle = float(np.sqrt(np.prod(ax.get_xlim())))
-    used: list[float] = []
-    span = ax.get_ylim()[1] - ax.get_ylim()[0]
-    for i in dict.fromkeys(int(k) for k in order):
-        if any(abs(found.r_hat[i] - y) < 0.06 * span for y in used):
-            continue
-        used.append(float(found.r_hat[i]))
-        on_left = found.ess[i] < middle
+    ax, width = drawn.ax, drawn.width * 72 * 0.8
+    if not found.names:
+        return
+    left, right = np.log(ax.get_xlim())
+    for i in dict.fromkeys([int(np.argmin(found.ess)), int(np.argmax(found.r_hat))]):
+        name = c.shorten(found.names[i], 34)
+        room = (np.log(found.ess[i]) - left) / (right - left) * width
+        beside = room > len(name) * c.SMALL * 0.6  # else above, to the right
         ax.annotate(
-            c.plain(c.shorten(found.names[i], 34)), (found.ess[i], found.r_hat[i]),
-            (7 if on_left else -7, 0), textcoords="offset points", va="center",
-            ha="left" if on_left else "right", fontsize=c.SMALL - 1, color=c.MUTED,
+            c.plain(name), (found.ess[i], found.r_hat[i]), (-7, 0) if beside else (-4, 6),
+            textcoords="offset points", va="center" if beside else "bottom",
+            ha="right" if beside else "left", fontsize=c.SMALL - 1, color=c.MUTED,
         )  # fmt: skip

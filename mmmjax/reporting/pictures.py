@@ -13,7 +13,7 @@ from mmmjax.reporting.evidence import Evidence
 
 __all__ = ["Picture", "curve_pictures", "pictures"]
 
-WIDE, HALF, PHONE, CELL = 11.0, 4.5, 4.0, 3.5  # inches; 96 CSS pixels each
+WIDE, HALF, PHONE, CELL = 9.8, 4.5, 4.0, 3.5  # inches; 96 CSS pixels each
 
 
 class Picture(NamedTuple):

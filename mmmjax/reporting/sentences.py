@@ -1,5 +1,6 @@
 """The first page in words: what media brought, which channel pays, how sure we are."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ __all__ = ["Tile", "lead", "money", "percent", "share_span", "span", "tiles", "v
 
 GOOD, CARE, BAD, PLAIN = "good", "care", "bad", "plain"  # tones; the text says it too
 CLEAR, LIKELY = 0.9, 0.6  # probabilities of being the best
+LEAST_COVERAGE = 0.8  # of intervals that should hold 94%
 
 
 class Tile(NamedTuple):
@@ -163,28 +165,40 @@ def _usable(found: Evidence) -> Tile:
         f"{min(told.min_ess_bulk, told.min_ess_tail):,.0f}."
     )
     text = f"{reason[:1].upper()}{reason[1:]}. {numbers}" if reason else numbers
-    return Tile("Can the numbers be used?", word.capitalize(), text, tone)
+    return Tile("Can the draws be used?", word.capitalize(), text, tone)
 
 
 def _forecast(found: Evidence) -> Tile:
     scores, outcome = found.scores, found.fit.panel.outcome_name
-    held = "of what was observed lies in its 94% interval"
-    within = percent(scores["coverage"])
+    within, warning = "of what was observed lies in its 94% interval", _misfit(scores)
+    tone = CARE if warning else PLAIN
     if found.test is None or not np.isfinite(scores.get("mape_test", np.nan)):
         return Tile(
             "How well does it describe the data?",
             f"Off by {percent(scores['mape'])}",
-            f"Mean error of a prediction in training; {within} {held}. Nothing was "
-            "held back, so this says nothing about forecasts.",
+            f"Mean error of a prediction in training; {percent(scores['coverage'])} "
+            f"{within}. Nothing was held back, so this says nothing about forecasts."
+            f"{warning}",
+            tone,
         )
     periods = f"{len(found.test.dates):,} {period_noun(found.test.freq)}s"
     return Tile(
         "How well does it forecast?",
         f"Off by {percent(scores['mape_test'])}",
         f"Mean error over {periods} it had not seen; {percent(scores['coverage_test'])} "
-        f"{held}. CRPS {amount(scores['crps_test'])} {outcome}, in training "
-        f"{amount(scores['crps_train'])} (smaller is better).",
+        f"{within}. CRPS {amount(scores['crps_test'])} {outcome}, in training "
+        f"{amount(scores['crps_train'])} (smaller is better).{warning}",
+        tone,
     )
+
+
+def _misfit(scores: Mapping[str, float]) -> str:
+    """What speaks against the model although its draws are fine; empty if nothing."""
+    if scores["r2"] <= 0:
+        return " Care: in training it predicts no better than the plain mean of the data."
+    if min(scores["coverage"], scores.get("coverage_test", 1.0)) < LEAST_COVERAGE:
+        return " Care: its intervals are too narrow."
+    return ""
 
 
 def _plan(found: Evidence, plan: Plan) -> Tile:

@@ -57,3 +57,18 @@ def test_truth_is_read_from_a_mapping_or_a_simulation():
         {"geo": "n", "channel": "TV", "roas": 1.0},
     ]
     assert true_roas({"channels": rows, "window": {}}) == {"TV": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        ({"r2": 0.7, "coverage": 0.93, "coverage_test": 0.9}, ""),
+        ({"r2": 0.7, "coverage": 0.93, "coverage_test": 0.5}, "too narrow"),
+        ({"r2": 0.7, "coverage": 0.7}, "too narrow"),
+        ({"r2": -1.0, "coverage": 0.9}, "no better than the plain mean"),
+    ],
+)
+def test_good_draws_of_a_bad_model_are_not_praised(scores, words):
+    warning = sentences._misfit(scores)
+    assert words in warning
+    assert bool(words) == bool(warning)
