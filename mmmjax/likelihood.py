@@ -74,9 +74,7 @@ def _log_density(
     log_cdf = jnp.log(jnp.where(near_m > 0, 1.0 - half, half))
     hazard = jnp.exp(-0.5 * near_m**2 - log_cdf - _LOG_SQRT_2PI)
     log_mills, mills_slope = jax.jvp(_log_mills, (far_m,), (jnp.ones_like(far_m),))
-    value = jnp.where(
-        far, t * (far_m - 0.5 * t) - log_mills, -0.5 * z**2 - log_cdf
-    )
+    value = jnp.where(far, t * (far_m - 0.5 * t) - log_mills, -0.5 * z**2 - log_cdf)
     slope = jnp.where(far, t - mills_slope, -hazard)
     return value - jnp.log(scale) - _LOG_SQRT_2PI, t, m, slope
 
@@ -133,8 +131,8 @@ def sample_truncated(
     r"""Draws of Normal(loc, scale) kept above low, right in the far tail too.
 
     Bulk (m > -4): inverse of the upper tail, $x = loc - \sigma\,\Phi^{-1}(u\,\Phi(m))$.
-    Tail: Robert (1995)'s shifted exponential as starting value, three Newton steps on the
-    log of the survival function, which is exact to rounding.
+    Tail: exponential draws of rate -m as starting value (Robert 1995), four Newton steps on
+    the log of the survival function, which is exact to rounding.
     """
     dtype = jnp.result_type(loc, scale, low, jnp.float32)
     tiny = jnp.finfo(dtype).tiny
@@ -143,24 +141,21 @@ def sample_truncated(
     bulk = jnp.maximum(m, -4.0)
     inner = -jax.scipy.special.ndtri(jnp.exp(log_u) * jax.scipy.special.ndtr(bulk)) + bulk
     a = -jnp.minimum(m, -4.0)  # x = low + scale * t with log S(a + t) - log S(a) = log u
-    t = -log_u / a
-    log_survival = jax.scipy.special.log_ndtr
-    for _ in range(4):
-        value = _log_ratio(a, t, log_survival) - log_u
-        hazard = jnp.exp(-0.5 * (a + t) ** 2 - _LOG_SQRT_2PI - log_survival(-(a + t)))
+    far = a > -_TAIL
+    near_a, far_a = jnp.where(far, -_TAIL, a), jnp.where(far, a, -2 * _TAIL)
+    near_base, far_base = jax.scipy.special.log_ndtr(-near_a), _log_mills(-far_a)
+
+    def newton(_: Any, t: Array) -> Array:
+        near = jax.scipy.special.log_ndtr(-(near_a + t))
+        gone = jnp.where(
+            far, -t * (a + 0.5 * t) + _log_mills(-(far_a + t)) - far_base, near - near_base
+        )
+        hazard = jnp.exp(-0.5 * (near_a + t) ** 2 - _LOG_SQRT_2PI - near)
         hazard = jnp.where(a + t > 8.0, (a + t) * (1 + 1 / (a + t) ** 2), hazard)
-        t = jnp.maximum(t + value / hazard, 0.0)
+        return jnp.maximum(t + (gone - log_u) / hazard, 0.0)
+
+    t = jax.lax.fori_loop(0, 4, newton, -log_u / a)
     return low + scale * jnp.maximum(jnp.where(m > -4.0, inner, t), 0.0)
-
-
-def _log_ratio(a: Array, t: Array, log_survival: Any) -> Array:
-    """Log of S(a + t) / S(a), S the normal survival function, without cancellation."""
-    far = a > 10.0
-    near = log_survival(-(jnp.where(far, 10.0, a) + t)) - log_survival(
-        -jnp.where(far, 10.0, a)
-    )
-    z = jnp.where(far, a, 20.0)
-    return jnp.where(far, -t * (a + 0.5 * t) + _log_mills(-(z + t)) - _log_mills(-z), near)
 
 
 class Likelihood:

@@ -75,7 +75,8 @@ def demo(
     show.plan(plan)
     written = [*done.paths, *files.write_plan(plan, out)]
     written += [files.copy(p, out / "data") for p in sorted(simulation.DEMO.glob("demo*"))]
-    written += _report(fit, out, no_report, test=case.test, truth=truth, plan=plan)
+    about = {"test": case.test, "truth": truth, "plan": plan, "tables": done.tables}
+    written += _report(fit, out, no_report, **about)
     show.files(written)
     return _code(done.diagnostics)
 
@@ -148,7 +149,8 @@ def fit(
     given = {"chains": chains, "warmup": warmup, "draws": draws, "seed": seed}
     asked = cases.read(case, given | {"dtype": "float64" if x64 else None})
     done = _fit(asked, out)
-    show.files([*done.paths, *_report(done.fit, out, no_report, test=asked.test)])
+    about = {"test": asked.test, "tables": done.tables}
+    show.files([*done.paths, *_report(done.fit, out, no_report, **about)])
     return _code(done.diagnostics)
 
 

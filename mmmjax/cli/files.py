@@ -8,6 +8,8 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,8 +54,13 @@ class Written(NamedTuple):
 
     fit: Fit
     paths: list[Path]
-    channels: pd.DataFrame
     diagnostics: Diagnostics
+    tables: dict[str, Any]  # what the report need not compute again
+
+    @property
+    def channels(self) -> pd.DataFrame:
+        """The table of channels.csv."""
+        return self.tables["channels"]
 
 
 def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
@@ -63,17 +70,24 @@ def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
     for old in (out / name for name in OF_A_FIT):
         if old.is_file():
             old.unlink()
-    found, channels = diagnostics(fit), channels_table(fit)
-    paths += [
-        text(out / SPEC, fit.spec.to_toml()),
-        table(out / CHANNELS, channels),
-        table(out / WEEKLY, weekly_table(fit)),
-        table(out / PARAMETERS, summary(fit)),
-    ]
+    jobs: dict[str, Callable[[], Any]] = {
+        "scores": lambda: prediction.scores(fit, test),
+        "channels": lambda: channels_table(fit),
+        "weekly": lambda: weekly_table(fit),
+        "parameters": lambda: summary(fit),
+        "diagnostics": lambda: diagnostics(fit),
+    }
     if test is not None:
-        paths.append(table(out / FORECAST, prediction.forecast_table(fit, test)))
-    paths.append(text(out / DIAGNOSTICS, as_json(judged(fit, found, test))))
-    return Written(fit, paths, channels, found)
+        jobs["forecast"] = lambda: prediction.forecast_table(fit, test)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # compiling and sorting run abreast
+        waiting = {name: pool.submit(job) for name, job in jobs.items()}
+        tables = {name: job.result() for name, job in waiting.items()}
+    frames = {n: f for n, f in tables.items() if isinstance(f, pd.DataFrame)}
+    paths.append(text(out / SPEC, fit.spec.to_toml()))
+    paths += [table(out / f"{name}.csv", frame) for name, frame in frames.items()]
+    found = tables["diagnostics"]
+    paths.append(text(out / DIAGNOSTICS, as_json(judged(fit, found, tables["scores"]))))
+    return Written(fit, paths, found, tables)
 
 
 def write_plan(plan: Plan, out: Path) -> list[Path]:
@@ -100,12 +114,12 @@ def load_run(run: Path) -> tuple[Fit, Diagnostics]:
     return fit, diagnostics(fit)
 
 
-def judged(fit: Fit, found: Diagnostics, test: Panel | None) -> dict[str, Any]:
+def judged(fit: Fit, found: Diagnostics, scores: Mapping[str, float]) -> dict[str, Any]:
     """Content of diagnostics.json."""
     info = fit.info
     return {
         **found.to_dict(),
-        **prediction.scores(fit, test),
+        **scores,
         "timings": {k.removesuffix("_s"): v for k, v in info.get("timings", {}).items()},
         "gradients": info.get("gradients"),
         "versions": info.get("versions"),

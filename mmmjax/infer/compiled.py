@@ -10,7 +10,8 @@ import jax
 __all__ = ["compiled"]
 
 _EXECUTABLES: dict[Any, Any] = {}
-_LOCK = threading.Lock()
+_TURNS: dict[Any, threading.Lock] = {}
+_TRACING = threading.Lock()  # NumPyro's handlers are one stack for all threads
 
 
 def compiled(
@@ -30,10 +31,11 @@ def compiled(
     leaves, tree = jax.tree.flatten(args)
     shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
     key = (function, tuple(sorted(static.items())), tree, shapes, jax.config.jax_enable_x64)
-    with _LOCK:
+    with _TURNS.setdefault(key, threading.Lock()):  # other programs compile meanwhile
         if key in _EXECUTABLES:
             return _EXECUTABLES[key], 0.0
         start = time.perf_counter()
-        jitted = jax.jit(lambda *a: function(*a, **static))
-        _EXECUTABLES[key] = jitted.lower(*args).compile()
+        with _TRACING:
+            lowered = jax.jit(lambda *a: function(*a, **static)).lower(*args)
+        _EXECUTABLES[key] = lowered.compile()
         return _EXECUTABLES[key], time.perf_counter() - start

@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import jax
@@ -11,9 +12,9 @@ import numpy as np
 from mmmjax import checks
 from mmmjax.draws import Draws, Fit
 from mmmjax.infer import nuts
-from mmmjax.infer.precondition import precondition
+from mmmjax.infer.precondition import Problem, shear, whitened
 from mmmjax.infer.progress import Progress
-from mmmjax.model import model_data
+from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
 from mmmjax.samplers import NUTS
 from mmmjax.scaling import Scale
@@ -68,7 +69,7 @@ def fit(
     data = model_data(spec, panel, scale)
     structure = spec.structure()
     with Progress(sampler.chains, progress) as shown:
-        problem, compiled_s = precondition(structure, data, seed)
+        problem, compiled_s = _prepare(structure, data, sampler, seed)
         shown.compiled = compiled_s
         prepared = time.perf_counter()
         result = nuts.run(problem, structure, sampler, seed, shown)
@@ -91,6 +92,17 @@ def fit(
         "notes": [*notes, *_rounded(sampler, found), *found["restarts"]],
     }
     return Fit(spec, panel, scale, sampler, Draws(result.params, result.stats), seed, info)
+
+
+def _prepare(
+    spec: Spec, data: ModelData, sampler: NUTS, seed: int
+) -> tuple[Problem, float]:
+    """Precondition while the sampler's program compiles; seconds waited for compiling."""
+    problem, first = shear(spec, data)
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(nuts.build, problem, spec, sampler, nuts.in_batches())
+        problem, second = whitened(problem, spec, seed)
+        return problem, first + max(second, ahead.result()[1])
 
 
 def _version(package: str) -> str:

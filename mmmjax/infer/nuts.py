@@ -7,7 +7,6 @@ Adaptation is ours: step sizes by dual averaging per chain, the metric pooled ov
 chains at the end of each window, folded into the problem's whitening.
 """
 
-import dataclasses
 import math
 import os
 import threading
@@ -83,16 +82,17 @@ def init(seed: Sequence[int], potential: Potential, dtype: Any) -> State:
     energies = [potential(z) for z in starts]
     best = int(np.argmin([value for value, _ in energies]))
     value, slope = energies[best]
-    size = jnp.asarray(_FIRST_STEP, dtype)
-    cast = lambda x: jnp.asarray(x, dtype)
+    size = np.asarray(_FIRST_STEP, dtype)
+    cast = lambda x: np.asarray(x, dtype)
     return State(cast(starts[best]), cast(value), cast(slope), _averaging(size), size)
 
 
-def _averaging(step_size: Array) -> Any:
+def _averaging(step_size: Any) -> tuple[np.ndarray, ...]:
     """Dual averaging restarted around twice the given step size."""
     start, _ = dual_averaging()
-    center: Any = jnp.log(2.0 * step_size)
-    return jax.tree.map(lambda x: jnp.asarray(x, step_size.dtype), start(center))
+    size = np.asarray(step_size)
+    center: Any = np.log(2.0 * size)
+    return tuple(np.asarray(x, size.dtype) for x in start(center))
 
 
 def step(
@@ -164,8 +164,33 @@ def chunk(
 
 def settle(state: State) -> State:
     """End a window: step size to its average, averaging restarted around it."""
-    size = jnp.exp(state.averaging[1])
+    size = np.exp(np.asarray(state.averaging[1]))
     return state._replace(step_size=size, averaging=_averaging(size))
+
+
+def in_batches() -> bool:
+    """Whether chains run as one batch: on an accelerator."""
+    return jax.default_backend() != "cpu"
+
+
+def build(problem: Problem, spec: Spec, sampler: NUTS, batched: bool) -> tuple[Any, float]:
+    """Compile the program of one chunk for problems of this shape; it and the seconds."""
+    wide = sampler.dtype == "float64"
+    with jax.enable_x64(wide):
+        problem = problem.astype(sampler.dtype)
+        z, one = np.zeros(problem.center.shape, sampler.dtype), np.ones((), sampler.dtype)
+        state, key = State(z, one, z, _averaging(one), one), jax.random.key(0)
+        if batched:
+            state = jax.tree.map(lambda x: np.stack([x] * sampler.chains), state)
+            key = jnp.stack([key] * sampler.chains)
+        static = {"spec": spec, "length": sampler.chunk, "depth": sampler.max_tree_depth}
+        args = (state, key, *_runtime(0, True, sampler), problem)
+        return compiled(_batch_chunk if batched else chunk, static, *args)
+
+
+def _runtime(start: int, adapt: bool, sampler: NUTS) -> tuple[np.ndarray, ...]:
+    target = np.asarray(sampler.target_accept, sampler.dtype)
+    return np.asarray(start, np.int32), np.asarray(adapt), target
 
 
 class _Lanes:
@@ -174,30 +199,21 @@ class _Lanes:
     def __init__(
         self, problem: Problem, spec: Spec, sampler: NUTS, seed: int, batched: bool
     ):
-        self.batched, self.sampler, self.spec, self.seed = batched, sampler, spec, seed
+        self.batched, self.sampler, self.seed = batched, sampler, seed
         self.keys = [
             jax.random.fold_in(jax.random.key(seed), c) for c in range(sampler.chains)
         ]
-        self.dtype = problem.center.dtype
-        self.target = jnp.asarray(sampler.target_accept, self.dtype)
         self.potential = Potential(problem, spec)
         self.states: Any = None
         self.update(lambda _: self.starts(problem, 0))
-        static = {"spec": spec, "length": sampler.chunk, "depth": sampler.max_tree_depth}
-        state, key = (self.states, jnp.stack(self.keys)) if batched else (
-            self.states[0], self.keys[0])  # fmt: skip
-        args = (state, key, *self._runtime(0, True), problem)
-        self.program, seconds = compiled(_batch_chunk if batched else chunk, static, *args)
+        self.program, seconds = build(problem, spec, sampler, batched)
         self.seconds = seconds + self.potential.seconds
 
     def starts(self, problem: Problem, round: int) -> list[State]:
         """A fresh start for every chain in the problem's present coordinates."""
         self.potential.problem = problem.astype(np.float64)
         seeds = [(self.seed, c, round) for c in range(self.sampler.chains)]
-        return [init(s, self.potential, self.dtype) for s in seeds]
-
-    def _runtime(self, start: int, adapt: bool) -> tuple[Array, Array, Array]:
-        return jnp.asarray(start), jnp.asarray(adapt), self.target
+        return [init(s, self.potential, self.sampler.dtype) for s in seeds]
 
     def advance(
         self, problem: Problem, start: int, chunks: int, adapt: bool, progress: Progress
@@ -209,7 +225,7 @@ class _Lanes:
             for k in range(chunks):
                 if stop.is_set():
                     return
-                args = self._runtime(start + k * self.sampler.chunk, adapt)
+                args = _runtime(start + k * self.sampler.chunk, adapt, self.sampler)
                 state, draws = self.program(self.states[c], self.keys[c], *args, problem)
                 self.states[c] = state
                 out[c].append(jax.tree.map(np.asarray, draws))
@@ -218,7 +234,7 @@ class _Lanes:
         def together() -> None:
             keys = jnp.stack(self.keys)
             for k in range(chunks):
-                args = self._runtime(start + k * self.sampler.chunk, adapt)
+                args = _runtime(start + k * self.sampler.chunk, adapt, self.sampler)
                 self.states, draws = self.program(self.states, keys, *args, problem)
                 host = jax.tree.map(np.asarray, draws)
                 for c in range(len(self.keys)):
@@ -239,7 +255,7 @@ class _Lanes:
             states = [jax.tree.map(lambda x, c=c: x[c], self.states) for c in chains]
         states = change(states)
         if self.batched:
-            states = jax.tree.map(lambda *x: jnp.stack(x), *states)
+            states = jax.tree.map(lambda *x: np.stack(x), *states)
         self.states = states
 
 
@@ -294,7 +310,7 @@ def run(
         progress: Where to show what happens.
         batched: Chains as one batch instead of threads; None decides by device.
     """
-    batched = jax.default_backend() != "cpu" if batched is None else batched
+    batched = in_batches() if batched is None else batched
     progress.phase("compile")
     with jax.enable_x64(sampler.dtype == "float64"):
         problem = problem.astype(sampler.dtype)
@@ -386,15 +402,14 @@ def _pool(problem: Problem, lanes: _Lanes, chains: list[Draw], early: bool) -> P
     weight = 2.0 * size  # pseudo-draws from the whitening so far
     chol = np.linalg.cholesky((spread + weight * np.eye(size)) / (n + weight))
     dtype = problem.center.dtype
-    move, scale = jnp.asarray(mean, dtype), jnp.asarray(chol, dtype)
 
     def change(states: list[State]) -> list[State]:
         out = []
         for s in map(settle, states):
             z = np.linalg.solve(chol, np.asarray(s.z, float) - mean)
-            gradient = scale.T @ s.gradient
-            out.append(s._replace(z=jnp.asarray(z, dtype), gradient=gradient))
+            gradient = chol.T @ np.asarray(s.gradient, float)
+            out.append(s._replace(z=z.astype(dtype), gradient=gradient.astype(dtype)))
         return out
 
     lanes.update(change)
-    return dataclasses.replace(rewhiten(problem, move, scale))
+    return rewhiten(problem, mean, chol).astype(dtype)

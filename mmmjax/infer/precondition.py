@@ -16,7 +16,7 @@ of the same shape.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,16 @@ from mmmjax.model import ModelData, program, sample_parameters
 from mmmjax.prior import Site
 from mmmjax.spec import Spec
 
-__all__ = ["Potential", "Problem", "constrain", "log_density", "precondition", "rewhiten"]
+__all__ = [
+    "Potential",
+    "Problem",
+    "constrain",
+    "log_density",
+    "precondition",
+    "rewhiten",
+    "shear",
+    "whitened",
+]
 
 _EIGENVALUES = (0.3, 1e6)  # of the Laplace precision, in coordinates of prior size
 _STARTS = 4
@@ -71,7 +80,7 @@ class Problem:
 
         def cast(x: Any) -> Any:
             x = np.asarray(x)
-            return jnp.asarray(x if x.dtype == bool else x.astype(dtype))
+            return jax.device_put(x if x.dtype == bool else x.astype(dtype))
 
         with jax.enable_x64(wide):
             return jax.tree.map(cast, self)
@@ -178,13 +187,10 @@ def constrain(z: Float[Array, " n"], problem: Problem, spec: Spec) -> dict[str, 
         return sample_parameters(spec, problem.data)
 
 
-def rewhiten(problem: Problem, mean: Array, chol: Array) -> Problem:
-    """The same density with z = mean + chol z' as new coordinates."""
-    return dataclasses.replace(
-        problem,
-        center=problem.center + problem.whiten @ mean,
-        whiten=problem.whiten @ chol,
-    )
+def rewhiten(problem: Problem, mean: np.ndarray, chol: np.ndarray) -> Problem:
+    """The same density with z = mean + chol z' as new coordinates (on the host)."""
+    center, whiten = (np.asarray(x, float) for x in (problem.center, problem.whiten))
+    return dataclasses.replace(problem, center=center + whiten @ mean, whiten=whiten @ chol)
 
 
 def precondition(spec: Spec, data: ModelData, seed: int = 0) -> tuple[Problem, float]:
@@ -198,39 +204,54 @@ def precondition(spec: Spec, data: ModelData, seed: int = 0) -> tuple[Problem, f
     Returns:
         The problem and the seconds spent compiling.
     """
+    problem, seconds = shear(spec, data)
+    problem, more = whitened(problem, spec, seed)
+    return problem, seconds + more
+
+
+def shear(spec: Spec, data: ModelData) -> tuple[Problem, float]:
+    """The first two reparametrisations; center 0 and whiten 1 are to be filled in."""
     with jax.enable_x64(True):
-        data = jax.tree.map(jnp.asarray, data.astype(np.float64))
-        others, _, members = layout(spec, data)
-        scales = {
-            s.name: jnp.broadcast_to(_typical(s, data), _shape(s, members))
-            for s in others
-            if s.prior.support == "positive"
-        }
-        look, seconds = compiled(_probe, {"spec": spec}, data, scales)
-        design, media = (np.asarray(x) for x in look(data, scales))
-        problem = _shear(spec, data, scales, design, media)
-        potential = Potential(problem, spec, smooth=True)
-        mode, hessian = _laplace(potential, seed)
-        values, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
-        whiten = vectors / np.sqrt(np.clip(values, *_EIGENVALUES))
-    problem = dataclasses.replace(problem, center=mode, whiten=whiten)
-    return problem, seconds + potential.seconds
+        data = data.astype(np.float64)
+        look, seconds = compiled(_probe, {"spec": spec}, data)
+        found = jax.tree.map(np.asarray, look(data))
+        return _shear(spec, data, found), seconds
+
+
+def whitened(problem: Problem, spec: Spec, seed: int) -> tuple[Problem, float]:
+    """The third one: the Laplace fit in the sheared coordinates."""
+    potential = Potential(problem, spec, smooth=True)
+    mode, hessian = _laplace(potential, seed)
+    values, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
+    whiten = vectors / np.sqrt(np.clip(values, *_EIGENVALUES))
+    return dataclasses.replace(problem, center=mode, whiten=whiten), potential.seconds
+
+
+class _Look(NamedTuple):
+    """What the shear needs to know of a problem."""
+
+    scales: dict[str, Any]  # of positive sites
+    design: Any  # (n, p)
+    media: Any  # (n, channel): effects at a typical point
+    mean: Any  # (p,) prior mean of the linear block
+    variance: Any  # (p,)
 
 
 def _typical(site: Site, data: ModelData) -> Array:
     """Prior mean of a positive site, or its scale where it has none: a constant of size."""
-    law = _law(site, data)
-    mean = jnp.asarray(law.mean)
-    values = _hyper(site, data)
-    size = jnp.asarray(
-        values.get("scale", values.get("rate", 1.0)) if not site.offset else 1.0
-    )
+    mean = jnp.asarray(_law(site, data).mean)
+    values = {} if site.offset else _hyper(site, data)
+    size = jnp.asarray(values.get("scale", values.get("rate", 1.0)))
     return jnp.where(jnp.isfinite(mean) & (mean > 0), mean, size)
 
 
-def _probe(data: ModelData, scales: dict[str, Array], spec: Spec) -> tuple[Array, Array]:
-    """Design of the linear block (n, p) and channel effects (n, c) at a typical point."""
+def _probe(data: ModelData, spec: Spec) -> _Look:
+    """Scales, design and prior of the linear block, channel effects at a typical point."""
     others, linear, members = layout(spec, data)
+    positive = [s for s in others if s.prior.support == "positive"]
+    scales = {
+        s.name: jnp.broadcast_to(_typical(s, data), _shape(s, members)) for s in positive
+    }
     n_linear = sum(int(np.prod(_shape(s, members))) for s in linear)
     values = {
         s.name: _to_support(s, jnp.zeros(_shape(s, members)), data, scales)[0]
@@ -253,32 +274,23 @@ def _probe(data: ModelData, scales: dict[str, Array], spec: Spec) -> tuple[Array
     channels = parts(origin).get("channel")
     shape = data.target.outcome.shape
     media = jnp.zeros((shape[0], 0, shape[1])) if channels is None else channels
-    return design.T, jnp.moveaxis(media, 1, -1).reshape(
-        shape[0] * shape[1], -1 if media.size else 0
-    )
+    effects = jnp.moveaxis(media, 1, -1)
+    effects = effects.reshape(shape[0] * shape[1], -1 if media.size else 0)
+
+    def gather(of: Any) -> Array:
+        each = [jnp.broadcast_to(of(_law(s, data)), _shape(s, members)) for s in linear]
+        return jnp.concatenate([jnp.ravel(x) for x in each] or [jnp.zeros(0)])
+
+    mean_of, variance_of = gather(lambda law: law.mean), gather(lambda law: law.variance)
+    return _Look(scales, design.T, effects, mean_of, variance_of)
 
 
-def _shear(
-    spec: Spec,
-    data: ModelData,
-    scales: dict[str, Array],
-    design: np.ndarray,
-    media: np.ndarray,
-) -> Problem:
+def _shear(spec: Spec, data: ModelData, look: _Look) -> Problem:
     """Ridge fit of the linear block with media at a typical response beside it."""
-    _, linear, members = layout(spec, data)
-    laws = [(_law(s, data), _shape(s, members)) for s in linear]
-
-    def gather(of: Any) -> np.ndarray:
-        return np.concatenate(
-            [np.broadcast_to(np.asarray(of(law)), shape).ravel() for law, shape in laws]
-            or [np.zeros(0)]
-        )
-
-    variance = gather(lambda law: law.variance)
-    precision = 1.0 / np.where(np.isfinite(variance), variance, 1e4)
-    middle = gather(lambda law: law.mean)
-    middle = np.where(np.isfinite(middle), middle, 0.0)
+    _, _, members = layout(spec, data)
+    design, media = look.design, look.media
+    precision = 1.0 / np.where(np.isfinite(look.variance), look.variance, 1e4)
+    middle = np.where(np.isfinite(look.mean), look.mean, 0.0)
     y = np.asarray(data.target.outcome).ravel()
     mask = np.asarray(data.target.mask).ravel().astype(float)
     both = np.concatenate([design, media], axis=1)
@@ -299,7 +311,9 @@ def _shear(
     )
     factor = np.linalg.inv(np.linalg.cholesky(precise)).T if len(precise) else precise
     total = sum(int(np.prod(_shape(s, members))) for s in spec.sites(members))
-    return Problem(data, scales, design, gain, base, factor, np.zeros(total), np.eye(total))
+    return Problem(
+        data, look.scales, design, gain, base, factor, np.zeros(total), np.eye(total)
+    )
 
 
 class Potential:

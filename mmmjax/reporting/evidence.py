@@ -21,7 +21,9 @@ from mmmjax.prediction import forecast_table, scores
 
 __all__ = ["TABLES", "Evidence", "Interval", "Media", "gather"]
 
-TABLES = ("channels", "weekly", "forecast", "parameters", "scores", "diagnostics")
+TABLES = (
+    "channels", "weekly", "training", "forecast", "parameters", "scores", "diagnostics",
+)  # fmt: skip
 """What may be given to a report instead of computed again."""
 
 
@@ -98,7 +100,7 @@ def gather(
         truth=true_roas(truth),
         channels=channels,
         weekly=known("weekly", lambda: weekly_table(fit)),
-        training=forecast_table(fit, fit.panel),
+        training=known("training", lambda: forecast_table(fit, fit.panel)),
         forecast=None
         if test is None
         else known("forecast", lambda: forecast_table(fit, test)),

@@ -57,7 +57,8 @@ def report(
         truth: True ROAS by channel, {channel: number} or the truth of a simulation.
         plan: A plan to show.
         tables: What is known already and need not be computed again, by name: "channels",
-            "weekly", "forecast", "parameters" (tables as in the files of a run), "scores"
+            "weekly", "forecast", "parameters" (tables as in the files of a run), "training"
+            (``forecast_table(fit, fit.panel)``), "scores"
             (of :func:`mmmjax.scores` with the same test) and "diagnostics".
 
     Returns:
@@ -103,6 +104,7 @@ def content(found: Evidence) -> dict[str, Any]:
         "tiles": tiles(found),
         "pictures": pictures(found),
         "curves": curve_pictures(found),
+        "n_channels": len(panel.channels),
         "period": period_noun(panel.freq),
         "outcome": panel.outcome_name,
         "diagnostics": _diagnostics(found),

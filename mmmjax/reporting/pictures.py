@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from mmmjax import plot
-from mmmjax.plot.canvas import amount, period_noun
+from mmmjax.plot.canvas import amount, for_geo, period_noun
 from mmmjax.plot.media import decompose, returns
 from mmmjax.reporting.evidence import Evidence
 
@@ -88,17 +88,22 @@ def _media(found: Evidence, outcome: str) -> dict[str, Picture]:
     return drawn
 
 
-def curve_pictures(found: Evidence) -> list[Picture]:
-    """One small picture a channel, in the user's order; the page puts them side by side."""
-    panel, colours, curves = found.fit.panel, _colours(found), found.curves
+def curve_pictures(found: Evidence, most: int = 24) -> list[Picture]:
+    """One small picture a channel, in the user's order; the page puts them side by side.
+
+    Of more than ``most`` channels, those that brought the most.
+    """
+    panel, curves = found.fit.panel, found.curves
     if curves is None:
         return []
+    rows = for_geo(found.channels, None).sort_values("contribution_mean", ascending=False)
+    chosen = set(rows["channel"].iloc[:most])
     look: dict[str, Any] = {
         "outcome": panel.outcome_name, "currency": panel.currency,
-        "period": period_noun(panel.freq), "colours": colours,
+        "period": period_noun(panel.freq), "colours": _colours(found),
     }  # fmt: skip
     drawn = []
-    for channel in panel.channels:
+    for channel in (name for name in panel.channels if name in chosen):
         figure = plot.curve(curves, channel, brief=True, width=CELL, **look)
         alt = f"Response of {panel.outcome_name} to {channel} at other levels of spend"
         drawn.append(Picture(_inline(figure), "", alt, ""))

@@ -78,7 +78,7 @@ def lead(found: Evidence) -> str:
         f"The draws are {word}.",
         *([_truth(found)] if found.truth else []),
     ]
-    return " ".join(said)
+    return " ".join(filter(None, said))
 
 
 def _ranking(media: Media) -> str:
@@ -101,6 +101,8 @@ def _truth(found: Evidence) -> str:
         )
         if name in found.truth
     ]
+    if not held:
+        return ""
     return (
         "These data were simulated: the true return lies in its 94% interval for "
         f"{sum(held)} of {len(held)} channels."

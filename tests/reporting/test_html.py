@@ -17,6 +17,7 @@ from mmmjax.panel import Panel
 from mmmjax.plot.canvas import amount, amounts
 from mmmjax.reporting.evidence import TABLES, Evidence, Interval, Media, gather
 from mmmjax.reporting.html import render
+from mmmjax.reporting.pictures import curve_pictures
 from mmmjax.reporting.sentences import percent
 from mmmjax.spec import Spec
 from tests.fits import make_fit, make_panel, make_spec
@@ -247,6 +248,13 @@ def test_long_tables_are_cut_and_that_is_said():
     assert (
         "Shown are the 200 of 400 with the highest R-hat; parameters.csv has all." in said
     )
+
+
+def test_of_many_channels_the_largest_have_curves():
+    table = examples.channels()
+    table.loc[table["channel"] == "TV", "contribution_mean"] = 1.0
+    drawn = curve_pictures(made(channels=table), most=2)
+    assert ["Search" in drawn[0].alt, "Mail" in drawn[1].alt, len(drawn)] == [True, True, 2]
 
 
 @pytest.mark.slow
