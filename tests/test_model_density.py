@@ -173,7 +173,7 @@ def student():
             {"loc": 0.3, "scale": 9.0, "low": -15.0, "high": 12.0},
         ),
         "saturation_lam": ("InverseGamma", {"concentration": 3.0, "rate": 4.0}),
-        "gamma_control": ("Normal", {"loc": 0.0, "scale": 1.0}),
+        "gamma_control": ("Normal", {"loc": 0.0, "scale": 0.5}),
         "y_sigma": ("HalfNormal", {"scale": 0.5}),
         "y_nu_excess": ("Gamma", {"concentration": 2.0, "rate": 0.1}),
     }

@@ -249,11 +249,11 @@ class _Lanes:
 
     def update(self, change: Callable[[list[State]], list[State]]) -> None:
         """Apply a change to the list of chain states, however they are held."""
-        states: Any = self.states
-        if self.batched and states is not None:
+        held: Any = self.states
+        if self.batched and held is not None:
             chains = range(len(self.keys))
-            states = [jax.tree.map(lambda x, c=c: x[c], self.states) for c in chains]
-        states = change(states)
+            held = [jax.tree.map(lambda x, c=c: x[c], self.states) for c in chains]
+        states: Any = change(held)
         if self.batched:
             states = jax.tree.map(lambda *x: np.stack(x), *states)
         self.states = states
