@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -249,7 +249,7 @@ class _Lanes:
 
     def update(self, change: Callable[[list[State]], list[State]]) -> None:
         """Apply a change to the list of chain states, however they are held."""
-        held: Any = self.states
+        held = cast(Any, self.states)
         if self.batched and held is not None:
             chains = range(len(self.keys))
             held = [jax.tree.map(lambda x, c=c: x[c], self.states) for c in chains]
