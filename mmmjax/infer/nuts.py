@@ -88,11 +88,12 @@ def init(seed: Sequence[int], potential: Potential, dtype: Any) -> State:
 
 
 def _averaging(step_size: Any) -> tuple[np.ndarray, ...]:
-    """Dual averaging restarted around twice the given step size."""
+    """Dual averaging restarted around twice the given step size, which it starts from."""
     start, _ = dual_averaging()
     size = np.asarray(step_size)
     center: Any = np.log(2.0 * size)
-    return tuple(np.asarray(x, size.dtype) for x in start(center))
+    last, _, *rest = start(center)  # the average is overwritten by the first update
+    return tuple(np.asarray(x, size.dtype) for x in (last, np.log(size), *rest))
 
 
 def step(
@@ -385,9 +386,14 @@ def _restart(
 ) -> None:
     """Put stuck chains on new starts from the current whitening and say so."""
     fresh = lanes.starts(problem, begin + 1)
-    lanes.update(
-        lambda states: [fresh[c] if c in stuck else s for c, s in enumerate(states)]
-    )
+
+    def change(states: list[State]) -> list[State]:
+        others = [float(s.step_size) for c, s in enumerate(states) if c not in stuck]
+        size = np.asarray(np.median(others or [_FIRST_STEP]), lanes.sampler.dtype)
+        ready = [f._replace(step_size=size, averaging=_averaging(size)) for f in fresh]
+        return [ready[c] if c in stuck else s for c, s in enumerate(states)]
+
+    lanes.update(change)
     events += [
         f"chain {c} was stuck in warm-up at iteration {begin}: restarted" for c in stuck
     ]
