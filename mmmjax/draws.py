@@ -264,22 +264,28 @@ def summary(fit: Fit, *, mcse_sd: bool = False) -> pd.DataFrame:
     )
 
 
-def diagnostics(fit: Fit) -> Diagnostics:
+def diagnostics(fit: Fit, table: pd.DataFrame | None = None) -> Diagnostics:
     """Judge the draws by the thresholds of Vehtari et al. (2021).
 
     Converged means: every draw finite, every parameter moves in every chain, R-hat
     <= 1.01, bulk and tail ESS >= 100 per chain, at most 1% divergences. The verdict is
     "usable", "usable with care (why)" or "not usable (why)"; the first two only for
     converged draws.
+
+    Args:
+        fit: The fit.
+        table: The :func:`summary` of this fit, if it is at hand.
     """
     draws = fit.draws
     values, names = _stack(draws.params), [_label(*pair) for pair in _labels(fit)]
-    table = _statistics(values, only=("ess_bulk", "ess_tail", "r_hat"))
+    only = ("ess_bulk", "ess_tail", "r_hat")
+    given = _statistics(values, only) if table is None else table
+    found = {name: np.asarray(given[name]) for name in only}
     finite = np.isfinite(values).all(axis=(1, 2))
     moves = (np.ptp(values, axis=2) > 0).all(axis=1)  # in every chain; NaN does not
-    max_r_hat, worst_r_hat = _worst(table["r_hat"], names, np.nanargmax)
-    min_bulk, worst_bulk = _worst(table["ess_bulk"], names, np.nanargmin)
-    min_tail, worst_tail = _worst(table["ess_tail"], names, np.nanargmin)
+    max_r_hat, worst_r_hat = _worst(found["r_hat"], names, np.nanargmax)
+    min_bulk, worst_bulk = _worst(found["ess_bulk"], names, np.nanargmin)
+    min_tail, worst_tail = _worst(found["ess_tail"], names, np.nanargmin)
     diverging = draws.stats.get("diverging", np.zeros((1, 1), bool))
     numbers: dict[str, Any] = {
         "n_chains": draws.n_chains,

@@ -75,7 +75,6 @@ def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
         "channels": lambda: channels_table(fit),
         "weekly": lambda: weekly_table(fit),
         "parameters": lambda: summary(fit),
-        "diagnostics": lambda: diagnostics(fit),
     }
     if test is not None:
         jobs["forecast"] = lambda: prediction.forecast_table(fit, test)
@@ -85,7 +84,7 @@ def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
     frames = {n: f for n, f in tables.items() if isinstance(f, pd.DataFrame)}
     paths.append(text(out / SPEC, fit.spec.to_toml()))
     paths += [table(out / f"{name}.csv", frame) for name, frame in frames.items()]
-    found = tables["diagnostics"]
+    found = tables["diagnostics"] = diagnostics(fit, tables["parameters"])
     paths.append(text(out / DIAGNOSTICS, as_json(judged(fit, found, tables["scores"]))))
     return Written(fit, paths, found, tables)
 

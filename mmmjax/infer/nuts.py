@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import pairwise
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -205,8 +205,7 @@ class _Lanes:
             jax.random.fold_in(jax.random.key(seed), c) for c in range(sampler.chains)
         ]
         self.potential = Potential(problem, spec)
-        self.states: Any = None
-        self.update(lambda _: self.starts(problem, 0))
+        self.states: Any = self._held(self.starts(problem, 0))
         self.program, seconds = build(problem, spec, sampler, batched)
         self.seconds = seconds + self.potential.seconds
 
@@ -250,14 +249,14 @@ class _Lanes:
 
     def update(self, change: Callable[[list[State]], list[State]]) -> None:
         """Apply a change to the list of chain states, however they are held."""
-        held = cast(Any, self.states)
-        if self.batched and held is not None:
-            chains = range(len(self.keys))
-            held = [jax.tree.map(lambda x, c=c: x[c], self.states) for c in chains]
-        states: Any = change(held)
+        states = self.states
         if self.batched:
-            states = jax.tree.map(lambda *x: np.stack(x), *states)
-        self.states = states
+            chains = range(len(self.keys))
+            states = [jax.tree.map(lambda x, c=c: x[c], self.states) for c in chains]
+        self.states = self._held(change(states))
+
+    def _held(self, states: list[State]) -> Any:
+        return jax.tree.map(lambda *x: np.stack(x), *states) if self.batched else states
 
 
 def _batch_chunk(
