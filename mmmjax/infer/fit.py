@@ -76,7 +76,7 @@ def fit(
     found = result.info
     info: dict[str, Any] = {
         "timings": {
-            "prepare_s": prepared - began - compiled_s,
+            "prepare_s": max(0.0, prepared - began - compiled_s),
             "compile_s": compiled_s + found["compile_s"],
             "warmup_s": found["warmup_s"],
             "sample_s": found["sample_s"],
