@@ -43,7 +43,9 @@ class Progress:
     def __enter__(self) -> "Progress":
         """Start drawing."""
         if self.shown:
-            self.live = Live(self.table(), console=self.console, refresh_per_second=8)
+            self.live = Live(
+                get_renderable=self.table, console=self.console, refresh_per_second=8
+            )
             self.live.__enter__()
         return self
 
@@ -80,11 +82,10 @@ class Progress:
                 self.divergences[chain] += int(draws.diverging.sum())
             self.steps[chain] = float(draws.step_size[-1])
             self.gradients[chain] = float(draws.n_steps.mean())
-        self._draw()
 
     def _draw(self) -> None:
         if self.live:
-            self.live.update(self.table())
+            self.live.refresh()
 
     def table(self) -> Table:
         """Build the table shown while sampling."""
