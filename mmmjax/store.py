@@ -72,12 +72,7 @@ def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
     Returns:
         The path written.
     """
-    target = Path(path).resolve()
-    if not target.parent.is_dir():
-        fix = f"create it: Path({str(target.parent)!r}).mkdir(parents=True)"
-        fail("path", str(path), "", "a file in a folder that exists", fix)
-    if target.is_dir():
-        fail("path", str(path), "", "a file, not a folder", f'write "{path}/fit.nc"')
+    target = file_to_write(path, "fit.nc")
     tree = _to_tree(fit)
     replace_file(target, tree.to_netcdf(engine=ENGINE, encoding=_encoding(tree)))
     return target
@@ -98,6 +93,18 @@ def load(path: str | os.PathLike[str]) -> Fit:
         raise InputError(f'fit file "{path}": {error}') from error
     except (KeyError, TypeError, ValueError) as error:
         _damaged(path, error)
+
+
+def file_to_write(path: str | os.PathLike[str], usual: str) -> Path:
+    """Where a file goes, refused before any work; ``usual`` is its usual name."""
+    target = Path(path).resolve()
+    if not target.parent.is_dir():
+        fix = f"create it: Path({str(target.parent)!r}).mkdir(parents=True)"
+        fail("path", str(path), "", "a file in a folder that exists", fix)
+    if target.is_dir():
+        got = Phrase(f'the folder "{path}"')
+        fail("path", got, "", "a file, not a folder", f'write "{path}/{usual}"')
+    return target
 
 
 def replace_file(target: Path, content: bytes | memoryview) -> None:

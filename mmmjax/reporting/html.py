@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.budget import Plan
-from mmmjax.checks import Phrase, fail
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.plot.budget import allocate
@@ -27,7 +26,7 @@ from mmmjax.reporting.sentences import (
     tiles,
     verdict,
 )
-from mmmjax.store import replace_file
+from mmmjax.store import file_to_write, replace_file
 
 __all__ = ["report"]
 
@@ -64,12 +63,7 @@ def report(
     Returns:
         The path written.
     """
-    target = Path(path).resolve()
-    if not target.parent.is_dir():
-        fix = f"create it: Path({str(target.parent)!r}).mkdir(parents=True)"
-        fail("path", str(path), "", "a file in a folder that exists", fix)
-    if target.is_dir():
-        fail("path", Phrase(f'the folder "{path}"'), "", "a file", f"{path}/report.html")
+    target = file_to_write(path, "report.html")
     found = gather(fit, test, truth, plan, tables)
     replace_file(target, render(found).encode())
     return target
