@@ -1,6 +1,6 @@
 """mmmjax: Bayesian media mix modelling on JAX.
 
-The public door: about thirty names, each loaded on first use, so that importing the
+The public door: about fifty names, each loaded on first use, so that importing the
 package stays quick and plots, reports and optimizers cost nothing until asked for.
 """
 
@@ -9,20 +9,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmmjax import likelihood as likelihood
+    from mmmjax import plot as plot
+    from mmmjax import tables as tables
+    from mmmjax.backtesting import Backtest as Backtest
+    from mmmjax.backtesting import backtest as backtest
     from mmmjax.budget import Plan as Plan
     from mmmjax.budget import optimize as optimize
     from mmmjax.checks import InputError as InputError
+    from mmmjax.counterfactuals import counterfactual as counterfactual
+    from mmmjax.counterfactuals import reweight as reweight
+    from mmmjax.criticism import prior_posterior as prior_posterior
+    from mmmjax.criticism import residuals as residuals
     from mmmjax.draws import Draws as Draws
     from mmmjax.draws import Fit as Fit
     from mmmjax.draws import diagnostics as diagnostics
     from mmmjax.draws import summary as summary
+    from mmmjax.exploration import explore as explore
+    from mmmjax.exploration import warnings as warnings
+    from mmmjax.graph import structure as structure
     from mmmjax.infer.fit import fit as fit
     from mmmjax.kernels import adstock as adstock
     from mmmjax.kernels import saturation as saturation
     from mmmjax.kernels import seasonality as seasonality
     from mmmjax.panel import Panel as Panel
+    from mmmjax.posterior import carryover as carryover
     from mmmjax.posterior import contributions as contributions
     from mmmjax.posterior import curves as curves
+    from mmmjax.posterior import decomposition as decomposition
     from mmmjax.posterior import incremental as incremental
     from mmmjax.posterior import mroas as mroas
     from mmmjax.posterior import roas as roas
@@ -31,6 +44,7 @@ if TYPE_CHECKING:
     from mmmjax.prediction import log_likelihood as log_likelihood
     from mmmjax.prediction import predict as predict
     from mmmjax.prediction import prior_predictive as prior_predictive
+    from mmmjax.prediction import sample_prior as sample_prior
     from mmmjax.prediction import scores as scores
     from mmmjax.prior import Prior as Prior
     from mmmjax.prior import spend_share as spend_share
@@ -44,16 +58,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "mmmjax": ("likelihood",),
+    "mmmjax": ("likelihood", "plot", "tables"),
     "mmmjax.kernels": ("adstock", "saturation", "seasonality"),
+    "mmmjax.backtesting": ("Backtest", "backtest"),
     "mmmjax.budget": ("Plan", "optimize"),
     "mmmjax.checks": ("InputError",),
+    "mmmjax.counterfactuals": ("counterfactual", "reweight"),
+    "mmmjax.criticism": ("prior_posterior", "residuals"),
     "mmmjax.draws": ("Draws", "Fit", "diagnostics", "summary"),
+    "mmmjax.exploration": ("explore", "warnings"),
+    "mmmjax.graph": ("structure",),
     "mmmjax.infer.fit": ("fit",),
     "mmmjax.panel": ("Panel",),
     "mmmjax.posterior": (
+        "carryover",
         "contributions",
         "curves",
+        "decomposition",
         "incremental",
         "mroas",
         "roas",
@@ -64,6 +85,7 @@ _ROOMS = {
         "log_likelihood",
         "predict",
         "prior_predictive",
+        "sample_prior",
         "scores",
     ),
     "mmmjax.prior": ("Prior", "spend_share"),

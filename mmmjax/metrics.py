@@ -12,6 +12,7 @@ from scipy.linalg import qr, solve_triangular
 
 __all__ = [
     "Dependence",
+    "autocorrelation",
     "condition_number",
     "coverage",
     "crps",
@@ -62,9 +63,10 @@ def crps_cells(observed: Any, draws: Any) -> np.ndarray:
     weights = (2 * np.arange(1, samples + 1) - samples - 1) / samples**2
     score = np.empty(y.size)
     for part in _blocks(samples, y.size):
-        error = flat[:, part].astype(float) - y[part]  # centred: nothing large cancels
-        error.sort(0)
-        score[part] = np.abs(error).mean(0) - weights @ error
+        error = np.array(flat[:, part].T, float, order="C")
+        error -= y[part, None]  # centred: nothing large cancels
+        error.sort(axis=1)
+        score[part] = np.abs(error).mean(1) - error @ weights
     return score.reshape(observed.shape)
 
 
@@ -112,14 +114,43 @@ def hdi(draws: Any, prob: float = 0.94, axis: int = 0) -> tuple[np.ndarray, np.n
         raise ValueError(f"prob = {prob:g} leaves no interval in {samples} draws")
     flat = draws.reshape(samples, -1)
     low, high = np.empty(flat.shape[1]), np.empty(flat.shape[1])
+    outside = samples - inside
     for part in _blocks(samples, flat.shape[1]):
-        ordered = np.sort(flat[:, part].astype(float), axis=0)  # NaN goes last
-        first = np.argmin(ordered[inside:] - ordered[:-inside], axis=0)
-        cell = np.arange(ordered.shape[1])
-        bad = np.isnan(ordered[-1])
-        low[part] = np.where(bad, np.nan, ordered[first, cell])
-        high[part] = np.where(bad, np.nan, ordered[first + inside, cell])
+        rows = np.array(flat[:, part].T, float, order="C")
+        if outside <= inside:  # only the tails need to be in order
+            rows.partition((outside - 1, inside), axis=1)
+            starts, ends = np.sort(rows[:, :outside]), np.sort(rows[:, inside:])
+        else:
+            rows.sort(axis=1)
+            starts, ends = rows[:, :outside], rows[:, inside:]
+        first = np.argmin(ends - starts, axis=1)
+        cell = np.arange(len(rows))
+        bad = np.isnan(ends[:, -1])  # NaN goes last
+        low[part] = np.where(bad, np.nan, starts[cell, first])
+        high[part] = np.where(bad, np.nan, ends[cell, first])
     return low.reshape(shape), high.reshape(shape)
+
+
+def autocorrelation(values: Any, lags: int) -> np.ndarray:
+    """Sample autocorrelation along the last axis at lags 0 to ``lags``, shape (..., lag).
+
+    The mean is taken off first; pairs with a NaN are left out, in the variance too.
+
+    Args:
+        values: Series, shape (..., time).
+        lags: Largest lag, below the number of periods.
+    """
+    values = np.asarray(values, float)
+    known = np.isfinite(values)
+    count = np.maximum(known.sum(-1, keepdims=True), 1)
+    middle = np.where(known, values, 0.0).sum(-1, keepdims=True) / count
+    rest = np.where(known, values - middle, 0.0)
+    length = values.shape[-1]
+    products = [
+        (rest[..., : length - lag] * rest[..., lag:]).sum(-1) for lag in range(lags + 1)
+    ]
+    power = products[0]
+    return np.stack(products, -1) / np.where(power > 0, power, np.nan)[..., None]
 
 
 def vif(table: Any) -> np.ndarray:

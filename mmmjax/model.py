@@ -48,6 +48,19 @@ class ModelData:
 
         return jax.tree.map(cast, self)
 
+    def padded(self, history: int, periods: int) -> "ModelData":
+        """The same data in arrays of other sizes, what is added masked: see `Inputs`.
+
+        The density of every parameter is the same; data sets of one padded shape share
+        their compiled programs.
+        """
+        target, after = self.target, periods - np.shape(self.target.mask)[1]
+        low = np.repeat(target.low + 0.5, after, axis=1)
+        outcome = np.concatenate([target.outcome, low], axis=1)
+        mask = np.pad(target.mask, ((0, 0), (0, after)))
+        inputs = self.inputs.padded(history, periods)
+        return ModelData(inputs, Target(outcome, mask, target.low), self.hyper)
+
 
 def model_data(spec: Spec, panel: Panel, scale: Scale) -> ModelData:
     """Arrays of a training panel for :func:`program` (NumPy, float64)."""

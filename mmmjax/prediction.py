@@ -24,6 +24,7 @@ from mmmjax.model import ModelData, model_data, sample_parameters
 from mmmjax.panel import Panel, for_training
 from mmmjax.posterior.fold import MEMORY, fold, fold_cells
 from mmmjax.posterior.scope import (
+    ALL,
     PROB,
     SUMMARY,
     Scope,
@@ -43,8 +44,8 @@ __all__ = [
     "forecast_table",
     "log_likelihood",
     "predict",
-    "prior",
     "prior_predictive",
+    "sample_prior",
     "scores",
 ]
 
@@ -104,10 +105,10 @@ def predict(
     )
 
 
-def prior(spec: Spec, panel: Panel, draws: int = 500, seed: int = 0) -> Fit:
+def sample_prior(spec: Spec, panel: Panel, draws: int = 500, seed: int = 0) -> Fit:
     """Draws from the prior as a :class:`Fit`, so that every question can be asked of it.
 
-    ``roas(prior(spec, panel))`` is the prior of ROAS, ``contributions`` that of the shares.
+    ``roas(sample_prior(spec, panel))`` is the prior of ROAS, ``contributions`` that of the shares.
 
     Args:
         spec: The model.
@@ -139,9 +140,9 @@ def prior_predictive(
 ) -> xr.Dataset:
     """Prior predictive of the outcome over the training window, original units.
 
-    Arguments as :func:`prior`, result as :func:`predict` with one chain.
+    Arguments as :func:`sample_prior`, result as :func:`predict` with one chain.
     """
-    return predict(prior(spec, panel, draws, seed), seed=seed, memory=memory)
+    return predict(sample_prior(spec, panel, draws, seed), seed=seed, memory=memory)
 
 
 def log_likelihood(fit: Fit, *, memory: int = MEMORY) -> xr.Dataset:
@@ -210,13 +211,8 @@ def scores(
         was observed.
     """
     keep: dict[str, Any] = {"seed": seed, "prob": prob, "memory": memory}
-    train = _scores(fit, Scope.of(fit), **keep)
-    found = {"crps_train": train.pop("crps"), "crps_test": float("nan"), **train}
-    if test is not None:
-        found |= {
-            f"{n}_test": v for n, v in _scores(fit, Scope.of(fit, test), **keep).items()
-        }
-    return found
+    found = judged(fit, **keep)[1]
+    return found if test is None else found | judged(fit, test, **keep)[1]
 
 
 def forecast_table(
@@ -233,27 +229,85 @@ def forecast_table(
     Rows that the table did not have are left out. Where there are several geos,
     geo = "ALL" is their sum.
     """
+    return judged(fit, test, seed=seed, prob=prob, memory=memory)[0]
+
+
+def judged(
+    fit: Fit,
+    panel: Panel | None = None,
+    *,
+    seed: int = 0,
+    prob: float = PROB,
+    memory: int = MEMORY,
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Predict training (None) or a panel that follows it, and score that: one pass.
+
+    Returns:
+        The table of :func:`forecast_table`, and the numbers of :func:`scores` of these
+        periods; of a panel other than training their names end in ``_test``.
+    """
+    scope = Scope.of(fit, panel)
     keep: dict[str, Any] = {"seed": seed, "prob": prob, "memory": memory}
-    present = Scope.of(fit, test).present
-    table = _rows(predict(fit, test, draws=False, **keep), present.ravel())
-    if len(present) == 1:
+    found = cells(fit, scope, **keep)
+    numbers = cell_scores(scope.outcome, found)
+    if panel is None:
+        numbers = {"crps_train": numbers.pop("crps"), "crps_test": np.nan} | numbers
+    else:
+        numbers = {f"{name}_test": value for name, value in numbers.items()}
+    several = scope.panel.n_geos > 1
+    whole = cells(fit, scope, total=True, **keep) if several else None
+    return cells_table(scope, found, whole), numbers
+
+
+def cells(
+    fit: Fit, scope: Scope, *, seed: int = 0, prob: float = PROB, memory: int = MEMORY,
+    total: bool = False,
+) -> np.ndarray:  # fmt: skip
+    """Mean, lo, hi and CRPS of the prediction of every cell, (4, geo, time).
+
+    CRPS is NaN where nothing was observed; if that is so everywhere, and for the total over
+    geos, its row is left out.
+    """
+    args, options = _arguments(fit, scope), _options(fit, scope, seed)
+    known = not total and np.isfinite(scope.outcome).any()
+
+    def reduce(tile: np.ndarray, geos: slice, times: slice) -> np.ndarray:
+        interval = summarise(tile, prob)
+        if not known:
+            return interval
+        score = metrics.crps_cells(scope.outcome[geos, times], tile)
+        return np.concatenate([interval, score[None]])
+
+    f = _outcome_total if total else _outcome
+    return fold_cells(fit, f, reduce, *args, by_geo=not total, memory=memory, **options)
+
+
+def cells_table(
+    scope: Scope, found: np.ndarray, whole: np.ndarray | None = None
+) -> pd.DataFrame:
+    """The table of :func:`forecast_table` from :func:`cells`, by geo and in total."""
+    table = _rows(scope, list(scope.panel.geos), scope.outcome, found[:3], scope.present)
+    if whole is None:
         return table
-    whole = predict(fit, test, draws=False, total=True, **keep)
-    return pd.concat([table, _rows(whole, present.any(axis=0))], ignore_index=True)
+    rows = _rows(scope, [ALL], _observed(scope, True), whole[:3],
+                 scope.present.any(axis=0, keepdims=True))  # fmt: skip
+    return pd.concat([table, rows], ignore_index=True)
 
 
-def _rows(found: xr.Dataset, there: np.ndarray) -> pd.DataFrame:
-    geos, dates = found[GEO].to_numpy(), found[DATE].to_numpy()
-    mean, lo, hi = found["outcome"].to_numpy()
+def _rows(
+    scope: Scope, geos: list[str], observed: np.ndarray, found: np.ndarray,
+    there: np.ndarray,
+) -> pd.DataFrame:  # fmt: skip
+    """Columns of forecast.csv from mean, lo, hi (3, geo, time), where ``there``."""
+    dates = scope.dates.to_numpy()
     columns = {
-        "geo": np.repeat(geos.astype(object), dates.size),
-        "date": np.tile(dates, geos.size),
-        "observed": found["observed"].to_numpy().ravel(),
-        "mean": mean.ravel(),
-        "lo": lo.ravel(),
-        "hi": hi.ravel(),
+        "geo": np.repeat(np.array(geos, object), dates.size),
+        "date": np.tile(dates, len(geos)),
+        "observed": observed.ravel(),
     }
-    return pd.DataFrame({name: column[there] for name, column in columns.items()})
+    columns |= {n: x.ravel() for n, x in zip(("mean", "lo", "hi"), found, strict=True)}
+    keep = there.ravel()
+    return pd.DataFrame({name: column[keep] for name, column in columns.items()})
 
 
 def _observed(scope: Scope, total: bool) -> np.ndarray:
@@ -265,24 +319,15 @@ def _observed(scope: Scope, total: bool) -> np.ndarray:
     return np.where(scope.present.any(axis=0), whole, np.nan)
 
 
-def _scores(
-    fit: Fit, scope: Scope, seed: int, prob: float, memory: int
-) -> dict[str, float]:
-    observed = scope.outcome
-
-    def reduce(tile: np.ndarray, geos: slice, times: slice) -> np.ndarray:
-        cells = metrics.crps_cells(observed[geos, times], tile)
-        return np.concatenate([cells[None], summarise(tile, prob)])
-
-    args, options = _arguments(fit, scope), _options(fit, scope, seed)
-    found = fold_cells(fit, _outcome, reduce, *args, memory=memory, **options)
-    cells, mean, lo, hi = found
+def cell_scores(observed: np.ndarray, found: np.ndarray) -> dict[str, float]:
+    """Scores over the observed cells from mean, lo, hi and CRPS of each, see `cells`."""
     known = np.isfinite(observed)
     if not known.any():
         return dict.fromkeys(("crps", "r2", "mape", "coverage"), float("nan"))
+    mean, lo, hi, score = found
     inside = (observed >= lo) & (observed <= hi)
     return {
-        "crps": float(cells[known].mean()),
+        "crps": float(score[known].mean()),
         "r2": metrics.r2(observed, mean),
         "mape": metrics.mape(observed, mean),
         "coverage": float(inside[known].mean()),

@@ -58,6 +58,23 @@ class Inputs:
         """The same inputs in another float type."""
         return jax.tree.map(lambda x: np.asarray(x, dtype), self)
 
+    def padded(self, history: int, periods: int) -> "Inputs":
+        """The same inputs in arrays of other sizes, zeros where nothing was.
+
+        Args:
+            history: Context periods, at least as many as now; the new ones come first.
+            periods: Periods, at least as many as now; the new ones come last.
+        """
+        before, after = history - self.history, periods - np.shape(self.trend)[-1]
+
+        def pad(x: Any, first: int = 0) -> np.ndarray:
+            return np.pad(x, [(0, 0)] * (np.ndim(x) - 1) + [(first, after)])
+
+        return Inputs(
+            pad(self.media, before), pad(self.controls), pad(self.fourier),
+            pad(self.trend), history,
+        )  # fmt: skip
+
 
 def sizes_of(panel: Panel, spec: Spec) -> dict[str, int]:
     """Members of each dim: the sizes that :meth:`Spec.sites` and priors need."""

@@ -75,7 +75,8 @@ class Scale:
 def spend_share(panel: Panel) -> np.ndarray:
     """Share of each channel in the paid spend of the window over all geos, (channel,).
 
-    The shares of the paid channels add up to one; an organic channel is given their mean.
+    The shares of the channels with spend add up to one. An organic channel is given their
+    mean; so is a channel that spent nothing in the window, lest its prior have no width.
     """
     spend = np.where(panel.paid, panel.spend[:, panel.window].sum((0, 1)), np.nan)
     if not panel.paid.any():
@@ -83,7 +84,7 @@ def spend_share(panel: Panel) -> np.ndarray:
         allowed = "a panel with at least one paid channel"
         fail("spend_share", Phrase("no channel with spend"), "", allowed, fix)
     total = np.nansum(spend)
-    share = (
-        spend / total if total > 0 else np.where(panel.paid, 1 / panel.paid.sum(), np.nan)
-    )
+    if total <= 0:
+        return np.full(spend.size, 1 / panel.paid.sum())
+    share = np.where(spend > 0, spend / total, np.nan)
     return np.where(np.isnan(share), np.nanmean(share), share)

@@ -14,8 +14,7 @@ import pandas as pd
 import pytest
 
 from mmmjax import simulate, store
-from mmmjax.cli import run
-from mmmjax.cli.app import cache_folder
+from mmmjax.cli.app import cache_folder, run
 from mmmjax.spec import Spec
 
 ROOT = Path(__file__).parent.parent
@@ -203,8 +202,10 @@ def test_check_says_what_would_be_fitted(data, capsys, monkeypatch):
     monkeypatch.chdir(data.parent)  # the data path is relative to the case, not to here
     assert run(["check", str(data / "tiny.toml")]) == 0
     said = capsys.readouterr().out
-    for part in ("52 periods", "held out: 8", "TV", "%", "HalfNormal(scale=spend_share)",
-                 "Parameters (9 numbers)", "Geometric(max_lag=3", "NUTS(chains=4",
+    for part in ("training  52 weeks", "held out  8 weeks", "TV", "%", "Findings",
+                 "Held out against training", "HalfNormal(scale=spend_share)",
+                 "Model: 9 numbers", "sales ~ Normal(mu, y_sigma)",
+                 "Geometric(media, adstock_alpha, max_lag=3", "NUTS(chains=4", "95% below",
                  "Ready"):  # fmt: skip
         assert part in said, part
     assert names(data) == {"tiny.csv", "tiny.toml", "tiny_truth.json"}
@@ -226,7 +227,7 @@ def test_check_says_all_errors_and_warnings_at_once(data, tmp_path, capsys):
     assert run(["check", case]) == 1
     said = "".join(capsys.readouterr())
     for part in ("4 errors", "chians", "HalfNorml", "HalfNormal", "scale", "flat",
-                 "Warning", '"copy"', "52 periods"):  # fmt: skip
+                 "warning", '"copy"', "52 weeks"):  # fmt: skip
         assert part in said, part
 
 
@@ -251,8 +252,65 @@ def test_check_of_a_model_without_media(data, tmp_path, capsys):
     )
     assert run(["check", str(tmp_path / "base.toml")]) == 0
     said = capsys.readouterr().out
-    assert "Parameters (6 numbers)" in said
+    assert "Model: 6 numbers" in said
     assert "adstock_alpha" not in said
+    assert "Channels" not in said
+
+
+def test_check_groups_findings_and_explains_the_share_of_spend(data, tmp_path, capsys):
+    table = pd.read_csv(data / "tiny.csv")
+    table.loc[10, "sales"] *= 5
+    table.loc[20, "tv_spend"] *= 30
+    table.loc[55, "search_spend"] = 9 * table["search_spend"].max()
+    table.to_csv(tmp_path / "odd.csv", index=False)
+    assert run(["check", edited(data, tmp_path, (str(data / "tiny.csv"), "odd.csv"))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("Findings")
+    end = next(i for i, line in enumerate(lines) if line.startswith("Model: "))
+    found = " ".join(" ".join(lines[start:end]).split())
+    assert "warning - sales: " in found
+    assert '- channels far above what is usual for them: "TV" 2023-05-22' in found
+    assert '"Search" (12% of the cells' in found
+    assert len([line for line in lines[start:end] if line.startswith("  warning")]) == 1
+    spend = table.loc[:51, ["tv_spend", "search_spend"]].sum()
+    share = spend / spend.sum()
+    rows = {line.split()[0]: line.split() for line in lines[end:] if "%" in line}
+    for name, part in zip(["TV", "Search"], share, strict=True):
+        assert rows[name] == [name, f"{part:.3f}", f"{0.6745 * part:.0%}",
+                              f"{1.96 * part:.0%}"]  # fmt: skip
+    assert all(len(line) <= 125 for line in lines)
+
+
+def test_check_of_geos_with_events_and_other_controls(tmp_path, capsys):
+    simulate.generate(
+        simulate.Process(seed=1, periods=60, test_periods=0, channels=2, geos=3, controls=2)
+    ).write(tmp_path, "geos")
+    table = pd.read_csv(tmp_path / "geos.csv")
+    table["eve"] = (table["date"] == table["date"][30]).astype(float)
+    table.to_csv(tmp_path / "geos.csv", index=False)
+    text = (tmp_path / "geos.toml").read_text()
+    assert "controls = [" in text
+    (tmp_path / "geos.toml").write_text(text.replace("controls = [", 'controls = ["eve", '))
+    assert run(["check", str(tmp_path / "geos.toml")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "geos 3: " in said
+    assert "controls 1 event (on in 3 of 180 geo-weeks): eve 2 others: " in said
+    assert "Held out" not in said
+    assert "within geos" in said
+
+
+def test_check_of_a_case_whose_priors_need_spend_says_all_errors(data, tmp_path, capsys):
+    table = pd.read_csv(data / "tiny.csv")
+    table["flat"] = 1.0
+    table.to_csv(tmp_path / "flat.csv", index=False)
+    organic = ('"price_index",\n]', '"price_index", "flat"]\nspend = {}')
+    changes = [(str(data / "tiny.csv"), "flat.csv"), ("chains = 4", "chians = 4"), organic]
+    case = edited(data, tmp_path, *changes)
+    assert run(["check", case]) == 1
+    said = "".join(capsys.readouterr())
+    assert "2 errors" in said
+    assert "Model: " in said
+    assert "Prior from the data" not in said
 
 
 @pytest.mark.parametrize(
@@ -264,7 +322,9 @@ def test_benchmark_cases_are_valid(case, numbers, capsys):
     if not table.is_file():
         pytest.skip(f"needs {table.name} in shared/data beside the repository")
     assert run(["check", str(path)]) == 0
-    assert f"Parameters ({numbers} numbers)" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    assert f"Model: {numbers} numbers to estimate" in said
+    assert len(said) <= 60  # a page
 
 
 def test_predict_writes_a_forecast_or_says_what_is_missing(fitted, data, tmp_path, capsys):

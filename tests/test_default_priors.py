@@ -5,7 +5,7 @@ import pytest
 
 import mmmjax as mm
 from mmmjax.cli import case as cases
-from mmmjax.prediction import prior
+from mmmjax.prediction import sample_prior
 from mmmjax.simulate import DEMO
 
 DRAWS = 1000
@@ -15,7 +15,7 @@ DRAWS = 1000
 def believed():
     """Default priors on the embedded panel, as a fit whose draws are of the prior."""
     panel = cases.read(DEMO / "demo.toml").train
-    return prior(mm.Spec(trend=True), panel, draws=DRAWS, seed=0)
+    return sample_prior(mm.Spec(trend=True), panel, draws=DRAWS, seed=0)
 
 
 def test_media_bring_some_of_the_outcome_and_seldom_more_than_all(believed):

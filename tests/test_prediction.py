@@ -17,7 +17,7 @@ from mmmjax.prediction import (
     forecast_table,
     log_likelihood,
     predict,
-    prior,
+    sample_prior,
     prior_predictive,
     scores,
 )
@@ -252,13 +252,13 @@ def test_prior_is_a_fit_of_prior_draws():
         "saturation_lam": Prior("HalfNormal", scale=2.0),
     }
     spec, panel = replace(geo_spec(), priors=priors), geo_panel()
-    fit = prior(spec, panel, draws=400, seed=1)
+    fit = sample_prior(spec, panel, draws=400, seed=1)
     assert fit.draws.params["saturation_beta"].shape == (1, 400, 3, 3)
     alpha = fit.draws.params["adstock_alpha"].ravel()
     assert stats.kstest(alpha / 0.8, "uniform").pvalue > 1e-5
     level = (fit.draws.params["intercept"].ravel() - 0.4) / 0.2
     assert stats.kstest(level, "norm").pvalue > 1e-5
-    again = prior(spec, panel, draws=400, seed=1).draws.params
+    again = sample_prior(spec, panel, draws=400, seed=1).draws.params
     for name, values in again.items():
         np.testing.assert_array_equal(values, fit.draws.params[name])
     found = prior_predictive(spec, panel, draws=400, seed=1)

@@ -1,4 +1,4 @@
-"""The commands: demo, simulate, check, fit, predict, optimize.
+"""The commands: demo, simulate, check, fit, predict, optimize, backtest, report.
 
 Exit codes: 0 a usable result; 1 bad input, one message and nothing written; 2 fitted but
 not converged, everything written and said loudly; 130 interrupted. Unexpected errors keep
@@ -21,6 +21,19 @@ from mmmjax.budget.request import Bounds
 from mmmjax.checks import InputError, choice, fail
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
+from mmmjax.cli.backtest import backtest
+from mmmjax.cli.options import (
+    X64,
+    CaseFile,
+    Chains,
+    Kept,
+    NoReport,
+    Out,
+    Run,
+    Seed,
+    Warmup,
+)
+from mmmjax.cli.report import rebuild
 from mmmjax.draws import Diagnostics, Fit
 from mmmjax.infer.fit import fit as sample
 from mmmjax.model import model_data
@@ -41,16 +54,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-CaseFile = Annotated[Path, typer.Argument(help="Case file (TOML).", metavar="CASE")]
-Run = Annotated[Path, typer.Argument(help="Folder that `fit` wrote.", metavar="RUN")]
-Out = Annotated[Path, typer.Option(help="Folder to write to; it is created.")]
-NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
-Chains = Annotated[int | None, typer.Option(help="Chains, instead of the case's.")]
-Warmup = Annotated[int | None, typer.Option(help="Warm-up iterations a chain.")]
-Kept = Annotated[int | None, typer.Option("--draws", help="Kept draws a chain.")]
-Seed = Annotated[int | None, typer.Option(help="Seed; the same seed, the same draws.")]
-X64 = Annotated[bool, typer.Option("--x64", help="Sample in float64.")]
 
 
 @app.command()
@@ -110,22 +113,26 @@ def simulate(
 def check(case: CaseFile) -> int:
     """Print what would be fitted, every warning and every error; sample nothing."""
     draft = cases.draft(case)
-    problems, train, count, notes = list(draft.problems), None, None, ()
+    problems, train, test, notes = list(draft.problems), None, None, ()
     if draft.panels:
         _, train, test = draft.panels
         show.panel(train, test)
     if train is not None:
+        usable = draft.spec is not None
         try:
             train, notes = _prepared(draft.spec, train, draft.on_empty or "error")
         except InputError as error:
             problems.append(str(error))
+            usable = False
+        count = show.n_parameters(draft.spec, train) if draft.spec else None
+        show.grouped(train, count, test)
         if draft.spec:
-            count = show.spec(draft.spec, train)
+            show.spec(draft.spec, train)
+        if draft.spec and usable:
+            show.priors(draft.spec, train)
     if draft.drawn:
         sampler, seed = draft.drawn
         show.say(f"Sampler: {sampler!r}, seed {seed}")
-    if train is not None:
-        show.findings(train, count)
     show.notes(notes)
     if problems:
         raise InputError(cases.joined(case, problems))
@@ -219,6 +226,25 @@ def optimize(
     return _code(found)
 
 
+app.command()(backtest)
+
+
+@app.command()
+def report(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; RUN/report.html by default.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="JSON file of the true ROAS, for simulated data.")
+    ] = None,
+) -> int:
+    """Write report.html again from the files of a run; samples nothing."""
+    written = rebuild(run, out, truth)
+    show.files(written.paths)
+    return _code(written.diagnostics)
+
+
 def _prepared(
     spec: Spec | None, train: Panel, on_empty: Literal["error", "drop", "prior"]
 ) -> tuple[Panel, tuple[str, ...]]:
@@ -233,7 +259,7 @@ def _prepared(
 
 def _fit(case: cases.Case, out: Path) -> files.Written:
     """Sample, write the fit and its tables, and say what was found on the way."""
-    show.findings(case.train, show.n_parameters(case.spec, case.train))
+    show.findings(case.train, show.n_parameters(case.spec, case.train), case.test)
     fit = sample(
         case.spec, case.train, case.sampler, seed=case.seed, on_empty=case.on_empty
     )

@@ -8,29 +8,25 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 import mmmjax as mm
-from mmmjax import prediction, store
+from mmmjax import store, tables
 from mmmjax.budget import Plan
 from mmmjax.checks import Phrase, fail
-from mmmjax.draws import Diagnostics, Fit, diagnostics, summary
+from mmmjax.draws import Diagnostics, Fit, diagnostics
 from mmmjax.panel import Panel
-from mmmjax.posterior.tables import channels_table, weekly_table
 from mmmjax.store import replace_file
 
 __all__ = ["FIT", "REPORT", "folder", "load_run", "write_fit", "write_plan", "write_report"]
 
-FIT, SPEC, CHANNELS, WEEKLY = "fit.nc", "spec.toml", "channels.csv", "weekly.csv"
-PARAMETERS, FORECAST = "parameters.csv", "forecast.csv"
-DIAGNOSTICS, REPORT = "diagnostics.json", "report.html"
-PLAN, PLAN_JSON = "plan.csv", "plan.json"
-OF_A_FIT = (SPEC, CHANNELS, WEEKLY, PARAMETERS, FORECAST, DIAGNOSTICS, REPORT)
+FIT, SPEC, DIAGNOSTICS, REPORT = "fit.nc", "spec.toml", "diagnostics.json", "report.html"
+FORECAST, PLAN, PLAN_JSON = "forecast.csv", "plan.csv", "plan.json"
+OF_A_FIT = (SPEC, *(f"{name}.csv" for name in tables.NAMES), DIAGNOSTICS, REPORT)
 DIGITS = "%.10g"
 
 
@@ -70,23 +66,13 @@ def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
     for old in (out / name for name in OF_A_FIT):
         if old.is_file():
             old.unlink()
-    jobs: dict[str, Callable[[], Any]] = {
-        "scores": lambda: prediction.scores(fit, test),
-        "channels": lambda: channels_table(fit),
-        "weekly": lambda: weekly_table(fit),
-        "parameters": lambda: summary(fit),
-    }
-    if test is not None:
-        jobs["forecast"] = lambda: prediction.forecast_table(fit, test)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # compiling and sorting run abreast
-        waiting = {name: pool.submit(job) for name, job in jobs.items()}
-        tables = {name: job.result() for name, job in waiting.items()}
-    frames = {n: f for n, f in tables.items() if isinstance(f, pd.DataFrame)}
+    found = tables.every(fit, test)
+    frames = {name: found[name] for name in tables.NAMES if name in found}
     paths.append(text(out / SPEC, fit.spec.to_toml()))
     paths += [table(out / f"{name}.csv", frame) for name, frame in frames.items()]
-    found = tables["diagnostics"] = diagnostics(fit, tables["parameters"])
-    paths.append(text(out / DIAGNOSTICS, as_json(judged(fit, found, tables["scores"]))))
-    return Written(fit, paths, found, tables)
+    judged, scores = found["diagnostics"], found["scores"]
+    paths.append(text(out / DIAGNOSTICS, as_json(record(fit, judged, scores))))
+    return Written(fit, paths, judged, found)
 
 
 def write_plan(plan: Plan, out: Path) -> list[Path]:
@@ -113,7 +99,7 @@ def load_run(run: Path) -> tuple[Fit, Diagnostics]:
     return fit, diagnostics(fit)
 
 
-def judged(fit: Fit, found: Diagnostics, scores: Mapping[str, float]) -> dict[str, Any]:
+def record(fit: Fit, found: Diagnostics, scores: Mapping[str, float]) -> dict[str, Any]:
     """Content of diagnostics.json."""
     info = fit.info
     return {

@@ -1,6 +1,7 @@
 """What the command line says: tables and verdicts, no computation of its own."""
 
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,19 @@ from rich.table import Table
 
 from mmmjax import checks, exploration
 from mmmjax.budget import Plan
+from mmmjax.checks import Phrase
 from mmmjax.draws import Diagnostics, Fit
+from mmmjax.graph import data_priors, structure
 from mmmjax.panel import Panel
-from mmmjax.response import sizes_of
+from mmmjax.panel.calendar import describe
+from mmmjax.plot.labels import period_noun
 from mmmjax.spec import Spec
 
 # a file or a pipe has no width: wide enough that tables need not fold
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
 err = Console(stderr=True, highlight=False)
+
+Row = dict[Any, Any]
 
 
 def error(message: str) -> None:
@@ -50,7 +56,7 @@ def over_geos(table: pd.DataFrame) -> list[dict[Any, Any]]:
     return table.loc[table["geo"] == "ALL"].to_dict("records")
 
 
-def grid(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def grid(head: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; columns whose names end in a space hold words, others numbers."""
     table = Table(box=None, padding=(0, 1))
     for name in columns:
@@ -58,24 +64,88 @@ def grid(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
         table.add_column(name.strip(), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
-    out.print(f"[bold]{escape(title)}[/]", soft_wrap=True)
+    if head:
+        title(head)
     out.print(table)
 
 
+def title(text: str) -> None:
+    """Print the head of a part."""
+    out.print(f"[bold]{escape(text)}[/]", soft_wrap=True)
+
+
+def entry(label: str, text: str, width: int = 10) -> None:
+    """Print a label and its text, wrapped beside it."""
+    room, bullet = max(out.width - width - 3, 40), "  " * text.startswith("- ")
+    lines = textwrap.wrap(text, room, subsequent_indent=bullet, break_on_hyphens=False)
+    for i, line in enumerate(lines or [""]):
+        say(f"  {label if i == 0 else '':<{width}}{line}")
+
+
 def panel(train: Panel, test: Panel | None) -> None:
-    """Say what the data are: the panel, its windows, each channel and control."""
-    say(repr(train))
+    """Say what the data are: the outcome, its windows, the controls, each channel."""
+    noun, dates = period_noun(train.freq), train.dates[train.window]
+    seen, cells = train.outcome[train.mask], train.n_geos * train.n_periods
+    title("Data")
+    if seen.size:
+        least, most = money(seen.min()), money(seen.max())
+        known = "" if seen.size == cells else f"; {seen.size:,} of {cells:,} observed"
+        text = (
+            f"{train.outcome_name}, {money(seen.mean())} a {noun} (from {least} to {most}"
+        )
+        entry("outcome", f"{text}{known})")
+    entry("training", f"{len(dates)} {noun}s, {_span(dates)} ({describe(train.freq)})")
+    if train.history:
+        entry("", f"after {train.history} {noun}s that only carry media over")
     if test is not None:
-        span = f"{checks.show(test.dates[0])} to {checks.show(test.dates[-1])}"
-        say(f"  held out: {len(test.dates)} periods, {span}")
-    if not train.channels:
-        return
-    found = exploration.describe(train)
-    unit = f" {train.currency}" if train.currency else ""
-    media = found[found["kind"] == "media"]
-    rows = [
+        entry("held out", f"{len(test.dates)} {noun}s, {_span(test.dates)}")
+    if train.n_geos > 1:
+        entry("geos", f"{train.n_geos}: {checks.listing(map(Phrase, train.geos), 6)}")
+    rows: list[Row] = exploration.describe(train).reset_index().to_dict("records")
+    _controls(train, [row for row in rows if row["kind"] == "control"])
+    if train.channels:
+        _channels(train, [row for row in rows if row["kind"] == "media"])
+    if test is not None:
+        _against(train, test)
+
+
+def _span(dates: pd.DatetimeIndex) -> str:
+    return f"{checks.show(dates[0])} to {checks.show(dates[-1])}"
+
+
+def _cells(train: Panel) -> str:
+    """What one cell is."""
+    return ("" if train.n_geos == 1 else "geo-") + f"{period_noun(train.freq)}s"
+
+
+def _controls(train: Panel, rows: list[Row]) -> None:
+    """Controls: the events (nearly always 0) in one line, the others in another."""
+    rare = exploration.rare(train)
+    cells = int(train.present[:, train.window].sum())
+    events = [row for row, is_rare in zip(rows, rare, strict=True) if is_rare]
+    others = [row for row, is_rare in zip(rows, rare, strict=True) if not is_rare]
+    label = "controls"
+    if events:
+        on = sorted(round(row["active"] * cells) for row in events)
+        times = f"{on[0]}" if on[0] == on[-1] else f"{on[0]} to {on[-1]}"
+        named = checks.listing((Phrase(row["name"]) for row in events), 3)
+        when = f"on in {times} of {cells:,} {_cells(train)}"
+        kind = "event" if len(events) == 1 else "events"
+        entry(label, f"{len(events)} {kind} ({when}): {named}")
+        label = ""
+    if others:
+        said = (Phrase(f"{row['name']} (corr. {row['correlation']:.2f}, "
+                       f"VIF {row['vif']:.1f})") for row in others)  # fmt: skip
+        more = "" if label else (" other" if len(others) == 1 else " others")
+        entry(label, f"{len(others)}{more}: {checks.listing(said, 3)}")
+
+
+def _channels(train: Panel, rows: list[Row]) -> None:
+    apart = any(not np.isclose(row["spend"], row["total"]) for row in rows)
+    heads = ["channel ", "spend", "share", "media", "active", "corr.", "VIF"]
+    table = [
         [
-            str(name),
+            row["name"],
             money(row["spend"]) or "organic",
             f"{row['share']:.1%}" if np.isfinite(row["share"]) else "",
             money(row["total"]),
@@ -83,46 +153,107 @@ def panel(train: Panel, test: Panel | None) -> None:
             f"{row['correlation']:.2f}",
             f"{row['vif']:.1f}",
         ]
-        for name, row in media.iterrows()
+        for row in rows
     ]
-    spent = f"{money(media['spend'].sum())}{unit}"
-    grid(
-        f"Channels (spend in training {spent})",
-        ("channel ", "spend", "share", "media", "active", "corr. outcome", "VIF"),
-        rows,
+    if not apart:
+        heads, table = heads[:3] + heads[4:], [row[:3] + row[4:] for row in table]
+    unit = f" {train.currency}" if train.currency else ""
+    spent = float(np.nansum([row["spend"] for row in rows]))
+    grid(f"Channels (spend in training {money(spent)}{unit})", heads, table)
+    within = " within geos" if train.n_geos > 1 else ""
+    entry(
+        "",
+        f"active: share of the {_cells(train)} with media. corr.: with {train.outcome_name}"
+        f"{within}. VIF: 1 alone, above 10 other columns tell nearly the same. Condition "
+        f"number of the media: {exploration.condition(train):.1f}.",
+        0,
     )
 
 
-def spec(model: Spec, train: Panel) -> int:
-    """Say what the model is and what it would estimate; return the number of parameters."""
-    sizes = sizes_of(train, model)
-    count = n_parameters(model, train)
-    for line in repr(model).splitlines()[1:]:
-        if line.strip() == "priors":
-            break
-        say(line)
-    rows = []
-    for name in model.present(sizes):
-        prior = model.priors[name]
-        dims = model.dims(name)
-        shape = " x ".join(f"{sizes[d]} {d}" for d in dims)
-        rows.append([name, shape or "1", repr(prior.with_dims(()))])
-    grid(f"Parameters ({count} numbers)", ("parameter ", "values ", "prior "), rows)
-    return count
+def _against(train: Panel, test: Panel) -> None:
+    """How the held-out window differs: its levels, then its range."""
+    of = exploration.difference(train, test)
+    names, noun = [train.outcome_name, *train.channels], period_noun(train.freq)
+    change = of.test / np.where(of.train == 0, np.nan, of.train) - 1
+
+    def said(i: int) -> Phrase:
+        size = f"{change[i]:+.0%}, " if np.isfinite(change[i]) else ""
+        return Phrase(f"{names[i]} {size}{of.smd[i]:+.1f} sd")
+
+    media = range(1, len(names))
+    order = sorted(media, key=lambda i: -abs(np.nan_to_num(of.smd[i])))
+    parts = [said(i) for i in ([0] if np.isfinite(of.smd[0]) else []) + order]
+    title(f"Held out against training (mean of a {noun}: change, in standard deviations)")
+    entry("", "; ".join(parts[:4]), 0)
+    above = [Phrase(names[i]) for i in media if of.beyond[i] > 0]
+    said_above = checks.listing(above, 4) if above else "none"
+    lines = [f"media above their training range: {said_above}"]
+    if quiet := int((of.test[len(names) :] == 0).sum()):
+        lines.append(
+            f"controls that are 0 throughout: {quiet} of {train.controls.shape[2]}"
+        )
+    entry("", "; ".join(lines), 0)
 
 
-def n_parameters(model: Spec, train: Panel) -> int:
+def spec(model: Spec, train: Panel) -> None:
+    """Say what the model is."""
+    head, *lines = str(structure(model, train)).splitlines()
+    title(head)
+    say("\n".join(lines))
+
+
+def priors(model: Spec, train: Panel) -> None:
+    """Say what the data make of the priors whose numbers come from them."""
+    table = data_priors(model, train)
+    for (parameter, key), part in table.groupby(["parameter", "hyperparameter"]):  # type: ignore[misc]
+        _data_prior(model, train, str(parameter), str(key), part.to_dict("records"))
+
+
+def _data_prior(model: Spec, train: Panel, name: str, key: str, rows: list[Row]) -> None:
+    """Explain one prior whose numbers come from the data."""
+    title(f"Prior from the data: {name} ~ {model.priors[name].with_dims(())!r}")
+    if name != "saturation_beta" or not np.isfinite(rows[0]["median"]):
+        said = (Phrase(f"{row['channel']} {row['value']:.3g}") for row in rows)
+        entry("", f"{key} by channel: {checks.listing(said, 12)}", 0)
+        return
+    noun = period_noun(train.freq)
+    whole = f"the largest {noun} ({money(train.outcome[train.mask].max())})"
+    if train.n_geos > 1:
+        whole = f"the largest {noun}" + (" of the geo" * (model.outcome_scale == "geo"))
+    entry(
+        "",
+        f"{key}: the channel's share of the spend. beta: the most that it can add to "
+        f"{train.outcome_name} in a {noun}, as a share of {whole}. Before the data speak:",
+        0,
+    )
+    body = ([row["channel"], f"{row['value']:.3f}", f"{row['median']:.0%}",
+             f"{row['upper']:.0%}"] for row in rows)  # fmt: skip
+    grid("", ["channel ", key, "median of beta", "95% below"], body)
+
+
+def n_parameters(model: Spec, train: Panel) -> int | None:
     """Count the scalars that would be sampled."""
-    sizes = sizes_of(train, model)
-    return sum(
-        int(np.prod([sizes[d] for d in s.dims], dtype=int)) for s in model.sites(sizes)
-    )
+    return structure(model, train).n_parameters
 
 
-def findings(train: Panel, count: int | None) -> None:
-    """Say what the data make hard, before any model."""
-    for finding in exploration.warnings(train, n_parameters=count):
-        warn(finding.message + ".")
+def findings(train: Panel, count: int | None, test: Panel | None = None) -> None:
+    """Say what the data make hard, before any model, to standard error."""
+    for finding in exploration.warnings(train, test, count):
+        if finding.severity == "note":
+            notes([finding.message + "."])
+        else:
+            warn(finding.message + ".")
+
+
+def grouped(train: Panel, count: int | None, test: Panel | None) -> None:
+    """The same to standard output, by severity."""
+    found = exploration.warnings(train, test, count)
+    title("Findings" if found else "Findings: none")
+    last = ""
+    for finding in found:
+        severity = "" if finding.severity == last else finding.severity
+        entry(severity, f"- {finding.message}.")
+        last = finding.severity
 
 
 def notes(texts: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from mmmjax import checks
 from mmmjax.draws import Draws, Fit
 from mmmjax.infer import nuts
-from mmmjax.infer.precondition import Problem, shear, whitened
+from mmmjax.infer.precondition import Problem, outline, precondition
 from mmmjax.infer.progress import Progress
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
@@ -67,12 +67,36 @@ def fit(
         per_geo_media=spec.media_scale == "geo",
     )
     data = model_data(spec, panel, scale)
-    structure = spec.structure()
     with Progress(sampler.chains, progress) as shown:
-        problem, compiled_s = _prepare(structure, data, sampler, seed)
-        shown.compiled = compiled_s
-        prepared = time.perf_counter()
-        result = nuts.run(problem, structure, sampler, seed, shown)
+        draws, info = sampled(spec, data, sampler, seed, shown, began)
+    info["notes"] = [*notes, *info["notes"]]
+    return Fit(spec, panel, scale, sampler, draws, seed, info)
+
+
+def sampled(
+    spec: Spec,
+    data: ModelData,
+    sampler: NUTS,
+    seed: int,
+    progress: Progress,
+    began: float | None = None,
+) -> tuple[Draws, dict[str, Any]]:
+    """Sample the posterior given arrays, which may be padded; draws and what happened.
+
+    Args:
+        spec: The model.
+        data: From :func:`mmmjax.model.model_data`.
+        sampler: Settings.
+        seed: Of everything random.
+        progress: Where to show what happens.
+        began: Clock at which preparation began; now if None.
+    """
+    began = time.perf_counter() if began is None else began
+    structure = spec.structure()
+    problem, compiled_s = _prepare(structure, data, sampler, seed)
+    progress.compiled = compiled_s
+    prepared = time.perf_counter()
+    result = nuts.run(problem, structure, sampler, seed, progress)
     found = result.info
     info: dict[str, Any] = {
         "timings": {
@@ -89,20 +113,23 @@ def fit(
         "device": str(jax.devices()[0].device_kind),
         "platform": platform.platform(),
         "versions": {p: _version(p) for p in _PACKAGES},
-        "notes": [*notes, *_rounded(sampler, found), *found["restarts"]],
+        "notes": [*_rounded(sampler, found), *found["restarts"]],
     }
-    return Fit(spec, panel, scale, sampler, Draws(result.params, result.stats), seed, info)
+    return Draws(result.params, result.stats), info
 
 
 def _prepare(
     spec: Spec, data: ModelData, sampler: NUTS, seed: int
 ) -> tuple[Problem, float]:
     """Precondition while the sampler's program compiles; seconds waited for compiling."""
-    problem, first = shear(spec, data)
+    shapes = outline(spec, data)
     with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(nuts.build, problem, spec, sampler, nuts.in_batches())
-        problem, second = whitened(problem, spec, seed)
-        return problem, first + max(second, ahead.result()[1])
+        ahead = pool.submit(nuts.build, shapes, spec, sampler, nuts.in_batches())
+        problem, seconds = precondition(spec, data, seed)
+        worked = time.perf_counter()
+        compiled_now = ahead.result()[1] > 0
+        waited = time.perf_counter() - worked if compiled_now else 0.0
+        return problem, seconds + waited
 
 
 def _version(package: str) -> str:

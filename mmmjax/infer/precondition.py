@@ -14,6 +14,7 @@ of the same shape.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -38,6 +39,7 @@ __all__ = [
     "Problem",
     "constrain",
     "log_density",
+    "outline",
     "precondition",
     "rewhiten",
     "shear",
@@ -209,6 +211,19 @@ def precondition(spec: Spec, data: ModelData, seed: int = 0) -> tuple[Problem, f
     return problem, seconds + more
 
 
+def outline(spec: Spec, data: ModelData) -> Problem:
+    """A problem of the shapes that :func:`precondition` gives, all zeros: to compile for."""
+    others, linear, members = layout(spec, data)
+    size = lambda sites: sum(math.prod(_shape(s, members)) for s in sites)
+    p, total = size(linear), size(spec.sites(members))
+    n = data.target.outcome.size
+    scales = {
+        s.name: np.zeros(_shape(s, members)) for s in others if s.prior.support == "positive"
+    }
+    zeros = [np.zeros(s) for s in ((n, p), (p, n), p, (p, p), total, (total, total))]
+    return Problem(data, scales, *zeros)
+
+
 def shear(spec: Spec, data: ModelData) -> tuple[Problem, float]:
     """The first two reparametrisations; center 0 and whiten 1 are to be filled in."""
     with jax.enable_x64(True):
@@ -340,10 +355,10 @@ class Potential:
     def __call__(self, z: np.ndarray) -> tuple[float, np.ndarray]:
         """Value and gradient; where either is not finite, infinity and zeros."""
         with jax.enable_x64(True):
-            value, slope = self.call(jnp.asarray(z, float), self.problem, self.smooth)
-            slope = np.asarray(slope)
+            found = self.call(np.asarray(z, float), self.problem, self.smooth)
+            value, slope = float(found[0]), np.asarray(found[1])
         good = np.isfinite(value) and np.isfinite(slope).all()
-        return (float(value), slope) if good else (np.inf, np.zeros_like(slope))
+        return (value, slope) if good else (np.inf, np.zeros_like(slope))
 
 
 def _slope(z: Array, problem: Problem, smooth: Array, spec: Spec) -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ decides what can be modelled.
 """
 
 from mmmjax.panel.columns import Columns
-from mmmjax.panel.container import Panel
+from mmmjax.panel.container import Panel, periods
 from mmmjax.panel.door import for_prediction, for_training
 
-__all__ = ["Columns", "Panel", "for_prediction", "for_training"]
+__all__ = ["Columns", "Panel", "for_prediction", "for_training", "periods"]

@@ -15,7 +15,7 @@ from mmmjax.panel.columns import Columns, Names
 from mmmjax.panel.reading import first_outcome, load_table, read, read_future
 from mmmjax.shapes import NATIONAL
 
-__all__ = ["Panel"]
+__all__ = ["Panel", "periods"]
 
 NUMBERS = ("outcome", "media", "spend", "controls", "present")
 
@@ -199,7 +199,8 @@ def _freeze(panel: Panel) -> None:
         object.__setattr__(panel, "columns", columns)
 
 
-def _times(panel: Panel, times: slice, history: int) -> Panel:
+def periods(panel: Panel, times: slice, history: int) -> Panel:
+    """Return the panel of some periods, the first `history` of them not modelled."""
     arrays = {name: getattr(panel, name)[:, times] for name in NUMBERS}
     return replace(panel, **arrays, dates=panel.dates[times], history=history)
 
@@ -219,8 +220,8 @@ def _split(panel: Panel, date: Any) -> tuple[Panel, Panel]:
     cut = 0 if pd.isna(moment) else int(np.sum(panel.dates <= moment))
     if cut <= panel.history or cut >= len(panel.dates):
         fail("split", moment, "", allowed, fix)
-    train = _times(panel, slice(None, cut), panel.history)
-    return train, _times(panel, slice(cut, None), 0)
+    train = periods(panel, slice(None, cut), panel.history)
+    return train, periods(panel, slice(cut, None), 0)
 
 
 def _select(panel: Panel, names: list[str]) -> Panel:
@@ -241,7 +242,7 @@ def _select(panel: Panel, names: list[str]) -> Panel:
     outcome = chosen.outcome[:, times]
     forced = panel.history < first_outcome(panel.outcome)  # a test panel has no history
     history = 0 if forced else first_outcome(outcome)
-    return _times(chosen, times, history)
+    return periods(chosen, times, history)
 
 
 def _read_future(panel: Panel, table: Any) -> Panel:

@@ -1,33 +1,92 @@
 """Pictures: labelled tables in, one figure out; each file is compute, then draw.
 
-All take the tables that the command line writes (or a result of ``mm.curves``) and return
-a :class:`matplotlib.figure.Figure`; nothing global is touched. Give one
+All take the tables that the command line writes, labelled results or plain arrays of draws,
+and return a :class:`matplotlib.figure.Figure`; nothing global is touched. Give one
 ``colours=channel_colours(fit.panel.channels)`` to all of them, so that a channel keeps its
 colour where others are missing.
+
+Each name is loaded on first use: ``colours`` and ``labels`` serve the report too, which
+must not wait for matplotlib.
 """
 
-from mmmjax.plot.budget import allocation as allocation
-from mmmjax.plot.canvas import channel_colours as channel_colours
-from mmmjax.plot.canvas import to_png as to_png
-from mmmjax.plot.canvas import to_svg as to_svg
-from mmmjax.plot.fit import convergence as convergence
-from mmmjax.plot.fit import fitted as fitted
-from mmmjax.plot.media import contributions as contributions
-from mmmjax.plot.media import curve as curve
-from mmmjax.plot.media import curves as curves
-from mmmjax.plot.media import decomposition as decomposition
-from mmmjax.plot.media import roas as roas
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "allocation",
-    "channel_colours",
-    "contributions",
-    "convergence",
-    "curve",
-    "curves",
-    "decomposition",
-    "fitted",
-    "roas",
-    "to_png",
-    "to_svg",
-]
+if TYPE_CHECKING:
+    from mmmjax.plot.budget import allocation as allocation
+    from mmmjax.plot.canvas import to_png as to_png
+    from mmmjax.plot.canvas import to_svg as to_svg
+    from mmmjax.plot.colours import channel_colours as channel_colours
+    from mmmjax.plot.counterfactual import uplift as uplift
+    from mmmjax.plot.data import against_outcome as against_outcome
+    from mmmjax.plot.data import correlations as correlations
+    from mmmjax.plot.data import outcome as outcome
+    from mmmjax.plot.data import spend as spend
+    from mmmjax.plot.data import spend_shares as spend_shares
+    from mmmjax.plot.data import train_test as train_test
+    from mmmjax.plot.diagnostics import energy as energy
+    from mmmjax.plot.diagnostics import ranks as ranks
+    from mmmjax.plot.diagnostics import residuals as residuals
+    from mmmjax.plot.diagnostics import trace as trace
+    from mmmjax.plot.fit import convergence as convergence
+    from mmmjax.plot.fit import fitted as fitted
+    from mmmjax.plot.fit import forecast as forecast
+    from mmmjax.plot.fit import prior_predictive as prior_predictive
+    from mmmjax.plot.graph import structure as structure
+    from mmmjax.plot.media import contributions as contributions
+    from mmmjax.plot.media import decomposition as decomposition
+    from mmmjax.plot.priors import contraction as contraction
+    from mmmjax.plot.priors import distributions as distributions
+    from mmmjax.plot.priors import prior_posterior as prior_posterior
+    from mmmjax.plot.responses import carryover as carryover
+    from mmmjax.plot.responses import curve as curve
+    from mmmjax.plot.responses import curves as curves
+    from mmmjax.plot.responses import sweep as sweep
+    from mmmjax.plot.returns import now_and_after as now_and_after
+    from mmmjax.plot.returns import roas as roas
+    from mmmjax.plot.returns import roas_over_time as roas_over_time
+    from mmmjax.plot.returns import share_and_roas as share_and_roas
+    from mmmjax.plot.returns import shares as shares
+    from mmmjax.plot.validation import backtest_forecasts as backtest_forecasts
+    from mmmjax.plot.validation import backtest_scores as backtest_scores
+    from mmmjax.plot.validation import stability as stability
+
+_FILES = {
+    "budget": ("allocation",),
+    "canvas": ("to_png", "to_svg"),
+    "colours": ("channel_colours",),
+    "counterfactual": ("uplift",),
+    "data": (
+        "against_outcome",
+        "correlations",
+        "outcome",
+        "spend",
+        "spend_shares",
+        "train_test",
+    ),
+    "diagnostics": ("energy", "ranks", "residuals", "trace"),
+    "fit": ("convergence", "fitted", "forecast", "prior_predictive"),
+    "graph": ("structure",),
+    "media": ("contributions", "decomposition"),
+    "priors": ("contraction", "distributions", "prior_posterior"),
+    "responses": ("carryover", "curve", "curves", "sweep"),
+    "returns": ("now_and_after", "roas", "roas_over_time", "share_and_roas", "shares"),
+    "validation": ("backtest_forecasts", "backtest_scores", "stability"),
+}
+_FILE_OF = {name: file for file, names in _FILES.items() for name in names}
+
+__all__ = sorted(_FILE_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a picture on first use."""
+    if name not in _FILE_OF:
+        raise AttributeError(f"module 'mmmjax.plot' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"mmmjax.plot.{_FILE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List public names, loaded or not."""
+    return list(__all__)

@@ -7,37 +7,49 @@ settings, so it is drawn without a screen and in threads. Every picture is as wi
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from mmmjax.checks import fail, listing
+from mmmjax.plot.colours import (
+    APART,
+    GOOD,
+    GRID,
+    INK,
+    MODEL,
+    MUTED,
+    PALETTE,
+    REST,
+    TINT,
+    channel_colours,
+    colours_of,
+)
+from mmmjax.plot.labels import (
+    ALL,
+    amount,
+    amounts,
+    capital,
+    for_geo,
+    period_noun,
+    shorten,
+    with_unit,
+)
 
 __all__ = [
-    "ALL",
-    "Amount",
-    "amount",
-    "amounts",
-    "channel_colours",
-    "for_geo",
-    "period_noun",
-    "to_png",
-    "to_svg",
-]
+    "ALL", "APART", "GOOD", "GRID", "INK", "MODEL", "MUTED", "PALETTE", "REST", "TINT",
+    "Amount", "amount", "amounts", "capital", "channel_colours", "colours_of", "for_geo",
+    "period_noun", "shorten", "to_png", "to_svg", "with_unit",
+]  # fmt: skip
 
-ALL = "ALL"  # the sum over geos where it stands beside them
 NARROW = 6.0  # inches: narrower is laid out for a phone
 LEAST = 1.2  # inches of the axes beside names and notes
-INK, MUTED, GRID = "#1f2933", "#52606d", "#e4e7eb"
-REST, MODEL, TINT = "#c3cad3", "#3e5c76", "#f3f5f7"  # not media, the model, a background
 TEXT, SMALL, LARGE = 10.0, 9.0, 11.0  # points
 
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": SMALL, "labelcolor": INK,
@@ -46,85 +58,10 @@ LEGEND: dict[str, Any] = {"frameon": False, "fontsize": SMALL, "labelcolor": INK
 DATE_STEPS = ("1D", "2D", "7D", "14D", "1MS", "2MS", "3MS", "6MS", "1YS", "2YS", "5YS",
               "10YS", "20YS", "50YS")  # fmt: skip
 
-PALETTE = (
-    "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#882255", "#CC79A7", "#332288",
-)  # fmt: skip
-"""Okabe-Ito with two dark colours of Tol's in place of its yellow and black: every pair
-stays apart (CIE76 above 15) in normal, red-blind, green-blind and blue-blind sight."""
-
-
-def channel_colours(channels: Sequence[str]) -> dict[str, str]:
-    """Colour of every channel by its place in the user's order.
-
-    Give the result as ``colours=`` to every picture, so that a channel looks the same in
-    all of them, also where some channels are missing. After eight channels the colours
-    come again, lighter, then darker.
-    """
-    towards = ((0.0, 1.0), (0.5, 1.0), (0.45, 0.0))
-    colours = {}
-    for i, channel in enumerate(channels):
-        turn, place = divmod(i, len(PALETTE))
-        part, end = towards[turn % len(towards)]
-        red, green, blue = ((1 - part) * c + part * end for c in to_rgb(PALETTE[place]))
-        colours[str(channel)] = to_hex((red, green, blue)).upper()
-    return colours
-
-
-def colours_of(names: Sequence[str], given: Mapping[str, str] | None) -> list[str]:
-    """The colours given, or those of this order; names without one are grey."""
-    chosen = channel_colours(names) if given is None else given
-    return [chosen.get(name, REST) for name in names]
-
-
-def for_geo(table: pd.DataFrame, geo: str | None) -> pd.DataFrame:
-    """Rows of one geo of a table; None: the sum over geos, or the only geo."""
-    geos = list(dict.fromkeys(table["geo"].astype(str)))
-    if geo is None:
-        geo = ALL if ALL in geos or len(geos) > 1 else (geos[0] if geos else ALL)
-    if geos and geo not in geos:
-        fail("geo", geo, "the table drawn", listing(geos), f'geo="{geos[0]}"')
-    return table.loc[table["geo"].astype(str) == geo]
-
-
-def amount(value: float) -> str:
-    """A number as text: thousands separators, three digits if below 1,000."""
-    if not np.isfinite(value):
-        return ""
-    if abs(value) >= 999.5 or value == round(value):
-        return f"{value:,.0f}"
-    digits = 2 if value == 0 else int(np.clip(2 - np.floor(np.log10(abs(value))), 0, 8))
-    return f"{value:,.{digits}f}"
-
-
-def amounts(values: Any) -> list[str]:
-    """Numbers of one column as text, all with the decimals that its typical one needs."""
-    known = np.abs(np.asarray(values, float))
-    known = known[np.isfinite(known) & (known > 0)]
-    size = float(np.median(known)) if known.size else 1.0
-    digits = int(np.clip(2 - np.floor(np.log10(size) + 1e-9), 0, 8))
-    return [f"{v + 0.0:,.{digits}f}" if np.isfinite(v) else "" for v in np.ravel(values)]
-
 
 def plain(text: object) -> str:
     """User text for a picture: a dollar is a dollar, not the start of mathematics."""
     return str(text).replace("$", r"\$")
-
-
-def capital(text: str) -> str:
-    """A text that begins a title."""
-    return text[:1].upper() + text[1:]
-
-
-def with_unit(text: str, unit: str) -> str:
-    """``sales (EUR)``; the text alone without a unit."""
-    return f"{text} ({unit})" if unit else text
-
-
-def period_noun(freq: str) -> str:
-    """One period in words: ``W-SUN`` is "week"."""
-    nouns = {"D": "day", "B": "working day", "W": "week", "MS": "month", "ME": "month",
-             "QS": "quarter", "QE": "quarter", "YS": "year", "YE": "year"}  # fmt: skip
-    return nouns.get(freq.partition("-")[0], "period")
 
 
 class Amount(Formatter):
@@ -186,6 +123,54 @@ def blank(width: float, height: float, title: str) -> Figure:
     text = wrapped(title, width)
     figure.suptitle(text, x=0.06 / width, ha="left", fontsize=LARGE, color=INK)
     return figure
+
+
+def grid(
+    number: int, width: float, height: float, title: str, least: float = 2.7
+) -> tuple[Figure, list[Axes]]:
+    """A figure of so many cells, ``height`` inches high and at least ``least`` wide."""
+    columns = max(1, min(int(width / least), number))
+    rows = max(1, -(-number // columns))
+    figure = blank(width, 0.7 + height * rows, title)
+    figure.get_layout_engine().set(hspace=0.06, wspace=0.04)  # type: ignore[union-attr]
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in cells[number:]:
+        ax.set_axis_off()
+    return figure, list(cells[:number])
+
+
+def name_cell(ax: Axes, name: str, most: int = 34) -> None:
+    """The title of one cell of a grid."""
+    ax.set_title(plain(shorten(name, most)), loc="left", fontsize=TEXT, color=INK)
+
+
+def label_lowest(
+    cells: Sequence[Axes], text: str, which: Sequence[bool] | None = None
+) -> None:
+    """An x label under the lowest cell of every column of a grid, among those chosen."""
+    chosen = [True] * len(cells) if which is None else which
+    lowest = {
+        ax.get_position().x0: ax for ax, yes in zip(cells, chosen, strict=True) if yes
+    }
+    for ax in lowest.values():
+        ax.set_xlabel(plain(text), fontsize=SMALL, color=MUTED)
+
+
+def say(drawn: Canvas, text: str) -> None:
+    """A line of small text between title and axes, in as many rows as it needs."""
+    room = drawn.width - (1.2 if drawn.own else 0.0)  # names at the left take some
+    rows = textwrap.wrap(text, max(int(room * 14), 20))
+    look: dict[str, Any] = {"fontsize": SMALL, "color": MUTED}
+    if drawn.own:  # the title is the figure's
+        drawn.ax.set_title(plain("\n".join(rows)), loc="left", **look)
+        return
+    title = drawn.ax.get_title(loc="left")
+    pad = 9 + 1.25 * SMALL * len(rows)
+    drawn.ax.set_title(title, loc="left", fontsize=LARGE, color=INK, pad=pad)
+    drawn.ax.annotate(
+        plain("\n".join(rows)), (0.0, 1.0), (0.0, 5.0), xycoords="axes fraction",
+        textcoords="offset points", va="bottom", **look,
+    )  # fmt: skip
 
 
 def wrapped(title: str, width: float) -> str:
@@ -284,6 +269,15 @@ def legend_below(drawn: Canvas, handles: Sequence[Any], gap: float = 36.0) -> No
     )  # fmt: skip
 
 
+def legend_under(figure: Figure, handles: Sequence[Any]) -> None:
+    """A legend under all cells of a grid, where it never covers data."""
+    width, height = figure.get_size_inches()
+    n_columns = columns_of([str(h.get_label()) for h in handles], (width - 0.4) * 72)
+    figure.set_size_inches(width, height + 0.2 + 0.2 * -(-len(handles) // n_columns))
+    figure.legend(handles=list(handles), loc="outside lower left", ncols=n_columns,
+                  **LEGEND)  # fmt: skip
+
+
 def rows_on(
     drawn: Canvas,
     names: Sequence[str],
@@ -314,11 +308,6 @@ def rows_on(
     if drawn.own and drawn.width - aside < LEAST:
         drawn.figure.set_figwidth(aside + LEAST)
     numbers_on(ax.xaxis, percent, 5, drawn.width - aside)
-
-
-def shorten(name: str, most: int = 28) -> str:
-    """A name that leaves room for the picture."""
-    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def to_svg(figure: Figure) -> str:

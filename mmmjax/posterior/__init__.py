@@ -1,25 +1,42 @@
 """After the draws: contributions, returns, curves and tables, in bounded memory.
 
 `fold` streams over draws; `scope` says which panel and cells a question is about;
-`contributions`, `returns` and `curves` answer in labelled xarray data, `tables` as the
-command line writes it. Some functions are named as their module: import from here.
+`contributions`, `returns`, `curves` and `carryover` answer in labelled xarray data,
+`tables` and `explained` as the command line writes it. Some functions are named as their
+module: import from here.
 """
 
-from mmmjax.posterior.contributions import contributions
+from mmmjax.posterior.carryover import carryover
+from mmmjax.posterior.contributions import contributions, decomposition
 from mmmjax.posterior.curves import curves, sweep
+from mmmjax.posterior.explained import (
+    carryover_table,
+    curves_table,
+    decomposition_table,
+    returns_table,
+    sweep_table,
+)
 from mmmjax.posterior.fold import fold, fold_cells
-from mmmjax.posterior.returns import incremental, mroas, roas
+from mmmjax.posterior.returns import incremental, mroas, returns, roas
 from mmmjax.posterior.tables import channels_table, weekly_table
 
 __all__ = [
+    "carryover",
+    "carryover_table",
     "channels_table",
     "contributions",
     "curves",
+    "curves_table",
+    "decomposition",
+    "decomposition_table",
     "fold",
     "fold_cells",
     "incremental",
     "mroas",
+    "returns",
+    "returns_table",
     "roas",
     "sweep",
+    "sweep_table",
     "weekly_table",
 ]

@@ -16,6 +16,7 @@ from mmmjax import response
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold, fold_cells
+from mmmjax.posterior.pooling import Total, over_geos, pooled
 from mmmjax.posterior.scope import (
     PROB,
     SUMMARY,
@@ -30,7 +31,10 @@ from mmmjax.response import Inputs
 from mmmjax.shapes import CHANNEL, CONTROL, DATE, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["contributions", "weekly"]
+__all__ = ["COMPONENT", "contributions", "decomposition", "weekly"]
+
+COMPONENT = "component"
+"""Dimension of the components of the fitted mean: channels, then what is not media."""
 
 DIMS = {"channel": (CHANNEL,), "control": (CONTROL,)}
 NAMES = {
@@ -72,7 +76,7 @@ def contributions(
         is that outcome. Components that the model does not have are left out.
     """
     scope = Scope.of(fit, panel)
-    found = _per_period(fit, scope, _ALL_PARTS[total], prob, memory)
+    found = _per_period(fit, scope, _all_parts, total, prob, memory)
     data = {
         NAMES.get(n, n): summary(v, (GEO, *DIMS.get(n, ()), DATE)) for n, v in found.items()
     }
@@ -93,6 +97,56 @@ def contributions(
     return xr.Dataset(data, kept, attributes(fit, prob=prob, share_of="observed outcome"))
 
 
+def decomposition(
+    fit: Fit,
+    panel: Panel | None = None,
+    *,
+    total: Total = False,
+    prob: float = PROB,
+    memory: int = MEMORY,
+) -> xr.Dataset:
+    """What the fitted mean is made of over the window: total and share of each component.
+
+    Components: every channel, "baseline" (intercept and trend), "controls" (their sum)
+    and "seasonality", as far as the model has them. In every draw the totals add up to
+    the fitted mean and the shares to 1; seasonality and controls may be negative.
+
+    Args:
+        fit: The fit.
+        panel: A panel that follows training, or one of the training dates with other
+            media; None for training.
+        total: Sum over geos (one geo, "ALL") instead of each geo; None: each geo, and then
+            the sum where there are several.
+        prob: Probability inside [lo, hi].
+        memory: Bound in bytes on what lives besides the draws of the totals.
+
+    Returns:
+        Dataset: ``share`` and ``total`` (summary, geo, component), of the fitted mean and
+        in outcome units; ``mu_total`` (summary, geo), the fitted mean. Periods in which a
+        geo was not in the table count as zero; no share where the mean is zero.
+    """
+    scope = Scope.of(fit, panel)
+    sums, _ = totals(fit, scope, memory=memory)
+    sums = {name: pooled(values, total, axis=1) for name, values in sums.items()}
+    groups = {"baseline": sums["intercept"] + sums.get("trend", 0.0)}
+    if "control" in sums:
+        groups["controls"] = sums["control"].sum(-1)
+    if "seasonality" in sums:
+        groups["seasonality"] = sums["seasonality"]
+    parts = [sums["channel"]] if "channel" in sums else []
+    draws = np.concatenate([*parts, *(v[..., None] for v in groups.values())], axis=-1)
+    whole = draws.sum(axis=-1, keepdims=True)
+    shares = draws / np.where(whole == 0, np.nan, whole)
+    every, names = scope.coords(total), [*scope.panel.channels, *groups]
+    data = {
+        "share": summary(summarise(shares, prob), (GEO, COMPONENT)),
+        "total": summary(summarise(draws, prob), (GEO, COMPONENT)),
+        "mu_total": summary(summarise(whole[..., 0], prob), (GEO,)),
+    }
+    coords = {SUMMARY: ["mean", "lo", "hi"], GEO: every[GEO], COMPONENT: names}
+    return xr.Dataset(data, coords, attributes(fit, prob=prob, share_of="fitted mean"))
+
+
 def weekly(
     fit: Fit,
     panel: Panel | None = None,
@@ -108,7 +162,7 @@ def weekly(
         and ``mu`` (3, geo, time), as far as the model has them; arguments as in
         :func:`contributions`.
     """
-    return _per_period(fit, Scope.of(fit, panel), _GROUPED[total], prob, memory)
+    return _per_period(fit, Scope.of(fit, panel), _grouped, total, prob, memory)
 
 
 def totals(
@@ -122,18 +176,17 @@ def totals(
 
 
 def _per_period(
-    fit: Fit, scope: Scope, f: Callable[..., Any], prob: float, memory: int
+    fit: Fit, scope: Scope, f: Callable[..., Any], total: bool, prob: float, memory: int
 ) -> dict[str, np.ndarray]:
     def reduce(tile: Mapping[str, np.ndarray], *_: slice) -> dict[str, np.ndarray]:
         return {name: summarise(values, prob) for name, values in tile.items()}
 
     args = (scope.factor, scope.present.astype(float))
-    by_geo = f not in (_GROUPED[True], _ALL_PARTS[True])
     found = fold_cells(
-        fit, f, reduce, *args,
-        inputs=scope.inputs, by_geo=by_geo, memory=memory,
+        fit, over_geos(f) if total else f, reduce, *args,
+        inputs=scope.inputs, by_geo=not total, memory=memory,
     )  # fmt: skip
-    if by_geo and not scope.present.all():
+    if not total and not scope.present.all():
         for values in found.values():
             np.moveaxis(values, -1, 2)[:, ~scope.present] = np.nan
     return found
@@ -163,18 +216,6 @@ def _all_parts(
 def _grouped(*args: Any) -> dict[str, Array]:
     every = _all_parts(*args)
     return {name: every[name] for name in GROUPS if name in every}
-
-
-def _over_geos(f: Callable[..., Any]) -> Callable[..., Any]:
-    def summed(*args: Any) -> Any:
-        return jax.tree.map(lambda x: x.sum(0, keepdims=True), f(*args))
-
-    return summed
-
-
-# One function object each, so that each is compiled once.
-_GROUPED = {False: _grouped, True: _over_geos(_grouped)}
-_ALL_PARTS = {False: _all_parts, True: _over_geos(_all_parts)}
 
 
 def _sums(

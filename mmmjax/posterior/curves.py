@@ -11,7 +11,8 @@ from jaxtyping import Array
 
 from mmmjax import checks, response
 from mmmjax.draws import Fit
-from mmmjax.posterior.fold import MEMORY, fold_cells
+from mmmjax.posterior.fold import MEMORY
+from mmmjax.posterior.pooling import Total, pooled, reduce_geos
 from mmmjax.posterior.scope import (
     PROB,
     SUMMARY,
@@ -24,7 +25,7 @@ from mmmjax.response import Inputs
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["MULTIPLIER", "POINT", "curves", "sweep"]
+__all__ = ["MULTIPLIER", "MULTIPLIERS", "POINT", "curves", "sweep"]
 
 POINT = "point"
 """Dimension of the levels of spend of a curve."""
@@ -32,13 +33,16 @@ POINT = "point"
 MULTIPLIER = "multiplier"
 """Dimension of the factors of a sweep."""
 
+MULTIPLIERS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+"""Factors of a sweep unless others are given."""
+
 
 def curves(
     fit: Fit,
     points: int = 51,
     upto: float = 1.2,
     *,
-    total: bool = False,
+    total: Total = False,
     prob: float = PROB,
     memory: int = MEMORY,
 ) -> xr.Dataset:
@@ -48,7 +52,8 @@ def curves(
         fit: The fit.
         points: Levels of spend, evenly from 0.
         upto: The highest level, as a multiple of the channel's largest period in training.
-        total: Sum over geos, each at the same fraction of its own largest period.
+        total: Sum over geos, each at the same fraction of its own largest period; None:
+            each geo, and then the sum where there are several.
         prob: Probability inside [lo, hi].
         memory: Bound in bytes on what lives besides the result.
 
@@ -68,7 +73,7 @@ def curves(
     count = np.maximum(scope.present.sum(axis=1), 1)[:, None]
     levels = largest[..., None] * fraction
     args = (scope.factor, levels / fit.scale.media[..., None])
-    values = _reduce(fit, _STEADY[total], args, total, prob, memory)
+    values = _reduce(fit, _steady, args, total, prob, memory)
     dims, cost = (GEO, CHANNEL, POINT), fit.scale.cost_per_unit
     data = {}
     for name, amount in {
@@ -78,8 +83,7 @@ def curves(
     }.items():
         money = amount * (cost[..., None] if amount.ndim == 3 else cost)
         for kind, array in (("media", amount), ("spend", money)):
-            array = array.sum(axis=0, keepdims=True) if total else array
-            data[kind + name] = xr.Variable(dims[: array.ndim], array)
+            data[kind + name] = xr.Variable(dims[: array.ndim], pooled(array, total))
     return xr.Dataset(
         {"response": summary(values, dims), **data},
         _coords(scope, total) | {"fraction": (POINT, fraction)},
@@ -89,9 +93,9 @@ def curves(
 
 def sweep(
     fit: Fit,
-    multipliers: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5),
+    multipliers: Sequence[float] = MULTIPLIERS,
     *,
-    total: bool = False,
+    total: Total = False,
     prob: float = PROB,
     memory: int = MEMORY,
 ) -> xr.Dataset:
@@ -103,13 +107,16 @@ def sweep(
     Args:
         fit: The fit.
         multipliers: Factors of 0 or more, applied to one channel at a time.
-        total: Sum over geos.
+        total: Sum over geos; None: each geo, and then the sum where there are several.
         prob: Probability inside [lo, hi].
         memory: Bound in bytes on what lives besides the result.
 
     Returns:
         Dataset: ``contribution`` (summary, geo, channel, multiplier), outcome units;
-        ``spend`` (geo, channel, multiplier), money, NaN for organic channels.
+        ``uplift``, its difference to that of multiplier 1 in the same draw; ``marginal``,
+        outcome of the next unit of money at that level, spread as the spend was (its
+        derivative in the spend; NaN without spend); ``spend`` (geo, channel, multiplier),
+        money, NaN for organic channels.
     """
     factors = np.array([checks.number("multiplier", m, low=0) for m in multipliers])
     if not factors.size:
@@ -117,30 +124,36 @@ def sweep(
     scope = Scope.of(fit)
     n_geos = scope.panel.n_geos
     args = (scope.factor, scope.present.astype(float), np.tile(factors, (n_geos, 1)))
-    values = _reduce(fit, _MULTIPLIED[total], args, total, prob, memory)
-    spend = scope.spend.sum(axis=1)  # NaN for organic channels
-    spend = spend.sum(axis=0, keepdims=True) if total else spend
+    values = _reduce(fit, _multiplied, args, total, prob, memory, rows=(3,))
+    spend = pooled(scope.spend.sum(axis=1), total)[..., None]  # NaN for organic channels
     dims = (GEO, CHANNEL, MULTIPLIER)
     data = {
-        "contribution": summary(values, dims),
-        "spend": (dims, spend[..., None] * factors),
+        "contribution": summary(values[:, :, 0], dims),
+        "uplift": summary(values[:, :, 1], dims),
+        "marginal": summary(values[:, :, 2] / np.where(spend > 0, spend, np.nan), dims),
+        "spend": (dims, spend * factors),
     }
     coords = _coords(scope, total) | {MULTIPLIER: factors}
     return xr.Dataset(data, coords, attributes(fit, prob=prob))
 
 
-def _coords(scope: Scope, total: bool) -> dict[str, Any]:
+def _coords(scope: Scope, total: Total) -> dict[str, Any]:
     every = scope.coords(total)
     return {SUMMARY: ["mean", "lo", "hi"], GEO: every[GEO], CHANNEL: every[CHANNEL]}
 
 
 def _reduce(
-    fit: Fit, f: Any, args: tuple[Any, ...], total: bool, prob: float, memory: int
-) -> np.ndarray:
-    def reduce(tile: np.ndarray, *_: slice) -> np.ndarray:
-        return summarise(tile, prob)
-
-    return fold_cells(fit, f, reduce, *args, by_geo=not total, memory=memory)
+    fit: Fit, f: Any, args: tuple[Any, ...], total: Total, prob: float, memory: int,
+    rows: tuple[int, ...] = (),
+) -> np.ndarray:  # fmt: skip
+    """Mean, lo and hi over draws of what ``f`` gives, (3, geo, *rows, channel, level)."""
+    n_levels = args[-1].shape[-1]
+    if not fit.panel.channels:
+        return pooled(np.zeros((3, fit.panel.n_geos, *rows, 0, n_levels)), total, axis=1)
+    return reduce_geos(
+        fit, f, lambda draws: summarise(draws, prob), *args,
+        total=total, n_last=n_levels, memory=memory,
+    )  # fmt: skip
 
 
 def _steady(
@@ -159,7 +172,10 @@ def _multiplied(
     params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, present: Array,
     multipliers: Array,
 ) -> Array:  # fmt: skip
-    """Contribution (geo, channel, multiplier) of the window under scaled spend."""
+    """Contribution of the window under scaled spend: (geo, 3, channel, multiplier).
+
+    Rows: contribution, its difference to that of multiplier 1, its slope in the multiplier.
+    """
     unit = (factor[:, None] * present)[:, None]
     inside = np.arange(inputs.media.shape[-1]) >= inputs.history
 
@@ -168,16 +184,10 @@ def _multiplied(
         value = response.media_contribution(params, media, spec)[..., inputs.history :]
         return (value * unit).sum(-1)
 
-    return jax.vmap(at, in_axes=-1, out_axes=-1)(multipliers)
+    def both(multiplier: Array) -> tuple[Array, Array]:
+        return jax.jvp(at, (multiplier,), (jnp.ones_like(multiplier),))
 
-
-def _steady_total(*args: Any) -> Array:
-    return _steady(*args).sum(0, keepdims=True)
-
-
-def _multiplied_total(*args: Any) -> Array:
-    return _multiplied(*args).sum(0, keepdims=True)
-
-
-_STEADY = {False: _steady, True: _steady_total}
-_MULTIPLIED = {False: _multiplied, True: _multiplied_total}
+    with_one = jnp.pad(multipliers, ((0, 0), (0, 1)), constant_values=1.0)
+    value, slope = jax.lax.map(both, with_one.T)  # (multiplier, geo, channel)
+    found = jnp.stack([value, value - value[-1:], slope])[:, :-1]
+    return jnp.transpose(found, (2, 0, 3, 1))

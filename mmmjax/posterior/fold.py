@@ -37,6 +37,9 @@ MEMORY = 256 * 2**20
 CHUNK = 16 * 2**20
 """Bytes alive in one compiled call at most: larger ones leave the caches and are slower."""
 
+DRAWS = 500
+"""Draws in one compiled call at most: traced at this number first, once where they fit."""
+
 DTYPE: Literal["float32", "float64"] = "float64"
 """Default precision: differences and sums over time keep their last digits."""
 
@@ -74,17 +77,17 @@ def fold(
         work = _Work.of(fit, f, args, inputs, each, dtype)
         sizes = [work.n_geos]
         if by_geo:  # halve until one draw fits
-            while sizes[-1] > 1 and work.program(sizes[-1]).bytes_per_draw > memory:
+            while sizes[-1] > 1 and work.program(memory, sizes[-1]).bytes_per_draw > memory:
                 sizes.append(math.ceil(sizes[-1] / 2))
         n_block = sizes[-1]
-        program = work.program(n_block if by_geo else None)
+        program = work.program(memory, n_block if by_geo else None)
         found = [
             np.empty((work.n_draws, *_with_geos(shape, work.n_geos, by_geo)), kind)
             for shape, kind in program.out
         ]
         for geos in _blocks(work.n_geos, n_block if by_geo else work.n_geos):
             block = work.block(geos) if by_geo else work
-            for draws, values in block.chunks(program, memory):
+            for draws, values in block.chunks(program):
                 for whole, value in zip(found, values, strict=True):
                     if by_geo:
                         whole[draws, geos] = value
@@ -132,7 +135,7 @@ def fold_cells(
         for geos in _blocks(geos_out, n_geos if by_geo else geos_out):
             block = work.block(geos) if by_geo else work
             for times in _blocks(time_out, n_times):
-                tile = _gather(block, program, times, memory // 2)
+                tile = _gather(block, program, times)
                 leaves, tree = jax.tree.flatten(reduce(tile, geos, times))
                 if not found:
                     found = [
@@ -147,9 +150,10 @@ def fold_cells(
 
 @dataclass(frozen=True)
 class _Program:
-    """A function of one draw: traced once for given shapes, mapped over draws, jitted."""
+    """A function of one draw, compiled for a chunk of draws of given shapes."""
 
-    run: Callable[..., list[jax.Array]]
+    traced: Any
+    n_draws: int
     out: tuple[tuple[tuple[int, ...], np.dtype], ...]  # of the leaves of one draw
     tree: Any
     bytes_per_draw: int
@@ -159,26 +163,29 @@ class _Program:
         """Size of the results of one draw."""
         return sum(math.prod(shape) * kind.itemsize for shape, kind in self.out)
 
+    @functools.cached_property
+    def run(self) -> Callable[..., list[jax.Array]]:
+        """The executable; a program that is only asked for its size is not compiled."""
+        return self.traced.lower().compile()
+
 
 @functools.lru_cache(maxsize=256)
-def _program(f: OneDraw, spec: Spec, tree: Any, shapes: tuple[Any, ...]) -> _Program:
-    """Trace ``f`` for one draw; ``shapes`` are those of (params, inputs, args)."""
+def _program(
+    f: OneDraw, spec: Spec, tree: Any, shapes: tuple[Any, ...], n_draws: int
+) -> _Program:
+    """Trace ``f`` over ``n_draws``; ``shapes`` are those of (params of one draw, rest)."""
 
-    def flat(*leaves: Any) -> Tree:
-        params, inputs, args = jax.tree.unflatten(tree, leaves)
-        return f(params, inputs, spec, *args)
+    def over_draws(params: Tree, rest: Tree) -> Tree:
+        return jax.vmap(lambda draw: f(draw, rest[0], spec, *rest[1]))(params)
 
     abstract = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in shapes]
-    closed, out = jax.make_jaxpr(flat, return_shape=True)(*abstract)
-    one = core.jaxpr_as_fun(closed)
-
-    @jax.jit
-    def run(params: list[Any], shared: list[Any]) -> list[jax.Array]:
-        return jax.vmap(lambda draw: one(*draw, *shared))(params)
-
-    leaves, out_tree = jax.tree.flatten(out)
-    found = tuple((x.shape, np.dtype(x.dtype)) for x in leaves)
-    return _Program(run, found, out_tree, max(_live_bytes(closed.jaxpr), 1))
+    one, inputs, args = jax.tree.unflatten(tree, abstract)
+    many = jax.tree.map(lambda x: jax.ShapeDtypeStruct((n_draws, *x.shape), x.dtype), one)
+    traced = jax.jit(over_draws).trace(many, (inputs, args))
+    leaves, out_tree = jax.tree.flatten(traced.out_info)
+    found = tuple((x.shape[1:], np.dtype(x.dtype)) for x in leaves)
+    needed = math.ceil(_live_bytes(traced.jaxpr.jaxpr) / n_draws)
+    return _Program(traced, n_draws, found, out_tree, max(needed, 1))
 
 
 def _live_bytes(jaxpr: Any) -> int:
@@ -258,22 +265,28 @@ class _Work:
     def _draws(self, draws: slice) -> dict[str, np.ndarray]:
         return {n: _cast(a[draws], self.dtype) for n, a in self.params.items()}
 
-    def program(self, n_geos: int | None = None) -> _Program:
-        """The compiled function for blocks of ``n_geos`` geos (None: as it is)."""
+    def program(self, memory: int, n_geos: int | None = None) -> _Program:
+        """The function of a chunk of draws, for blocks of geos (None: all as they are)."""
         part = self if n_geos is None else self.block(slice(0, n_geos))
         one = {n: a[0] for n, a in part._draws(slice(0, 1)).items()}
         leaves, tree = jax.tree.flatten((one, part.inputs, part.args))
         shapes = tuple((x.shape, x.dtype) for x in map(np.asarray, leaves))
-        return _program(self.f, self.spec, tree, shapes)
-
-    def chunks(self, program: _Program, memory: int) -> Iterator[tuple[slice, list[Any]]]:
-        """Results of chunks of draws; the last one overlaps, so that all have one shape."""
+        of = functools.partial(_program, self.f, self.spec, tree, shapes)
+        program = of(_even(self.n_draws, DRAWS))
         most = max(min(memory, CHUNK) // program.bytes_per_draw, 1)
-        count = math.ceil(self.n_draws / most)
-        shared = [jnp.asarray(x) for x in jax.tree.leaves((self.inputs, self.args))]
-        for draws in _blocks(self.n_draws, math.ceil(self.n_draws / count)):
-            values = program.run(jax.tree.leaves(self._draws(draws)), shared)
+        return program if program.n_draws <= most else of(_even(self.n_draws, most))
+
+    def chunks(self, program: _Program) -> Iterator[tuple[slice, list[Any]]]:
+        """Results of chunks of draws; the last one overlaps, so that all have one shape."""
+        rest = jax.tree.map(jnp.asarray, (self.inputs, self.args))
+        for draws in _blocks(self.n_draws, program.n_draws):
+            values = jax.tree.leaves(program.run(self._draws(draws), rest))
             yield draws, [np.asarray(v) for v in values]
+
+
+def _even(total: int, most: int) -> int:
+    """Size of the fewest blocks of about one size, none above ``most``."""
+    return math.ceil(total / math.ceil(total / most))
 
 
 def _cast(x: Any, dtype: str) -> np.ndarray:
@@ -281,11 +294,11 @@ def _cast(x: Any, dtype: str) -> np.ndarray:
     return x.astype(dtype, copy=False) if x.dtype.kind == "f" else x
 
 
-def _gather(work: _Work, program: _Program, times: slice, memory: int) -> Tree:
+def _gather(work: _Work, program: _Program, times: slice) -> Tree:
     """All draws of one tile on the host."""
     n_times = times.stop - times.start
     tile = [np.empty((work.n_draws, *s[:-1], n_times), kind) for s, kind in program.out]
-    for draws, values in work.chunks(program, memory):
+    for draws, values in work.chunks(program):
         for whole, value in zip(tile, values, strict=True):
             whole[draws] = value[..., times]
     return jax.tree.unflatten(program.tree, tile)
@@ -297,7 +310,7 @@ def _tile(work: _Work, by_geo: bool, memory: int) -> tuple[int, int, _Program]:
     Half is left to the compiled function, a quarter to what the reduction copies.
     """
     n_geos = work.n_geos
-    program = work.program(n_geos if by_geo else None)
+    program = work.program(memory // 2, n_geos if by_geo else None)
 
     def bytes_of(p: _Program) -> int:
         return work.n_draws * p.bytes_out
@@ -305,10 +318,10 @@ def _tile(work: _Work, by_geo: bool, memory: int) -> tuple[int, int, _Program]:
     if by_geo:
         per_geo = math.ceil(bytes_of(program) / n_geos)
         n_geos = min(max(memory // 4 // per_geo, 1), n_geos)
-        program = work.program(n_geos)
+        program = work.program(memory // 2, n_geos)
         while n_geos > 1 and program.bytes_per_draw > memory // 2:
             n_geos = math.ceil(n_geos / 2)
-            program = work.program(n_geos)
+            program = work.program(memory // 2, n_geos)
     n_times = program.out[0][0][-1]
     per_time = math.ceil(bytes_of(program) / n_times)
     return n_geos, min(max(memory // 4 // per_time, 1), n_times), program

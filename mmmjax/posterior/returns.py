@@ -9,12 +9,14 @@ derivative with respect to a common scaling of the channel's spend in the window
 by that spend. Saturation bends, so the windows of a year do not add up to the year.
 
 A channel's contribution depends on its own media only, so one evaluation with the window
-of all channels set to zero holds every channel's counterfactual. Organic channels, and
-channels without spend in the window, have no return: NaN.
+of all channels set to zero holds every channel's counterfactual. In the same way windows
+that lie ``max_lag - 1`` periods or more apart are set to zero together: all quarters of
+any number of years take two evaluations. Organic channels, and channels without spend in
+the window, have no return: NaN.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,20 +28,21 @@ from jaxtyping import Array
 from mmmjax import checks, response
 from mmmjax.draws import Fit
 from mmmjax.posterior.fold import MEMORY, fold
-from mmmjax.posterior.scope import Scope, attributes, chain_coords, per_draw
+from mmmjax.posterior.pooling import Total, pooled, reduce_geos
+from mmmjax.posterior.scope import Scope, attributes, chain_coords, per_draw, summarise
 from mmmjax.response import Inputs
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["WINDOW", "incremental", "mroas", "roas"]
+__all__ = ["WINDOW", "incremental", "mroas", "returns", "roas", "span_of", "spans_of"]
 
 WINDOW = "window"
 """Dimension of several windows of spend."""
 
-
 Window = Sequence[Any] | str | None  # checked in spans_of
 
 _PERIODS = {"year": "Y", "quarter": "Q", "month": "M"}
+_NOW, _AFTER = 0, 1  # rows of _values: the gain, then its slope (2 and 3)
 
 
 def incremental(fit: Fit, window: Window = None, *, memory: int = MEMORY) -> xr.Dataset:
@@ -56,7 +59,7 @@ def incremental(fit: Fit, window: Window = None, *, memory: int = MEMORY) -> xr.
         ``spend`` (geo, channel) in money, NaN for organic channels; with a leading dim
         ``window`` where there are several.
     """
-    return _windows(fit, window, _gain, memory)
+    return _windows(fit, window, memory)[["now", "after", "spend"]]
 
 
 def roas(
@@ -82,7 +85,8 @@ def roas(
         ``spend`` are what they were divided from. With a leading dim ``window`` where
         there are several.
     """
-    return _ratio(incremental(fit, window, memory=memory), "roas", carryover)
+    found = _windows(fit, window, memory)
+    return _ratio(found, "roas", ("now", "after"), carryover)
 
 
 def mroas(
@@ -97,12 +101,34 @@ def mroas(
     Arguments and result as :func:`roas`, with ``mroas`` and ``mroas_total``;
     ``incremental`` is the derivative with respect to a common scaling of the spend.
     """
-    found = _windows(fit, window, _slope, memory)
-    return _ratio(found, "mroas", carryover)
+    found = _windows(fit, window, memory)
+    return _ratio(found, "mroas", ("slope_now", "slope_after"), carryover)
 
 
-def _ratio(found: xr.Dataset, name: str, carryover: bool) -> xr.Dataset:
-    value = found["now"] + found["after"] if carryover else found["now"]
+def returns(
+    fit: Fit,
+    window: Window = None,
+    carryover: bool = True,
+    *,
+    memory: int = MEMORY,
+) -> xr.Dataset:
+    """ROAS and mROAS from one pass over the draws.
+
+    Arguments as :func:`roas`; ``roas``, ``roas_total``, ``mroas``, ``mroas_total`` and
+    ``spend`` as there.
+    """
+    found = _windows(fit, window, memory)
+    gain = _ratio(found, "roas", ("now", "after"), carryover)
+    slope = _ratio(found, "mroas", ("slope_now", "slope_after"), carryover)
+    return gain.drop_vars("incremental").assign(
+        {name: slope[name] for name in ("mroas", "mroas_total")}
+    )
+
+
+def _ratio(
+    found: xr.Dataset, name: str, parts: tuple[str, str], carryover: bool
+) -> xr.Dataset:
+    value = found[parts[0]] + found[parts[1]] if carryover else found[parts[0]]
     spend = found["spend"]
     total = value.sum(GEO) / _positive(spend.sum(GEO, skipna=False))
     data = {name: value / _positive(spend), f"{name}_total": total}
@@ -114,98 +140,178 @@ def _positive(spend: xr.DataArray) -> xr.DataArray:
     return spend.where(spend > 0)  # nothing spent has no return; so has NaN, organic
 
 
-def _windows(fit: Fit, window: Window, f: Callable[..., Any], memory: int) -> xr.Dataset:
+def _windows(fit: Fit, window: Window, memory: int) -> xr.Dataset:
+    """Gain and slope of every draw, now and after, of one window or of several."""
     scope = Scope.of(fit)
     spans = spans_of(scope.dates, window)
-    found = [_one_window(fit, scope, span, f, memory) for span in spans.values()]
-    if isinstance(window, str):
-        return xr.concat(found, pd.Index(list(spans), name=WINDOW))
-    return found[0]
-
-
-def _one_window(
-    fit: Fit, scope: Scope, span: slice, f: Callable[..., Any], memory: int
-) -> xr.Dataset:
-    """Evaluate one window; its masks are arguments, so all windows share a program."""
-    tail = fit.spec.adstock.max_lag - 1
-    n_geos, n_times = scope.present.shape
-    chosen = np.zeros(n_times + tail)
-    chosen[span] = 1.0
-    counted = np.zeros(n_times + tail)
-    counted[span.start : span.stop + tail] = 1.0
-    here = np.zeros((n_geos, n_times + tail))
-    here[:, :n_times] = scope.present
-    now = chosen * here
-    inside = np.concatenate([np.zeros(scope.inputs.history), chosen])
-    args = (
-        scope.factor,
-        np.broadcast_to(inside, (n_geos, inside.size)),
-        np.stack([now, counted - now], axis=1),
-    )
-    values = fold(fit, f, *args, by_geo=True, memory=memory)
-    spend = scope.spend[:, span].sum(axis=1)  # NaN for organic channels
-    data = {
-        name: per_draw(fit, values[:, :, i], (GEO, CHANNEL))
-        for i, name in enumerate(("now", "after"))
-    }
+    plan = _Rounds.of(scope, list(spans.values()), fit.spec.adstock.max_lag - 1)
+    found = fold(fit, _values, *plan.args, by_geo=True, memory=memory)
+    several = isinstance(window, str)
+    first = (WINDOW,) if several else ()
+    data = {}
+    for row, name in enumerate(("now", "after", "slope_now", "slope_after")):
+        values = found[:, :, row][..., plan.place]  # (draw, geo, channel, window)
+        each = [per_draw(fit, values[..., w], (GEO, CHANNEL)) for w in range(len(spans))]
+        data[name] = xr.Variable.concat(each, WINDOW) if several else each[0]
+    spend = _spend(scope, list(spans.values()))  # NaN for organic channels
+    data["spend"] = ((*first, GEO, CHANNEL), spend if several else spend[0])
     coords = {k: v for k, v in scope.coords().items() if k in (GEO, CHANNEL)}
-    attrs = attributes(fit, start=str(scope.dates[span][0]), end=str(scope.dates[span][-1]))
-    return xr.Dataset(
-        {**data, "spend": ((GEO, CHANNEL), spend)}, {**chain_coords(fit), **coords}, attrs
+    coords |= {WINDOW: list(spans)} if several else {}
+    start = min(span.start for span in spans.values())
+    stop = max(span.stop for span in spans.values())
+    ends = {"start": str(scope.dates[start]), "end": str(scope.dates[stop - 1])}
+    return xr.Dataset(data, chain_coords(fit) | coords, attributes(fit, **ends))
+
+
+def _spend(scope: Scope, spans: Sequence[slice]) -> np.ndarray:
+    """Money (window, geo, channel), NaN for organic channels."""
+    return np.stack([scope.spend[:, span].sum(axis=1) for span in spans])
+
+
+class Summaries(NamedTuple):
+    """Returns of windows without their draws, (3, geo, channel, window) or without the 3.
+
+    ROAS and mROAS (mean, lo, hi) count carry-over; ``now`` and ``after`` are posterior
+    means of the incremental outcome.
+    """
+
+    roas: np.ndarray
+    mroas: np.ndarray
+    now: np.ndarray
+    after: np.ndarray
+    spend: np.ndarray
+
+
+def summaries(
+    fit: Fit, spans: Sequence[slice], *, total: Total, prob: float, memory: int
+) -> Summaries:
+    """Mean, lo and hi of the returns of windows, in memory that does not grow with draws.
+
+    Args:
+        fit: The fit.
+        spans: Windows as slices of the training periods; they may overlap.
+        total: Sum over geos; None: each geo, and then the sum where there are several.
+        prob: Probability inside [lo, hi].
+        memory: Bound in bytes on what lives besides the result.
+    """
+    scope = Scope.of(fit)
+    spend = pooled(np.moveaxis(_spend(scope, spans), 0, -1), total)
+    if not fit.panel.channels:
+        nothing = np.zeros((3, *spend.shape))
+        return Summaries(nothing, nothing, spend, spend, spend)
+    plan = _Rounds.of(scope, spans, fit.spec.adstock.max_lag - 1)
+
+    def reduce(draws: np.ndarray) -> dict[str, np.ndarray]:
+        now, after, slope, slope_after = np.moveaxis(draws, 2, 0)
+        means = [part.mean(axis=0, keepdims=True) for part in (now, after)]
+        return {
+            "gain": summarise(now + after, prob),
+            "slope": summarise(slope + slope_after, prob),
+            "parts": np.concatenate(means),
+        }
+
+    found = reduce_geos(
+        fit, _values, reduce, *plan.args,
+        total=total, n_last=plan.n_slots, memory=memory,
+    )  # fmt: skip
+    gain, slope, (now, after) = (
+        found[name][..., plan.place] for name in ("gain", "slope", "parts")
     )
+    paid = np.where(spend > 0, spend, np.nan)
+    return Summaries(gain / paid, slope / paid, now, after, spend)
 
 
-def _gain(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, inside: Array,
+class _Rounds(NamedTuple):
+    """Windows in rounds: those of one round are apart, so one evaluation serves them all.
+
+    Args:
+        args: Of :func:`_values`, geo first; masks are arguments, so that windows of equal
+            number share a program.
+        place: Where each window stands in its result, (window,).
+        n_slots: Size of the last axis of that.
+    """
+
+    args: tuple[np.ndarray, ...]
+    place: np.ndarray
+    n_slots: int
+
+    @classmethod
+    def of(cls, scope: Scope, spans: Sequence[slice], tail: int) -> "_Rounds":
+        n_geos, n_times = scope.present.shape
+        rounds: list[list[int]] = []
+        for i in sorted(range(len(spans)), key=lambda i: spans[i].start):
+            apart = (r for r in rounds if spans[r[-1]].stop + tail <= spans[i].start)
+            if (fits := next(apart, None)) is not None:
+                fits.append(i)
+            else:
+                rounds.append([i])
+        slots = max(map(len, rounds))
+        periods = np.zeros((len(rounds), slots, 2, n_times + tail))  # in it, then after
+        place = np.zeros(len(spans), int)
+        for r, members in enumerate(rounds):
+            for s, i in enumerate(members):
+                stop = spans[i].stop
+                periods[r, s, 0, spans[i]] = 1.0
+                periods[r, s, 1, stop : stop + tail] = 1.0
+                place[i] = r * slots + s
+        emptied = np.broadcast_to(
+            periods[:, :, 0].sum(1), (n_geos, len(rounds), n_times + tail)
+        )
+        counted = np.broadcast_to(periods, (n_geos, *periods.shape))
+        if not scope.present.all():  # what comes while a geo is away comes after
+            here = np.pad(scope.present.astype(float), ((0, 0), (0, tail)))[:, None, None]
+            now, after = counted[..., 0, :], counted[..., 1, :]
+            counted = np.stack([now * here, after + now * (1 - here)], axis=3)
+        return cls((scope.factor, emptied, counted), place, len(rounds) * slots)
+
+
+def _values(
+    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, emptied: Array,
     counted: Array,
 ) -> Array:  # fmt: skip
-    """Response to all spend minus that without the window's: (geo, now|after, channel)."""
-    if not inputs.media.shape[1]:
-        return jnp.zeros((*counted.shape[:2], 0))
-    media = _with_tail(inputs, spec)
-    without = media * (1.0 - inside[:, None])
-    gain = response.media_contribution(params, media, spec)
-    gain = gain - response.media_contribution(params, without, spec)
-    return _count(gain, inputs, factor, counted)
+    """Value and slope of windows in original units: (geo, 4, channel, round * slot).
 
+    Rows: the gain over spending nothing in the window, inside it and after it, then the
+    derivative of that gain with respect to a scaling of the window's spend, at 1.
+    ``emptied`` (geo, round, time) are the periods of all windows of a round, ``counted``
+    (geo, round, slot, now | after, time) those in which the effect of each comes.
+    """
+    n_geos, n_rounds, n_slots = counted.shape[:3]
+    media = jnp.pad(inputs.media, ((0, 0), (0, 0), (0, spec.adstock.max_lag - 1)))
+    if not media.shape[1]:
+        return jnp.zeros((n_geos, 4, 0, n_rounds * n_slots))
 
-def _slope(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, inside: Array,
-    counted: Array,
-) -> Array:  # fmt: skip
-    """Derivative of :func:`_gain` with respect to a scaling of the window's spend, at 1."""
-    if not inputs.media.shape[1]:
-        return jnp.zeros((*counted.shape[:2], 0))
-    media = _with_tail(inputs, spec)
-    _, slope = jax.jvp(
-        lambda m: response.media_contribution(params, m, spec),
-        (media,),
-        (media * inside[:, None],),
-    )
-    return _count(slope, inputs, factor, counted)
+    def respond(media: Array) -> Array:
+        return response.media_contribution(params, media, spec)
 
+    def change(inside: Array) -> Array:  # (geo, time) of one round
+        window = media * inside[:, None]
+        actual, slope = jax.jvp(respond, (media,), (window,))
+        return jnp.stack([actual - respond(media - window), slope], axis=1)
 
-def _with_tail(inputs: Inputs, spec: Spec) -> Array:
-    """Media continued by ``max_lag - 1`` periods without spend."""
-    return jnp.pad(inputs.media, ((0, 0), (0, 0), (0, spec.adstock.max_lag - 1)))
-
-
-def _count(value: Array, inputs: Inputs, factor: Array, counted: Array) -> Array:
-    value = value[..., inputs.history :] * factor[:, None, None]
-    return jnp.einsum("gct,gwt->gwc", value, counted)
+    inside = jnp.pad(emptied, ((0, 0), (0, 0), (inputs.history, 0)))
+    both = jax.vmap(change, in_axes=1, out_axes=1)(inside)[..., inputs.history :]
+    parts = jnp.einsum("grvct,grskt->grvcsk", both, counted)  # one product per round
+    parts = jnp.einsum("grvcsk,g->gvkcrs", parts, factor)
+    return parts.reshape(n_geos, 4, media.shape[1], n_rounds * n_slots)
 
 
 def spans_of(dates: pd.DatetimeIndex, window: Window) -> dict[str, slice]:
-    """Windows as slices of the training periods, by label."""
-    if isinstance(window, str):
-        checks.choice("window", window, tuple(_PERIODS))
-        labels = dates.to_period(_PERIODS[window])
-        codes, names = pd.factorize(labels, sort=True)
-        edges = np.searchsorted(codes, np.arange(len(names) + 1))
-        return {
-            str(n): slice(int(a), int(b))
-            for n, a, b in zip(names, edges[:-1], edges[1:], strict=True)
-        }
+    """Windows as slices of periods, by label; a single one is labelled ""."""
+    if not isinstance(window, str):
+        return {"": span_of(dates, window)}
+    checks.choice("window", window, tuple(_PERIODS))
+    labels = dates.to_period(_PERIODS[window])
+    codes, names = pd.factorize(labels, sort=True)
+    edges = np.searchsorted(codes, np.arange(len(names) + 1))
+    return {
+        str(n): slice(int(a), int(b))
+        for n, a, b in zip(names, edges[:-1], edges[1:], strict=True)
+    }
+
+
+def span_of(dates: pd.DatetimeIndex, window: Sequence[Any] | None) -> slice:
+    """Periods from a first to a last date, both included; None for an open end, or all."""
     first, last = (None, None) if window is None else _pair(window)
     start = 0 if first is None else int(dates.searchsorted(first, side="left"))
     stop = len(dates) if last is None else int(dates.searchsorted(last, side="right"))
@@ -213,10 +319,10 @@ def spans_of(dates: pd.DatetimeIndex, window: Window) -> dict[str, slice]:
         got = checks.Phrase(f"{checks.show(first)} to {checks.show(last)}")
         span = f"{checks.show(dates[0])} to {checks.show(dates[-1])}"
         checks.fail(
-            "window", got, "", f"dates inside the training window ({span})",
-            'window=("2017-01-01", "2017-12-31"), "year", or None for all of it',
+            "window", got, "", f"dates inside the periods asked about ({span})",
+            'window=("2017-01-01", "2017-12-31"), or None for all of them',
         )  # fmt: skip
-    return {"": slice(start, stop)}
+    return slice(start, stop)
 
 
 def _pair(window: Sequence[Any]) -> tuple[Any, Any]:
@@ -224,7 +330,7 @@ def _pair(window: Sequence[Any]) -> tuple[Any, Any]:
         first, last = (None if x is None else pd.Timestamp(x) for x in window)
     except (TypeError, ValueError):
         checks.fail(
-            "window", window, "", "a first and a last date, or year, quarter, month",
+            "window", window, "", "a first and a last date (None for an open end)",
             'window=("2017-01-01", "2017-12-31")',
         )  # fmt: skip
     return first, last

@@ -89,11 +89,15 @@ class Scope:
         """Spend (geo, time, channel); NaN for organic channels."""
         return self.panel.spend[:, self.panel.history :]
 
-    def coords(self, total: bool = False) -> dict[str, Any]:
-        """Labels of the dims of results; one geo named ALL for the sum over geos."""
+    def coords(self, total: bool | None = False) -> dict[str, Any]:
+        """Labels of the dims of results; a geo named ALL for the sum over geos.
+
+        Alone (True), or behind the geos where there are several (None).
+        """
         panel = self.panel
+        whole = [ALL] if total or (total is None and panel.n_geos > 1) else []
         return {
-            GEO: [ALL] if total else list(panel.geos),
+            GEO: whole if total else [*panel.geos, *whole],
             CHANNEL: list(panel.channels),
             CONTROL: list(panel.control_names),
             DATE: self.dates,

@@ -1,29 +1,69 @@
 """What a report is made of: tables computed once, or taken from whoever has them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from mmmjax.budget import Plan
-from mmmjax.checks import choice
+from mmmjax.checks import Phrase, choice, fail
+from mmmjax.criticism import prior_posterior
 from mmmjax.draws import Diagnostics, Fit, diagnostics, summary
 from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
-from mmmjax.plot.canvas import for_geo
-from mmmjax.posterior import channels_table, curves, roas, weekly_table
+from mmmjax.plot.colours import channel_colours
+from mmmjax.plot.labels import for_geo, period_noun
+from mmmjax.posterior import explained
 from mmmjax.posterior.contributions import totals
+from mmmjax.posterior.returns import returns
 from mmmjax.posterior.scope import ALL, Scope
-from mmmjax.prediction import forecast_table, scores
+from mmmjax.posterior.tables import channels_table, weekly_table
+from mmmjax.prediction import judged
 
-__all__ = ["TABLES", "Evidence", "Interval", "Media", "gather"]
+__all__ = [
+    "COLUMNS",
+    "TABLES",
+    "Evidence",
+    "Interval",
+    "Media",
+    "Move",
+    "Planned",
+    "gather",
+]
 
-TABLES = (
-    "channels", "weekly", "training", "forecast", "parameters", "scores", "diagnostics",
-)  # fmt: skip
+
+def _spread(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{s}" for s in ("mean", "lo", "hi"))
+
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "channels": ("geo", "channel", "spend", *_spread("contribution"), *_spread("share"),
+                 *_spread("roas"), *_spread("mroas")),
+    "weekly": ("geo", "date", "component", "mean", "lo", "hi"),
+    "parameters": ("parameter", "index", "mean", "sd", "hdi_3", "hdi_97", "ess_bulk",
+                   "ess_tail", "r_hat"),
+    "fitted": ("geo", "date", "observed", "mean", "lo", "hi"),
+    "forecast": ("geo", "date", "observed", "mean", "lo", "hi"),
+    "decomposition": ("geo", "component", *_spread("share"), *_spread("total")),
+    "curves": ("geo", "channel", "spend", "media", "mean", "lo", "hi", "extrapolated"),
+    "carryover": ("channel", "geo", "lag", "mean", "lo", "hi", *_spread("half_life")),
+    "sweep": ("geo", "channel", "multiplier", "spend", "mean", "lo", "hi",
+              *_spread("uplift"), *_spread("marginal")),
+    "returns": ("kind", "window", "geo", "channel", "spend", *_spread("roas"),
+                *_spread("mroas"), "now_mean", "after_mean"),
+    "priors": ("parameter", "index", "prior_mean", "prior_sd", "posterior_mean",
+               "posterior_sd", "contraction"),
+    "backtest": ("fold", "model", "split", "test_start", "test_end", "crps", "r2", "mape",
+                 "coverage", "status"),
+    "backtest_forecast": ("fold", "geo", "date", "observed", "mean", "lo", "hi"),
+    "backtest_parameters": ("fold", "parameter", "index", "mean", "lo", "hi"),
+}  # fmt: skip
+"""Columns that a table must have to be shown; those of the files of a run."""
+
+TABLES = (*COLUMNS, "scores", "diagnostics", "media")
 """What may be given to a report instead of computed again."""
 
 
@@ -40,6 +80,19 @@ class Interval(NamedTuple):
         lo, hi = hdi(draws)
         return cls(float(draws.mean()), float(lo), float(hi))
 
+    @classmethod
+    def at(cls, row: Any, name: str) -> "Interval":
+        """The columns ``name_mean``, ``name_lo`` and ``name_hi`` of one row."""
+        return cls(*(float(row[column]) for column in _spread(name)))
+
+
+class Move(NamedTuple):
+    """The two channels between which the next unit of money would best be moved."""
+
+    source: str
+    target: str
+    probability: float  # posterior, that the next unit brings more in the target
+
 
 class Media(NamedTuple):
     """All channels together in the training window, over all geos; paid ones for returns.
@@ -55,6 +108,25 @@ class Media(NamedTuple):
     returns: Interval | None  # outcome units per unit of money
     marginal: float
     best: list[tuple[str, float]]
+    move: Move | None = None  # None with fewer than two paid channels
+
+
+class Planned(NamedTuple):
+    """A plan as its files have it: plan.csv and plan.json.
+
+    ``better`` is the probability that it beats the reference, where draws are at hand.
+    """
+
+    table: pd.DataFrame
+    facts: Mapping[str, Any]
+    better: float | None = None
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Planned":
+        """The tables of a plan, and what only its draws tell."""
+        brings = plan.response
+        better = brings.sel(plan="optimized") > brings.sel(plan="reference")
+        return cls(plan.to_frame(), plan.to_dict(), float(better.mean()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,54 +134,137 @@ class Evidence:
     """Everything that a report shows, as numbers. Tables have the columns of the files."""
 
     fit: Fit
-    test: Panel | None
-    plan: Plan | None
-    truth: dict[str, float]  # ROAS by channel, where it is known
     channels: pd.DataFrame
     weekly: pd.DataFrame
-    training: pd.DataFrame
-    forecast: pd.DataFrame | None
+    fitted: pd.DataFrame
     parameters: pd.DataFrame
     scores: Mapping[str, float]
     diagnostics: Diagnostics
-    curves: xr.Dataset | None
     media: Media | None
+    forecast: pd.DataFrame | None = None
+    plan: Planned | None = None
+    truth: dict[str, float] = field(default_factory=dict)  # ROAS by channel, where known
+    more: dict[str, pd.DataFrame] = field(default_factory=dict)  # the tables below, if any
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """One of the tables that a report may lack; None where it does."""
+        found = self.more.get(name)
+        return None if found is None or found.empty else found
+
+    @property
+    def outcome(self) -> str:
+        """Name of the outcome."""
+        return self.fit.panel.outcome_name
+
+    @property
+    def currency(self) -> str:
+        """Label of money; may be empty."""
+        return self.fit.panel.currency
+
+    @property
+    def money(self) -> str:
+        """One unit of money in words."""
+        return self.currency or "unit of money"
+
+    @property
+    def period(self) -> str:
+        """One period in words."""
+        return period_noun(self.fit.panel.freq)
+
+    @property
+    def window(self) -> pd.DatetimeIndex:
+        """The periods of training."""
+        return self.fit.panel.dates[self.fit.panel.history :]
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """Colour of every channel, the same in every figure."""
+        return channel_colours(self.fit.panel.channels)
+
+    @cached_property
+    def tested(self) -> pd.DataFrame | None:
+        """The rows of the forecast, over all geos, whose outcome was observed."""
+        if self.forecast is None:
+            return None
+        rows = for_geo(self.forecast, None)
+        rows = rows.loc[rows["observed"].notna()]
+        return None if rows.empty else rows
 
 
 def gather(
     fit: Fit,
     test: Panel | None = None,
     truth: Mapping[str, Any] | None = None,
-    plan: Plan | None = None,
+    plan: Plan | Planned | None = None,
     tables: Mapping[str, Any] | None = None,
 ) -> Evidence:
-    """Compute what is not given."""
-    given = dict(tables or {})
-    for name in given:
-        choice("tables", name, TABLES)
-    has_media = bool(fit.panel.channels)
-
-    def known(name: str, compute: Any) -> Any:
-        return given[name] if given.get(name) is not None else compute()
-
-    channels = known("channels", lambda: channels_table(fit))
+    """Compute what is not given; a backtest is shown only if it is given."""
+    given = checked(tables or {})
+    explain: dict[str, Callable[[], Any]] = {
+        "decomposition": lambda: explained.decomposition_table(fit),
+        "priors": lambda: prior_posterior(fit, given["parameters"]),
+    }
+    if fit.panel.channels:
+        explain |= {
+            "curves": lambda: explained.curves_table(fit),
+            "carryover": lambda: explained.carryover_table(fit),
+            "sweep": lambda: explained.sweep_table(fit),
+            "returns": lambda: explained.returns_table(fit),
+        }
+    needed: dict[str, Callable[[], Any]] = {
+        "channels": lambda: channels_table(fit),
+        "weekly": lambda: weekly_table(fit),
+        "parameters": lambda: summary(fit),
+        "diagnostics": lambda: diagnostics(fit, given["parameters"]),
+    }
+    for name, compute in (needed | explain).items():
+        given[name] = given[name] if name in given else compute()
+    _predicted(fit, test, given)
     return Evidence(
         fit=fit,
-        test=test,
-        plan=plan,
+        channels=given["channels"],
+        weekly=given["weekly"],
+        fitted=given["fitted"],
+        parameters=given["parameters"],
+        scores=_numbers(given["scores"]),
+        diagnostics=given["diagnostics"],
+        media=given["media"] if "media" in given else media_of(fit),
+        forecast=given.get("forecast"),
+        plan=Planned.of(plan) if isinstance(plan, Plan) else plan,
         truth=true_roas(truth),
-        channels=channels,
-        weekly=known("weekly", lambda: weekly_table(fit)),
-        training=known("training", lambda: forecast_table(fit, fit.panel)),
-        forecast=None
-        if test is None
-        else known("forecast", lambda: forecast_table(fit, test)),
-        parameters=known("parameters", lambda: summary(fit)),
-        scores=_numbers(known("scores", lambda: scores(fit, test))),
-        diagnostics=known("diagnostics", lambda: diagnostics(fit)),
-        curves=curves(fit, total=True) if has_media else None,
-        media=_media(fit, channels) if has_media else None,
+        more={name: given[name] for name in COLUMNS if name in given},
     )
+
+
+def _predicted(fit: Fit, test: Panel | None, given: dict[str, Any]) -> None:
+    """Add predictions and their scores as far as they are not known."""
+    known = given.get("scores", {})
+    found: dict[str, float] = {}
+    for name, panel in (("fitted", None), ("forecast", test)):
+        if name == "forecast" and panel is None:
+            continue
+        if name not in given or "scores" not in given:
+            table, more = judged(fit, panel)
+            given.setdefault(name, table)
+            found |= more
+    given["scores"] = known or found
+
+
+def checked(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables that are there, refused if one is unknown or lacks a column."""
+    for name, table in tables.items():
+        choice("tables", name, TABLES)
+        lacking = missing(name, table) if isinstance(table, pd.DataFrame) else []
+        if lacking:
+            got = Phrase(f"no column {', '.join(lacking)}")
+            wanted = ", ".join(COLUMNS[name])
+            fail(f'tables["{name}"]', got, "", wanted, "leave it out: it is computed")
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def missing(name: str, table: pd.DataFrame) -> list[str]:
+    """Columns that a table of this name should have and does not."""
+    return [column for column in COLUMNS.get(name, ()) if column not in table]
 
 
 def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
@@ -127,8 +282,10 @@ def true_roas(truth: Mapping[str, Any] | None) -> dict[str, float]:
     return {str(name): float(value) for name, value in truth.items()}
 
 
-def _media(fit: Fit, channels: pd.DataFrame) -> Media:
-    """Joint statements, which need draws and not only the intervals of a table."""
+def media_of(fit: Fit) -> Media | None:
+    """Joint statements, which need draws and not only tables; None without media."""
+    if not fit.panel.channels:
+        return None
     scope = Scope.of(fit)
     sums, observed = totals(fit, scope)
     outcome = float(np.nansum(scope.outcome))
@@ -137,19 +294,45 @@ def _media(fit: Fit, channels: pd.DataFrame) -> Media:
     if not paid.any():
         none = float("nan")
         return Media(Interval.of(total), Interval.of(share), none, None, none, [])
-    found = roas(fit)
-    spend = found["spend"].to_numpy()[:, paid].sum().item()
-    gains = found["incremental"].to_numpy()[..., paid].sum((2, 3)).ravel()
-    names = [
-        name for name, is_paid in zip(scope.panel.channels, paid, strict=True) if is_paid
-    ]
-    each = found["roas_total"].to_numpy()[..., paid].reshape(-1, len(names))
-    won = np.bincount(
-        np.nanargmax(np.nan_to_num(each, nan=-np.inf), 1), minlength=len(names)
+    found = returns(fit)
+    spend = found["spend"].to_numpy()[:, paid].sum(axis=0)  # (channel,) over geos
+    each, ahead = (
+        found[name].to_numpy()[..., paid].reshape(-1, spend.size)
+        for name in ("roas_total", "mroas_total")
     )
-    best = sorted(zip(names, (won / won.sum()).tolist(), strict=True), key=lambda x: -x[1])
-    rows = for_geo(channels, None)
-    each_next = np.asarray(rows["mroas_mean"], float) * np.asarray(rows["spend"], float)
-    marginal = float(np.nansum(each_next)) / spend if spend else np.nan
-    returns = Interval.of(gains / spend) if spend else None
-    return Media(Interval.of(total), Interval.of(share), spend, returns, marginal, best)
+    names = [n for n, is_paid in zip(scope.panel.channels, paid, strict=True) if is_paid]
+    known = np.nan_to_num(each, nan=-np.inf)
+    won = np.bincount(known.argmax(1), minlength=len(names)) / len(each)
+    best = sorted(zip(names, won.tolist(), strict=True), key=lambda x: -x[1])
+    marginal = float(np.nansum(ahead.mean(0) * spend)) / (spend.sum() or np.nan)
+    gains = np.nansum(each * spend, axis=1)
+    gain = Interval.of(gains / spend.sum()) if spend.sum() else None
+    return Media(
+        Interval.of(total), Interval.of(share), float(spend.sum()), gain, marginal, best,
+        _move(names, ahead, spend),
+    )  # fmt: skip
+
+
+LEAST_SPEND = 0.02  # of all spend: from less there is nothing to move
+
+
+def _move(names: list[str], ahead: np.ndarray, spend: np.ndarray) -> Move | None:
+    """From the lowest to the highest marginal return, in posterior mean.
+
+    Args:
+        names: Paid channels.
+        ahead: Draws of their marginal return, (draw, channel).
+        spend: Money, (channel,).
+    """
+    mean = ahead.mean(axis=0)
+    known = np.isfinite(mean)
+    large = known & (spend >= LEAST_SPEND * spend.sum())
+    if known.sum() < 2 or not large.any():
+        return None
+    target = int(np.where(known, mean, -np.inf).argmax())
+    large[target] = False
+    if not large.any():
+        return None
+    source = int(np.where(large, mean, np.inf).argmin())
+    more = float((ahead[:, target] > ahead[:, source]).mean())
+    return Move(names[source], names[target], more)

@@ -1,18 +1,20 @@
 """The first page in words: what media brought, which channel pays, how sure we are."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmmjax.budget import Plan
-from mmmjax.plot.canvas import amount, amounts, for_geo, period_noun
-from mmmjax.reporting.evidence import Evidence, Interval, Media
+from mmmjax.plot.labels import amount, for_geo, large, period_noun, span
+from mmmjax.reporting.evidence import Evidence, Interval, Media, Move, Planned
 
-__all__ = ["Tile", "lead", "money", "percent", "share_span", "span", "tiles", "verdict"]
+__all__ = [
+    "Tile", "lead", "percent", "share_span", "tiles", "verdict",
+]  # fmt: skip
 
 GOOD, CARE, BAD, PLAIN = "good", "care", "bad", "plain"  # tones; the text says it too
 CLEAR, LIKELY = 0.9, 0.6  # probabilities of being the best
+WORTH_TRYING = 0.75  # probability that a move of spend helps, from which it is advised
 LEAST_COVERAGE = 0.8  # of intervals that should hold 94%
 
 
@@ -30,17 +32,6 @@ def percent(share: float) -> str:
     if not np.isfinite(share):
         return "unknown"
     return f"{share:.1%}" if abs(share) < 0.0995 else f"{share:.0%}"
-
-
-def money(found: Evidence) -> str:
-    """One unit of money in words."""
-    return found.fit.panel.currency or "unit of money"
-
-
-def span(interval: Interval) -> str:
-    """``lo to hi``, with the decimals that the three numbers need."""
-    _, lo, hi = amounts(interval)
-    return f"{lo} to {hi}"
 
 
 def share_span(interval: Interval) -> str:
@@ -64,18 +55,18 @@ def chance(probability: float) -> str:
 
 def lead(found: Evidence) -> str:
     """The report in a few sentences."""
-    outcome, media = found.fit.panel.outcome_name, found.media
+    outcome, media = found.outcome, found.media
     word, _, _ = verdict(found)
     if media is None:
         return (
             "This model has no media: it is the baseline that others are compared with. "
-            f"The draws are {word}."
+            f"The fit is {word}."
         )
     said = [
         f"Media brought {percent(media.share.mean)} of {outcome} "
         f"(94% interval {share_span(media.share)}).",
         *([_ranking(media)] if len(media.best) > 1 else []),
-        f"The draws are {word}.",
+        f"The fit is {word}.",
         *([_truth(found)] if found.truth else []),
     ]
     return " ".join(filter(None, said))
@@ -111,9 +102,13 @@ def _truth(found: Evidence) -> str:
 
 def tiles(found: Evidence) -> list[Tile]:
     """The answers of the first page."""
+    media = found.media
+    to_do = None if media is None or media.move is None else _advice(found, media.move)
+    if found.plan is not None:
+        to_do = _plan(found, found.plan)
     return [
-        *([] if found.media is None else _media_tiles(found, found.media)),
-        *([] if found.plan is None else [_plan(found, found.plan)]),
+        *([] if media is None else _media_tiles(found, media)),
+        *([] if to_do is None else [to_do]),
         _forecast(found),
         _usable(found),
     ]
@@ -121,13 +116,13 @@ def tiles(found: Evidence) -> list[Tile]:
 
 def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
     panel = found.fit.panel
-    periods = f"{panel.n_periods:,} {period_noun(panel.freq)}s"
-    observed = amount(float(np.nansum(panel.outcome[:, panel.window])))
+    periods = f"{len(found.window):,} {found.period}s"
+    observed = large(float(np.nansum(panel.outcome[:, panel.window])))
     brought = Tile(
         "What did media bring?",
         f"{percent(media.share.mean)} of {panel.outcome_name}",
-        f"{amount(media.total.mean)} {panel.outcome_name} in {periods}, 94% interval "
-        f"{span(media.total)}; observed were {observed}.",
+        f"{large(media.total.mean)} {panel.outcome_name} in {periods}, 94% interval "
+        f"{span(*media.total)}; observed were {observed}.",
     )
     if media.returns is None:
         return [brought]
@@ -135,21 +130,25 @@ def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
     each = Tile(
         f"What did one {one} bring?",
         f"{amount(media.returns.mean)} {panel.outcome_name}",
-        f"94% interval {span(media.returns)}, on {amount(media.spend)} "
+        f"94% interval {span(*media.returns)}, on {large(media.spend)} "
         f"{panel.currency or 'of spend'}. The next one, spread the same way, brings about "
         f"{amount(media.marginal)}.",
     )
     return [brought, _best(found, media), each]
 
 
+def _of(found: Evidence, channel: str, name: str) -> Interval:
+    """A return of one channel over all geos."""
+    rows = for_geo(found.channels, None)
+    return Interval.at(rows.loc[rows["channel"] == channel].iloc[0], name)
+
+
 def _best(found: Evidence, media: Media) -> Tile:
     name, probability = media.best[0]
-    rows = for_geo(found.channels, None)
-    row = rows.loc[rows["channel"] == name].iloc[0]
-    interval = Interval(*(float(row[f"roas_{s}"]) for s in ("mean", "lo", "hi")))
+    interval = _of(found, name, "roas")
     worth = (
-        f"{amount(interval.mean)} {found.fit.panel.outcome_name} per {money(found)}, 94% "
-        f"interval {span(interval)}"
+        f"{amount(interval.mean)} {found.outcome} per {found.money}, 94% "
+        f"interval {span(*interval)}"
     )
     question, several = "Which channel pays best?", len(media.best) > 1
     if several and probability < LIKELY:
@@ -157,6 +156,30 @@ def _best(found: Evidence, media: Media) -> Tile:
         return Tile(question, "Not settled", said)
     best = f" Best of {len(media.best)} with probability {chance(probability)}."
     return Tile(question, name, f"{worth}.{best if several else ''}")
+
+
+def _advice(found: Evidence, move: Move) -> Tile:
+    """What the marginal returns say about the next unit of money."""
+    question = "What to do?"
+    word, _, tone = verdict(found)
+    if tone == BAD:
+        text = (
+            f"The fit is {word}, so the numbers may still change: sample longer, then "
+            "decide."
+        )
+        return Tile(question, "Do not act on it yet", text, BAD)
+    target, source = (_of(found, name, "mroas") for name in (move.target, move.source))
+    worth = (
+        f"The next {found.money} brings about {amount(target.mean)} {found.outcome} in "
+        f"{move.target} (94% interval {span(*target)}) and {amount(source.mean)} in "
+        f"{move.source} ({span(*source)})"
+    )
+    sure = f"more with probability {chance(move.probability)}"
+    if move.probability < WORTH_TRYING:
+        text = f"{worth}: {sure} only. An experiment on {move.target} would tell most."
+        return Tile(question, "No clear move", text)
+    text = f"{worth}: {sure}. This holds near today's spend: move in steps and measure."
+    return Tile(question, f"Move spend from {move.source} to {move.target}", text)
 
 
 def _usable(found: Evidence) -> Tile:
@@ -167,14 +190,14 @@ def _usable(found: Evidence) -> Tile:
         f"{min(told.min_ess_bulk, told.min_ess_tail):,.0f}."
     )
     text = f"{reason[:1].upper()}{reason[1:]}. {numbers}" if reason else numbers
-    return Tile("Can the draws be used?", word.capitalize(), text, tone)
+    return Tile("Can we rely on the numbers?", word.capitalize(), text, tone)
 
 
 def _forecast(found: Evidence) -> Tile:
-    scores, outcome = found.scores, found.fit.panel.outcome_name
+    scores, outcome = found.scores, found.outcome
     within, warning = "of what was observed lies in its 94% interval", _misfit(scores)
     tone = CARE if warning else PLAIN
-    if found.test is None or not np.isfinite(scores.get("mape_test", np.nan)):
+    if found.tested is None or not np.isfinite(scores.get("mape_test", np.nan)):
         return Tile(
             "How well does it describe the data?",
             f"Off by {percent(scores['mape'])}",
@@ -183,13 +206,13 @@ def _forecast(found: Evidence) -> Tile:
             f"{warning}",
             tone,
         )
-    periods = f"{len(found.test.dates):,} {period_noun(found.test.freq)}s"
+    periods = f"{found.tested['date'].nunique():,} {found.period}s"
     return Tile(
         "How well does it forecast?",
         f"Off by {percent(scores['mape_test'])}",
         f"Mean error over {periods} it had not seen; {percent(scores['coverage_test'])} "
-        f"{within}. CRPS {amount(scores['crps_test'])} {outcome}, in training "
-        f"{amount(scores['crps_train'])} (smaller is better).{warning}",
+        f"{within}. CRPS {large(scores['crps_test'])} {outcome}, in training "
+        f"{large(scores['crps_train'])} (smaller is better).{warning}",
         tone,
     )
 
@@ -203,18 +226,23 @@ def _misfit(scores: Mapping[str, float]) -> str:
     return ""
 
 
-def _plan(found: Evidence, plan: Plan) -> Tile:
-    gain, before = plan.objective - plan.reference_objective, plan.reference_objective
-    size = percent(abs(gain) / before) if before > 0 else amount(abs(gain))
-    better = plan.response.sel(plan="optimized") > plan.response.sel(plan="reference")
+def _plan(found: Evidence, plan: Planned) -> Tile:
+    facts: Mapping[str, Any] = plan.facts
+    before = facts["reference_objective"]
+    gain = facts["objective"] - before
+    size = percent(abs(gain) / before) if before > 0 else large(abs(gain))
     more = "more" if gain >= 0 else "less"
-    unit = f" {plan.currency}" if plan.currency else ""
+    unit = f" {facts['currency']}" if facts["currency"] else ""
     noun = period_noun(found.fit.panel.freq)
-    each = f" a {noun}" if plan.per_period else ""
+    each = f" a {noun}" if facts["per_period"] else ""
+    sure = "" if plan.better is None else (
+        f"; better than the reference with probability {chance(plan.better)}")  # fmt: skip
+    word, _, tone = verdict(found)
+    warning = f" The fit is {word}: do not act on it yet." if tone == BAD else ""
     return Tile(
         "What to do?",
-        f"{size} {more} {plan.outcome_name} from media",
-        f"By another split of {amount(plan.budget)}{unit}{each} over {plan.periods} "
-        f"{noun}s; better than the reference with probability "
-        f"{chance(float(better.mean()))}.",
+        f"{size} {more} {found.outcome} from media",
+        f"By another split of {large(facts['budget'])}{unit}{each} over "
+        f"{facts['periods']} {noun}s{sure}.{warning}",
+        BAD if warning else PLAIN,
     )

@@ -59,6 +59,16 @@ def test_whitened_density_is_about_standard_normal_at_its_mode(name):
     assert curvature.max() < 1.1  # 1 where not clipped, below 1 where the density is flat
 
 
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_outline_has_the_shapes_of_the_problem(name):
+    """The sampler compiles for the outline while the problem is still being built."""
+    the_spec, the_panel = CASES[name]
+    structure, data = the_spec.structure(), data_of(the_spec, the_panel)
+    problem, _ = room.precondition(structure, data)
+    shapes = lambda p: jax.tree.map(lambda x: (x.shape, x.dtype), p.astype(np.float32))
+    assert shapes(room.outline(structure, data)) == shapes(problem)
+
+
 def test_rewhitening_maps_points_without_changing_values():
     the_spec, the_panel = CASES["national"]
     structure = the_spec.structure()

@@ -138,7 +138,10 @@ def test_pictures_touch_nothing_global_and_are_the_same_in_threads():
 
 
 def test_pyplot_is_never_loaded():
-    code = "import sys, mmmjax.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = (
+        "import sys, mmmjax.plot as p; every = [getattr(p, n) for n in p.__all__]; "
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -156,7 +159,49 @@ EVERY = {
     "fitted": lambda **k: plot.fitted(examples.forecast(), examples.forecast(6), **k),
     "convergence": lambda **k: plot.convergence(examples.parameters(), **k),
     "allocation": lambda **k: plot.allocation(examples.plan(), **k),
+    "contraction": lambda **k: plot.contraction(examples.priors(), **k),
+    "distributions": lambda **k: plot.distributions(
+        {"TV": np.arange(9.0)}, {"TV": np.arange(99.0)}, **k
+    ),
+    "energy": lambda **k: plot.energy(np.random.default_rng(0).normal(size=(4, 50)), **k),
+    "forecast": lambda **k: plot.forecast(examples.predicted(6), examples.predicted(), **k),
+    "now_and_after": lambda **k: plot.now_and_after(examples.returns(), **k),
+    "now_and_after of one": lambda **k: plot.now_and_after(examples.returns(), "all", **k),
+    "prior_predictive": lambda **k: plot.prior_predictive(examples.predicted(), **k),
+    "share_and_roas": lambda **k: plot.share_and_roas(examples.channels(), **k),
+    "shares": lambda **k: plot.shares(examples.channels(), **k),
+    "sweep": lambda **k: plot.sweep(examples.sweep(), **k),
+    "uplift": lambda **k: plot.uplift(np.linspace(-0.1, 0.3, 99), **k),
 }
+GRIDS = {
+    "carryover": lambda **k: plot.carryover(examples.carryover(), period="week", **k),
+    "curves": lambda **k: plot.curves(examples.curves(), currency="EUR", **k),
+    "prior_posterior": lambda **k: plot.prior_posterior(
+        examples.draws(), examples.draws(), **k
+    ),
+    "ranks": lambda **k: plot.ranks(examples.draws(), **k),
+    "residuals": lambda **k: plot.residuals(examples.residuals(), **k),
+    "roas_over_time": lambda **k: plot.roas_over_time(examples.returns(), **k),
+    "trace": lambda **k: plot.trace(examples.draws(), **k),
+}
+
+
+@pytest.mark.parametrize("width", [4.0, 9.0])
+@pytest.mark.parametrize("name", GRIDS)
+def test_cells_of_a_grid_do_not_touch_and_the_legend_lies_under_them(name, width):
+    figure = GRIDS[name](width=width)
+    figure.draw_without_rendering()
+    boxes = [ax.get_tightbbox() for ax in figure.axes if ax.axison]
+    for one, other in itertools.combinations(boxes, 2):
+        both = mpl.transforms.Bbox.intersection(one, other)
+        assert both is None or min(both.width, both.height) < 2
+    (legend,) = figure.legends
+    box, title = legend.get_window_extent(), figure._suptitle.get_window_extent()
+    assert box.y0 >= -1
+    assert box.y1 <= min(b.y0 for b in boxes) + 1
+    assert box.x1 <= figure.bbox.x1 + 1
+    assert title.y0 >= max(b.y1 for b in boxes) - 1
+    assert all(ax.get_window_extent().width > 0.8 * figure.dpi for ax in figure.axes)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -180,6 +225,7 @@ def test_legends_and_titles_lie_beside_the_data_inside_the_figure(name, width):
     title = figure._suptitle.get_window_extent()
     assert title.y0 >= frame.y1
     assert title.x1 <= whole.x1
+    assert axes._left_title.get_window_extent().x1 <= whole.x1
     if (legend := axes.get_legend()) is not None:
         box = legend.get_window_extent()
         assert box.y1 <= frame.y0

@@ -1,4 +1,4 @@
-"""What is drawn of media: stacks, shares, returns, curves."""
+"""What is drawn of the outcome and its components: stacks, waterfalls."""
 
 import numpy as np
 import pandas as pd
@@ -7,9 +7,8 @@ from matplotlib.colors import to_hex
 from matplotlib.dates import date2num
 
 from mmmjax import plot
-from mmmjax.checks import InputError
 from mmmjax.plot import media
-from mmmjax.plot.canvas import PALETTE, REST
+from mmmjax.plot.canvas import REST
 from tests.plot import examples
 
 COLOURS = plot.channel_colours(examples.CHANNELS)
@@ -78,65 +77,33 @@ def test_waterfall_adds_up_to_the_whole():
     assert [to_hex(b.get_facecolor()).upper() for b in bars[3:6]] == list(COLOURS.values())
 
 
-def test_forest_marks_means_intervals_and_the_truth():
-    figure = plot.roas(examples.channels(("ALL",)), truth={"TV": 1.5, "Mail": 9.0})
-    lines = figure.axes[0].lines
-    spans = [line.get_xdata() for line in lines if len(line.get_xdata()) == 2]
-    np.testing.assert_allclose(spans, [[1.0, 3.0], [2.0, 6.0], [0.5, 1.5], [1.0, 3.0]])
-    dots = [float(line.get_xdata()[0]) for line in lines if line.get_marker() == "o"]
-    assert dots == [2.0, 4.0, 1.0, 2.0]  # ROAS, then mROAS
-    assert [line.get_xdata()[0] for line in lines if line.get_marker() == "D"] == [1.5]
-    texts = [t.get_text() for t in figure.axes[0].texts]
-    assert "2.00" in texts
-    assert "1.00 to 3.00" in texts
-
-
-def test_organic_channels_have_no_return_and_take_no_colour():
-    table = examples.channels()
-    assert media.returns(table).channels == ["TV", "Search"]
-    table["channel"] = ["Search", "TV", "Mail"]  # colours follow the channel, not the row
-    figure = plot.roas(table, marginal=False, colours=COLOURS)
-    dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
-    assert [dot.get_color() for dot in dots] == [PALETTE[1], PALETTE[0]]
-
-
-def test_curve_is_dashed_where_nothing_was_observed():
-    found = examples.curves()
-    figure = plot.curve(found, "Search", outcome="sales", currency="EUR", period="week")
+def test_waterfall_of_decomposition_csv_has_its_intervals():
+    table = examples.decomposition(("north", "ALL"))
+    figure = plot.decomposition(table, outcome="sales", colours=COLOURS)
     axes = figure.axes[0]
-    solid, dashed, drop, dot = axes.lines
-    assert solid.get_xdata()[-1] == dashed.get_xdata()[0] == pytest.approx(50.0)
-    assert dashed.get_xdata()[-1] == pytest.approx(60.0)
-    assert dashed.get_linestyle() == "--"
-    np.testing.assert_allclose(solid.get_ydata(), 10 * np.sqrt(solid.get_xdata()))
-    assert dot.get_xdata()[0] == 12.5
-    assert dot.get_ydata()[0] == drop.get_ydata()[1]
-    assert (axes.patches[0].get_x(), axes.patches[0].get_width()) == (0.0, 50.0)
-    assert axes.get_xlabel() == "spend (EUR) a week"
-    assert axes.get_ylabel() == "sales a week"
-    np.testing.assert_allclose(edges(axes.collections[0])[1], 15 * np.sqrt(
-        found["spend"].sel(channel="Search").to_numpy()[0]))  # fmt: skip
+    rows = table[table["geo"] == "ALL"].set_index("component")
+    names = ["baseline", "controls", *examples.CHANNELS]
+    shares = rows.loc[names, "share_mean"].to_numpy()
+    np.testing.assert_allclose([b.get_width() for b in axes.patches], [*shares, 1.0])
+    starts = np.cumsum(shares) - shares
+    lefts = [b.get_x() for b in axes.patches][:-1]
+    np.testing.assert_allclose(lefts, starts, atol=1e-12)
+    spans = np.array([line[:, 0] for line in axes.collections[0].get_segments()])
+    np.testing.assert_allclose(spans[:, 0], starts + rows.loc[names, "share_lo"])
+    np.testing.assert_allclose(spans[:, 1], starts + rows.loc[names, "share_hi"])
+    texts = [t.get_text() for t in axes.texts]
+    assert {"30.0%", "26.0% to 34.0%", "-5.0%", "100.0%", "1,000"} <= set(texts)
 
 
-def test_curve_of_an_organic_channel_is_in_media_units():
-    one = media.curve_of(examples.curves(), "Mail")
-    assert not one.paid
-    assert (one.today, one.largest) == (2.0, 8.0)
-    figure = plot.curve(examples.curves(), "Mail")
-    assert figure.axes[0].get_xlabel() == "media a period"
-
-
-@pytest.mark.parametrize("width", [4.0, 9.0])
-def test_curves_has_a_cell_a_channel_and_one_for_the_legend(width):
-    figure = plot.curves(examples.curves(), width=width)
-    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.axison]
-    assert titles == examples.CHANNELS
-    assert figure.axes[3].get_legend() is not None
-
-
-def test_curves_of_several_geos_must_be_chosen():
-    found = examples.curves()
-    several = found.reindex(geo=["north", "south"], fill_value=1.0)
-    with pytest.raises(InputError, match="total=True"):
-        media.curve_of(several, "TV")
-    assert media.curve_of(several, "TV", "south").paid
+def test_both_tables_of_a_decomposition_agree():
+    weekly = examples.weekly()
+    totals = wide(weekly).sum().drop("fitted_mean")
+    table = examples.decomposition().set_index("component")
+    table["share_mean"] = totals / totals.sum()
+    table["total_mean"] = totals
+    table = table.dropna().reset_index()
+    some = weekly[weekly["component"].isin([*table["component"], "fitted_mean"])]
+    one, other = media.decompose(some), media.decompose(table)
+    assert one.names == other.names
+    np.testing.assert_allclose(one.totals, other.totals)
+    np.testing.assert_allclose(one.shares, other.shares)

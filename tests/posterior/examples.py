@@ -96,6 +96,16 @@ def geo_fit(draws=3, likelihood=None, **panel):
 FITS = {"national": national_fit, "geos": geo_fit}
 
 
+def bare_fit(draws=3):
+    """The geos without any media."""
+    panel = geo_panel()
+    bare = replace(
+        panel, media=panel.media[..., :0], spend=panel.spend[..., :0], channels=(),
+        columns=replace(panel.columns, media=(), spend=()),
+    )  # fmt: skip
+    return make_fit(2, draws, geo_spec(), bare, dtype=np.float64)
+
+
 def one_draw(fit, number):
     """Parameters of one draw and their dims, as the oracles take them."""
     params = {name: array[number] for name, array in fit.flat().items()}

@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mmmjax import metrics
 from mmmjax.checks import InputError
-from mmmjax.posterior import contributions
+from mmmjax.draws import Draws
+from mmmjax.posterior import contributions, decomposition
 from mmmjax.posterior.contributions import weekly
 from tests.fits import make_fit
 from tests.posterior.examples import (
     FITS,
+    bare_fit,
     flat,
     geo_fit,
     national_fit,
@@ -147,13 +150,86 @@ def test_forecast_continues_media_and_trend():
 
 
 def test_model_without_media():
-    fit = geo_fit()
-    panel = fit.panel
-    bare = replace(
-        panel, media=panel.media[..., :0], spend=panel.spend[..., :0], channels=(),
-        columns=replace(panel.columns, media=(), spend=()),
-    )  # fmt: skip
-    found = contributions(make_fit(2, 3, fit.spec, bare))
+    fit = bare_fit()
+    found = contributions(fit)
     assert "channel_contribution" not in found
     assert "mu" in found
-    assert "channel" not in weekly(make_fit(2, 3, fit.spec, bare))
+    assert "channel" not in weekly(fit)
+    names = ["baseline", "controls", "seasonality"]
+    assert list(decomposition(fit)["component"].values) == names
+
+
+def oracle_parts(fit, number):
+    """Sum of every component over the window in one draw, (geo, component), by hand.
+
+    A component is what the fitted mean loses without it; baseline is what is left.
+    """
+    panel, history = fit.panel, fit.panel.history
+    present = panel.present[:, history:]
+
+    def without(**changed):
+        params = {n: a * changed.get(n, 1.0) for n, a in fit.draws.params.items()}
+        other = replace(fit, draws=replace(fit.draws, params=params))
+        return np.where(present, oracle_mean(other, number), 0.0).sum(1)
+
+    whole = without()
+    parts = [
+        whole
+        - without(saturation_beta=np.where(np.arange(len(panel.channels)) == c, 0.0, 1.0))
+        for c in range(len(panel.channels))
+    ]
+    rest = {"controls": "gamma_control", "seasonality": "gamma_fourier"}
+    other = {n: whole - without(**{p: 0.0}) for n, p in rest.items()
+             if p in fit.draws.params}  # fmt: skip
+    baseline = whole - sum(parts) - sum(other.values())
+    return np.stack([*parts, baseline, *other.values()], axis=-1), whole
+
+
+@pytest.mark.parametrize("total", [False, True])
+@pytest.mark.parametrize("kind", FITS)
+@pytest.mark.parametrize("history", [0, 2])
+def test_decomposition_is_the_fitted_mean(kind, history, total):
+    fit = FITS[kind](history=history, draws=10)
+    found = decomposition(fit, total=total, prob=0.5)
+    parts, whole = (
+        np.array(x) for x in zip(*(oracle_parts(fit, i) for i in range(20)), strict=True)
+    )
+    if total:
+        parts, whole = parts.sum(1, keepdims=True), whole.sum(1, keepdims=True)
+    for name, draws in (
+        ("total", parts), ("share", parts / whole[..., None]), ("mu_total", whole),
+    ):  # fmt: skip
+        lo, hi = metrics.hdi(draws, 0.5)
+        expected = [draws.mean(0), lo, hi]
+        np.testing.assert_allclose(found[name], expected, rtol=1e-9, atol=1e-9)
+    mean = found.sel(summary="mean")
+    np.testing.assert_allclose(mean["share"].sum("component"), 1.0, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(mean["total"].sum("component"), mean["mu_total"], rtol=1e-14)
+    names = [*fit.panel.channels, "baseline"]
+    names += ["controls", "seasonality"] if kind == "geos" else []
+    assert list(found["component"].values) == names
+
+
+@pytest.mark.parametrize("kind", FITS)
+def test_shares_of_every_draw_add_up_to_one(kind):
+    fit = FITS[kind](draws=20)
+    for i in range(5):  # a fit of one draw, twice: its summary is that draw
+        params = {n: np.repeat(a[:1, i : i + 1], 20, axis=1) for n, a in
+                  fit.draws.params.items()}  # fmt: skip
+        one = replace(fit, draws=Draws(params))
+        found = decomposition(one, prob=0.5)["share"].sum("component")
+        np.testing.assert_allclose(found, 1.0, rtol=0, atol=1e-14)
+
+
+def test_decomposition_of_other_panels():
+    fit = geo_fit(unbalanced=False, draws=10)
+    train, test = fit.panel.split(fit.panel.dates[-5])
+    part = replace(fit, panel=train)
+    ahead = contributions(part, test)["channel_total"]
+    found = decomposition(part, test)["total"].sel(summary="mean")
+    np.testing.assert_allclose(
+        found.sel(component=list(train.channels)), ahead.mean(("chain", "draw")), rtol=1e-12
+    )
+    nothing = replace(fit.panel, media=0 * fit.panel.media)
+    off = decomposition(fit, nothing)["share"].sel(component="TV")
+    assert float(abs(off).max()) == 0.0

@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
+from mmmjax import metrics
 from mmmjax.checks import InputError
-from mmmjax.posterior import contributions, curves, sweep
-from tests.posterior.examples import FITS, geo_fit, national_fit, one_draw, scaled_media
+from mmmjax.posterior import contributions, curves, mroas, sweep
+from tests.posterior.examples import (
+    FITS,
+    bare_fit,
+    geo_fit,
+    national_fit,
+    one_draw,
+    scaled_media,
+)
 from tests.reference import returns
 
 HOW = {"max_lag": 4, "normalize": True, "adstock_first": True}
@@ -77,6 +85,61 @@ def test_sweep_multiplies_the_window_only():
         np.testing.assert_allclose(found.sel(multiplier=m), expected, rtol=1e-9)
     today = contributions(fit)["channel_total"].mean(("chain", "draw"))[0]
     np.testing.assert_allclose(found.sel(multiplier=1), today, rtol=1e-12)
+
+
+def swept(fit, m, i):
+    """Contribution (geo, channel) of the window in one draw, its media multiplied."""
+    history, media = fit.panel.history, scaled_media(fit)
+    changed = np.concatenate([media[..., :history], m * media[..., history:]], axis=-1)
+    effect = returns.effect(changed, *one_draw(fit, i), **HOW)[..., history:]
+    there = fit.panel.present[:, None, history:]
+    return (effect * there).sum(-1) * fit.scale.outcome[:, None]
+
+
+@pytest.mark.parametrize("total", [False, True])
+@pytest.mark.parametrize("kind", FITS)
+def test_sweep_says_what_more_spend_would_add(kind, total):
+    fit = FITS[kind](history=2, draws=10)
+    levels, step, draws = [0.0, 0.4, 1.7], 1e-5, range(20)
+    found = sweep(fit, levels, total=total, prob=0.5)  # 1 is not among them
+    gather = (lambda x: x.sum(-2, keepdims=True)) if total else (lambda x: x)
+    spend = gather(fit.panel.spend[:, fit.panel.history :].sum(1))
+    paid = np.broadcast_to(np.isfinite(spend[0]), spend.shape)
+    np.testing.assert_allclose(found["spend"], spend[..., None] * levels, rtol=1e-12)
+    today = gather(np.array([swept(fit, 1.0, i) for i in draws]))
+    for m in levels:
+        at = found.sel(multiplier=m)
+        now = gather(np.array([swept(fit, m, i) for i in draws]))
+        up, down = (
+            gather(np.array([swept(fit, m + d, i) for i in draws])) for d in (step, -step)
+        )
+        slope = ((up - down) / (2 * step) / spend)[:, paid]
+        for name, expected in (("contribution", now), ("uplift", now - today)):
+            lo, hi = metrics.hdi(expected, 0.5)
+            np.testing.assert_allclose(
+                at[name], [expected.mean(0), lo, hi], rtol=1e-9, atol=1e-9
+            )
+        lo, hi = metrics.hdi(slope, 0.5)
+        np.testing.assert_allclose(
+            at["marginal"].to_numpy()[:, paid], [slope.mean(0), lo, hi], rtol=1e-5
+        )
+        assert np.isnan(at["marginal"].to_numpy()[:, ~paid]).all()
+
+
+def test_marginal_of_today_is_the_mroas_of_the_window():
+    fit = geo_fit(draws=10)
+    found = sweep(fit, [1.0])["marginal"].sel(summary="mean", multiplier=1.0)
+    expected = mroas(fit, carryover=False)["mroas"].mean(("chain", "draw"))
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    assert float(abs(sweep(fit, [1.0])["uplift"]).max()) == 0.0
+
+
+@pytest.mark.parametrize("total", [False, True])
+@pytest.mark.parametrize("f", [curves, sweep])
+def test_model_without_media_has_no_curves(f, total):
+    found = f(bare_fit(), total=total)
+    assert found.sizes["channel"] == 0
+    assert found.sizes["geo"] == (1 if total else 3)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from mmmjax import metrics, response
 from mmmjax.checks import InputError
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.posterior import contributions, incremental, mroas, roas
+from mmmjax.posterior import returns as both_returns
+from mmmjax.posterior.returns import summaries
 from tests.posterior.examples import (
     FITS,
     MAX_LAG,
@@ -149,6 +152,73 @@ def test_periods_of_the_year():
     np.testing.assert_allclose(found["spend"].sum("window"), roas(fit)["spend"], rtol=1e-12)
     assert list(roas(fit, "year")["window"].values) == ["2021", "2022"]
     assert list(roas(fit, "quarter")["window"].values) == ["2021Q4", "2022Q1"]
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+@pytest.mark.parametrize("kind", FITS)
+def test_windows_taken_together_are_those_taken_alone(kind, length):
+    fit = FITS[kind](history=2, draws=10)  # geos: late and early ones too
+    n = fit.panel.n_periods
+    spans = [slice(a, min(a + length, n)) for a in range(0, n, length)]
+    spans += [slice(0, n), slice(3, 9)]  # overlapping ones
+    found = summaries(fit, spans, total=False, prob=0.8, memory=2**20)
+    whole = summaries(fit, spans, total=True, prob=0.8, memory=2**20)
+    for w, span in enumerate(spans):
+        alone = both_returns(fit, dates_of(fit, span.start, span.stop))
+        parts = incremental(fit, dates_of(fit, span.start, span.stop))
+        np.testing.assert_allclose(found.spend[..., w], parts["spend"])
+        for part in ("now", "after"):
+            np.testing.assert_allclose(
+                getattr(found, part)[..., w],
+                flat(parts[part]).mean(0),
+                rtol=1e-9,
+                atol=1e-9,
+            )
+        for name in ("roas", "mroas"):
+            for result, draws in ((found, alone[name]), (whole, alone[f"{name}_total"])):
+                draws = flat(draws).reshape(20, -1, len(fit.panel.channels))
+                some = np.isfinite(draws[0])
+                values = getattr(result, name)[..., w]
+                lo, hi = metrics.hdi(draws[:, some], 0.8)
+                expected = [draws[:, some].mean(0), lo, hi]
+                np.testing.assert_allclose(values[:, some], expected, rtol=1e-7, atol=1e-9)
+                assert np.isnan(values[:, ~some]).all()
+
+
+@pytest.mark.parametrize("kind", FITS)
+def test_short_windows_are_the_counterfactual_by_hand(kind):
+    fit = FITS[kind](history=2, **({"unbalanced": False} if kind == "geos" else {}))
+    spans = [slice(a, a + 2) for a in range(0, 16, 2)]  # shorter than the carry-over
+    found = summaries(fit, spans, total=False, prob=0.5, memory=2**28)
+    for w, span in enumerate(spans):
+        expected = by_hand(returns.value_of_window, fit, span.start, span.stop).mean(0)
+        np.testing.assert_allclose(found.now[..., w], expected[0], rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(found.after[..., w], expected[1], rtol=1e-9, atol=1e-11)
+
+
+def test_returns_are_roas_and_mroas():
+    fit = geo_fit()
+    for carryover in (True, False):
+        found = both_returns(fit, "month", carryover)
+        for f, name in ((roas, "roas"), (mroas, "mroas")):
+            alone = f(fit, "month", carryover)
+            for label in (name, f"{name}_total", "spend"):
+                np.testing.assert_array_equal(found[label], alone[label])
+
+
+def test_windows_of_one_number_share_a_program(monkeypatch):
+    traces = []
+    actual = response.media_contribution
+    monkeypatch.setattr(
+        response, "media_contribution", lambda *a: traces.append(1) or actual(*a)
+    )
+    fit = national_fit(draws=7)  # a shape of its own
+    roas(fit, dates_of(fit, 2, 9))
+    once = len(traces)
+    assert once > 0
+    mroas(fit, dates_of(fit, 5, 16))
+    roas(fit)
+    assert len(traces) == once
 
 
 def test_no_spend_in_the_window_has_no_return():

@@ -115,6 +115,28 @@ def test_totals_shares_and_roas_agree(fit, reference):
     agrees(total.sum("channel").values, reference["channels_total"], "all channels")
 
 
+def test_uplift_of_the_reference_plan_in_sample_agrees(fit, reference):
+    budget = reference["budget"]
+    found = mm.counterfactual(fit, mm.reweight(fit, budget["multiplier"]))
+    # The reference has no errors of these two: those of its ROAS give its effective draws.
+    known = reference["roas_in_window"].values()
+    draws = min((entry["sd"] / entry["mcse_mean"]) ** 2 for entry in known)
+    for name, label in (
+        ("uplift_contribution", "uplift_contribution_in_sample"),
+        ("uplift_outcome", "uplift_sales_in_sample_predictive"),
+    ):
+        entry = budget[label]
+        expected = entry | {"mcse_mean": entry["sd"] / np.sqrt(draws)}
+        agrees(found[name].sel(geo="ALL").values, expected, label)
+    p = budget["uplift_contribution_in_sample"]["p_gt_0"]
+    expected = {"mean": p, "mcse_mean": np.sqrt(p * (1 - p) / draws)}
+    for name in ("contribution", "outcome"):  # the reference's outcomes differ in noise too
+        positive = found[f"difference_{name}"].sel(geo="ALL").values > 0
+        agrees(positive.astype(float), expected, f"P({name} rises)")
+    spend = found["spend"].sum("channel")
+    np.testing.assert_allclose(*spend.transpose("scenario", "geo"), rtol=1e-12)
+
+
 def test_crps_in_and_out_of_sample_is_within_one_per_cent(fit, case, reference):
     found = mm.scores(fit, case.test)
     expected = reference["crps"]

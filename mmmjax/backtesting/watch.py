@@ -1,0 +1,88 @@
+"""Live progress of a backtest: a row per fold, redrawn on its own clock."""
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from mmmjax.infer.progress import Progress
+
+__all__ = ["Watch"]
+
+
+class Watch:
+    """How far every fold and model is; silent when ``show`` is False.
+
+    Args:
+        folds: What to call each fold.
+        models: Names of the models that are sampled.
+        show: True, False, or None for a terminal only.
+        console: Where to draw; standard error by default.
+    """
+
+    def __init__(
+        self,
+        folds: Sequence[str],
+        models: Sequence[str],
+        show: bool | None = None,
+        console: Console | None = None,
+    ):
+        """Nothing is drawn before ``with``."""
+        self.console = console or Console(stderr=True)
+        self.shown = self.console.is_terminal if show is None else show
+        self.folds, self.models = list(folds), list(models)
+        self.running: tuple[int, str, Progress] | None = None
+        self.ended: dict[tuple[int, str], str] = {}
+        self.live: Live | None = None
+
+    def __enter__(self) -> "Watch":
+        """Start drawing."""
+        if self.shown:
+            self.live = Live(
+                get_renderable=self.table, console=self.console, refresh_per_second=8
+            )
+            self.live.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Draw the last state and stop."""
+        if self.live:
+            self.live.refresh()
+            self.live.__exit__(kind, error, trace)
+
+    def start(self, fold: int, model: str, chains: int) -> Progress:
+        """Begin a fit; the sampler counts in what is returned."""
+        progress = Progress(chains, False)
+        self.running = (fold, model, progress)
+        return progress
+
+    def end(self, fold: int, model: str, text: str) -> None:
+        """Say how a fit ended."""
+        self.running = None
+        self.ended[fold, model] = text
+
+    def table(self) -> Table:
+        """Build the table."""
+        table = Table(box=None, padding=(0, 1))
+        for name in ("fold", *self.models):
+            table.add_column(name, justify="left")
+        for fold, label in enumerate(self.folds):
+            table.add_row(label, *(self._cell(fold, model) for model in self.models))
+        return table
+
+    def _cell(self, fold: int, model: str) -> str:
+        if (fold, model) in self.ended:
+            return self.ended[fold, model]
+        if self.running is None or self.running[:2] != (fold, model):
+            return ""
+        progress = self.running[2]
+        whole = progress.total * len(progress.done)
+        share = progress.done.sum() / whole if whole else 0.0
+        return f"{progress.name} {share:4.0%}"

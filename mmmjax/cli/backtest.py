@@ -1,0 +1,90 @@
+"""``mmmjax backtest``: how a case would have forecast before; a table and three files."""
+
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from mmmjax.backtesting import Backtest
+from mmmjax.backtesting import backtest as cross_validate
+from mmmjax.checks import choice
+from mmmjax.cli import case as cases
+from mmmjax.cli import files, show
+from mmmjax.cli.options import X64, CaseFile, Chains, Kept, Out, Seed, Warmup
+
+__all__ = ["backtest", "write"]
+
+NOT_CONVERGED, INTERRUPTED = 2, 130
+
+
+def backtest(
+    case: CaseFile,
+    out: Out = Path("run/backtest"),
+    folds: Annotated[int, typer.Option(help="Cuts to fit and forecast at.")] = 5,
+    horizon: Annotated[
+        int | None,
+        typer.Option(help="Periods forecast at each.", show_default="a quarter of a year"),
+    ] = None,
+    step: Annotated[
+        int | None,
+        typer.Option(help="Periods between cuts.", show_default="the horizon"),
+    ] = None,
+    window: Annotated[
+        str, typer.Option(help="Training windows: expanding, rolling.")
+    ] = "expanding",
+    least: Annotated[
+        int | None,
+        typer.Option(help="Fewest training periods; the length of rolling windows."),
+    ] = None,
+    no_baselines: Annotated[
+        bool,
+        typer.Option("--no-baselines", help="Only the model: no media-free, no naive one."),
+    ] = False,
+    chains: Chains = None,
+    warmup: Warmup = None,
+    draws: Kept = None,
+    seed: Seed = None,
+    x64: X64 = False,
+) -> int:
+    """Fit at several past dates and score each forecast on what came after.
+
+    All periods of the case are used, those after train_until too.
+    """
+    files.folder(out)
+    given = {"chains": chains, "warmup": warmup, "draws": draws, "seed": seed}
+    asked = cases.read(case, given | {"dtype": "float64" if x64 else None})
+    options: dict[str, Any] = {"folds": folds, "horizon": horizon, "step": step}
+    found = cross_validate(
+        asked.spec,
+        asked.panel,
+        asked.sampler,
+        window=cast(Any, choice("--window", window, ("expanding", "rolling"))),
+        least=least,
+        baselines=not no_baselines,
+        seed=asked.seed,
+        on_empty=asked.on_empty,
+        **options,
+    )
+    show.notes(found.notes)
+    show.say(repr(found))
+    show.files(write(found, out))
+    return _code(found)
+
+
+def write(found: Backtest, out: Path) -> list[Path]:
+    """Write backtest.csv, backtest_parameters.csv and backtest_forecast.csv."""
+    out.mkdir(parents=True, exist_ok=True)
+    frames = found.to_frames()
+    return [files.table(out / f"{name}.csv", frame) for name, frame in frames.items()]
+
+
+def _code(found: Backtest) -> int:
+    if found.interrupted:
+        return INTERRUPTED
+    if found.converged:
+        return 0
+    show.warn(
+        "some folds cannot be used (above). Everything was written; for chains that did "
+        "not converge, run longer (--warmup, --draws)."
+    )
+    return NOT_CONVERGED

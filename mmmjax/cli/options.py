@@ -1,0 +1,18 @@
+"""Arguments and options that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["X64", "CaseFile", "Chains", "Kept", "NoReport", "Out", "Run", "Seed", "Warmup"]
+
+CaseFile = Annotated[Path, typer.Argument(help="Case file (TOML).", metavar="CASE")]
+Run = Annotated[Path, typer.Argument(help="Folder that `fit` wrote.", metavar="RUN")]
+Out = Annotated[Path, typer.Option(help="Folder to write to; it is created.")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
+Chains = Annotated[int | None, typer.Option(help="Chains, instead of the case's.")]
+Warmup = Annotated[int | None, typer.Option(help="Warm-up iterations a chain.")]
+Kept = Annotated[int | None, typer.Option("--draws", help="Kept draws a chain.")]
+Seed = Annotated[int | None, typer.Option(help="Seed; the same seed, the same draws.")]
+X64 = Annotated[bool, typer.Option("--x64", help="Sample in float64.")]

@@ -1,0 +1,147 @@
+"""``mmmjax report``: the report of a run again, from the files in its folder.
+
+Nothing is sampled. A table is read from its CSV file if that is no older than the fit and
+has the columns it needs, and all of them only if diagnostics.json speaks of the same data
+and seed; whatever is missing or stale is computed from the draws and written. The forecast
+of a test window cannot be computed again, since the fit does not hold that window.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+import mmmjax as mm
+from mmmjax import store
+from mmmjax.checks import Phrase, fail
+from mmmjax.cli import files, show
+from mmmjax.draws import Diagnostics, Fit
+from mmmjax.reporting.evidence import COLUMNS, Evidence, Planned, gather, missing
+
+__all__ = ["rebuild"]
+
+OF_A_BACKTEST = ("backtest", "backtest_forecast", "backtest_parameters")
+SCORES = ("crps", "r2", "mape", "coverage")
+
+
+class Rebuilt(NamedTuple):
+    """What was written, and what the draws are worth."""
+
+    paths: list[Path]
+    diagnostics: Diagnostics
+
+
+def rebuild(run: Path, out: Path | None = None, truth: Path | None = None) -> Rebuilt:
+    """Write the report of a run again.
+
+    Args:
+        run: Folder that ``mmmjax fit`` wrote, or a fit file.
+        out: File to write; by default report.html beside the fit.
+        truth: JSON file with the true ROAS, as ``mmmjax simulate`` writes it.
+
+    Raises:
+        InputError: No fit there, a place that cannot be written, or an unreadable truth.
+    """
+    folder = run if run.is_dir() else run.parent
+    target = store.file_to_write(out or folder / files.REPORT, files.REPORT)
+    known_truth = None if truth is None else _truth(truth)
+    fit, judged = files.load_run(run)
+    of_a_run = run.is_dir() or run.name == files.FIT
+    tables = _tables(folder, fit) if of_a_run else {}
+    plan = _plan(folder) if of_a_run else None
+    tables["diagnostics"] = judged
+    found = gather(fit, truth=known_truth, plan=plan, tables=tables)
+    paths = _written(found, folder, tables) if of_a_run else []
+    every = {**found.more, "scores": found.scores, "diagnostics": judged}
+    every |= {} if found.media is None else {"media": found.media}
+    mm.report(fit, target, truth=known_truth, plan=plan, tables=every)
+    return Rebuilt([*paths, target], judged)
+
+
+def _tables(folder: Path, fit: Fit) -> dict[str, Any]:
+    """Tables of a run that can be trusted, and its scores."""
+    found: dict[str, Any] = {}
+    record = _record(folder)
+    if record.get("data_hash") == fit.panel.data_hash() and record.get("seed") == fit.seed:
+        stems = [name for name in COLUMNS if name not in OF_A_BACKTEST]
+        read = {name: _read(folder / f"{name}.csv", folder) for name in stems}
+        found = {name: table for name, table in read.items() if table is not None}
+        kept = [f"{n}{end}" for n in SCORES for end in ("", "_train", "_test")]
+        found["scores"] = {name: record[name] for name in kept if name in record}
+    for name in OF_A_BACKTEST:
+        for path in (folder / f"{name}.csv", folder / "backtest" / f"{name}.csv"):
+            table = _read(path)
+            if table is not None:
+                found[name] = table
+    if "forecast" not in found and (folder / files.FORECAST).is_file():
+        show.warn(f"{files.FORECAST} is older than the fit: the report has no forecast.")
+    return found
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Content of diagnostics.json, if it is no older than the fit."""
+    path = folder / files.DIAGNOSTICS
+    if not _fresh(path, folder):
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _fresh(path: Path, folder: Path) -> bool:
+    """Whether a file is there and no older than the fit."""
+    age = path.stat().st_mtime_ns if path.is_file() else -1
+    return age >= (folder / files.FIT).stat().st_mtime_ns
+
+
+def _read(path: Path, folder: Path | None = None) -> pd.DataFrame | None:
+    """A table with the columns it needs, no older than the fit in ``folder``; or None."""
+    if not path.is_file() or (folder is not None and not _fresh(path, folder)):
+        return None
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError):
+        return None
+    if missing(path.stem, table):
+        return None
+    text = [c for c in ("geo", "channel", "component", "window", "index") if c in table]
+    return table.assign(**{c: table[c].fillna("").astype(str) for c in text})
+
+
+def _plan(folder: Path) -> Planned | None:
+    """The plan of the run, if there is one and it is no older than the fit."""
+    for place in (folder / "plan", folder):
+        path, facts = place / files.PLAN, place / files.PLAN_JSON
+        if not (path.is_file() and facts.is_file()):
+            continue
+        if not _fresh(path, folder):
+            show.warn(f"{path} is older than the fit: the report has no plan.")
+            continue
+        table = pd.read_csv(path, dtype={"geo": str, "channel": str})
+        told = json.loads(facts.read_text(encoding="utf-8"))
+        return Planned(table.fillna({"upper": float("inf")}), told)
+    return None
+
+
+def _truth(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        got = Phrase(f"{path}, which cannot be read ({error})")
+        fail("--truth", got, "", "a JSON file that mmmjax simulate wrote", "check the path")
+
+
+def _written(found: Evidence, folder: Path, read: dict[str, Any]) -> list[Path]:
+    """Write what had to be computed: tables, and the scores."""
+    frames = {name: table for name, table in found.more.items() if name not in read}
+    try:
+        paths = [files.table(folder / f"{n}.csv", frame) for n, frame in frames.items()]
+        if "scores" not in read:
+            told = files.record(found.fit, found.diagnostics, found.scores)
+            paths.append(files.text(folder / files.DIAGNOSTICS, files.as_json(told)))
+        return paths
+    except OSError as error:
+        show.warn(f"computed tables could not be written ({error}).")
+        return []

@@ -1,0 +1,200 @@
+"""What if media had been otherwise: another panel of the same dates against the actual one.
+
+Both sides are predicted from the same draws of the parameters and the same noise (common
+random numbers), so that their difference is what the panels differ in. Without that the
+noise of two predictions would hide small differences.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from mmmjax import checks, prediction, response
+from mmmjax.draws import Fit
+from mmmjax.panel import Panel
+from mmmjax.posterior.fold import MEMORY, fold
+from mmmjax.posterior.pooling import over_geos, pooled
+from mmmjax.posterior.returns import span_of
+from mmmjax.posterior.scope import Scope, attributes, chain_coords, per_draw
+from mmmjax.response import Inputs
+from mmmjax.shapes import CHAIN, CHANNEL, DRAW, GEO
+from mmmjax.spec import Spec
+
+__all__ = ["SCENARIO", "counterfactual", "reweight"]
+
+SCENARIO = "scenario"
+"""Dimension of the two sides of a comparison."""
+
+SIDES = ("actual", "changed")
+
+
+def counterfactual(
+    fit: Fit,
+    panel: Panel,
+    window: Sequence[Any] | None = None,
+    seed: int = 0,
+    *,
+    actual: Panel | None = None,
+    total: bool = True,
+    memory: int = MEMORY,
+) -> xr.Dataset:
+    """Compare a changed panel with the actual one: media contribution and outcome.
+
+    Args:
+        fit: The fit.
+        panel: The changed panel: the training dates with other media or controls (such as
+            :func:`reweight` makes), or dates that follow training.
+        window: First and last date of the periods that are summed, both included (None
+            for an open end); None for all. The panels may differ outside of it: what is
+            carried into the window counts, what comes after it does not.
+        seed: Seed of the noise of the predicted outcome, the same on both sides.
+        actual: What it is compared with, the same dates; None: the training panel. A panel
+            that follows training needs it.
+        total: Sum over geos (one geo, "ALL"). False: each geo.
+        memory: Bound in bytes on what lives besides the result.
+
+    Returns:
+        Dataset of sums over the window, in outcome units: ``contribution`` (scenario,
+        chain, draw, geo, channel) of media to the fitted mean and ``outcome`` (scenario,
+        chain, draw, geo), predicted, noise included, with scenario "actual" and "changed";
+        ``difference_contribution`` and ``difference_outcome`` (chain, draw, geo), changed
+        minus actual, over all channels; ``uplift_contribution`` and ``uplift_outcome``,
+        the same divided by actual (NaN where that is 0); ``probability_contribution`` and
+        ``probability_outcome`` (geo,), the share of draws with a difference above 0;
+        ``spend`` (scenario, geo, channel), money, NaN for organic channels. Cells without
+        a row in the table count as zero.
+
+    Raises:
+        InputError: The panels differ in dates or in the cells that have a row.
+    """
+    sides = _sides(fit, panel, actual)
+    known, span = sides[0], span_of(sides[0].dates, window)
+    counted = np.zeros(known.present.shape)
+    counted[:, span] = known.present[:, span]
+    both = {
+        name: np.stack([getattr(side.inputs, name) for side in sides], axis=1)
+        for name in ("media", "controls")
+    }
+    f = over_geos(_compared) if total else _compared
+    found = fold(
+        fit, f, both, counted, *prediction._arguments(fit, known), by_geo=not total,
+        memory=memory, **prediction._options(fit, known, seed),
+    )  # fmt: skip
+    every = known.coords(total)
+    spend = np.stack([side.spend[:, span].sum(axis=1) for side in sides])
+    dates = known.dates[span]
+    return xr.Dataset(
+        _measures(fit, found)
+        | {"spend": ((SCENARIO, GEO, CHANNEL), pooled(spend, total, axis=1))},
+        chain_coords(fit)
+        | {SCENARIO: list(SIDES), GEO: every[GEO], CHANNEL: every[CHANNEL]},
+        attributes(fit, seed=seed, start=str(dates[0]), end=str(dates[-1])),
+    )
+
+
+def _sides(fit: Fit, panel: Panel, actual: Panel | None) -> list[Scope]:
+    """The actual and the changed panel, aligned with the fit, of the same cells."""
+    changed = Scope.of(fit, panel)
+    if actual is None and not changed.dates.equals(Scope.of(fit).dates):
+        got = checks.Phrase(
+            f"a panel that follows training, from {changed.dates[0]:%Y-%m-%d}"
+        )
+        checks.fail(
+            "actual", got, "", "with such a panel, another one to compare it with",
+            "counterfactual(fit, panel, actual=test)",
+        )  # fmt: skip
+    known = Scope.of(fit, actual)
+    if not known.dates.equals(changed.dates):
+        span = f"{checks.show(known.dates[0])} to {checks.show(known.dates[-1])}"
+        got = f"{checks.show(changed.dates[0])} to {checks.show(changed.dates[-1])}"
+        checks.fail(
+            "panel", checks.Phrase(got), "", f"the dates of the actual panel, {span}",
+            "compare panels of the same dates; window= counts some of them",
+        )  # fmt: skip
+    if not np.array_equal(known.present, changed.present):
+        geo, time = np.argwhere(known.present != changed.present)[0]
+        where = f'geo "{known.panel.geos[geo]}", date {checks.show(known.dates[time])}'
+        checks.fail(
+            "panel", checks.Phrase("a row in one panel only"), where,
+            "the same rows in both", "change the numbers of the actual panel only",
+        )  # fmt: skip
+    return [known, changed]
+
+
+def _measures(fit: Fit, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Variables of the result from sums of every draw, (draw, geo, scenario, ...)."""
+    data: dict[str, Any] = {}
+    for name, values in found.items():
+        dims = (GEO, CHANNEL) if values.ndim == 4 else (GEO,)
+        sides = [per_draw(fit, values[:, :, i], dims) for i in range(len(SIDES))]
+        data[name] = xr.Variable.concat(sides, SCENARIO)
+        before, after = (s.sum(CHANNEL) if CHANNEL in s.dims else s for s in sides)
+        gain = after - before
+        data[f"difference_{name}"] = gain
+        data[f"uplift_{name}"] = gain / before.where(before != 0)
+        data[f"probability_{name}"] = (gain > 0).mean((CHAIN, DRAW))
+    return data
+
+
+def _compared(
+    params: Mapping[str, Any], inputs: Inputs, spec: Spec, both: Mapping[str, Array],
+    counted: Array, *outcome: Array,
+) -> dict[str, Array]:  # fmt: skip
+    """Sums over the counted cells of both sides: (geo, scenario[, channel])."""
+    factor = outcome[0]
+
+    def of_side(side: dict[str, Array]) -> dict[str, Array]:
+        given = replace(inputs, **side)
+        media = response.components(params, given, spec).get("channel")
+        if media is None:
+            media = jnp.zeros((counted.shape[0], 0, counted.shape[1]))
+        y = jnp.where(counted > 0, prediction._outcome(params, given, spec, *outcome), 0.0)
+        brought = (media * (factor[:, None] * counted)[:, None]).sum(-1)
+        return {"contribution": brought, "outcome": y.sum(-1)}
+
+    return jax.vmap(of_side, in_axes=1, out_axes=1)(dict(both))
+
+
+def reweight(fit: Fit, weights: Mapping[str, float], keep_total: bool = True) -> Panel:
+    """The training panel with the spend of each channel multiplied; media follows spend.
+
+    Args:
+        fit: The fit.
+        weights: Channel -> factor of 0 or more; paid channels left out keep factor 1.
+        keep_total: Rescale all paid channels by one further factor, so that the total
+            spend of the training window (over channels, periods and geos) stays as it was.
+
+    Returns:
+        A panel for :func:`counterfactual` or any question that takes one. Media history
+        before the training window stays as it was; so do organic channels.
+    """
+    panel = fit.panel
+    paid = [name for name in panel.channels if name not in panel.organic]
+    factors = np.ones(len(panel.channels))
+    for name, value in weights.items():
+        if name not in paid:
+            near = checks.closest(name, paid)
+            fix = f'did you mean "{near}"?' if near else "organic channels have no spend"
+            checks.fail(
+                "weights", name, "", f"paid channels: {checks.listing(paid, 30)}", fix
+            )
+        factor = checks.number(f"weight of {name}", value, low=0)
+        factors[panel.channels.index(name)] = factor
+    spend = np.nansum(panel.spend[:, panel.window], axis=(0, 1))
+    if keep_total:
+        if not (factors * spend).sum() > 0:
+            checks.fail(
+                "weights", dict(weights), "", "some spend left where the total is kept",
+                "keep_total=False, or give some paid channel a factor above 0",
+            )  # fmt: skip
+        common = spend.sum() / (factors * spend).sum()
+        factors = np.where(panel.paid, common * factors, 1.0)
+    changed = np.ones((len(panel.dates), len(panel.channels)))
+    changed[panel.window] = factors
+    return replace(panel, media=panel.media * changed, spend=panel.spend * changed)

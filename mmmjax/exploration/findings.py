@@ -1,0 +1,299 @@
+"""Findings: what the data make hard, each with its severity and reason, in a sentence."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from mmmjax.checks import Phrase, listing, show
+from mmmjax.exploration import tables
+from mmmjax.exploration.outliers import LIMIT, Outliers, events, outliers
+from mmmjax.exploration.windows import Difference, difference
+from mmmjax.metrics import condition_number, dependences, vif
+from mmmjax.panel import Panel
+
+__all__ = ["Finding", "warnings"]
+
+HIGH_VIF = 10.0
+FEW_PERIODS = 10
+FEW_SHARE = 0.05
+FAR, OFTEN = 1.5, 0.1  # times the training maximum, share of test cells: a warning
+SQUEEZES = 2.5  # times the largest ordinary cell of a channel: a warning
+CLEAR, MANY = 5.5, 0.01  # robust z, share of cells: fewer and smaller are left unsaid
+
+Severity = Literal["note", "warning", "serious"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing worth knowing before fitting.
+
+    Args:
+        severity: "note" (for information), "warning" (some results will lean on the prior
+            or on few periods) or "serious" (the model as a whole will).
+        code: Short name of the kind of finding, for programs.
+        message: What was found, why it matters and what to do, in one sentence or two.
+        where: The channels, controls or geos concerned.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    where: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Print severity and message."""
+        return f"{self.severity}: {self.message}"
+
+
+def warnings(
+    panel: Panel, test: Panel | None = None, n_parameters: int | None = None
+) -> tuple[Finding, ...]:
+    """Look for what makes effects hard to learn or a test hard to pass.
+
+    Args:
+        panel: The training panel.
+        test: The panel that follows it, if there is one.
+        n_parameters: Number of scalars the model would estimate, if known.
+
+    Returns:
+        Findings, the most severe first; one for each kind, which names at most a few.
+
+    Raises:
+        InputError: The test panel does not follow the training panel.
+    """
+    apart = outliers(panel, test).until(panel.n_periods)
+    found = [
+        *_too_many(panel, n_parameters),
+        *_dependent_controls(panel),
+        *_collinear(panel),
+        *_geo_constant(panel),
+        *_sparse(panel),
+        *_outcome_outliers(panel, apart),
+        *_media_outliers(panel, apart),
+        *_missing(panel),
+    ]
+    if test is not None:
+        versus = difference(panel, test)
+        found += [*_new_in_test(panel, versus), *_beyond(panel, versus)]
+    order = ("serious", "warning", "note")
+    return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
+
+
+def _too_many(panel: Panel, n_parameters: int | None) -> list[Finding]:
+    data = int(tables.cells(panel).sum())
+    if n_parameters is None or n_parameters <= data:
+        return []
+    message = (
+        f"{n_parameters} parameters for {data} observed outcomes: most of them will stay "
+        "at their priors. Use fewer controls or share parameters over geos"
+    )
+    return [Finding("serious", "parameters", message)]
+
+
+def _dependent_controls(panel: Panel) -> list[Finding]:
+    found = dependences(tables.within(panel, panel.controls))
+    names = panel.control_names
+    together: dict[int, list[int]] = {}
+    said, where = [], []
+    for column, others in found:
+        if len(others) == 1:
+            together.setdefault(others[0], [others[0]]).append(column)
+        elif others:
+            mix = listing((names[i] for i in others), 5)
+            said.append(Phrase(f'"{names[column]}" is a combination of {mix}'))
+            where += [column, *others]
+    for group in together.values():
+        alike = listing((names[i] for i in sorted(group)), 5)
+        said.append(Phrase(f"{alike} always move together"))
+        where += group
+    if not said:
+        return []
+    more = [f"{len(said) - 4} more sets"] if len(said) > 4 else []
+    message = (
+        "controls that follow exactly from others: "
+        f"{'; '.join([*said[:4], *more])}. Only their joint effect is learned, the split "
+        "comes from the prior"
+    )
+    named = tuple(names[i] for i in dict.fromkeys(where))
+    return [Finding("warning", "rank", message, named)]
+
+
+def _collinear(panel: Panel) -> list[Finding]:
+    """Find channels that other channels and controls nearly determine."""
+    table = tables.within(panel, tables.features(panel))
+    if table.shape[0] <= table.shape[1] or not panel.channels:
+        return []
+    n = len(panel.channels)
+    factors = vif(table)
+    high = np.flatnonzero(factors[:n] > HIGH_VIF)
+    if not high.size:
+        return []
+    names = tables.names(panel)
+    pooled = tables.correlations(panel).pooled[1:, 1:]
+    correlation = np.abs(np.nan_to_num(pooled))
+    np.fill_diagonal(correlation, 0)
+    said, told = [], set()
+    for i in sorted(high, key=lambda i: -factors[i]):
+        partner = int(correlation[i].argmax())
+        if (partner, i) not in told:
+            told.add((i, partner))
+            close = f'correlation {correlation[i, partner]:.2f} with "{names[partner]}"'
+            said.append(Phrase(f'"{names[i]}" (VIF {_size(factors[i])}, {close})'))
+    message = (
+        f"channels that others nearly determine: {listing(said, 3)}; condition number of "
+        f"the media {_size(condition_number(table[:, :n]))}. Their effects trade against "
+        "each other: a lift test, a stronger prior or merging them helps"
+    )
+    where = tuple(names[i] for i in high)
+    return [Finding("warning", "collinear", message, where)]
+
+
+def _size(number: float) -> str:
+    return f"{number:.0f}" if number < 1000 else "above 1000"
+
+
+def _geo_constant(panel: Panel) -> list[Finding]:
+    """Find columns that differ between geos but never change within one."""
+    if panel.n_geos == 1:
+        return []
+    table = np.abs(tables.within(panel, tables.features(panel))).max(0, initial=0.0)
+    size = np.abs(tables.features(panel)).max((0, 1))
+    names = tables.names(panel)
+    flat = tuple(names[i] for i in np.flatnonzero((table == 0) & (size > 0)))
+    if not flat:
+        return []
+    message = (
+        f"{listing(flat, 6)}: the same in all periods of a geo. An intercept per geo "
+        "explains that too, so the effect comes from the prior"
+    )
+    return [Finding("warning", "geo_constant", message, flat)]
+
+
+def _sparse(panel: Panel) -> list[Finding]:
+    """Find channels that are on in few periods."""
+    cells = tables.cells(panel)
+    active = (panel.media[cells] > 0).sum(0)
+    few = (active > 0) & (active < np.maximum(FEW_PERIODS, FEW_SHARE * cells.sum()))
+    if not few.any():
+        return []
+    said = [Phrase(f'"{panel.channels[i]}" ({active[i]})') for i in np.flatnonzero(few)]
+    message = (
+        f"channels that ran in few of the {int(cells.sum())} {_unit(panel)}: "
+        f"{listing(said, 6)}. Their carryover and saturation will come from the prior"
+    )
+    where = tuple(panel.channels[i] for i in np.flatnonzero(few))
+    return [Finding("warning", "sparse", message, where)]
+
+
+def _unit(panel: Panel) -> str:
+    return "periods" if panel.n_geos == 1 else "geo-periods"
+
+
+def _place(panel: Panel, geo: Any, time: Any) -> str:
+    """Where a cell of the window is: its date, and its geo where there are several."""
+    date = show(panel.dates[panel.window][time])
+    return date if panel.n_geos == 1 else f"{panel.geos[geo]} {date}"
+
+
+def _outcome_outliers(panel: Panel, apart: Outliers) -> list[Finding]:
+    """Find outcomes far from their rolling median, apart from known events."""
+    every, z, name = apart.outcome_apart, apart.outcome.z, panel.outcome_name
+    left = every & ~events(panel)
+    n, seen = int(every.sum()), int(panel.mask[:, panel.window].sum())
+    told = left if left.any() else every
+    largest = sorted(np.argwhere(told), key=lambda cell: -abs(z[tuple(cell)]))
+    if not n or (told.sum() <= 1 + MANY * seen and abs(z[tuple(largest[0])]) <= CLEAR):
+        return []
+    said = [Phrase(f"{_place(panel, g, t)} (z {z[g, t]:+.1f})") for g, t in largest]
+    message = (
+        f"{name}: {n} of {seen:,} {_unit(panel)} far from the median around them (robust z "
+        f"> {LIMIT})"
+    )
+    if not left.any():
+        message += f", all with an event control: {listing(said, 3)}"
+        return [Finding("note", "outcome_outliers", message, (name,))]
+    message += (
+        f", {int(left.sum())} of them without an event control: {listing(said, 3)}. They "
+        "pull on the media that ran then: check them, or add a control"
+    )
+    return [Finding("warning", "outcome_outliers", message, (name,))]
+
+
+def _media_outliers(panel: Panel, apart: Outliers) -> list[Finding]:
+    """Find bursts of media: those that set the scale of a channel, and other clear ones."""
+    media, found = panel.media[:, panel.window], apart.media_apart
+    ordinary = np.where(found, 0.0, media).max(1, keepdims=True)
+    squeezes = found & (media > SQUEEZES * ordinary)
+    clear = found & ~squeezes & (np.nan_to_num(apart.media_z) > CLEAR)
+    reasons: dict[Severity, str] = {
+        "warning": "Media are divided by their largest value, so this squeezes all other "
+        "periods together: correct it if it is a typing error",
+        "note": "Check that it is no typing error",
+    }
+    findings = []
+    for severity, cells in zip(reasons, (squeezes, clear), strict=True):
+        where = np.flatnonzero(cells.any((0, 1)))
+        if not where.size:
+            continue
+        said = []
+        for c in where:
+            times = np.where(cells[..., c], apart.times[..., c], 0.0)
+            g, t = (int(i) for i in np.unravel_index(int(times.argmax()), times.shape))
+            size = f"{times[g, t]:.1f} times, z {apart.media_z[g, t, c]:+.1f}"
+            said.append(Phrase(f'"{panel.channels[c]}" {_place(panel, g, t)} ({size})'))
+        above = f"channels far above what is usual for them: {listing(said, 3)}"
+        names = tuple(panel.channels[c] for c in where)
+        message = f"{above}. {reasons[severity]}"
+        findings.append(Finding(severity, "media_outliers", message, names))
+    return findings
+
+
+def _new_in_test(panel: Panel, versus: Difference) -> list[Finding]:
+    """Find channels and controls that never change in training but do in the test."""
+    names = tables.names(panel)
+    new = tuple(names[i] for i in np.flatnonzero(versus.new[1:]))
+    if not new:
+        return []
+    message = (
+        f"columns that only change in the test window: {listing(new, 5)}. Training teaches "
+        "nothing about them: their part of the forecast is their prior"
+    )
+    return [Finding("warning", "new_in_test", message, new)]
+
+
+def _beyond(panel: Panel, versus: Difference) -> list[Finding]:
+    """Find test media beyond the training range, where the curves are extrapolated."""
+    part = slice(1, 1 + len(panel.channels))
+    share, times = versus.beyond[part], versus.times[part]
+    out = np.flatnonzero((share > 0) & ~versus.new[part])
+    if not out.size:
+        return []
+    said = [
+        Phrase(
+            f'"{panel.channels[i]}" ({share[i]:.0%} of the cells, '
+            + (f"{times[i]:.2f} times)" if np.isfinite(times[i]) else "from nothing)")
+        )
+        for i in sorted(out, key=lambda i: -share[i])
+    ]
+    message = (
+        f"test media above the largest period of training: {listing(said, 3)}. The "
+        "saturation curve is extrapolated there"
+    )
+    far = ((share[out] > OFTEN) | (times[out] > FAR)).any()
+    where = tuple(panel.channels[i] for i in out)
+    return [Finding("warning" if far else "note", "beyond_training", message, where)]
+
+
+def _missing(panel: Panel) -> list[Finding]:
+    present = panel.present[:, panel.window]
+    unknown = present & ~panel.mask[:, panel.window]
+    share = unknown.sum() / max(present.sum(), 1)
+    if not 0.1 <= share < 1:
+        return []
+    first = panel.dates[panel.window][unknown.any(0)][0]
+    message = (
+        f"{share:.0%} of the outcomes are missing (first: {show(first)}): they are masked, "
+        "not guessed, and teach the model nothing"
+    )
+    return [Finding("note", "missing", message)]

@@ -1,0 +1,93 @@
+"""Numbers, periods and names as text, the rows of one geo; needs no plotting library."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.checks import fail, listing
+
+__all__ = [
+    "ALL", "amount", "amounts", "capital", "decimals", "for_geo", "large", "period_noun",
+    "shorten", "span", "with_unit",
+]  # fmt: skip
+
+ALL = "ALL"  # the sum over geos where it stands beside them
+
+
+def for_geo(table: pd.DataFrame, geo: str | None) -> pd.DataFrame:
+    """Rows of one geo of a table; None: the sum over geos, or the only geo."""
+    found = {str(label): label for label in table["geo"].unique()}
+    geos = list(found)
+    if geo is None:
+        geo = ALL if ALL in geos or len(geos) > 1 else (geos[0] if geos else ALL)
+    if geos and geo not in geos:
+        fail("geo", geo, "the table drawn", listing(geos), f'geo="{geos[0]}"')
+    return table.loc[table["geo"] == found.get(geo, geo)]
+
+
+def amount(value: float) -> str:
+    """A number as text: thousands separators, three digits if below 1,000."""
+    if not np.isfinite(value):
+        return ""
+    if abs(value) >= 999.5 or value == round(value):
+        return f"{value:,.0f}"
+    digits = 2 if value == 0 else int(np.clip(2 - np.floor(np.log10(abs(value))), 0, 8))
+    return f"{value:,.{digits}f}"
+
+
+def amounts(values: Any) -> list[str]:
+    """Numbers of one column as text, all with the decimals that its typical one needs."""
+    digits = decimals(values)
+    return [f"{v + 0.0:,.{digits}f}" if np.isfinite(v) else "" for v in np.ravel(values)]
+
+
+def decimals(values: Any) -> int:
+    """Decimals with which the typical one of some numbers has three digits."""
+    known = np.abs(np.asarray(values, float))
+    known = known[np.isfinite(known) & (known > 0)]
+    size = float(np.median(known)) if known.size else 1.0
+    return int(np.clip(2 - np.floor(np.log10(size) + 1e-9), 0, 8))
+
+
+LARGE = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
+
+
+def large(value: float) -> str:
+    """An amount in prose: millions and billions as words, three digits."""
+    size, word = _size(value)
+    return f"{value / size:.3g} {word}" if word else amount(value)
+
+
+def span(mean: float, lo: float, hi: float) -> str:
+    """``lo to hi`` in the unit of the mean, with the decimals that the three need."""
+    size, word = _size(mean)
+    _, low, high = amounts([x / size for x in (mean, lo, hi)])
+    return f"{low} to {high} {word}".rstrip()
+
+
+def _size(value: float) -> tuple[float, str]:
+    """The unit in which a large number is said; 1 and no word for others."""
+    return next(((s, w) for s, w in LARGE if abs(value) >= 0.9995 * s), (1.0, ""))
+
+
+def capital(text: str) -> str:
+    """A text that begins a title."""
+    return text[:1].upper() + text[1:]
+
+
+def with_unit(text: str, unit: str) -> str:
+    """``sales (EUR)``; the text alone without a unit."""
+    return f"{text} ({unit})" if unit else text
+
+
+def period_noun(freq: str) -> str:
+    """One period in words: ``W-SUN`` is "week"."""
+    nouns = {"D": "day", "B": "working day", "W": "week", "MS": "month", "ME": "month",
+             "QS": "quarter", "QE": "quarter", "YS": "year", "YE": "year"}  # fmt: skip
+    return nouns.get(freq.partition("-")[0], "period")
+
+
+def shorten(name: str, most: int = 28) -> str:
+    """A name that leaves room for the picture."""
+    return name if len(name) <= most else name[: most - 1] + "…"

@@ -1,0 +1,85 @@
+"""Carry-over: when the effect of a period's media comes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from mmmjax import response
+from mmmjax.draws import Fit
+from mmmjax.posterior.fold import MEMORY, fold_cells
+from mmmjax.posterior.scope import PROB, SUMMARY, attributes, summarise, summary
+from mmmjax.response import Inputs
+from mmmjax.shapes import CHANNEL, GEO
+from mmmjax.spec import Spec
+
+__all__ = ["LAG", "carryover"]
+
+LAG = "lag"
+"""Dimension of the periods since the media ran; 0 is the same period."""
+
+
+def carryover(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> xr.Dataset:
+    r"""Share of a channel's adstocked media that comes after each number of periods.
+
+    The half-life is the number of periods until half of it has come. A period's share is
+    taken to come evenly within that period, so that shares $w_0, w_1, ...$ have come up
+    to $t$ by $\sum_l w_l \min(\max(t - l, 0), 1)$: half a period where everything comes
+    at once, and $\log(1/2) / \log(\alpha)$ where that of geometric decay is whole.
+
+    Args:
+        fit: The fit.
+        prob: Probability inside [lo, hi].
+        memory: Bound in bytes on what lives besides the result.
+
+    Returns:
+        Dataset: ``weight`` and ``cumulative`` (summary, [geo,] channel, lag), shares in
+        [0, 1]: weights add up to 1, whether the model normalises them or not;
+        ``half_life`` (summary, [geo,] channel), periods. With geo only where a parameter
+        of the adstock differs between geos.
+    """
+    panel, adstock = fit.panel, fit.spec.adstock
+    by_geo = any(GEO in fit.dims(name) for name in adstock.parameters)
+    dims = (GEO, CHANNEL) if by_geo else (CHANNEL,)
+    coords: dict[str, Any] = {CHANNEL: list(panel.channels), LAG: range(adstock.max_lag)}
+    coords |= {GEO: list(panel.geos)} if by_geo else {}
+    shape = (3, panel.n_geos if by_geo else 1, len(panel.channels), 2 * adstock.max_lag + 1)
+    values = np.zeros(shape)
+    if panel.channels:
+        values = fold_cells(
+            fit,
+            _shares,
+            lambda tile, *_: summarise(tile, prob),
+            by_geo=by_geo,
+            memory=memory,
+        )
+    values = values if by_geo else values[:, 0]
+    weight, cumulative = np.split(values[..., :-1], 2, axis=-1)
+    data = {
+        "weight": summary(weight, (*dims, LAG)),
+        "cumulative": summary(cumulative, (*dims, LAG)),
+        "half_life": summary(values[..., -1], dims),
+    }
+    labels = {SUMMARY: ["mean", "lo", "hi"], **coords}
+    return xr.Dataset(data, labels, attributes(fit, prob=prob))
+
+
+def _shares(params: Mapping[str, Any], inputs: Inputs, spec: Spec) -> Array:
+    """Weights, their running sums and the half-life: (geo or 1, channel, 2 lags + 1)."""
+    given = {
+        name: response.align(params[name], spec.dims(name), (GEO, CHANNEL))
+        for name in spec.adstock.parameters
+    }
+    weights = spec.adstock.weights(given)
+    weights = weights / weights.sum(-1, keepdims=True)
+    come = jnp.cumsum(weights, axis=-1)
+    needed = 0.5 - (come - weights)  # of each lag's share until half has come
+    some = weights > 0
+    part = jnp.where(some, needed / jnp.where(some, weights, 1.0), jnp.sign(needed))
+    half_life = jnp.clip(part, 0.0, 1.0).sum(-1, keepdims=True)
+    shares = jnp.concatenate([weights, come, half_life], axis=-1)
+    channels = inputs.media.shape[1]
+    return jnp.broadcast_to(shares, (shares.shape[0], channels, shares.shape[-1]))

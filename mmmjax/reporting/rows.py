@@ -1,0 +1,231 @@
+"""The tables of a report: rounded for reading, and the numbers behind them for copying."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.plot.labels import amount, amounts, for_geo, span
+from mmmjax.reporting.evidence import Evidence, Planned
+from mmmjax.reporting.figure import as_json, numbers
+from mmmjax.reporting.media import window_names
+from mmmjax.reporting.sentences import percent, share_span
+
+__all__ = [
+    "Cell", "Table", "behind", "by_geo", "channels", "parameters", "plan", "scores",
+    "windows", "written",
+]  # fmt: skip
+
+MAX_ROWS = 200  # longer tables are cut, and that is said
+
+
+class Cell(NamedTuple):
+    """A number and what stands below it in small print."""
+
+    main: str
+    small: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Heads and rows; the first ``names`` columns are names, the others numbers.
+
+    ``frame`` holds the exact numbers for the buttons, saved as ``name``.csv; None: the
+    cells themselves.
+    """
+
+    name: str
+    heads: list[str]
+    rows: list[list[Cell]]
+    names: int = 1
+    note: str = ""
+    frame: pd.DataFrame | None = None
+
+    @property
+    def data(self) -> str:
+        """Heads and rows as JSON, for the buttons of the page."""
+        if self.frame is None:
+            rows = [[cell.main for cell in row] for row in self.rows]
+            return as_json({"heads": self.heads, "rows": rows})
+        columns = [
+            numbers(column, 10)
+            if pd.api.types.is_numeric_dtype(column)
+            else ["" if x is None or x != x else str(x) for x in column.tolist()]
+            for _, column in self.frame.items()
+        ]
+        rows = [list(row) for row in zip(*columns, strict=True)]
+        return as_json({"heads": list(map(str, self.frame.columns)), "rows": rows})
+
+
+def channels(found: Evidence) -> Table | None:
+    """ROAS, mROAS, share, contribution and spend of every channel, and of all media."""
+    panel, media = found.fit.panel, found.media
+    if media is None:
+        return None
+    rows = _channel_rows(for_geo(found.channels, None))
+    returns = media.returns
+    total, lo, hi = amounts(media.total)
+    rows.append([
+        Cell("all media"),
+        Cell("") if returns is None else Cell(amount(returns.mean), span(*returns)),
+        Cell(amount(media.marginal)),
+        Cell(percent(media.share.mean), share_span(media.share)),
+        Cell(total, f"{lo} to {hi}"),
+        Cell(amount(media.spend)),
+    ])  # fmt: skip
+    note = (
+        f"Small print: 94% interval. Shares are of the observed {found.outcome}. ROAS "
+        "counts carry-over after the training window; mROAS is what the next "
+        f"{found.money} brings."
+    )
+    if panel.organic:
+        note += " A channel without spend (organic) has no return."
+    frame = found.channels if panel.n_geos == 1 else for_geo(found.channels, None)
+    return Table("channels", _heads(found), rows, 1, note, frame)
+
+
+def by_geo(found: Evidence) -> Table | None:
+    """The same of every geo, where there are several."""
+    panel = found.fit.panel
+    if panel.n_geos == 1 or not panel.channels:
+        return None
+    rows = found.channels.loc[found.channels["geo"].astype(str).isin(panel.geos)]
+    shown = rows.iloc[:MAX_ROWS]
+    cells = _channel_rows(shown)
+    for cell, geo in zip(cells, shown["geo"], strict=True):
+        cell.insert(0, Cell(str(geo)))
+    cut = f"The first {MAX_ROWS} of {len(rows):,} rows; the CSV file has all."
+    note = cut if len(rows) > MAX_ROWS else ""
+    return Table("channels_by_geo", ["geo", *_heads(found)], cells, 2, note, rows)
+
+
+def _heads(found: Evidence) -> list[str]:
+    spend = f"spend ({found.currency})" if found.currency else "spend"
+    return ["channel", "ROAS", "mROAS", f"share of {found.outcome}",
+            f"contribution ({found.outcome})", spend]  # fmt: skip
+
+
+def _channel_rows(table: pd.DataFrame) -> list[list[Cell]]:
+    columns: list[list[Cell]] = [[Cell(str(name)) for name in table["channel"]]]
+    for name in ("roas", "mroas", "share", "contribution"):
+        columns.append(_intervals(table, name, shares=name == "share"))
+    columns.append([Cell(text) for text in amounts(table["spend"])])
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _intervals(table: pd.DataFrame, name: str, shares: bool = False) -> list[Cell]:
+    """Cells of ``name_mean`` with their intervals in small print."""
+    parts = np.stack([table[f"{name}_{s}"].to_numpy(float) for s in ("mean", "lo", "hi")])
+    if shares:
+        texts = np.array([[percent(x) for x in part] for part in parts], object)
+    else:
+        texts = np.array(amounts(parts), object).reshape(parts.shape)
+    return [
+        Cell(mean, f"{lo} to {hi}") if np.isfinite(value) else Cell("")
+        for mean, lo, hi, value in zip(*texts, parts[0], strict=True)
+    ]
+
+
+def windows(found: Evidence) -> Table | None:
+    """ROAS of every channel in every year: a row a channel, a column a window."""
+    table = found.table("returns")
+    if table is None:
+        return None
+    rows = for_geo(table, None)
+    rows = rows.loc[(rows["kind"] == "year") & rows["roas_mean"].notna()]
+    labels = list(dict.fromkeys(rows["window"].astype(str)))
+    if not labels:
+        return None
+    cells = dict(zip(zip(rows["channel"], rows["window"].astype(str), strict=True),
+                     _intervals(rows, "roas"), strict=True))  # fmt: skip
+    names = [name for name in found.fit.panel.channels if name in set(rows["channel"])]
+    body = [
+        [Cell(name), *(cells.get((name, label), Cell("")) for label in labels)]
+        for name in names
+    ]
+    note = "ROAS and 94% interval of each year's spend, carry-over into the next counted."
+    heads = ["channel", *(window_names(found, rows)[label] for label in labels)]
+    return Table("returns", heads, body, 1, note, for_geo(table, None))
+
+
+def scores(found: Evidence) -> Table:
+    """How well the predictive describes training and, where there is one, the test."""
+    known = found.scores
+    has_test = np.isfinite(known.get("crps_test", np.nan))
+    kinds = (
+        (f"CRPS ({found.outcome}; smaller is better)", "crps", amount),
+        ("mean error (MAPE)", "mape", percent),
+        ("R² (share of the variance explained)", "r2", lambda x: f"{x:.3f}"),
+        ("observed inside the 94% interval", "coverage", percent),
+    )
+    rows = []
+    for label, name, write in kinds:
+        values = [known.get(f"{name}_train", known.get(name))]
+        values += [known.get(f"{name}_test")] if has_test else []
+        rows.append([Cell(label), *(Cell("" if v is None else write(v)) for v in values)])
+    return Table("scores", ["score", "training", *(["test"] if has_test else [])], rows)
+
+
+def parameters(found: Evidence) -> Table:
+    """Every scalar parameter, and what its prior was where that is known."""
+    table, priors = found.parameters, found.table("priors")
+    note = "Scaled units: outcome and media divided by their largest value in training."
+    heads = ["parameter", "of", "mean", "sd", "94% from", "to", "ESS bulk", "ESS tail",
+             "R-hat"]  # fmt: skip
+    digits = {"mean": 3, "sd": 3, "hdi_3": 3, "hdi_97": 3, "ess_bulk": 0, "ess_tail": 0,
+              "r_hat": 3}  # fmt: skip
+    frame = table
+    if priors is not None:
+        known = ["parameter", "index", "prior_mean", "prior_sd", "contraction"]
+        frame = table.fillna({"index": ""}).merge(
+            priors[known].fillna({"index": ""}), "left", ["parameter", "index"]
+        )
+        heads += ["prior mean", "prior sd", "contraction"]
+        digits |= {"prior_mean": 3, "prior_sd": 3, "contraction": 2}
+        note += " Contraction: 1 - posterior variance / prior variance."
+    shown = frame
+    if len(frame) > MAX_ROWS:
+        note += f" Shown are the {MAX_ROWS} of {len(frame):,} with the highest R-hat; "
+        note += "the CSV file has all."
+        shown = frame.sort_values("r_hat", ascending=False).iloc[:MAX_ROWS]
+    rows = [
+        [
+            Cell(str(row["parameter"])),
+            Cell("" if row["index"] != row["index"] else str(row["index"])),
+            *(Cell(written(row[name], places)) for name, places in digits.items()),
+        ]
+        for row in shown.to_dict("records")
+    ]
+    return Table("parameters", heads, rows, 2, note, frame)
+
+
+def written(value: float, digits: int) -> str:
+    """A number with so many decimals; empty where there is none."""
+    return f"{value:,.{digits}f}" if np.isfinite(value) else ""
+
+
+def plan(found: Evidence, given: Planned) -> Table:
+    """Reference and optimised spend of every channel over all geos."""
+    columns = ["reference", "optimized", "lower", "upper"]
+    sums = given.table.groupby("channel", sort=False)[columns].sum()
+    before = sums["reference"].where(sums["reference"] > 0)
+    texts = dict(zip(columns, (amounts(sums[c]) for c in columns), strict=True))
+    rows = []
+    for i, (name, change) in enumerate((sums["optimized"] / before - 1).items()):
+        reference, optimized, lower, upper = (texts[c][i] or "no limit" for c in columns)
+        moved = "" if np.isnan(change) else f"{change:+.1%}"
+        each = (str(name), reference, optimized, moved, lower, upper)
+        rows.append([Cell(x) for x in each])
+    unit = f" ({found.currency})" if found.currency else ""
+    heads = ["channel", f"reference{unit}", f"optimised{unit}", "change", "at least",
+             "at most"]  # fmt: skip
+    many = given.table["geo"].nunique() > 1
+    note = "Sums over geos; the CSV file has each geo." if many else ""
+    return Table("plan", heads, rows, 1, note, given.table)
+
+
+def behind(found: Evidence, name: str) -> Table | None:
+    """The numbers behind figures, over all geos, for the buttons only."""
+    table = found.table(name)
+    return None if table is None else Table(name, [], [], frame=for_geo(table, None))

@@ -1,0 +1,99 @@
+"""The tables of a run, by the names of their files: `tables.weekly(fit)` is weekly.csv.
+
+Each is a function of a fit and gives a data frame with the columns that docs/files.md
+lists, in original units (parameters: scaled). :func:`every` computes all of them abreast.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from mmmjax.criticism import prior_posterior as priors
+from mmmjax.draws import Fit
+from mmmjax.draws import diagnostics as diagnose
+from mmmjax.draws import summary as parameters
+from mmmjax.panel import Panel
+from mmmjax.posterior.explained import carryover_table as carryover
+from mmmjax.posterior.explained import curves_table as curves
+from mmmjax.posterior.explained import decomposition_table as decomposition
+from mmmjax.posterior.explained import returns_table as returns
+from mmmjax.posterior.explained import sweep_table as sweep
+from mmmjax.posterior.tables import channels_table as channels
+from mmmjax.posterior.tables import weekly_table as weekly
+from mmmjax.prediction import forecast_table as forecast
+from mmmjax.prediction import judged
+
+__all__ = [
+    "NAMES",
+    "carryover",
+    "channels",
+    "curves",
+    "decomposition",
+    "every",
+    "fitted",
+    "forecast",
+    "parameters",
+    "priors",
+    "returns",
+    "sweep",
+    "weekly",
+]
+
+NAMES = (
+    "channels", "weekly", "parameters", "priors", "fitted", "forecast", "returns", "curves",
+    "sweep", "decomposition", "carryover",
+)  # fmt: skip
+"""In the order in which they are written."""
+
+
+def fitted(fit: Fit) -> Any:
+    """Prediction of the training window: the columns of :func:`forecast`."""
+    return judged(fit)[0]
+
+
+def every(
+    fit: Fit, test: Panel | None = None, given: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """All tables, and beside them ``scores`` and ``diagnostics``.
+
+    Args:
+        fit: The fit.
+        test: A panel that follows training; without one there is no ``forecast``.
+        given: Results that are at hand; they are not computed again.
+    """
+    found = dict(given or {})
+    scored = "scores" in found
+    jobs: dict[str, Callable[[], Any]] = {  # the long ones first
+        "weekly": lambda: weekly(fit),
+        "fitted": lambda: judged(fit),
+        "forecast": lambda: judged(fit, test),
+        "parameters": lambda: parameters(fit),
+        "channels": lambda: channels(fit),
+        "returns": lambda: returns(fit),
+        "curves": lambda: curves(fit),
+        "sweep": lambda: sweep(fit),
+        "decomposition": lambda: decomposition(fit),
+        "carryover": lambda: carryover(fit),
+    }
+    if test is None:
+        del jobs["forecast"]
+    predicted = [name for name in ("fitted", "forecast") if name in jobs]
+    needed = [
+        name for name in jobs
+        if name not in found or (name in predicted and not scored)
+    ]  # fmt: skip
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # compiling and sorting run abreast
+        waiting = {name: pool.submit(jobs[name]) for name in needed}
+        done = {name: job.result() for name, job in waiting.items()}
+    scores: dict[str, float] = {}
+    for name in [n for n in predicted if n in done]:
+        done[name], more = done[name]
+        scores |= more
+    found = done | found
+    found.setdefault("scores", scores)
+    if "priors" not in found:
+        found["priors"] = priors(fit, found["parameters"])
+    if "diagnostics" not in found:
+        found["diagnostics"] = diagnose(fit, found["parameters"])
+    return found
