@@ -111,7 +111,7 @@ def prior_posterior(
 
 
 def _exact(fit: Fit) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Mean and variance of the priors that have plain numbers, in the parameters' shapes."""
+    """Mean and variance of the priors that have plain numbers, shaped as parameters."""
     data = model_data(fit.spec, fit.panel, fit.scale)
     shapes = {n: a.shape[2:] for n, a in fit.draws.params.items()}
     with jax.enable_x64(True):

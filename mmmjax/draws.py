@@ -299,7 +299,7 @@ def diagnostics(fit: Fit, table: pd.DataFrame | None = None) -> Diagnostics:
         "worst_ess_bulk": worst_bulk,
         "min_ess_tail": min_tail,
         "worst_ess_tail": worst_tail,
-        "min_bfmi": _min_bfmi(draws.stats.get("energy")),
+        "min_bfmi": _least(draws.stats.get("energy")),
         "not_moving": tuple(np.compress(finite & ~moves, names).tolist()),
         "not_finite": tuple(np.compress(~finite, names).tolist()),
     }
@@ -382,14 +382,28 @@ def _worst(values: np.ndarray, names: Sequence[str], argworst: Any) -> tuple[flo
     return float(values[worst]), names[worst]
 
 
-def _min_bfmi(energy: np.ndarray | None) -> float:
-    """Smallest E-BFMI over chains; NaN without energies, or where they do not change."""
-    if energy is None or energy.shape[1] < MIN_DRAWS:
-        return float("nan")
-    energy = energy.astype(np.float64)
+def bfmi(energy: np.ndarray) -> np.ndarray:
+    """E-BFMI of every chain: mean square change of the energy over its variance.
+
+    Below 0.3 the sampler's momentum does not reach the energies that it should. NaN where
+    energies do not change or are fewer than 4.
+
+    Args:
+        energy: Energy of every draw, (chain, draw).
+
+    Source: Betancourt (2016), "Diagnosing suboptimal cotangent disintegrations in
+    Hamiltonian Monte Carlo", eq. 7.
+    """
+    energy = np.asarray(energy, np.float64)
+    if energy.shape[1] < MIN_DRAWS:
+        return np.full(len(energy), np.nan)
     with np.errstate(all="ignore"):
-        ratio = np.square(np.diff(energy, axis=1)).mean(1) / energy.var(1, ddof=1)
-    return float(np.fmin.reduce(ratio))
+        return np.square(np.diff(energy, axis=1)).mean(1) / energy.var(1, ddof=1)
+
+
+def _least(energy: np.ndarray | None) -> float:
+    """Smallest E-BFMI that is known; NaN where none is."""
+    return float("nan") if energy is None else float(np.fmin.reduce(bfmi(energy)))
 
 
 UNITLESS = ("ess_bulk", "ess_tail", "r_hat")

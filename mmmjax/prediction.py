@@ -108,7 +108,8 @@ def predict(
 def sample_prior(spec: Spec, panel: Panel, draws: int = 500, seed: int = 0) -> Fit:
     """Draws from the prior as a :class:`Fit`, so that every question can be asked of it.
 
-    ``roas(sample_prior(spec, panel))`` is the prior of ROAS, ``contributions`` that of the shares.
+    ``roas(sample_prior(spec, panel))`` is the prior of ROAS, ``contributions`` that of
+    the shares.
 
     Args:
         spec: The model.

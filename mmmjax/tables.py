@@ -69,7 +69,6 @@ def every(
         "fitted": lambda: judged(fit),
         "forecast": lambda: judged(fit, test),
         "parameters": lambda: parameters(fit),
-        "channels": lambda: channels(fit),
         "returns": lambda: returns(fit),
         "curves": lambda: curves(fit),
         "sweep": lambda: sweep(fit),
@@ -92,6 +91,8 @@ def every(
         scores |= more
     found = done | found
     found.setdefault("scores", scores)
+    if "channels" not in found:
+        found["channels"] = channels(fit, known=found["returns"])
     if "priors" not in found:
         found["priors"] = priors(fit, found["parameters"])
     if "diagnostics" not in found:

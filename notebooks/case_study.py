@@ -79,9 +79,11 @@ table = pd.DataFrame(
 print(table.round(2).to_string())
 
 # %% [markdown]
-# Direct Mail takes more than half of the money and moves with sales; that is as much a
-# sign of planning around the season as of an effect. Correlations of spend and sales are
-# no returns: a channel that is switched on before Christmas correlates with Christmas.
+# Direct Mail takes almost half of the money and hardly moves with sales; TV and Insert do,
+# because they are bought for the season. Correlations of spend and sales are no returns: a
+# channel that is switched on before Christmas correlates with Christmas. Three December
+# weeks stand apart without a holiday control of their own; remember them when the residuals
+# come. Newspaper had all but stopped by the test window: its forecast says little.
 
 # %%
 show(mm.plot.outcome(seen), "01-outcome")
@@ -121,8 +123,12 @@ assert structure.n_parameters == 55
 show(mm.plot.structure(structure), "07-structure")
 
 # %% [markdown]
-# The prior predictive says what this means for sales: bands far wider than the data, but
-# of their size, is what we want. The prior of ROAS spans everything that could be true.
+# The prior predictive says what this means for sales. These priors are the study's own and
+# wide: seasonality may swing by more than the largest week, so the expected level lies far
+# above the data. They allow the data without knowing them, which is what matters here; the
+# prior of ROAS spans everything that could be true, about the same for every channel. That
+# is the belief to read the result against: a channel whose posterior looks like this has
+# told us nothing.
 
 # %%
 before = mm.sample_prior(spec, train, draws=100 if SMOKE else 1000)
@@ -351,7 +357,7 @@ show(
     "37-uplift-media",
 )
 show(mm.plot.uplift(sales, of="sales", plan="the reweighted spend"), "38-uplift-sales")
-show(mm.plot.allocation(plan.to_frame(), colours=COLOURS), "39-plan")
+show(mm.plot.allocation(plan.to_frame(), per="a week", colours=COLOURS), "39-plan")
 
 # %% [markdown]
 # ## 8. Report

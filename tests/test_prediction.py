@@ -17,8 +17,8 @@ from mmmjax.prediction import (
     forecast_table,
     log_likelihood,
     predict,
-    sample_prior,
     prior_predictive,
+    sample_prior,
     scores,
 )
 from mmmjax.prior import Prior

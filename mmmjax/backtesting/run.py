@@ -8,7 +8,9 @@ parameters are, so all others have exactly the posterior of a spec without media
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -46,6 +48,8 @@ from mmmjax.spec import Spec
 
 __all__ = ["backtest"]
 
+ENOUGH = 2000  # draws that score a baseline; the model is scored with all of its own
+
 
 def backtest(
     spec: Spec,
@@ -77,7 +81,7 @@ def backtest(
         spec: What the model is.
         panel: All data; leading and trailing periods without outcome are not tested.
         sampler: Settings of every fold; ``mm.NUTS()`` by default. The model without media
-            takes half of its warm-up.
+            takes a quarter of its warm-up.
         folds: Number of folds.
         horizon: Periods forecast at each cut; a quarter of a year by default.
         step: Periods between cuts; the horizon by default, so that tests do not overlap.
@@ -106,10 +110,10 @@ def backtest(
     plan = _Plan.of(spec, panel, sampler, seed, layout, _models(panel, baselines))
     done = [_begun(plan, fold) for fold in layout.folds]
     labels = [show(panel.dates[fold.train.stop - 1]) for fold in layout.folds]
-    with Watch(labels, plan.sampled, progress) as watch:
+    with Watch(labels, plan.sampled, progress) as watch, ThreadPoolExecutor(1) as scoring:
         try:
             for one in done:
-                _run_fold(plan, one, watch)
+                _run_fold(plan, one, watch, scoring)
         except KeyboardInterrupt:  # what was computed is not lost
             pass
     return collect(panel, layout, done, notes)
@@ -199,21 +203,51 @@ class _Ready(NamedTuple):
         return cls(train, scale, data, wide, test, notes, left_out)
 
 
-def _run_fold(plan: _Plan, done: Done, watch: Watch) -> None:
-    """Fit and score the models of one fold; an error is the status of its run."""
-    row = done.fold.number - 1
+class _Drawn(NamedTuple):
+    """One model of one fold, sampled and waiting for its scores."""
+
+    ready: _Ready
+    model: str
+    data: ModelData
+    fit: Fit
+    progress: Progress
+
+
+def _run_fold(plan: _Plan, done: Done, watch: Watch, scoring: Executor) -> None:
+    """Sample the models of one fold; scores follow on one thread beside the sampler."""
     for model in plan.sampled:
         began = time.perf_counter()
+        progress = watch.start(done.fold.number - 1, model, plan.sampler.chains)
+        finish = partial(_finish, plan, done, model, watch, began)
         try:
             ready = _Ready.of(plan, done.fold)
-            progress = watch.start(row, model, plan.sampler.chains)
-            run = _run(plan, done, ready, model, progress)
-        except InputError as error:
-            run = Run(done.fold.number, model, "refused", str(error))
+            drawn = _sample(plan, ready, model, progress)
         except Exception as error:
-            run = Run(done.fold.number, model, "failed", f"{type(error).__name__}: {error}")
-        done.runs[model] = replace(run, seconds=time.perf_counter() - began)
-        watch.end(row, model, _brief(run))
+            finish(_failure(done.fold, model, error))
+            continue
+        if model == r.MMM:
+            done.fit = drawn.fit
+            done.notes += _notes(ready, drawn.fit.info["notes"][len(ready.notes) :])
+        scoring.submit(finish, drawn)
+
+
+def _finish(
+    plan: _Plan, done: Done, model: str, watch: Watch, began: float, found: Run | _Drawn
+) -> None:
+    """Keep how a run ended, scored if there are draws."""
+    if isinstance(found, _Drawn):
+        try:
+            found = _scored(plan, done, found)
+        except Exception as error:
+            found = _failure(done.fold, model, error)
+    done.runs[model] = replace(found, seconds=time.perf_counter() - began)
+    watch.end(done.fold.number - 1, model, _brief(found))
+
+
+def _failure(fold: Fold, model: str, error: Exception) -> Run:
+    if isinstance(error, InputError):
+        return Run(fold.number, model, "refused", str(error))
+    return Run(fold.number, model, "failed", f"{type(error).__name__}: {error}")
 
 
 def _brief(run: Run) -> str:
@@ -224,44 +258,57 @@ def _brief(run: Run) -> str:
     return score if run.status == r.USABLE else f"{score} ({run.status})"
 
 
-def _run(plan: _Plan, done: Done, ready: _Ready, model: str, progress: Progress) -> Run:
-    """Sample one model and score it in training and test."""
-    is_mmm = model == r.MMM
+def _sample(plan: _Plan, ready: _Ready, model: str, progress: Progress) -> _Drawn:
+    """Draws of one model; without media it is easier and needs less warm-up."""
     data, sampler = ready.data, plan.sampler
-    if not is_mmm:
+    if model == r.NO_MEDIA:
         data = replace(data, inputs=_silent(data.inputs))
-        sampler = replace(sampler, warmup=max(sampler.warmup // 2, 50))
+        sampler = replace(sampler, warmup=max(sampler.warmup // 4, 100))
     draws, info = sampled(plan.spec, data, sampler, plan.seed, progress)
     info["notes"] = [*ready.notes, *info["notes"]]
-    fit = Fit(plan.spec, ready.train, ready.scale, sampler, draws, plan.seed, info)
-    if is_mmm:
-        done.fit = fit
-        done.notes += _notes(ready, info["notes"][len(ready.notes) :])
     progress.phase("score")
+    fit = Fit(plan.spec, ready.train, ready.scale, sampler, draws, plan.seed, info)
+    return _Drawn(ready, model, data, fit, progress)
+
+
+def _scored(plan: _Plan, done: Done, drawn: _Drawn) -> Run:
+    """Predictions and scores of one model in training and test, and what its draws are."""
+    ready, fit = drawn.ready, drawn.fit
+    train_scope = Scope(ready.wide, drawn.data.inputs, ready.scale.outcome)
     test_scope = Scope.of(fit, ready.test)
-    if not is_mmm:
-        test_scope = replace(test_scope, inputs=_silent(test_scope.inputs))
-    train_scope = Scope(ready.wide, data.inputs, ready.scale.outcome)
-    train = cells(fit, train_scope, seed=plan.seed)[..., : ready.train.n_periods]
-    test = cells(fit, test_scope, seed=plan.seed)
-    if len(test) == 3:  # nothing observed
-        test = np.concatenate([test, np.full_like(test[:1], np.nan)])
-    if is_mmm:
+    if drawn.model == r.MMM:
         table = summary(fit)
+        judged = diagnostics(fit, table)
+        train, test = (cells(fit, s, seed=plan.seed) for s in (train_scope, test_scope))
         several = plan.panel.n_geos > 1
         whole = cells(fit, test_scope, seed=plan.seed, total=True) if several else None
         done.forecast = cells_table(test_scope, test, whole)
         done.parameters = _parameters(fit, ready, table)
-        judged = diagnostics(fit, table)
     else:
         judged = diagnostics(_media_apart(fit))
-    status = r.USABLE if judged.converged else r.NOT_CONVERGED
-    reason = "" if judged.converged else judged.verdict
-    least = min(judged.min_ess_bulk, judged.min_ess_tail)
+        test_scope = replace(test_scope, inputs=_silent(test_scope.inputs))
+        few = _thinned(fit)
+        train, test = (cells(few, s, seed=plan.seed) for s in (train_scope, test_scope))
+    if len(test) == 3:  # nothing observed
+        test = np.concatenate([test, np.full_like(test[:1], np.nan)])
     return Run(
-        done.fold.number, model, status, reason, train, test,
-        judged.max_r_hat, least, judged.divergences,
-    )  # fmt: skip
+        done.fold.number,
+        drawn.model,
+        r.USABLE if judged.converged else r.NOT_CONVERGED,
+        "" if judged.converged else judged.verdict,
+        train[..., : ready.train.n_periods],
+        test,
+        judged.max_r_hat,
+        min(judged.min_ess_bulk, judged.min_ess_tail),
+        judged.divergences,
+    )
+
+
+def _thinned(fit: Fit) -> Fit:
+    """Some of the draws, evenly spaced: as many as a baseline needs."""
+    every = max(1, fit.draws.n_chains * fit.draws.n_draws // ENOUGH)
+    kept = {name: array[:, ::every] for name, array in fit.draws.params.items()}
+    return replace(fit, draws=Draws(kept))
 
 
 def _silent(inputs: Inputs) -> Inputs:

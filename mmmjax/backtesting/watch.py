@@ -33,7 +33,7 @@ class Watch:
         self.console = console or Console(stderr=True)
         self.shown = self.console.is_terminal if show is None else show
         self.folds, self.models = list(folds), list(models)
-        self.running: tuple[int, str, Progress] | None = None
+        self.running: dict[tuple[int, str], Progress] = {}
         self.ended: dict[tuple[int, str], str] = {}
         self.live: Live | None = None
 
@@ -60,12 +60,11 @@ class Watch:
     def start(self, fold: int, model: str, chains: int) -> Progress:
         """Begin a fit; the sampler counts in what is returned."""
         progress = Progress(chains, False)
-        self.running = (fold, model, progress)
+        self.running[fold, model] = progress
         return progress
 
     def end(self, fold: int, model: str, text: str) -> None:
         """Say how a fit ended."""
-        self.running = None
         self.ended[fold, model] = text
 
     def table(self) -> Table:
@@ -80,9 +79,8 @@ class Watch:
     def _cell(self, fold: int, model: str) -> str:
         if (fold, model) in self.ended:
             return self.ended[fold, model]
-        if self.running is None or self.running[:2] != (fold, model):
+        if (progress := self.running.get((fold, model))) is None:
             return ""
-        progress = self.running[2]
         whole = progress.total * len(progress.done)
         share = progress.done.sum() / whole if whole else 0.0
         return f"{progress.name} {share:4.0%}"

@@ -75,7 +75,7 @@ def _tables(folder: Path, fit: Fit) -> dict[str, Any]:
             if table is not None:
                 found[name] = table
     if "forecast" not in found and (folder / files.FORECAST).is_file():
-        show.warn(f"{files.FORECAST} is older than the fit: the report has no forecast.")
+        show.warn(f"{files.FORECAST} is not of this fit: the report has no forecast.")
     return found
 
 

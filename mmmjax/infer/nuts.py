@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import export
 from jaxtyping import Array
 from numpyro.infer.hmc_util import (
     IntegratorState,
@@ -28,9 +29,9 @@ from numpyro.infer.hmc_util import (
     velocity_verlet,
 )
 
-from mmmjax.infer.compiled import compiled
 from mmmjax.infer.precondition import Potential, Problem, constrain, log_density, rewhiten
 from mmmjax.infer.progress import Progress
+from mmmjax.programs import compiled
 from mmmjax.samplers import NUTS
 from mmmjax.spec import Spec
 
@@ -64,6 +65,10 @@ class Draw(NamedTuple):
     energy: Any
     lp: Any
     step_size: Any
+
+
+for kind in (State, Draw):  # so that compiled programs can be kept on disk
+    export.register_namedtuple_serialization(kind, serialized_name=f"mmm.{kind.__name__}")
 
 
 class Result(NamedTuple):
@@ -131,8 +136,12 @@ def chunk(
     length: int,
     depth: int,
 ) -> tuple[State, Draw]:
-    """``length`` iterations of one chain; iteration i always has the same key."""
+    """``length`` iterations of one chain; iteration i always has the same key.
+
+    ``key`` are the data of a random key, (2,).
+    """
     _, update = dual_averaging()
+    key = jax.random.wrap_key_data(key)
 
     def body(state: State, i: Array) -> tuple[State, Draw]:
         used = state.step_size
@@ -180,10 +189,10 @@ def build(problem: Problem, spec: Spec, sampler: NUTS, batched: bool) -> tuple[A
     with jax.enable_x64(wide):
         problem = problem.astype(sampler.dtype)
         z, one = np.zeros(problem.center.shape, sampler.dtype), np.ones((), sampler.dtype)
-        state, key = State(z, one, z, _averaging(one), one), jax.random.key(0)
+        state, key = State(z, one, z, _averaging(one), one), np.zeros(2, np.uint32)
         if batched:
             state = jax.tree.map(lambda x: np.stack([x] * sampler.chains), state)
-            key = jnp.stack([key] * sampler.chains)
+            key = np.stack([key] * sampler.chains)
         static = {"spec": spec, "length": sampler.chunk, "depth": sampler.max_tree_depth}
         args = (state, key, *_runtime(0, True, sampler), problem)
         return compiled(_batch_chunk if batched else chunk, static, *args)
@@ -201,9 +210,8 @@ class _Lanes:
         self, problem: Problem, spec: Spec, sampler: NUTS, seed: int, batched: bool
     ):
         self.batched, self.sampler, self.seed = batched, sampler, seed
-        self.keys = [
-            jax.random.fold_in(jax.random.key(seed), c) for c in range(sampler.chains)
-        ]
+        keys = [jax.random.fold_in(jax.random.key(seed), c) for c in range(sampler.chains)]
+        self.keys = [np.asarray(jax.random.key_data(key)) for key in keys]
         self.potential = Potential(problem, spec)
         self.states: Any = self._held(self.starts(problem, 0))
         self.program, seconds = build(problem, spec, sampler, batched)
@@ -232,7 +240,7 @@ class _Lanes:
                 progress.advance(c, out[c][-1])
 
         def together() -> None:
-            keys = jnp.stack(self.keys)
+            keys = np.stack(self.keys)
             for k in range(chunks):
                 args = _runtime(start + k * self.sampler.chunk, adapt, self.sampler)
                 self.states, draws = self.program(self.states, keys, *args, problem)

@@ -23,15 +23,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jax import export
 from jaxtyping import Array, Float
 from numpyro import handlers
 from numpyro.infer.util import log_density as numpyro_log_density
 from scipy.optimize import minimize
 
 from mmmjax import response
-from mmmjax.infer.compiled import compiled
 from mmmjax.model import ModelData, program, sample_parameters
 from mmmjax.prior import Site
+from mmmjax.programs import compiled
 from mmmjax.spec import Spec
 
 __all__ = [
@@ -212,14 +213,13 @@ def precondition(spec: Spec, data: ModelData, seed: int = 0) -> tuple[Problem, f
 
 
 def outline(spec: Spec, data: ModelData) -> Problem:
-    """A problem of the shapes that :func:`precondition` gives, all zeros: to compile for."""
+    """Zeros in the shapes of the problem that :func:`precondition` gives: to compile for."""
     others, linear, members = layout(spec, data)
     size = lambda sites: sum(math.prod(_shape(s, members)) for s in sites)
     p, total = size(linear), size(spec.sites(members))
     n = data.target.outcome.size
-    scales = {
-        s.name: np.zeros(_shape(s, members)) for s in others if s.prior.support == "positive"
-    }
+    positive = [s for s in others if s.prior.support == "positive"]
+    scales = {s.name: np.zeros(_shape(s, members)) for s in positive}
     zeros = [np.zeros(s) for s in ((n, p), (p, n), p, (p, p), total, (total, total))]
     return Problem(data, scales, *zeros)
 
@@ -250,6 +250,9 @@ class _Look(NamedTuple):
     media: Any  # (n, channel): effects at a typical point
     mean: Any  # (p,) prior mean of the linear block
     variance: Any  # (p,)
+
+
+export.register_namedtuple_serialization(_Look, serialized_name="mmm.Look")
 
 
 def _typical(site: Site, data: ModelData) -> Array:

@@ -14,28 +14,17 @@ from matplotlib.patches import Patch
 
 from mmmjax.checks import fail, listing
 from mmmjax.plot import canvas as c
+from mmmjax.plot.arrays import one_geo
 from mmmjax.shapes import NATIONAL
 
 __all__ = [
     "against_outcome", "correlations", "outcome", "spend", "spend_shares", "train_test",
 ]  # fmt: skip
 
-APART = "#B42318"  # what stands apart
 DIVERGING = LinearSegmentedColormap.from_list("r", ["#B35806", "#FFFFFF", "#0B5394"])
 NAMED, NEEDED = 3, 90.0  # outliers with their dates, and points that such a text takes
 READABLE = 14  # rows of a matrix with numbers in its cells
 ROWS = 16  # rows of a comparison
-
-
-def of_geo(found: xr.Dataset, geo: str | None) -> xr.Dataset:
-    """One geo of the result of ``mm.explore``; None: the only one."""
-    geos = [str(g) for g in found["geo"].to_numpy()]
-    if geo is None and len(geos) == 1:
-        geo = geos[0]
-    if geo not in geos:
-        fail("geo", geo, "the data drawn", listing(geos),
-             f'geo="{geos[0]}", or draw explore(panel, total=True)')  # fmt: skip
-    return found.sel(geo=geo)
 
 
 def _where(one: xr.Dataset) -> str:
@@ -55,7 +44,7 @@ def outcome(
         width: Inches.
         ax: Axes to draw on; None makes a figure.
     """
-    one, noun = of_geo(found, geo), c.period_noun(found.attrs["freq"])
+    one, noun = one_geo(found, geo), c.period_noun(found.attrs["freq"])
     name, dates = found.attrs["outcome"], found["date"].to_numpy()
     values, level = (one[n].to_numpy() for n in ("outcome", "outcome_level"))
     apart, event = (one[n].to_numpy().astype(bool) for n in ("outcome_outlier", "event"))
@@ -72,7 +61,7 @@ def outcome(
         Line2D([], [], color=c.MODEL, lw=1.1, marker=".", ms=3, label=c.plain(name)),
         Line2D([], [], color=c.REST, lw=2.4, label=span),
     ]
-    kinds = ((apart & ~event, APART, "far from it"),
+    kinds = ((apart & ~event, c.APART, "far from it"),
              (apart & event, "white", "far from it, with an event control"))  # fmt: skip
     for chosen, face, label in kinds:
         if chosen.any():
@@ -80,7 +69,7 @@ def outcome(
                 "ls": "",
                 "marker": "o",
                 "mfc": face,
-                "mec": APART,
+                "mec": c.APART,
                 "ms": 6,
             }
             ax.plot(dates[chosen], values[chosen], **look)
@@ -132,29 +121,6 @@ def _names(found: xr.Dataset) -> list[str]:
     return [str(name) for name in found["channel"].to_numpy()]
 
 
-def _grid(
-    n: int, width: float, title: str, tall: float, columns: int
-) -> tuple[Figure, list[Axes]]:
-    """A figure of n cells; those of the last row that are not needed are removed."""
-    columns = min(columns if width >= c.NARROW else 1, max(n, 1))
-    rows = -(-max(n, 1) // columns)
-    figure = c.blank(width, 0.9 + tall * rows, title)
-    figure.get_layout_engine().set(hspace=0.06, wspace=0.04)  # type: ignore[union-attr]
-    cells = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax in cells[n:]:
-        ax.remove()
-    return figure, list(cells[:n])
-
-
-def _legend(figure: Figure, handles: Sequence[Any]) -> None:
-    """A legend under all cells, where it covers no data."""
-    width = float(figure.get_size_inches()[0])
-    columns = c.columns_of([str(h.get_label()) for h in handles], (width - 0.4) * 72)
-    figure.legend(
-        handles=list(handles), loc="outside lower left", ncols=columns, **c.LEGEND
-    )
-
-
 def spend(
     found: xr.Dataset,
     *,
@@ -170,11 +136,11 @@ def spend(
         colours: Channel -> colour, from ``channel_colours(all channels)``.
         width: Inches.
     """
-    one, names = of_geo(found, geo), _names(found)
+    one, names = one_geo(found, geo), _names(found)
     noun, dates = c.period_noun(found.attrs["freq"]), found["date"].to_numpy()
     unit = c.with_unit("spend", found.attrs["currency"])
     title = c.capital(f"{unit} a {noun}{_where(one)}, channel by channel")
-    figure, cells = _grid(len(names), width, title, 1.45, 2)
+    figure, cells = c.grid(len(names), width, 1.45, title, 4.0)
     marked = False
     for ax, name, colour in zip(cells, names, c.colours_of(names, colours), strict=True):
         paid, cell = _money(one, name), one.sel(channel=name)
@@ -183,7 +149,7 @@ def spend(
         ax.fill_between(dates, 0.0, values, color=colour, alpha=0.35, lw=0, step="mid")
         ax.step(dates, values, color=colour, lw=1.0, where="mid")
         apart = cell["media_outlier"].to_numpy().astype(bool)
-        ax.plot(dates[apart], values[apart], "o", mfc=APART, mec=APART, ms=5)
+        ax.plot(dates[apart], values[apart], "o", mfc=c.APART, mec=c.APART, ms=5)
         marked |= bool(apart.any())
         head = name if paid else f"{c.shorten(name)}: media (organic)"
         ax.set_title(c.plain(c.shorten(head, 40)), loc="left", fontsize=c.TEXT, color=c.INK)
@@ -192,10 +158,10 @@ def spend(
         c.numbers_on(ax.yaxis, most=3)
     handles = _tint(cells, found)
     if marked:
-        handles.append(Line2D([], [], ls="", marker="o", mfc=APART, mec=APART, ms=5,
+        handles.append(Line2D([], [], ls="", marker="o", mfc=c.APART, mec=c.APART, ms=5,
                               label="far above the usual"))  # fmt: skip
     if handles:
-        _legend(figure, handles)
+        c.legend_under(figure, handles)
     return figure
 
 
@@ -216,7 +182,7 @@ def spend_shares(
         width: Inches.
         ax: Axes to draw on; None makes a figure.
     """
-    one, names, currency = of_geo(found, geo), _names(found), found.attrs["currency"]
+    one, names, currency = one_geo(found, geo), _names(found), found.attrs["currency"]
     share, total, active = (
         one[n].to_numpy() for n in ("spend_share", "spend_total", "active")
     )
@@ -255,12 +221,12 @@ def against_outcome(
         colours: Channel -> colour, from ``channel_colours(all channels)``.
         width: Inches.
     """
-    one, names, name = of_geo(found, geo), _names(found), found.attrs["outcome"]
+    one, names, name = one_geo(found, geo), _names(found), found.attrs["outcome"]
     noun, later = c.period_noun(found.attrs["freq"]), found["in_test"].to_numpy()
     title = c.capital(
         f"{name}{_where(one)} against media of the same {noun}, with correlations"
     )
-    figure, cells = _grid(len(names), width, title, 2.0, 4)
+    figure, cells = c.grid(len(names), width, 2.0, title, 2.2)
     y, same = one["outcome"].to_numpy(), one["media"].equals(one["spend"])
     unit = c.with_unit("spend", found.attrs["currency"]) if same else "media"
     for ax, channel, colour in zip(cells, names, c.colours_of(names, colours), strict=True):
@@ -283,7 +249,8 @@ def against_outcome(
     if later.any():
         dot: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4}
         full = Line2D([], [], color=c.MODEL, label="training", **dot)
-        _legend(figure, [full, Line2D([], [], mfc="none", mec=c.INK, label="test", **dot)])
+        hollow = Line2D([], [], mfc="none", mec=c.INK, label="test", **dot)
+        c.legend_under(figure, [full, hollow])
     return figure
 
 

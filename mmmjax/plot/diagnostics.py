@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.stats import binom, rankdata
 
-from mmmjax.draws import MIN_BFMI, _min_bfmi
+from mmmjax.draws import MIN_BFMI, bfmi
 from mmmjax.plot import canvas as c
 from mmmjax.plot.arrays import Density, density_of, one_geo, scalars
 
@@ -170,15 +170,10 @@ class Energy(NamedTuple):
 
 
 def energy_of(energy: Any) -> Energy:
-    """Densities of energy and of its transitions, and the E-BFMI of every chain.
-
-    E-BFMI is the mean square of the transitions over the variance of the energy: near 1
-    where each momentum reaches all energies, below 0.3 where it does not.
-    """
+    """Densities of energy and of its transitions, and the E-BFMI of every chain."""
     values = np.asarray(energy, float)
     steps = np.diff(values, axis=1)
-    bfmi = np.array([_min_bfmi(chain[None]) for chain in values])
-    return Energy(density_of(values - values.mean()), density_of(steps), bfmi)
+    return Energy(density_of(values - values.mean()), density_of(steps), bfmi(values))
 
 
 def energy(energy: Any, *, width: float = 5.4, ax: Axes | None = None) -> Figure:

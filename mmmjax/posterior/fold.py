@@ -12,7 +12,6 @@ the same shape compiles nothing. It is compiled once per function object, struct
 spec and shape: pass functions of a module, not fresh lambdas.
 """
 
-import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from mmmjax import checks
+from mmmjax import checks, programs
 from mmmjax.draws import Fit
 from mmmjax.response import Inputs
 from mmmjax.shapes import GEO
@@ -34,10 +33,10 @@ __all__ = ["DTYPE", "MEMORY", "fold", "fold_cells"]
 MEMORY = 256 * 2**20
 """Default bound in bytes on what lives besides the result."""
 
-CHUNK = 16 * 2**20
+CHUNK = 32 * 2**20
 """Bytes alive in one compiled call at most: larger ones leave the caches and are slower."""
 
-DRAWS = 500
+DRAWS = 100
 """Draws in one compiled call at most: traced at this number first, once where they fit."""
 
 DTYPE: Literal["float32", "float64"] = "float64"
@@ -93,7 +92,7 @@ def fold(
                         whole[draws, geos] = value
                     else:
                         whole[draws] = value
-        return jax.tree.unflatten(program.tree, found)
+        return jax.tree.unflatten(program.run.tree, found)
 
 
 def fold_cells(
@@ -149,43 +148,30 @@ def fold_cells(
 
 
 @dataclass(frozen=True)
-class _Program:
-    """A function of one draw, compiled for a chunk of draws of given shapes."""
+class _Chunk:
+    """A function of one draw, as a program over ``n_draws`` of them."""
 
-    traced: Any
+    run: programs.Program
     n_draws: int
-    out: tuple[tuple[tuple[int, ...], np.dtype], ...]  # of the leaves of one draw
-    tree: Any
-    bytes_per_draw: int
+
+    @property
+    def out(self) -> list[tuple[tuple[int, ...], np.dtype]]:
+        """Shape and type of the leaves of the results of one draw."""
+        return [(shape[1:], kind) for shape, kind in self.run.out]
+
+    @property
+    def bytes_per_draw(self) -> int:
+        """Alive at once inside."""
+        return max(math.ceil(self.run.size / self.n_draws), 1)
 
     @property
     def bytes_out(self) -> int:
         """Size of the results of one draw."""
         return sum(math.prod(shape) * kind.itemsize for shape, kind in self.out)
 
-    @functools.cached_property
-    def run(self) -> Callable[..., list[jax.Array]]:
-        """The executable; a program that is only asked for its size is not compiled."""
-        return self.traced.lower().compile()
 
-
-@functools.lru_cache(maxsize=256)
-def _program(
-    f: OneDraw, spec: Spec, tree: Any, shapes: tuple[Any, ...], n_draws: int
-) -> _Program:
-    """Trace ``f`` over ``n_draws``; ``shapes`` are those of (params of one draw, rest)."""
-
-    def over_draws(params: Tree, rest: Tree) -> Tree:
-        return jax.vmap(lambda draw: f(draw, rest[0], spec, *rest[1]))(params)
-
-    abstract = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in shapes]
-    one, inputs, args = jax.tree.unflatten(tree, abstract)
-    many = jax.tree.map(lambda x: jax.ShapeDtypeStruct((n_draws, *x.shape), x.dtype), one)
-    traced = jax.jit(over_draws).trace(many, (inputs, args))
-    leaves, out_tree = jax.tree.flatten(traced.out_info)
-    found = tuple((x.shape[1:], np.dtype(x.dtype)) for x in leaves)
-    needed = math.ceil(_live_bytes(traced.jaxpr.jaxpr) / n_draws)
-    return _Program(traced, n_draws, found, out_tree, max(needed, 1))
+def _over_draws(params: Tree, inputs: Inputs, args: Tree, f: OneDraw, spec: Spec) -> Tree:
+    return jax.vmap(lambda draw: f(draw, inputs, spec, *args))(params)
 
 
 def _live_bytes(jaxpr: Any) -> int:
@@ -265,23 +251,32 @@ class _Work:
     def _draws(self, draws: slice) -> dict[str, np.ndarray]:
         return {n: _cast(a[draws], self.dtype) for n, a in self.params.items()}
 
-    def program(self, memory: int, n_geos: int | None = None) -> _Program:
+    def program(self, memory: int, n_geos: int | None = None) -> _Chunk:
         """The function of a chunk of draws, for blocks of geos (None: all as they are)."""
         part = self if n_geos is None else self.block(slice(0, n_geos))
         one = {n: a[0] for n, a in part._draws(slice(0, 1)).items()}
-        leaves, tree = jax.tree.flatten((one, part.inputs, part.args))
-        shapes = tuple((x.shape, x.dtype) for x in map(np.asarray, leaves))
-        of = functools.partial(_program, self.f, self.spec, tree, shapes)
-        program = of(_even(self.n_draws, DRAWS))
-        most = max(min(memory, CHUNK) // program.bytes_per_draw, 1)
-        return program if program.n_draws <= most else of(_even(self.n_draws, most))
+        rest = jax.tree.map(_shape, (part.inputs, part.args))
 
-    def chunks(self, program: _Program) -> Iterator[tuple[slice, list[Any]]]:
+        def of(n: int) -> _Chunk:
+            many = {k: jax.ShapeDtypeStruct((n, *a.shape), a.dtype) for k, a in one.items()}
+            static = {"f": self.f, "spec": self.spec}
+            made = programs.program(_over_draws, static, many, *rest, measure=_live_bytes)
+            return _Chunk(made, n)
+
+        chunk = of(_even(self.n_draws, DRAWS))
+        most = max(min(memory, CHUNK) // chunk.bytes_per_draw, 1)
+        return chunk if chunk.n_draws <= most else of(_even(self.n_draws, most))
+
+    def chunks(self, chunk: _Chunk) -> Iterator[tuple[slice, list[Any]]]:
         """Results of chunks of draws; the last one overlaps, so that all have one shape."""
         rest = jax.tree.map(jnp.asarray, (self.inputs, self.args))
-        for draws in _blocks(self.n_draws, program.n_draws):
-            values = jax.tree.leaves(program.run(self._draws(draws), rest))
+        for draws in _blocks(self.n_draws, chunk.n_draws):
+            values = jax.tree.leaves(chunk.run(self._draws(draws), *rest))
             yield draws, [np.asarray(v) for v in values]
+
+
+def _shape(x: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(np.shape(x), np.asarray(x).dtype)
 
 
 def _even(total: int, most: int) -> int:
@@ -294,17 +289,17 @@ def _cast(x: Any, dtype: str) -> np.ndarray:
     return x.astype(dtype, copy=False) if x.dtype.kind == "f" else x
 
 
-def _gather(work: _Work, program: _Program, times: slice) -> Tree:
+def _gather(work: _Work, program: _Chunk, times: slice) -> Tree:
     """All draws of one tile on the host."""
     n_times = times.stop - times.start
     tile = [np.empty((work.n_draws, *s[:-1], n_times), kind) for s, kind in program.out]
     for draws, values in work.chunks(program):
         for whole, value in zip(tile, values, strict=True):
             whole[draws] = value[..., times]
-    return jax.tree.unflatten(program.tree, tile)
+    return jax.tree.unflatten(program.run.tree, tile)
 
 
-def _tile(work: _Work, by_geo: bool, memory: int) -> tuple[int, int, _Program]:
+def _tile(work: _Work, by_geo: bool, memory: int) -> tuple[int, int, _Chunk]:
     """Geos and periods of a tile, so that its draws fill at most a quarter of ``memory``.
 
     Half is left to the compiled function, a quarter to what the reduction copies.
@@ -312,7 +307,7 @@ def _tile(work: _Work, by_geo: bool, memory: int) -> tuple[int, int, _Program]:
     n_geos = work.n_geos
     program = work.program(memory // 2, n_geos if by_geo else None)
 
-    def bytes_of(p: _Program) -> int:
+    def bytes_of(p: _Chunk) -> int:
         return work.n_draws * p.bytes_out
 
     if by_geo:

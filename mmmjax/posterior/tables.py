@@ -9,7 +9,7 @@ from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.posterior.contributions import totals, weekly
 from mmmjax.posterior.fold import MEMORY
-from mmmjax.posterior.returns import mroas, roas
+from mmmjax.posterior.returns import returns
 from mmmjax.posterior.scope import ALL, PROB, Scope, summarise
 from mmmjax.shapes import GEO
 
@@ -40,6 +40,7 @@ def channels_table(
     fit: Fit,
     carryover: bool = True,
     *,
+    known: pd.DataFrame | None = None,
     prob: float = PROB,
     memory: int = MEMORY,
 ) -> pd.DataFrame:
@@ -55,6 +56,8 @@ def channels_table(
         carryover: ROAS and mROAS count the ``max_lag - 1`` periods after training too, the
             library's ROAS. False: the window only; without earlier media roas is then
             contribution / spend.
+        known: The :func:`returns_table` of this fit with windows "all", if it is at hand:
+            spend, roas and mroas are taken from it.
         prob: Probability inside [lo, hi].
         memory: Bound in bytes on what lives besides the result.
     """
@@ -68,16 +71,7 @@ def channels_table(
         shares = _with_all(observed) / np.append(outcome, outcome.sum())[:, None]
         measures["contribution"] = summarise(_with_all(sums["channel"]), prob)
         measures["share"] = summarise(shares, prob)
-        for name, f in (("roas", roas), ("mroas", mroas)):
-            found = f(fit, carryover=carryover, memory=memory)
-            pair = [
-                found[name].to_numpy(),
-                found[f"{name}_total"].expand_dims(GEO, 2).to_numpy(),
-            ]
-            draws = np.concatenate(pair, axis=2)
-            measures[name] = _paid(draws.reshape(-1, *draws.shape[2:]), prob)
-            spend = found["spend"].to_numpy()
-        spend = np.concatenate([spend, spend.sum(axis=0, keepdims=True)])
+        spend = _returns(fit, measures, carryover, known, prob, memory)
     index = [(g, c) for g in (*panel.geos, ALL) for c in panel.channels]
     table: dict[str, Any] = {"geo": [g for g, _ in index], "channel": [c for _, c in index]}
     table["spend"] = spend.ravel()
@@ -86,6 +80,31 @@ def channels_table(
         for i, statistic in enumerate(_STATISTICS):
             table[f"{name}_{statistic}"] = values[i].ravel()
     return pd.DataFrame(table)
+
+
+def _returns(
+    fit: Fit, measures: dict[str, np.ndarray], carryover: bool, known: pd.DataFrame | None,
+    prob: float, memory: int,
+) -> np.ndarray:  # fmt: skip
+    """Add roas and mroas, (3, geo, channel), the sum over geos last; spend of those."""
+    names = ("roas", "mroas")
+    if known is not None and carryover:
+        rows = known.loc[known["kind"] == "all"]
+        shape = (fit.panel.n_geos + 1, -1)
+        for name in names:
+            columns = [rows[f"{name}_{s}"].to_numpy(float) for s in _STATISTICS]
+            measures[name] = np.stack(columns).reshape(3, *shape)
+        return rows["spend"].to_numpy(float).reshape(shape)
+    found = returns(fit, carryover=carryover, memory=memory)
+    for name in names:
+        pair = [
+            found[name].to_numpy(),
+            found[f"{name}_total"].expand_dims(GEO, 2).to_numpy(),
+        ]
+        draws = np.concatenate(pair, axis=2)
+        measures[name] = _paid(draws.reshape(-1, *draws.shape[2:]), prob)
+    spend = found["spend"].to_numpy()
+    return np.concatenate([spend, spend.sum(axis=0, keepdims=True)])
 
 
 def weekly_table(

@@ -1,8 +1,8 @@
 """Reports: one HTML file that opens anywhere and says what was found and how sure it is.
 
-`evidence` gathers tables, `sentences` puts them into words, `media`, `responses`, `fitted`
-and `backtests` make figures of them (`figure` is what a figure is), `rows` makes tables,
-and `html` puts all on one page: page.html.j2, page.css and page.js.
+`evidence` gathers tables, `sentences` puts them into words; `media`, `returns`,
+`responses`, `fitted` and `backtests` make figures of them (`figure` is what a figure is),
+`rows` tables; `html` puts all on one page: page.html.j2, page.css and page.js.
 """
 
 import importlib

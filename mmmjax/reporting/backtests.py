@@ -59,7 +59,7 @@ def scores(found: Evidence) -> Figure | None:
             "y": f.numbers(of["crps"]), "marker": {"color": colour},
             "hovertemplate": f.hover(f"%{{y:{form}}}", found.outcome),
         })  # fmt: skip
-    means = rows.groupby("model")["crps"].mean()
+    means: Any = rows.groupby("model")["crps"].mean()
     said = ", ".join(f"{MODELS[m][0]} {amount(float(means[m]))}" for m in _models(rows))
     return Figure(
         "backtest_scores", "Would it have forecast well before?", data,
@@ -156,7 +156,7 @@ def folds(found: Evidence) -> Table | None:
         return None
     models = list(dict.fromkeys(rows["model"].astype(str)))
     baselines = [name for name in models if name != MODEL_NAME]
-    wide = rows.set_index(["fold", "model"])
+    wide: Any = rows.set_index(["fold", "model"])
     body = []
     for fold in dict.fromkeys(rows["fold"]):
         if (fold, MODEL_NAME) not in wide.index:

@@ -1,6 +1,6 @@
 """What a report is made of: tables computed once, or taken from whoever has them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,18 +10,15 @@ import pandas as pd
 
 from mmmjax.budget import Plan
 from mmmjax.checks import Phrase, choice, fail
-from mmmjax.criticism import prior_posterior
-from mmmjax.draws import Diagnostics, Fit, diagnostics, summary
+from mmmjax.draws import Diagnostics, Fit
 from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
 from mmmjax.plot.colours import channel_colours
 from mmmjax.plot.labels import for_geo, period_noun
-from mmmjax.posterior import explained
 from mmmjax.posterior.contributions import totals
 from mmmjax.posterior.returns import returns
 from mmmjax.posterior.scope import ALL, Scope
-from mmmjax.posterior.tables import channels_table, weekly_table
-from mmmjax.prediction import judged
+from mmmjax.tables import every as every_table
 
 __all__ = [
     "COLUMNS",
@@ -121,6 +118,12 @@ class Planned(NamedTuple):
     facts: Mapping[str, Any]
     better: float | None = None
 
+    @property
+    def sums(self) -> Any:
+        """Spend of every channel over all geos: reference, optimized, lower, upper."""
+        columns = ["reference", "optimized", "lower", "upper"]
+        return self.table.groupby("channel", sort=False)[columns].sum()
+
     @classmethod
     def of(cls, plan: Plan) -> "Planned":
         """The tables of a plan, and what only its draws tell."""
@@ -200,54 +203,21 @@ def gather(
 ) -> Evidence:
     """Compute what is not given; a backtest is shown only if it is given."""
     given = checked(tables or {})
-    explain: dict[str, Callable[[], Any]] = {
-        "decomposition": lambda: explained.decomposition_table(fit),
-        "priors": lambda: prior_posterior(fit, given["parameters"]),
-    }
-    if fit.panel.channels:
-        explain |= {
-            "curves": lambda: explained.curves_table(fit),
-            "carryover": lambda: explained.carryover_table(fit),
-            "sweep": lambda: explained.sweep_table(fit),
-            "returns": lambda: explained.returns_table(fit),
-        }
-    needed: dict[str, Callable[[], Any]] = {
-        "channels": lambda: channels_table(fit),
-        "weekly": lambda: weekly_table(fit),
-        "parameters": lambda: summary(fit),
-        "diagnostics": lambda: diagnostics(fit, given["parameters"]),
-    }
-    for name, compute in (needed | explain).items():
-        given[name] = given[name] if name in given else compute()
-    _predicted(fit, test, given)
+    found = every_table(fit, test, given)
     return Evidence(
         fit=fit,
-        channels=given["channels"],
-        weekly=given["weekly"],
-        fitted=given["fitted"],
-        parameters=given["parameters"],
-        scores=_numbers(given["scores"]),
-        diagnostics=given["diagnostics"],
-        media=given["media"] if "media" in given else media_of(fit),
-        forecast=given.get("forecast"),
+        channels=found["channels"],
+        weekly=found["weekly"],
+        fitted=found["fitted"],
+        parameters=found["parameters"],
+        scores=_numbers(found["scores"]),
+        diagnostics=found["diagnostics"],
+        media=found["media"] if "media" in found else media_of(fit),
+        forecast=found.get("forecast"),
         plan=Planned.of(plan) if isinstance(plan, Plan) else plan,
         truth=true_roas(truth),
-        more={name: given[name] for name in COLUMNS if name in given},
+        more={name: found[name] for name in COLUMNS if name in found},
     )
-
-
-def _predicted(fit: Fit, test: Panel | None, given: dict[str, Any]) -> None:
-    """Add predictions and their scores as far as they are not known."""
-    known = given.get("scores", {})
-    found: dict[str, float] = {}
-    for name, panel in (("fitted", None), ("forecast", test)):
-        if name == "forecast" and panel is None:
-            continue
-        if name not in given or "scores" not in given:
-            table, more = judged(fit, panel)
-            given.setdefault(name, table)
-            found |= more
-    given["scores"] = known or found
 
 
 def checked(tables: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from mmmjax.plot.labels import decimals, large, span
 
 __all__ = [
     "CONFIG", "TEMPLATE", "Figure", "Key", "View", "as_json", "band", "dates", "days",
-    "flag", "hover", "interval", "months", "number_format", "numbers", "payload", "plain",
-    "rows_of", "tinted", "wrapped",
+    "flag", "hover", "interval", "months", "number_format", "numbers", "payload",
+    "percentages", "plain", "rows_of", "tinted", "wrapped",
 ]  # fmt: skip
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
@@ -48,7 +48,7 @@ TEMPLATE: dict[str, Any] = {
 
 CONFIG: dict[str, Any] = {
     "displaylogo": False, "displayModeBar": False, "responsive": True,
-    "doubleClick": "reset", "showLink": False, "plotlyServerURL": "",
+    "doubleClick": "reset", "showTips": False, "showLink": False, "plotlyServerURL": "",
 }  # fmt: skip
 """Settings of plotly.js: no logo, no link to anywhere."""
 
@@ -116,11 +116,11 @@ def numbers(values: Any, digits: int = 6) -> list[Any]:
     """Numbers for JSON: so many significant digits, None where there is none."""
     x = np.asarray(values, float)
     known = np.isfinite(x)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        size = np.where(known & (x != 0), np.floor(np.log10(np.abs(x))), 0.0)
+    x = np.where(known & (np.abs(x) > 1e-280), x, 0.0)  # smaller ones are rounding
+    size = np.floor(np.log10(np.where(x == 0, 1.0, np.abs(x))))
     power = digits - 1 - size
     fine, coarse = 10.0 ** np.maximum(power, 0), 10.0 ** np.maximum(-power, 0)
-    rounded = np.round(np.where(known, x, 0.0) * fine / coarse) * coarse / fine
+    rounded = np.round(x * fine / coarse) * coarse / fine
     return [
         (int(v) if v == int(v) else v) if there else None
         for v, there in zip(rounded.tolist(), known.tolist(), strict=True)
@@ -167,6 +167,12 @@ def interval(table: pd.DataFrame, name: str) -> list[str]:
     ]
 
 
+def percentages(rows: pd.DataFrame, name: str) -> list[str]:
+    """The same of shares."""
+    values = rows[[f"{name}_{s}" for s in ("mean", "lo", "hi")]].to_numpy(float)
+    return [f"{mean:.1%} (94%: {lo:.1%} to {hi:.1%})" for mean, lo, hi in values]
+
+
 def flag(colour: str, alpha: float) -> str:
     """A colour with an opacity, as CSS."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
@@ -200,7 +206,7 @@ def band(
 
 def months(index: Any) -> float:
     """Months that some dates cover."""
-    known = pd.DatetimeIndex(index)
+    known: Any = pd.DatetimeIndex(index)
     return float((known.max() - known.min()).days / 30.4) if len(known) else 0.0
 
 

@@ -96,7 +96,7 @@ def _axes(found: Evidence) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _half(found: Evidence) -> pd.Timedelta:
+def _half(found: Evidence) -> Any:
     """Half a period."""
     days = found.window
     return (days[-1] - days[-2]) / 2 if len(days) > 1 else pd.Timedelta(0)
@@ -255,8 +255,7 @@ def contraction(found: Evidence) -> Figure | None:
 
 def allocation(found: Evidence, plan: Planned) -> Figure:
     """Reference and optimised spend of every channel, and the range it was allowed."""
-    columns = ["reference", "optimized", "lower", "upper"]
-    sums = plan.table.groupby("channel", sort=False)[columns].sum()
+    sums = plan.sums
     names, rows = [str(name) for name in sums.index], np.arange(len(sums))
     each = f"a {found.period}" if plan.facts["per_period"] else (
         f"over {plan.facts['periods']} {found.period}s")  # fmt: skip

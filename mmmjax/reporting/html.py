@@ -16,7 +16,7 @@ from mmmjax.checks import InputError
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.plot.labels import amount, capital
-from mmmjax.reporting import backtests, fitted, media, responses, rows
+from mmmjax.reporting import backtests, fitted, media, responses, returns, rows
 from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.figure import CONFIG, TEMPLATE, Figure, as_json, payload
 from mmmjax.reporting.sentences import lead, tiles, verdict
@@ -116,8 +116,8 @@ def figures(found: Evidence) -> dict[str, Figure]:
     """Every figure that the evidence allows, by name; the curves are apart."""
     drawn = [media.contributions(found), media.decomposition(found)]
     if found.media is not None:
-        drawn += [media.returns(found), media.bubbles(found), media.periods(found)]
-        drawn += [media.timing(found), responses.sweep(found), responses.lags(found)]
+        drawn += [returns.returns(found), returns.bubbles(found), returns.periods(found)]
+        drawn += [returns.timing(found), responses.sweep(found), responses.lags(found)]
         drawn += [responses.half_lives(found)]
     drawn += [fitted.fitted(found), fitted.residuals(found), fitted.convergence(found)]
     drawn += [fitted.contraction(found), backtests.scores(found)]

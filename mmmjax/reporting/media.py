@@ -1,20 +1,18 @@
-"""Figures of what media brought: contributions, shares, returns, and when they came."""
+"""Figures of what brought the outcome: contributions over time, decomposition."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mmmjax.plot.colours import INK, MODEL, MUTED, REST
-from mmmjax.plot.labels import ALL, amount, amounts, capital, for_geo, large
+from mmmjax.plot.labels import ALL, amount, capital, for_geo, large
 from mmmjax.posterior.tables import BASELINE, CONTROLS, SEASONALITY
 from mmmjax.reporting import figure as f
 from mmmjax.reporting.evidence import Evidence
 from mmmjax.reporting.figure import Figure, Key, View
 
-__all__ = ["REST_NAME", "bubbles", "contributions", "decomposition", "periods", "returns",
-           "timing"]  # fmt: skip
+__all__ = ["contributions", "decomposition"]
 
 OTHER = (BASELINE, SEASONALITY, CONTROLS)  # what is not media, in this order
 REST_NAME, OBSERVED = "without media", "observed"
@@ -69,7 +67,9 @@ def _stacks(found: Evidence) -> dict[str | None, pd.DataFrame]:
 
     Posterior means and observed outcomes, (date, component).
     """
-    days = [t.assign(date=pd.to_datetime(t["date"])) for t in (found.weekly, found.fitted)]
+    days: list[Any] = [
+        t.assign(date=pd.to_datetime(t["date"])) for t in (found.weekly, found.fitted)
+    ]
     means, seen = (table.set_index(["geo", "date"]) for table in days)
     means = means.set_index("component", append=True)["mean"].unstack("component")
     rest = means[[name for name in OTHER if name in means]].sum(axis=1)
@@ -117,7 +117,7 @@ def decomposition(found: Evidence) -> Figure | None:
     told = [
         f"{a} of the fitted mean<br>{b} {f.plain(found.outcome)}"
         for a, b in zip(
-            _percentages(rows, "share"), f.interval(rows.reset_index(), "total"),
+            f.percentages(rows, "share"), f.interval(rows.reset_index(), "total"),
             strict=True,
         )
     ]  # fmt: skip
@@ -144,300 +144,4 @@ def decomposition(found: Evidence) -> Figure | None:
         f"Shares of the fitted mean: {said}", unit="share of the fitted mean",
         caption="Posterior means; with the grey rows they add up to 100% of what the "
         "model expects.", height=64 + ROW * len(labels), phone=64 + ROW * len(labels),
-    )  # fmt: skip
-
-
-def _percentages(rows: pd.DataFrame, name: str) -> list[str]:
-    values = rows[[f"{name}_{s}" for s in ("mean", "lo", "hi")]].to_numpy(float)
-    return [f"{mean:.1%} (94%: {lo:.1%} to {hi:.1%})" for mean, lo, hi in values]
-
-
-def _paid(found: Evidence) -> pd.DataFrame:
-    """Rows of channels.csv over all geos that have a return, in the user's order."""
-    rows = for_geo(found.channels, None)
-    return rows.loc[rows["roas_mean"].notna()]
-
-
-def returns(found: Evidence) -> Figure | None:
-    """ROAS of every channel with its interval, and below it what the next unit brings."""
-    rows = _paid(found)
-    if rows.empty:
-        return None
-    names = rows["channel"].astype(str).tolist()
-    data: list[dict[str, Any]] = []
-    kinds = (("roas", "ROAS", -0.14, 3.0, 10, "circle"),
-             ("mroas", "mROAS", 0.2, 1.6, 8, "circle-open"))  # fmt: skip
-    for kind, group, shift, width, size, symbol in kinds:
-        told = f.interval(rows, kind)
-        for i, name in enumerate(names):
-            mean, lo, hi = (f.numbers([rows[f"{kind}_{s}"].iloc[i]])[0]
-                            for s in ("mean", "lo", "hi"))  # fmt: skip
-            colour = found.colours.get(name, REST)
-            line = {"type": "scatter", "y": [i + shift] * 2, "x": [lo, hi], "mode": "lines",
-                    "line": {"color": colour, "width": width}, "hoverinfo": "skip",
-                    "name": f"{f.plain(name)}, {group} 94%"}  # fmt: skip
-            dot = {"type": "scatter", "y": [i + shift], "x": [mean], "mode": "markers",
-                   "marker": {"color": colour, "size": size, "symbol": symbol,
-                              "line": {"width": 2, "color": colour}},
-                   "name": f"{f.plain(name)}, {group}", "text": [told[i]],
-                   "hovertemplate": f.hover("%{text}")}  # fmt: skip
-            data += [part | {"legendgroup": group} for part in (line, dot)]
-    data.append({
-        "type": "scatter", "mode": "text", "name": "ROAS", "legendgroup": "ROAS",
-        "x": f.numbers(rows["roas_hi"]), "y": [i - 0.14 for i in range(len(names))],
-        "text": [f" {text}" for text in amounts(rows["roas_mean"])],
-        "textposition": "middle right", "textfont": {"color": INK}, "hoverinfo": "skip",
-    })  # fmt: skip
-    keys = [Key("ROAS, 94% interval", MODEL, "dot", "ROAS"),
-            Key(f"the next {found.money} (mROAS)", MODEL, "ring", "mROAS")]  # fmt: skip
-    if found.truth:
-        data.append(_true(found, names))
-        keys.append(Key("true ROAS", INK, "diamond"))
-    said = ", ".join(
-        f"{name} {amount(value)}"
-        for name, value in zip(names, rows["roas_mean"], strict=True)
-    )
-    low, high = min(0.0, float(rows["roas_lo"].min())), float(rows["roas_hi"].max())
-    wide = [1.03 * low, high + 0.16 * (high - low)]
-    layout = f.rows_of(names, range=wide, zeroline=True)
-    height = 60 + int(1.3 * ROW * len(names))
-    return Figure(
-        "returns", "Return on spend, with its uncertainty", data, layout, f"ROAS: {said}",
-        unit=f"{found.outcome} per {found.money}",
-        caption="Full: what one unit of money brought on average, carry-over included. "
-        "Hollow: what the next one brings, lower where a channel is saturated. The longer "
-        "the line, the less is known; the number is the mean.",
-        legend=keys, height=height, phone=height,
-    )  # fmt: skip
-
-
-def _true(found: Evidence, names: Sequence[str]) -> dict[str, Any]:
-    known = [(i, found.truth[name]) for i, name in enumerate(names) if name in found.truth]
-    return {
-        "type": "scatter", "mode": "markers", "name": "true ROAS",
-        "legendgroup": "true ROAS", "y": [i - 0.14 for i, _ in known],
-        "x": f.numbers([value for _, value in known]),
-        "marker": {"symbol": "diamond", "size": 10, "color": INK,
-                   "line": {"color": "white", "width": 1}},
-        "hovertemplate": f.hover("%{x:,.3~r}"),
-    }  # fmt: skip
-
-
-def bubbles(found: Evidence) -> Figure | None:
-    """Share of the outcome against ROAS, as large as the spend."""
-    rows = _paid(found)
-    rows = rows.loc[rows["spend"] > 0]
-    if len(rows) < 2:
-        return None
-    largest, data = float(rows["spend"].max()), []
-    sizes = (12 + 44 * np.sqrt(rows["spend"].to_numpy(float) / largest)).round(1).tolist()
-    labels = [f.wrapped(str(name), 14) for name in rows["channel"]]
-    places = _places(rows["share_mean"], rows["roas_mean"], sizes, labels)
-    told = zip(_percentages(rows, "share"), f.interval(rows, "roas"), strict=True)
-    texts: list[dict[str, Any]] = []  # above all circles
-    for row, (share, roas), size, label, place in zip(
-        rows.to_dict("records"), told, sizes, labels, places, strict=True
-    ):
-        name = str(row["channel"])
-        words = (
-            f"share of {f.plain(found.outcome)} {share}<br>ROAS {roas}<br>spend "
-            f"{amount(row['spend'])} {f.plain(found.currency)}"
-        )
-        one: dict[str, Any] = {
-            "type": "scatter", "name": f.plain(name), "legendgroup": name,
-            "x": f.numbers([row["share_mean"]]), "y": f.numbers([row["roas_mean"]]),
-        }  # fmt: skip
-        data.append(one | {
-            "mode": "markers", "customdata": [words],
-            "hovertemplate": f.hover("%{customdata}"),
-            "marker": {"color": found.colours.get(name, REST), "opacity": 0.85,
-                       "size": [size], "line": {"color": "white", "width": 1}},
-        })  # fmt: skip
-        texts.append(one | {
-            "mode": "markers+text", "text": [label], "textposition": place,
-            "textfont": {"color": INK, "size": 12}, "hoverinfo": "skip",
-            "marker": {"size": [size], "opacity": 0},
-        })  # fmt: skip
-    top, right = float(rows["roas_mean"].max()), float(rows["share_mean"].max())
-    layout = {
-        "xaxis": {"tickformat": ".1~%", "zeroline": True,
-                  "range": [-0.12 * right, 1.22 * right],
-                  "title": {"text": f"share of {f.plain(found.outcome)}"}},
-        "yaxis": {"zeroline": True, "range": [-0.14 * top, 1.28 * top],
-                  "title": {"text": "ROAS"}},
-    }  # fmt: skip
-    each = zip(rows["channel"], rows["share_mean"], rows["roas_mean"], strict=True)
-    said = ", ".join(f"{name} {share:.1%} at {amount(roas)}" for name, share, roas in each)
-    names = rows["channel"].astype(str)
-    return Figure(
-        "bubbles", "Who brings much, who brings it cheaply", data + texts, layout,
-        f"Share and ROAS: {said}", unit=f"ROAS in {found.outcome} per {found.money}",
-        caption="The area of a circle is the spend. To the right: large contribution; up: "
-        "large return. Posterior means; the intervals show when you point at a circle.",
-        legend=[Key(name, found.colours.get(name, REST), "dot") for name in names],
-        height=400, phone=340,
-    )  # fmt: skip
-
-
-CANVAS = (300.0, 240.0)  # pixels, about those of a phone
-PLACES = {"top center": (0, 1), "bottom center": (0, -1), "middle right": (1, 0),
-          "middle left": (-1, 0)}  # fmt: skip
-
-
-def _places(x: Any, y: Any, sizes: Sequence[float], names: Sequence[str]) -> list[str]:
-    """Where the name of each point stands, so that names cover little else.
-
-    One after the other takes the place that overlaps least with circles and names placed
-    before; all in pixels.
-    """
-    at = np.column_stack([np.asarray(v, float) / (np.max(v) or 1.0) for v in (x, y)])
-    at *= np.array(CANVAS) / 1.35
-    boxes = [(*point, size / 2, size / 2) for point, size in zip(at, sizes, strict=True)]
-    chosen = []
-    for point, size, name in zip(at, sizes, names, strict=True):
-        lines = name.split("<br>")
-        half = (3.3 * max(map(len, lines)), 7.5 * len(lines))
-        tried = {}
-        for place, (right, up) in PLACES.items():
-            gap = size / 2 + 3
-            box = (
-                point[0] + right * (gap + half[0]),
-                point[1] + up * (gap + half[1]),
-                *half,
-            )
-            out = max(0.0, box[0] + half[0] - CANVAS[0]) * half[1]
-            tried[place] = (sum(_overlap(box, other) for other in boxes) + out, box)
-        best = min(tried, key=lambda place: tried[place][0])
-        chosen.append(best)
-        boxes.append(tried[best][1])
-    return chosen
-
-
-def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    """Area that two boxes (centre and half sizes) share."""
-    wide, high = (min(a[k] + a[k + 2], b[k] + b[k + 2]) - max(a[k] - a[k + 2], b[k] - b[k + 2])
-                  for k in (0, 1))  # fmt: skip
-    return max(wide, 0.0) * max(high, 0.0)
-
-
-KINDS = {"year": "by year", "quarter": "by quarter", "month": "by month"}
-
-
-def periods(found: Evidence) -> Figure | None:
-    """ROAS of every channel in every year or quarter, with intervals."""
-    table = _windows(found)
-    kinds = [kind for kind in KINDS if (table["kind"] == kind).any()]
-    if not kinds:
-        return None
-    there = set(table["channel"])
-    channels = [name for name in found.fit.panel.channels if name in there]
-    drawn = {k: _by_window(found, table.loc[table["kind"] == k], channels) for k in kinds}
-    data = []
-    for i, name in enumerate(channels):
-        colour = found.colours.get(name, REST)
-        data.append({
-            "type": "scatter", "name": f.plain(name), "legendgroup": name,
-            "line": {"color": colour, "width": 1.5}, "marker": {"color": colour},
-            "hovertemplate": f.hover("%{text}"), **drawn[kinds[0]][i],
-        })  # fmt: skip
-    views = [View(KINDS[kind], drawn[kind]) for kind in kinds]
-    return Figure(
-        "periods", "Return on spend over time", data,
-        {"hovermode": "x unified", "scattermode": "group", "scattergap": 0.35,
-         "hoverdistance": 100, "xaxis": {"type": "category", "showgrid": False},
-         "yaxis": {"rangemode": "tozero", "fixedrange": True, "zeroline": True}},
-        "ROAS of every channel in every " + " and ".join(kinds),
-        unit=f"{found.outcome} per {found.money} spent in the window",
-        caption="Each window of spend against spending nothing in it, carry-over after it "
-        "included. The model holds each channel's curve fixed: returns move because spend "
-        "moves along it. Bars: 94% intervals, shown where there is room.",
-        legend=[Key(name, found.colours.get(name, REST)) for name in channels],
-        views=views if len(views) > 1 else (), views_label="windows", height=380, phone=320,
-    )  # fmt: skip
-
-
-def _windows(found: Evidence) -> pd.DataFrame:
-    """Returns of windows over all geos; no rows where there are none."""
-    table = found.table("returns")
-    if table is None:
-        return pd.DataFrame({"kind": [], "channel": []})
-    return for_geo(table, None).loc[lambda t: t["roas_mean"].notna()]
-
-
-def _by_window(
-    found: Evidence, rows: pd.DataFrame, channels: Sequence[str]
-) -> list[dict[str, Any]]:
-    """A patch a channel; points with error bars, or lines where there are many windows."""
-    parts, few = [], rows["window"].nunique() * len(channels) <= 48
-    names = window_names(found, rows)
-    for name in channels:
-        of = rows.loc[rows["channel"] == name]
-        mean, lo, hi = (of[f"roas_{s}"].to_numpy(float) for s in ("mean", "lo", "hi"))
-        bars = {"type": "data", "symmetric": False, "array": f.numbers(hi - mean),
-                "arrayminus": f.numbers(mean - lo), "thickness": 1, "width": 3,
-                "visible": few}  # fmt: skip
-        parts.append({
-            "x": [names[str(label)] for label in of["window"]], "y": f.numbers(mean),
-            "text": f.interval(of, "roas"), "error_y": bars,
-            "mode": "markers" if few else "lines+markers",
-            "marker": {"size": 9 if few else 5, "color": found.colours.get(name, REST)},
-            "offsetgroup": name if few else "",
-        })  # fmt: skip
-    return parts
-
-
-def window_names(found: Evidence, rows: pd.DataFrame) -> dict[str, str]:
-    """Windows by label; a year that training covers only in part says so."""
-    kind = str(rows["kind"].iloc[0])
-    labels = list(dict.fromkeys(rows["window"].astype(str)))
-    if kind != "year":
-        return {label: label for label in labels}
-    days = found.window
-    count = pd.Series(1, days).groupby(days.year.astype(str)).sum()
-    whole = 0.9 * float(count.max())
-    part = {label: label in count.index and count[label] < whole for label in labels}
-    return {label: f"{label} (part)" if part[label] else label for label in labels}
-
-
-def timing(found: Evidence) -> Figure | None:
-    """How much of what spend brings comes in its own window, and how much later."""
-    table = _windows(found)
-    kind = next((k for k in ("quarter", "year", "all") if (table["kind"] == k).any()), None)
-    if kind is None:
-        return None
-    sums = table.loc[table["kind"] == kind].groupby("channel", sort=False)
-    parts = sums[["now_mean", "after_mean"]].sum()
-    names = [name for name in found.fit.panel.channels if name in parts.index]
-    parts, rows = parts.loc[names], list(range(len(names)))
-    shares = parts.div(parts.sum(axis=1), axis=0)
-    data = []
-    for column, label, alpha in (("now_mean", "in the window", 1.0),
-                                 ("after_mean", "after it", 0.4)):  # fmt: skip
-        told = [
-            f"{amount(value)} {f.plain(found.outcome)}, {share:.1%}"
-            for value, share in zip(parts[column], shares[column], strict=True)
-        ]
-        paint = [f.flag(found.colours.get(name, REST), alpha) for name in names]
-        data.append({
-            "type": "bar", "orientation": "h", "name": label, "legendgroup": label,
-            "y": rows, "x": f.numbers(shares[column]), "marker": {"color": paint},
-            "width": 0.66, "customdata": told, "hovertemplate": f.hover("%{customdata}"),
-            "text": [f"{share:.0%}" for share in shares[column]],
-            "textposition": "auto", "insidetextanchor": "middle", "constraintext": "none",
-            "textangle": 0, **({} if alpha == 1.0 else {"textfont": {"color": INK}}),
-        })  # fmt: skip
-    word = {"quarter": "quarter", "year": "year", "all": "training window"}[kind]
-    later = {n: f"{s:.0%}" for n, s in shares["after_mean"].items()}
-    return Figure(
-        "timing", "Now or later: when spend pays back", data,
-        f.rows_of(names, tickformat=".0%", range=[0, 1.001], dtick=0.25)
-        | {"barmode": "stack"},
-        f"Share that comes after the {word}: "
-        + ", ".join(f"{name} {text}" for name, text in later.items()),
-        unit=f"share of what a {word}'s spend brings",
-        caption=f"Full: within the {word} of the spend. Pale: after it, by carry-over. "
-        "A cut at the end of a window forgets the pale part.",
-        legend=[Key(f"in the {word}", MODEL, "area", "in the window"),
-                Key("after it", REST, "area")],
-        height=60 + ROW * len(names), phone=60 + ROW * len(names),
     )  # fmt: skip

@@ -8,6 +8,7 @@
   const printWidth = 660;
   const drawn = new Map(); // figure element -> {plot, spec, view}
 
+  const copied = (value) => JSON.parse(JSON.stringify(value)); // Plotly writes into what it is given
   const all = (root, selector) => Array.from(root.querySelectorAll(selector));
   const inside = (root, tag) => all(root, tag).find((e) => e.closest("[data-name]") === root);
   const content = (root) => JSON.parse(inside(root, 'script[type="application/json"]').textContent);
@@ -20,7 +21,7 @@
     const spec = content(figure);
     const state = { plot, spec, view: 0, hidden: new Set() };
     drawn.set(figure, state);
-    const layout = Object.assign({ autosize: true }, spec.layout, { template: settings.template });
+    const layout = Object.assign({ autosize: true }, copied(spec.layout), { template: settings.template });
     layout.dragmode = touch || (layout.xaxis && layout.xaxis.fixedrange) ? false : "zoom";
     if (small) {
       layout.font = { size: 12 };
@@ -72,7 +73,7 @@
     for (const axis of ["xaxis", "yaxis"]) {
       const range = state.spec.layout[axis].range;
       state.plot.layout[axis] = Object.assign({}, state.plot.layout[axis],
-        range ? { range: range.slice() } : { autorange: true });
+        range ? { range: copied(range) } : { autorange: true });
     }
     redraw(figure);
   }
@@ -84,7 +85,7 @@
     const last = ends[ends.length - 1];
     if (!months) {
       const range = state.spec.layout.xaxis.range;
-      Plotly.relayout(state.plot, range ? { "xaxis.range": range } : { "xaxis.autorange": true });
+      Plotly.relayout(state.plot, range ? { "xaxis.range": copied(range) } : { "xaxis.autorange": true });
       return;
     }
     const first = new Date(last);

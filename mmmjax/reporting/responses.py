@@ -171,7 +171,7 @@ def lags(found: Evidence) -> Figure | None:
             "line": {"color": colour, "width": 2}, "marker": {"color": colour, "size": 6},
             **patch,
         })  # fmt: skip
-    few = rows["lag"].max() <= 13
+    few = int(rows["lag"].to_numpy().max()) <= 13
     layout = {
         "hovermode": "x unified",
         "xaxis": {"fixedrange": True, "showgrid": False, **({"dtick": 1} if few else {}),
@@ -213,7 +213,7 @@ def half_lives(found: Evidence) -> Figure | None:
              "hovertemplate": f.hover("%{text}", f"{found.period}s")},
         ]  # fmt: skip
     data = [a | b for a, b in zip(data, views[0].patches, strict=True)]
-    first = rows.drop_duplicates("channel").set_index("channel")["half_life_mean"]
+    first: Any = rows.drop_duplicates("channel").set_index("channel")["half_life_mean"]
     said = ", ".join(f"{name} {amount(float(first[name]))}" for name in names)
     height = 60 + ROW * len(names)
     return Figure(

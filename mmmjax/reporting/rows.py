@@ -9,7 +9,7 @@ import pandas as pd
 from mmmjax.plot.labels import amount, amounts, for_geo, span
 from mmmjax.reporting.evidence import Evidence, Planned
 from mmmjax.reporting.figure import as_json, numbers
-from mmmjax.reporting.media import window_names
+from mmmjax.reporting.returns import window_names
 from mmmjax.reporting.sentences import percent, share_span
 
 __all__ = [
@@ -145,7 +145,7 @@ def windows(found: Evidence) -> Table | None:
         for name in names
     ]
     note = "ROAS and 94% interval of each year's spend, carry-over into the next counted."
-    heads = ["channel", *(window_names(found, rows)[label] for label in labels)]
+    heads = ["channel", *(window_names(found.window, rows)[x] for x in labels)]
     return Table("returns", heads, body, 1, note, for_geo(table, None))
 
 
@@ -207,8 +207,7 @@ def written(value: float, digits: int) -> str:
 
 def plan(found: Evidence, given: Planned) -> Table:
     """Reference and optimised spend of every channel over all geos."""
-    columns = ["reference", "optimized", "lower", "upper"]
-    sums = given.table.groupby("channel", sort=False)[columns].sum()
+    sums, columns = given.sums, ["reference", "optimized", "lower", "upper"]
     before = sums["reference"].where(sums["reference"] > 0)
     texts = dict(zip(columns, (amounts(sums[c]) for c in columns), strict=True))
     rows = []
@@ -220,7 +219,7 @@ def plan(found: Evidence, given: Planned) -> Table:
     unit = f" ({found.currency})" if found.currency else ""
     heads = ["channel", f"reference{unit}", f"optimised{unit}", "change", "at least",
              "at most"]  # fmt: skip
-    many = given.table["geo"].nunique() > 1
+    many = len(set(given.table["geo"])) > 1
     note = "Sums over geos; the CSV file has each geo." if many else ""
     return Table("plan", heads, rows, 1, note, given.table)
 

@@ -7,7 +7,7 @@ import numpyro
 import pytest
 
 import mmmjax as mm
-from mmmjax.infer import compiled as compiled_room
+from mmmjax import programs
 from mmmjax.infer import nuts, precondition
 from mmmjax.infer.progress import Progress
 from mmmjax.model import program
@@ -46,10 +46,10 @@ def test_a_batch_of_chains_samples_the_same_posterior_as_threads():
 
 def test_a_second_fit_of_other_data_of_the_same_shape_compiles_nothing():
     one = mm.fit(spec(), panel(seed=0), QUICK, progress=False)
-    before = set(compiled_room._EXECUTABLES)
+    before = set(programs._PROGRAMS)
     changed = spec(priors={"intercept": mm.Prior("Normal", loc=0.1, scale=0.7)})
     two = mm.fit(changed, panel(seed=9), QUICK, seed=1, progress=False)
-    assert set(compiled_room._EXECUTABLES) == before
+    assert set(programs._PROGRAMS) == before
     assert two.info["timings"]["compile_s"] == 0.0
     assert not np.allclose(one.draws.params["intercept"], two.draws.params["intercept"])
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpyro.infer.util import log_density as numpyro_log_density
 
-from mmmjax.infer import compiled as compiled_room
+from mmmjax import programs
 from mmmjax.infer import precondition as room
 from mmmjax.model import program
 from tests.infer.problems import CASES, data_of, panel, spec
@@ -102,10 +102,10 @@ def test_another_panel_of_the_same_shape_compiles_nothing():
     the_spec = spec()
     structure = the_spec.structure()
     room.precondition(structure, data_of(the_spec, panel(seed=0)))
-    before = len(compiled_room._EXECUTABLES)
+    before = len(programs._PROGRAMS)
     other = dataclasses.replace(
         the_spec, priors={"intercept": the_spec.priors["intercept"].with_dims(())}
     )
     _, seconds = room.precondition(other.structure(), data_of(other, panel(seed=5)))
     assert seconds == 0.0
-    assert len(compiled_room._EXECUTABLES) == before
+    assert len(programs._PROGRAMS) == before

@@ -99,7 +99,7 @@ def test_uneven_chunks_and_blocks_share_one_compilation():
                 draws.stop - draws.start for draws, _ in work.block(geos).chunks(program)
             ]
             assert sizes == [4, 4, 4]  # the last overlaps
-        assert program is work.program(4 * size, 2)
+        assert program.run is work.program(4 * size, 2).run
 
 
 def test_each_joins_the_parameters():
@@ -125,7 +125,7 @@ def test_compiled_program_stays_under_its_share(memory):
         n_geos, n_times, program = _tile(work, True, memory)
         block = work.block(slice(0, n_geos))
         chunk, _ = next(block.chunks(program))
-        need = program.run.memory_analysis()
+        need = program.run.executable.memory_analysis()
     assert need.temp_size_in_bytes + need.output_size_in_bytes <= memory // 2
     assert work.n_draws * program.bytes_out * n_times / 60 <= memory // 4
     assert chunk.stop - chunk.start >= 2  # not needlessly small

@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from mmmjax import metrics
-from mmmjax.posterior import channels_table, contributions, mroas, roas, weekly_table
+from mmmjax.posterior import (
+    channels_table,
+    contributions,
+    mroas,
+    returns_table,
+    roas,
+    weekly_table,
+)
 from tests.posterior.examples import FITS, flat, geo_fit, national_fit
 
 CHANNELS = [
@@ -100,3 +107,12 @@ def test_weekly_table_of_one_market_has_no_sum():
         "baseline",
         "fitted_mean",
     ]
+
+
+@pytest.mark.parametrize("make", [national_fit, geo_fit])
+def test_returns_at_hand_give_the_same_channels(make):
+    fit = make()
+    known = returns_table(fit, ("year", "all"))
+    pd.testing.assert_frame_equal(
+        channels_table(fit, known=known), channels_table(fit), rtol=1e-12
+    )

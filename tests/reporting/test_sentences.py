@@ -1,11 +1,15 @@
 """The words of the first page: what is sure is said, what is not is not claimed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from mmmjax.plot.labels import large, span
 from mmmjax.reporting import sentences
-from mmmjax.reporting.evidence import Interval, Media, true_roas
-from mmmjax.reporting.sentences import chance, percent, share_span, span
+from mmmjax.reporting.evidence import Interval, Media, Move
+from mmmjax.reporting.sentences import chance, percent, share_span
+from tests.reporting import examples
 
 
 @pytest.mark.parametrize(
@@ -24,8 +28,20 @@ def test_nothing_is_said_to_be_certain(probability, text):
     assert chance(probability) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (7_614_917_202, "7.61 billion"), (999_600, "1 million"), (-2.5e6, "-2.5 million"),
+        (12_345.6, "12,346"), (0.1234, "0.123"), (np.nan, ""),
+    ],
+)  # fmt: skip
+def test_large_amounts_are_said_in_words(value, text):
+    assert large(value) == text
+
+
 def test_spans():
-    assert span(Interval(52.84, 0.0509, 114.02)) == "0.1 to 114.0"
+    assert span(52.84, 0.0509, 114.02) == "0.1 to 114.0"
+    assert span(7.6e9, 4.2e9, 1.1e10) == "4.20 to 11.00 billion"
     assert share_span(Interval(0.3, 0.08, 0.5)) == "8.0% to 50%"
 
 
@@ -43,20 +59,46 @@ def test_a_ranking_is_claimed_only_as_far_as_it_is_known(probability, words):
     assert words in sentences._ranking(media(("TV", probability), rest))
 
 
-def test_interval_of_draws():
-    draws = np.random.default_rng(0).normal(size=20_000)
-    found = Interval.of(draws)
-    np.testing.assert_allclose(found, [0.0, -1.88, 1.88], atol=0.06)
+def usable(verdict="usable"):
+    found = examples.evidence()
+    return replace(found, diagnostics=replace(found.diagnostics, verdict=verdict))
 
 
-def test_truth_is_read_from_a_mapping_or_a_simulation():
-    assert true_roas(None) == {}
-    assert true_roas({"TV": 2}) == {"TV": 2.0}
-    rows = [
-        {"geo": "ALL", "channel": "TV", "roas": 3.0},
-        {"geo": "n", "channel": "TV", "roas": 1.0},
-    ]
-    assert true_roas({"channels": rows, "window": {}}) == {"TV": 3.0}
+@pytest.mark.parametrize(
+    ("probability", "answer", "words"),
+    [
+        (0.97, "Move spend from Search to Mail", "more with probability 97%"),
+        (0.76, "Move spend from Search to Mail", "move in steps and measure"),
+        (0.6, "No clear move", "An experiment on Mail would tell most"),
+    ],
+)
+def test_a_move_is_advised_only_where_it_probably_helps(probability, answer, words):
+    found = usable()
+    found.channels.loc[found.channels["channel"] == "Mail", "mroas_mean"] = 5.0
+    tile = sentences._advice(found, Move("Search", "Mail", probability))
+    assert tile.answer == answer
+    assert words in tile.text
+    assert "The next US$ brings about 5 sales in Mail" in tile.text
+
+
+def test_no_advice_from_draws_that_cannot_be_used():
+    bad = usable("not usable (R-hat 1.2 of y_sigma above 1.01)")
+    tile = sentences._advice(bad, Move("Search", "Mail", 0.99))
+    assert tile.answer == "Do not act on it yet"
+    assert tile.tone == "bad"
+    assert "do not act on it yet" in sentences._plan(bad, bad.plan).text
+    assert sentences._plan(usable(), bad.plan).tone == "plain"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "tone"),
+    [("usable", "good"), ("usable with care (E-BFMI 0.2 below 0.3)", "care"),
+     ("not usable (one chain)", "bad")],
+)  # fmt: skip
+def test_the_verdict_has_a_tone_and_a_reason(verdict, tone):
+    word, reason, found = sentences.verdict(usable(verdict))
+    assert (word, found) == (verdict.partition(" (")[0], tone)
+    assert reason == verdict.partition(" (")[2].removesuffix(")")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
+from mmmjax import programs
 from mmmjax.cli import case as cases
-from mmmjax.infer import compiled as compiled_room
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data" / "geo_all_channels.csv"
@@ -27,12 +27,12 @@ def test_forty_geos_converge_and_a_second_panel_compiles_nothing():
     found = mm.diagnostics(fit)
     assert found.converged, found.verdict
     assert fit.draws.params["intercept"].shape[2:] == (40,)
-    before = set(compiled_room._EXECUTABLES)
+    before = set(programs._PROGRAMS)
     rng = np.random.default_rng(0)
     noisy = case.train.outcome * rng.uniform(0.9, 1.1, case.train.outcome.shape)
     other = dataclasses.replace(case.train, outcome=noisy)
     short = dataclasses.replace(settings, warmup=50, draws=50)
     again = mm.fit(case.spec, other, short, seed=1, progress=False)
     assert again.info["timings"]["compile_s"] == 0.0
-    assert set(compiled_room._EXECUTABLES) == before
+    assert set(programs._PROGRAMS) == before
     assert not np.allclose(again.scale.outcome, fit.scale.outcome)

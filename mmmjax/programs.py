@@ -1,0 +1,253 @@
+"""Programs: functions traced once per structure and shape, and kept between processes.
+
+Tracing and lowering take Python longer than the compiler needs with a warm cache. So where
+JAX's persistent compilation cache is on, the traced program (StableHLO, data, no code of
+Python) is kept beside it, under a name made of everything it depends on: the function and
+its static arguments, shapes and types, every source file of this package, the versions of
+the libraries, the device. What cannot be named so (a function of somebody else's, a lambda)
+is traced in every process, as is everything where the cache is off.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import jax
+import numpy as np
+from jax import export
+
+__all__ = ["Program", "compiled", "program"]
+
+PACKAGE = __name__.partition(".")[0]
+SUFFIX = ".stablehlo"
+MOST = 512  # programs held in memory; the oldest goes first
+_LIBRARIES = ("jax", "jaxlib", "numpyro", "numpy")
+_SETTINGS = (
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_numpy_dtype_promotion",
+    "jax_threefry_partitionable",
+)
+_PROGRAMS: dict[Any, "Program"] = {}
+_TURNS: dict[Any, threading.Lock] = {}
+_TRACING = threading.Lock()  # NumPyro's handlers are one stack for all threads
+
+type Measure = Callable[[Any], int]
+
+
+@dataclasses.dataclass
+class Program:
+    """A traced program; compiled when it is first run.
+
+    Args:
+        lowered: What JAX compiles; it takes the leaves of the arguments.
+        tree: Structure of the results.
+        out: Shape and type of each leaf of the results.
+        size: What ``measure`` made of the traced program.
+        seconds: Spent so far on tracing and compiling.
+    """
+
+    lowered: Any
+    tree: Any
+    out: tuple[tuple[tuple[int, ...], Any], ...]
+    size: int
+    seconds: float
+    _made: Any = None
+    _turn: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is compiled."""
+        return self._made is not None
+
+    @property
+    def executable(self) -> Any:
+        """The compiled program, of the leaves of the arguments."""
+        with self._turn:
+            if self._made is None:
+                start = time.perf_counter()
+                self._made = self.lowered.compile()
+                self.seconds += time.perf_counter() - start
+        return self._made
+
+    def __call__(self, *args: Any) -> Any:
+        """Run with arguments of the shapes and types it was traced for; any thread."""
+        return self.executable(*jax.tree.leaves(args))
+
+
+def compiled(
+    function: Callable[..., Any], static: Mapping[str, Any], *args: Any
+) -> tuple[Program, float]:
+    """The program of ``function(*args, **static)``, compiled, and the seconds spent.
+
+    Args:
+        function: Pure; traced once per distinct ``static`` and argument shapes.
+        static: Hashable keyword arguments that the program depends on.
+        *args: Pytrees of arrays; only their shapes, types and tree structure matter.
+
+    Returns:
+        A program that takes ``*args`` from any thread, and the seconds that tracing and
+        compiling took now (0 if it was at hand).
+    """
+    found = program(function, static, *args)
+    ready = found.ready
+    _ = found.executable
+    return found, 0.0 if ready else found.seconds
+
+
+def program(
+    function: Callable[..., Any],
+    static: Mapping[str, Any],
+    *args: Any,
+    measure: Measure | None = None,
+) -> Program:
+    """The program of ``function(*args, **static)``, not yet compiled.
+
+    Arguments as :func:`compiled`; leaves may be :class:`jax.ShapeDtypeStruct`. ``measure``
+    makes one number of its jaxpr, which is kept with it.
+    """
+    leaves, tree = jax.tree.flatten(args)
+    shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
+    key = (function, tuple(sorted(static.items())), tree, shapes, jax.config.jax_enable_x64)
+    with _TURNS.setdefault(key, threading.Lock()):  # other programs are made meanwhile
+        if key not in _PROGRAMS:
+            start = time.perf_counter()
+            made = _make(function, static, leaves, tree, measure)
+            made.seconds = time.perf_counter() - start
+            while len(_PROGRAMS) >= MOST:
+                _PROGRAMS.pop(next(iter(_PROGRAMS)), None)
+            _PROGRAMS[key] = made
+        return _PROGRAMS[key]
+
+
+def _make(
+    function: Callable[..., Any],
+    static: Mapping[str, Any],
+    leaves: list[Any],
+    tree: Any,
+    measure: Measure | None,
+) -> Program:
+    def flat(*leaves: Any) -> Any:
+        return function(*jax.tree.unflatten(tree, leaves), **static)
+
+    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves]
+    path = _place(function, static, shapes, tree)
+    kept = None if path is None else _read(path)
+    if kept is None:
+        jitted = jax.jit(flat)
+        with _TRACING:
+            traced = jitted.trace(*shapes)
+            size = measure(traced.jaxpr.jaxpr) if measure else 0
+            kept = None if path is None else _keep(path, jitted, shapes, size)
+            if kept is None:  # nowhere, or no form, to keep it in
+                out, out_tree = jax.tree.flatten(traced.out_info)
+                lowered = traced.lower()
+                return Program(lowered, out_tree, _shapes(out), size, 0.0)
+    exported, size = kept
+    lowered = jax.jit(exported.call).lower(*shapes)
+    return Program(lowered, exported.out_tree, _shapes(exported.out_avals), size, 0.0)
+
+
+def _shapes(leaves: Any) -> tuple[tuple[tuple[int, ...], Any], ...]:
+    return tuple((tuple(x.shape), np.dtype(x.dtype)) for x in leaves)
+
+
+def _keep(path: Path, jitted: Any, shapes: list[Any], size: int) -> Any:
+    """Write a traced program in one step; what is kept, None where it cannot be."""
+    try:
+        exported = export.export(jitted)(*shapes)
+        header = json.dumps({"size": size}).encode()
+        content = len(header).to_bytes(8, "little") + header + exported.serialize()
+    except (ValueError, NotImplementedError):  # a type or an operation that has no form
+        return None
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError:  # a full or read-only disk costs the next process its time, not this
+        temporary.unlink(missing_ok=True)
+    return exported, size
+
+
+def _read(path: Path) -> Any:
+    """A kept program and its size; None if there is none, or none that can be read."""
+    try:
+        content = path.read_bytes()
+        start = 8 + int.from_bytes(content[:8], "little")
+        size = int(json.loads(content[8:start])["size"])
+        return export.deserialize(bytearray(content[start:])), size
+    except FileNotFoundError:
+        return None
+    except Exception:  # damaged, or of a version that changed its form: traced again
+        return None
+
+
+def _place(
+    function: Any, static: Mapping[str, Any], shapes: list[Any], tree: Any
+) -> Path | None:
+    """File of a program; None where none are kept or it cannot be named."""
+    folder = jax.config.jax_compilation_cache_dir
+    if not folder or not jax.config.jax_enable_compilation_cache or "://" in folder:
+        return None
+    try:
+        what = (_named(function), _named(static))
+    except TypeError:
+        return None
+    device = jax.devices()[0]
+    parts = (
+        *what, str(tree), [(x.shape, str(x.dtype)) for x in shapes],
+        _sources(), _versions(), [getattr(jax.config, name, None) for name in _SETTINGS],
+        device.platform, device.device_kind,
+    )  # fmt: skip
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()
+    return Path(folder) / f"{PACKAGE}-{digest}{SUFFIX}"
+
+
+def _named(what: Any) -> str:
+    """A text that says all that a static argument is.
+
+    Raises:
+        TypeError: It is not of this package, or nothing that such a text can be made of.
+    """
+    if what is None or isinstance(what, str | int | float | bool):
+        return repr(what)
+    if isinstance(what, Mapping):
+        return f"{{{', '.join(f'{k!r}: {_named(v)}' for k, v in sorted(what.items()))}}}"
+    kind = what if isinstance(what, FunctionType) else type(what)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(what, tuple | list):
+        return f"{name}({', '.join(map(_named, what))})"
+    if f"{kind.__module__}.".partition(".")[0] != PACKAGE or "<lambda>" in name:
+        raise TypeError(f"{what!r} is not of this package")
+    if isinstance(what, FunctionType):
+        return f"{name}{[_named(cell.cell_contents) for cell in what.__closure__ or ()]}"
+    if dataclasses.is_dataclass(what):
+        fields = {f.name: getattr(what, f.name) for f in dataclasses.fields(what)}
+        return f"{name}{_named(fields)}"
+    raise TypeError(f"{what!r} has no fields to be named by")
+
+
+@functools.cache
+def _sources() -> str:
+    """Hash of every source file of this package."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _versions() -> tuple[str, ...]:
+    return tuple(importlib.metadata.version(name) for name in _LIBRARIES)

@@ -1,0 +1,151 @@
+"""A program that was kept is the program; whatever it depends on is in its name."""
+
+import contextlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mmmjax import programs
+from mmmjax.kernels.adstock import Geometric
+from mmmjax.spec import Spec
+
+TRACES = []
+
+
+def scaled(x, key, by):
+    """Something with noise and structure in its result."""
+    TRACES.append(x.shape)
+    noise = jax.random.normal(jax.random.wrap_key_data(key), x.shape)
+    return {"sum": (x * by).sum(), "each": (x * by + noise, x)}
+
+
+scaled.__module__ = "mmmjax.made_up"  # only functions of the package are kept
+ARGS = np.arange(4.0, dtype=np.float32), np.array([1, 2], np.uint32)
+
+
+@contextlib.contextmanager
+def configured(name, value):
+    """A setting of JAX for a while."""
+    before = getattr(jax.config, name)
+    jax.config.update(name, value)
+    yield
+    jax.config.update(name, before)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """JAX's persistent cache in a folder of its own, and nothing in memory."""
+    monkeypatch.setattr(programs, "_PROGRAMS", {})
+    TRACES.clear()
+    with configured("jax_compilation_cache_dir", str(tmp_path)):
+        yield tmp_path
+
+
+def wrapping(f):
+    def wrapped(*args):
+        return f(*args)
+
+    wrapped.__module__ = "mmmjax.made_up"
+    return wrapped
+
+
+def run(by=2.0):
+    call, _ = programs.compiled(scaled, {"by": by}, *ARGS)
+    return call, jax.tree.map(np.asarray, call(*ARGS))
+
+
+def forget():
+    programs._PROGRAMS.clear()
+    TRACES.clear()
+
+
+def kept(folder):
+    return sorted(folder.glob(f"*{programs.SUFFIX}"))
+
+
+def test_another_process_traces_nothing_and_gets_the_same(cache):
+    _, first = run()
+    assert TRACES
+    assert len(kept(cache)) == 1
+    forget()
+    call, second = run()
+    assert not TRACES
+    assert jax.tree.structure(first) == jax.tree.structure(second)
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+    assert [shape for shape, _ in call.out] == [(4,), (4,), ()]
+    assert not [p for p in cache.iterdir() if p.name.startswith(".")]  # nothing half done
+
+
+def test_static_arguments_shapes_sources_and_precision_have_their_own(cache, monkeypatch):
+    run()
+    run(by=3.0)
+    assert len(kept(cache)) == 2
+    wide = np.arange(5.0, dtype=np.float32), ARGS[1]
+    programs.compiled(scaled, {"by": 2.0}, *wide)
+    assert len(kept(cache)) == 3
+    with jax.enable_x64(True):
+        run()
+    assert len(kept(cache)) == 4
+    forget()
+    monkeypatch.setattr(programs, "_sources", lambda: "edited")
+    run()
+    assert TRACES
+    assert len(kept(cache)) == 5
+
+
+def test_a_damaged_file_is_traced_again_and_replaced(cache):
+    _, first = run()
+    (path,) = kept(cache)
+    whole = path.read_bytes()
+    for damage in (b"", whole[:40], b"\x00" * len(whole)):
+        path.write_bytes(damage)
+        forget()
+        _, again = run()
+        assert TRACES
+        jax.tree.map(np.testing.assert_array_equal, first, again)
+        assert len(path.read_bytes()) > 40
+
+
+def test_what_measure_says_is_kept(cache):
+    measure = lambda jaxpr: len(jaxpr.eqns)
+    first = programs.program(scaled, {"by": 2.0}, *ARGS, measure=measure).size
+    assert first > 3
+    forget()
+    assert programs.program(scaled, {"by": 2.0}, *ARGS, measure=measure).size == first
+    assert not TRACES
+
+
+def test_functions_of_others_are_not_kept(cache, monkeypatch):
+    monkeypatch.setattr(scaled, "__module__", "elsewhere")
+    run()
+    assert not kept(cache)
+    forget()
+    run()
+    assert TRACES  # traced in every process
+
+
+def test_nothing_is_kept_where_the_cache_is_off(cache):
+    with configured("jax_enable_compilation_cache", False):
+        run()
+    assert not kept(cache)
+
+
+def test_names_say_all_that_matters():
+    spec = Spec(adstock=Geometric(max_lag=4)).structure()
+    other = Spec(adstock=Geometric(max_lag=5)).structure()
+    assert programs._named(spec) != programs._named(other)
+    assert programs._named(spec) == programs._named(Spec(adstock=Geometric(4)).structure())
+    assert "scaled" in programs._named(wrapping(scaled))  # what a closure holds counts
+    for foreign in (lambda x: x, np.zeros(2), jnp.sum, object()):
+        with pytest.raises(TypeError):
+            programs._named(foreign)
+
+
+def test_memory_holds_a_bounded_number(monkeypatch):
+    monkeypatch.setattr(programs, "_PROGRAMS", {})
+    monkeypatch.setattr(programs, "MOST", 3)
+    for by in range(5):
+        programs.program(scaled, {"by": float(by)}, *ARGS)
+    assert len(programs._PROGRAMS) == 3
