@@ -154,7 +154,8 @@ def sample_truncated(
         hazard = jnp.where(a + t > 8.0, (a + t) * (1 + 1 / (a + t) ** 2), hazard)
         return jnp.maximum(t + (gone - log_u) / hazard, 0.0)
 
-    t = jax.lax.fori_loop(0, 4, newton, -log_u / a)
+    steps = jnp.where(jnp.any(m <= -4.0), 4, 0)  # of a batch without tails: none
+    t = jax.lax.fori_loop(0, steps, newton, -log_u / a)
     return low + scale * jnp.maximum(jnp.where(m > -4.0, inner, t), 0.0)
 
 

@@ -237,7 +237,7 @@ def rows_of(names: Sequence[str], **x: Any) -> dict[str, Any]:
     return {
         "xaxis": {"fixedrange": True, "automargin": False, **x},
         "yaxis": axis,
-        "margin": {"l": 16 + 7 * longest, "r": 20, "t": 10, "b": 36},
+        "margin": {"l": 16 + 7 * longest, "r": 32, "t": 10, "b": 36},
     }
 
 

@@ -240,10 +240,11 @@ def contraction(found: Evidence) -> Figure | None:
             for i, kind in enumerate(kinds)]  # fmt: skip
     low = float(rows["contraction"].clip(lower=-1).min())
     height = 70 + ROW * len(channels)
+    layout = f.rows_of(channels, tickformat=".0%", range=[min(-0.05, 1.1 * low), 1.05],
+                       zeroline=True)  # fmt: skip
+    layout["yaxis"]["showgrid"] = True
     return Figure(
-        "contraction", "What the data taught, and what is still the prior", data,
-        f.rows_of(channels, tickformat=".0%", range=[min(-0.05, 1.1 * low), 1.05],
-                  zeroline=True),
+        "contraction", "What the data taught, and what is still the prior", data, layout,
         "Contraction from prior to posterior of every channel's parameters",
         unit="1 - posterior variance / prior variance",
         caption="100%: the data decided. Near 0%: the answer is the prior's, that is, an "

@@ -56,7 +56,8 @@ def contributions(found: Evidence) -> Figure:
         data, _over_time(found), f"Contributions over the window: {said or 'no media'}",
         unit=f"{found.outcome} a {found.period}",
         caption="Grey is what the model expects without media: baseline, seasonality and "
-        f"controls. Colours are the posterior means of what each channel added.{cut}",
+        "controls. Colours are the posterior means of what each channel added. Press a "
+        f"name to hide it, twice to see it alone; drag across to zoom.{cut}",
         legend=[*keys, Key("observed", INK)], views=views, views_label="geo",
         height=420, phone=320, zoom=f.months(first.index),
     )  # fmt: skip
@@ -136,7 +137,7 @@ def decomposition(found: Evidence) -> Figure | None:
         for row, end in enumerate(ends.round(6).tolist())
     ]  # fmt: skip
     low, high = min(0.0, *starts, *ends), max(1.0, *ends)
-    wide = [1.04 * low, low + 1.16 * (high - low)]
+    wide = [1.04 * low, low + 1.18 * (high - low)]
     layout = f.rows_of(labels, tickformat=".0%", range=wide) | {"shapes": links}
     said = ", ".join(f"{n} {s:.1%}" for n, s in zip(labels, shares, strict=True))
     return Figure(

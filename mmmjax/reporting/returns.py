@@ -53,6 +53,7 @@ def returns(found: Evidence) -> Figure | None:
         "x": f.numbers(rows["roas_hi"]), "y": [i - 0.14 for i in range(len(names))],
         "text": [f" {text}" for text in amounts(rows["roas_mean"])],
         "textposition": "middle right", "textfont": {"color": INK}, "hoverinfo": "skip",
+        "cliponaxis": False,
     })  # fmt: skip
     keys = [Key("ROAS, 94% interval", MODEL, "dot", "ROAS"),
             Key(f"the next {found.money} (mROAS)", MODEL, "ring", "mROAS")]  # fmt: skip

@@ -15,6 +15,7 @@ __all__ = [
 GOOD, CARE, BAD, PLAIN = "good", "care", "bad", "plain"  # tones; the text says it too
 CLEAR, LIKELY = 0.9, 0.6  # probabilities of being the best
 WORTH_TRYING = 0.75  # probability that a move of spend helps, from which it is advised
+LEAST_LEARNT = 0.2  # contraction below which a channel's effect is mostly its prior
 LEAST_COVERAGE = 0.8  # of intervals that should hold 94%
 
 
@@ -178,8 +179,23 @@ def _advice(found: Evidence, move: Move) -> Tile:
     if move.probability < WORTH_TRYING:
         text = f"{worth}: {sure} only. An experiment on {move.target} would tell most."
         return Tile(question, "No clear move", text)
+    where = f"spend from {move.source} to {move.target}"
+    if _learnt(found, move.target) < LEAST_LEARNT:
+        text = f"{worth}: {sure}. But the data have said little about {move.target} beyond "
+        text += "its prior: make it an experiment, and measure."
+        return Tile(question, f"Test moving {where}", text)
     text = f"{worth}: {sure}. This holds near today's spend: move in steps and measure."
-    return Tile(question, f"Move spend from {move.source} to {move.target}", text)
+    return Tile(question, f"Move {where}", text)
+
+
+def _learnt(found: Evidence, channel: str) -> float:
+    """Contraction of the size of a channel's effect; 1 where it is not known."""
+    table = found.table("priors")
+    if table is None:
+        return 1.0
+    mine = (table["parameter"] == "saturation_beta") & (table["index"] == channel)
+    known = table.loc[mine, "contraction"].dropna()
+    return float(known.iloc[0]) if len(known) else 1.0
 
 
 def _usable(found: Evidence) -> Tile:
@@ -221,6 +237,8 @@ def _misfit(scores: Mapping[str, float]) -> str:
     """What speaks against the model although its draws are fine; empty if nothing."""
     if scores["r2"] <= 0:
         return " Care: in training it predicts no better than the plain mean of the data."
+    if scores.get("r2_test", 1.0) <= 0:
+        return " Care: it did no better than the mean of these periods, known afterwards."
     if min(scores["coverage"], scores.get("coverage_test", 1.0)) < LEAST_COVERAGE:
         return " Care: its intervals are too narrow."
     return ""

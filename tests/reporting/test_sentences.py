@@ -81,6 +81,12 @@ def test_a_move_is_advised_only_where_it_probably_helps(probability, answer, wor
     assert "The next US$ brings about 5 sales in Mail" in tile.text
 
 
+def test_what_is_mostly_the_prior_is_to_be_tested():
+    tile = sentences._advice(usable(), Move("Mail", "Search", 0.9))  # contraction -0.2
+    assert tile.answer == "Test moving spend from Mail to Search"
+    assert "the data have said little about Search beyond its prior" in tile.text
+
+
 def test_no_advice_from_draws_that_cannot_be_used():
     bad = usable("not usable (R-hat 1.2 of y_sigma above 1.01)")
     tile = sentences._advice(bad, Move("Search", "Mail", 0.99))
@@ -108,6 +114,7 @@ def test_the_verdict_has_a_tone_and_a_reason(verdict, tone):
         ({"r2": 0.7, "coverage": 0.93, "coverage_test": 0.5}, "too narrow"),
         ({"r2": 0.7, "coverage": 0.7}, "too narrow"),
         ({"r2": -1.0, "coverage": 0.9}, "no better than the plain mean"),
+        ({"r2": 0.7, "coverage": 0.9, "r2_test": -0.1}, "known afterwards"),
     ],
 )
 def test_good_draws_of_a_bad_model_are_not_praised(scores, words):
