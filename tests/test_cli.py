@@ -28,7 +28,18 @@ TABLES = {
     "weekly.csv": "geo,date,component,mean,lo,hi",
     "parameters.csv": "parameter,index,mean,sd,hdi_3,hdi_97,ess_bulk,ess_tail,r_hat,"
     "mcse_mean",
+    "priors.csv": "parameter,index,prior_mean,prior_sd,posterior_mean,posterior_sd,"
+    "contraction",
+    "fitted.csv": "geo,date,observed,mean,lo,hi",
     "forecast.csv": "geo,date,observed,mean,lo,hi",
+    "returns.csv": "kind,window,geo,channel,spend,roas_mean,roas_lo,roas_hi,mroas_mean,"
+    "mroas_lo,mroas_hi,now_mean,after_mean",
+    "curves.csv": "geo,channel,spend,media,mean,lo,hi,extrapolated",
+    "sweep.csv": "geo,channel,multiplier,spend,mean,lo,hi,uplift_mean,uplift_lo,uplift_hi,"
+    "marginal_mean,marginal_lo,marginal_hi",
+    "decomposition.csv": "geo,component,share_mean,share_lo,share_hi,total_mean,total_lo,"
+    "total_hi",
+    "carryover.csv": "channel,geo,lag,mean,lo,hi,half_life_mean,half_life_lo,half_life_hi",
 }
 OF_A_FIT = {*TABLES, "fit.nc", "spec.toml", "diagnostics.json"}
 SHORT = ["--chains", "2", "--warmup", "50", "--draws", "50", "--no-report"]
@@ -142,7 +153,7 @@ def test_not_converged_is_exit_2_with_everything_written(data, tmp_path, capsys)
     case = edited(data, tmp_path, ('train_until = "2023-12-25"\n', ""))
     (out / "report.html").mkdir()
     assert run(["fit", case, "--out", str(out), *SHORT[:-1], "--x64"]) == 2
-    assert names(out) == (OF_A_FIT - {"forecast.csv"}) | {"report.html"}
+    assert names(out) == (OF_A_FIT - {"forecast.csv"}) | {"report.html", "media.csv"}
     assert "report.html could not be written" in capsys.readouterr().err
     assert store.load(out / "fit.nc").sampler.dtype == "float64"
     assert json.loads((out / "diagnostics.json").read_text())["crps_test"] is None
@@ -441,7 +452,13 @@ def test_every_command_has_help(command, capsys):
 def test_demo_compares_with_its_truth_and_writes_everything(tmp_path, capsys):
     out = tmp_path / "demo-run"
     assert run(["demo", "--out", str(out), *SHORT[:-1]]) == 2  # 50 draws cannot converge
-    assert names(out) == OF_A_FIT | {"plan.csv", "plan.json", "report.html", "data"}
+    assert names(out) == OF_A_FIT | {
+        "plan.csv",
+        "plan.json",
+        "report.html",
+        "media.csv",
+        "data",
+    }
     assert names(out / "data") == {"demo.csv", "demo.toml", "demo_truth.json"}
     said = capsys.readouterr().out
     for part in (

@@ -81,7 +81,7 @@ def backtest(
         spec: What the model is.
         panel: All data; leading and trailing periods without outcome are not tested.
         sampler: Settings of every fold; ``mm.NUTS()`` by default. The model without media
-            takes a quarter of its warm-up.
+            takes a quarter of the warm-up and is scored with about 2000 of its draws.
         folds: Number of folds.
         horizon: Periods forecast at each cut; a quarter of a year by default.
         step: Periods between cuts; the horizon by default, so that tests do not overlap.
@@ -91,7 +91,7 @@ def backtest(
             rolling windows, the length of each; by default what is left for the first.
         baselines: Score two baselines beside the model, on the same cells: the model
             without media, and the seasonal naive forecast (a year before, its own past
-            errors around it).
+            errors around it), which may use all outcomes before the cut.
         seed: As of :func:`mmmjax.fit`, in every fold.
         on_empty: What to do with a channel or control that never varies in all of
             ``panel``: refuse, leave it out ("drop") or keep it ("prior").
@@ -110,7 +110,8 @@ def backtest(
     plan = _Plan.of(spec, panel, sampler, seed, layout, _models(panel, baselines))
     done = [_begun(plan, fold) for fold in layout.folds]
     labels = [show(panel.dates[fold.train.stop - 1]) for fold in layout.folds]
-    with Watch(labels, plan.sampled, progress) as watch, ThreadPoolExecutor(1) as scoring:
+    titles = {model: r.NOUNS[model] for model in plan.sampled}
+    with Watch(labels, titles, progress) as watch, ThreadPoolExecutor(1) as scoring:
         try:
             for one in done:
                 _run_fold(plan, one, watch, scoring)
@@ -222,13 +223,13 @@ def _run_fold(plan: _Plan, done: Done, watch: Watch, scoring: Executor) -> None:
         try:
             ready = _Ready.of(plan, done.fold)
             drawn = _sample(plan, ready, model, progress)
+            if model == r.MMM:
+                done.fit = drawn.fit
+                done.notes += _notes(ready, drawn.fit.info["notes"][len(ready.notes) :])
         except Exception as error:
             finish(_failure(done.fold, model, error))
-            continue
-        if model == r.MMM:
-            done.fit = drawn.fit
-            done.notes += _notes(ready, drawn.fit.info["notes"][len(ready.notes) :])
-        scoring.submit(finish, drawn)
+        else:
+            scoring.submit(finish, drawn)
 
 
 def _finish(

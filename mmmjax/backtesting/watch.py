@@ -1,6 +1,6 @@
 """Live progress of a backtest: a row per fold, redrawn on its own clock."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -17,7 +17,7 @@ class Watch:
 
     Args:
         folds: What to call each fold.
-        models: Names of the models that are sampled.
+        models: The models that are sampled, and what to call them.
         show: True, False, or None for a terminal only.
         console: Where to draw; standard error by default.
     """
@@ -25,14 +25,14 @@ class Watch:
     def __init__(
         self,
         folds: Sequence[str],
-        models: Sequence[str],
+        models: Mapping[str, str],
         show: bool | None = None,
         console: Console | None = None,
     ):
         """Nothing is drawn before ``with``."""
         self.console = console or Console(stderr=True)
         self.shown = self.console.is_terminal if show is None else show
-        self.folds, self.models = list(folds), list(models)
+        self.folds, self.models = list(folds), dict(models)
         self.running: dict[tuple[int, str], Progress] = {}
         self.ended: dict[tuple[int, str], str] = {}
         self.live: Live | None = None
@@ -70,7 +70,7 @@ class Watch:
     def table(self) -> Table:
         """Build the table."""
         table = Table(box=None, padding=(0, 1))
-        for name in ("fold", *self.models):
+        for name in ("trained to", *self.models.values()):
             table.add_column(name, justify="left")
         for fold, label in enumerate(self.folds):
             table.add_row(label, *(self._cell(fold, model) for model in self.models))

