@@ -102,6 +102,15 @@ def test_spend_share_is_over_paid_channels_of_the_window():
     )
 
 
+def test_a_channel_that_spent_nothing_has_a_share_with_width():
+    """A prior of scale 0 has no density; the others still add up to one."""
+    df = weekly().assign(seo=0.0)
+    names = NAMES | {"media": ["tv", "radio", "seo"]}
+    share = spend_share(Panel.from_frame(df, **names))
+    np.testing.assert_allclose(share[:2].sum(), 1.0)
+    np.testing.assert_allclose(share[2], 0.5)
+
+
 def test_spend_share_needs_a_paid_channel():
     panel = Panel.from_frame(weekly(), **NAMES, spend={})
     with pytest.raises(InputError, match=r'spend_share: .* give "saturation_beta" a prior'):

@@ -36,3 +36,42 @@ def test_forty_geos_converge_and_a_second_panel_compiles_nothing():
     assert again.info["timings"]["compile_s"] == 0.0
     assert set(programs._PROGRAMS) == before
     assert not np.allclose(again.scale.outcome, fit.scale.outcome)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.exists(), reason="the shared data are not beside the checkout")
+def test_the_whole_study_on_forty_geos(tmp_path):
+    """Look, doubt, explain, what-if, validate, report: totals over geos, and one geo."""
+    case = cases.read(ROOT / "benchmarks" / "geo" / "case.toml")
+    train, test = case.panel.split(case.panel.dates[-9])
+    short = mm.NUTS(chains=2, warmup=100, draws=100)
+    fit = mm.fit(case.spec, train, short, progress=False)
+    geo = train.geos[7]
+    for seen in (mm.explore(train, test, total=True), mm.explore(train.select(geo), None)):
+        assert seen.sizes["geo"] == 1
+        mm.plot.outcome(seen)
+        mm.plot.against_outcome(seen)
+    each, whole = mm.decomposition(fit), mm.decomposition(fit, total=True)
+    for part in (each, whole):
+        shares = part["share"].sel(summary="mean").sum("component")
+        np.testing.assert_allclose(shares, 1.0, rtol=1e-9)
+    sums = each["total"].sel(summary="mean").sum("geo")
+    np.testing.assert_allclose(whole["total"].sel(summary="mean")[0], sums, rtol=1e-9)
+    left = mm.residuals(fit, total=True)
+    mm.plot.residuals(left)
+    more = mm.reweight(fit, {train.channels[0]: 1.2}, keep_total=False)
+    what_if = mm.counterfactual(fit, more)
+    assert (what_if["difference_contribution"] > 0).all()
+    apart = mm.counterfactual(fit, more, total=False)["difference_contribution"].sum("geo")
+    np.testing.assert_allclose(what_if["difference_contribution"][..., 0], apart, rtol=1e-9)
+    found = mm.tables.every(fit, test)
+    for name in ("curves", "sweep", "returns", "decomposition", "weekly", "forecast"):
+        assert set(found[name]["geo"]) == {*train.geos, "ALL"}
+    mm.plot.contributions(found["weekly"], geo=geo)
+    mm.plot.curves(found["curves"], geo=geo)
+    mm.plot.roas_over_time(found["returns"])
+    mm.plot.forecast(found["forecast"], found["fitted"], geo=geo)
+    page = mm.report(fit, tmp_path / "report.html", test=test, tables=found)
+    assert page.stat().st_size < 6_000_000
+    folds = mm.backtest(case.spec, case.panel, short, folds=2, horizon=8, progress=False)
+    assert np.isfinite(folds.scores["crps"].sel(model="mmm", split="test")).all()
