@@ -96,6 +96,31 @@ def test_sparse_channels_are_counted():
     assert "60 periods" in found.message
 
 
+def test_media_that_are_no_money_are_named():
+    df = weekly(60).assign(tv_impressions=lambda d: d["tv"] * 1e4)
+    names = NAMES | {"media": ["tv_impressions", "radio"]}
+    (found,) = [f for f in warnings(Panel.from_frame(df, **names)) if f.code == "not_money"]
+    assert found.where == ("tv_impressions",)
+    assert "columns of money under spend" in found.message
+    apart = Panel.from_frame(df, **names, spend={"tv_impressions": "tv", "radio": "radio"})
+    assert "not_money" not in {f.code for f in warnings(apart)}
+
+
+def test_spend_above_the_outcome_is_said():
+    df = weekly(60).assign(tv=lambda d: d["tv"] * 1e6)
+    (found,) = [f for f in warnings(Panel.from_frame(df, **NAMES)) if f.code == "not_money"]
+    assert "times the outcome" in found.message
+
+
+def test_media_that_cost_nothing_in_a_period_are_said():
+    df = weekly(60).assign(cost=lambda d: d["tv"] * 2.0)
+    df.loc[[7, 9], "cost"] = 0.0
+    panel = Panel.from_frame(df, **NAMES, spend={"tv": "cost", "radio": "radio"})
+    (found,) = [f for f in warnings(panel) if f.code == "unpaid"]
+    assert found.where == ("tv",)
+    assert f"(2, first {df['date'][7]:%Y-%m-%d})" in found.message
+
+
 def test_missing_outcomes_are_a_note():
     df = weekly(40)
     df.loc[10:15, "sales"] = np.nan

@@ -56,9 +56,9 @@ def test_text_among_numbers(column, cell, fix):
 @pytest.mark.parametrize(
     "column, cell, got, fix",
     [
-        ("tv", np.nan, "media: got a missing value", 'df["tv"] = df["tv"].fillna(0)'),
-        ("tv", None, "media: got a missing value", 'df["tv"] = df["tv"].fillna(0)'),
-        ("tv", "", "media: got a missing value", 'df["tv"] = df["tv"].fillna(0)'),
+        ("tv", np.nan, "media: got a missing value", 'df["tv"].fillna(0)'),
+        ("tv", None, "media: got a missing value", 'df["tv"].fillna(0)'),
+        ("tv", "", "media: got a missing value", 'df["tv"].fillna(0)'),
         ("promo", np.nan, "controls: got a missing value", "last known value"),
         ("tv", np.inf, "media: got inf", "division by zero"),
         ("promo", -np.inf, "controls: got -inf", "division by zero"),
@@ -132,12 +132,13 @@ def test_totals_among_the_geos():
 def test_forgotten_geo_is_recognised():
     df = weekly(geos=GEOS).assign(id=range(24))
     place = "got 2 rows for one date at row 12 (df.iloc[12]) after row 0 (df.iloc[0])"
-    refuse(df, place, "date 2023-01-01", 'pass geo="geo"', "add them up")
+    refuse(df, place, "date 2023-01-01", 'geo = "geo"', "add them up")
 
 
 def test_repeated_rows():
     df = pd.concat([weekly(), weekly().iloc[[4]].assign(sales=1.0)])
-    refuse(df, "2 rows for one date at row 12", "after row 4", "date 2023-01-29", "geo=")
+    row, said = "2 rows for one date at row 12", "name the column of geos"
+    refuse(df, row, "after row 4", "date 2023-01-29", said)
     df = pd.concat([weekly(geos=GEOS), weekly(geos=GEOS).iloc[[4]]])
     place = "2 rows for one date and geo at row 24 (df.iloc[24]) after row 4"
     refuse(df, place, 'geo "North"', "df.drop_duplicates()", geo="geo")
@@ -195,7 +196,7 @@ def test_months_in_the_middle():
 
 
 def test_frequency_asked_for_must_fit():
-    refuse(weekly(), "row 1", "11 of 12 rows", 'leave freq="M" out', freq="M")
+    refuse(weekly(), "row 1", "11 of 12 rows", "freq, if you gave one", freq="M")
     refuse(weekly(), "no row for 66 periods", "(daily)", freq="D")
     refuse(weekly(), 'freq: got "week"', '"W-SUN"', "leave freq out", freq="week")
     refuse(weekly(1), "got a single date, 2023-01-01", 'freq="W"')

@@ -17,12 +17,15 @@ from mmmjax.budget.constraints import Region, check_feasible
 from mmmjax.checks import Phrase, closest, fail, integer, listing, number
 from mmmjax.panel import Panel
 
-__all__ = ["Bounds", "Money", "Request", "cost_of", "read"]
+__all__ = ["OTHERS", "Bounds", "Money", "Request", "cost_of", "largest_period", "read"]
 
 type Money = float | Sequence[float] | np.ndarray
-type Bounds = float | tuple[float, float] | Mapping[str, tuple[Money, Money]]
+type Share = float | tuple[float, float]
+type Bounds = Share | Mapping[str, Share | tuple[Money, Money]]
 
 DEFAULT_BOUND = 0.5  # share of the reference that a channel may move either way
+OTHERS = "*"  # in a mapping of bounds: the channels that it does not name
+PAST, SCALED, GIVEN = "past spend", "past split scaled to the budget", "as given"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,8 @@ class Request:
         budget: Total spend.
         periods: Length of the window.
         per_period: Whether the user speaks of money a period.
+        reference_is: Where the reference comes from: "past spend", "past split scaled to
+            the budget" or "as given".
     """
 
     geos: tuple[str, ...]
@@ -50,6 +55,7 @@ class Request:
     budget: float
     periods: int
     per_period: bool
+    reference_is: str
 
     @property
     def region(self) -> Region:
@@ -99,9 +105,11 @@ def read(
     words = "money a period" if per_period else "money over the window"
     in_unit = Region(lower.ravel() / unit, upper.ravel() / unit, total / unit)
     total = unit * float(check_feasible(in_unit, names.labels, given.ravel(), words).total)
+    kind = GIVEN if reference is not None else PAST if budget is None else SCALED
     return Request(
-        names.geos, names.channels, before, lower, upper, given, total, periods, per_period
-    )
+        names.geos, names.channels, before, lower, upper, given, total, periods, per_period,
+        kind,
+    )  # fmt: skip
 
 
 def cost_of(
@@ -122,6 +130,13 @@ def cost_of(
                 "a channel that costs nothing is organic and needs no plan",
             )
     return cost
+
+
+def largest_period(panel: Panel) -> Float[np.ndarray, "geo channel"]:
+    """Largest spend of one period of the training window, paid channels, money."""
+    spend = panel.spend[:, panel.window][..., panel.paid]
+    seen = panel.present[:, panel.window, None]
+    return np.where(seen, spend, 0.0).max(1)
 
 
 class _Names:
@@ -253,13 +268,14 @@ def _reference(names: _Names, given: Any, periods: int, unit: float) -> np.ndarr
 def _bounds(
     names: _Names, given: Any, before: np.ndarray, budget: float, unit: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    if not isinstance(given, Mapping):
-        low, high = _multipliers(given)
-        if high == math.inf:
-            return low * before, np.full_like(before, max(budget, low * before.sum()))
-        return low * before, high * before
-    lower, upper = (1 - DEFAULT_BOUND) * before, (1 + DEFAULT_BOUND) * before
-    for name, pair in given.items():
+    named = dict(given) if isinstance(given, Mapping) else {OTHERS: given}
+    low, high = _multipliers(named.pop(OTHERS, DEFAULT_BOUND))
+    lower = low * before
+    if high == math.inf:
+        upper = np.full_like(before, max(budget, lower.sum()))
+    else:
+        upper = high * before
+    for name, pair in named.items():
         i = names.index("bounds", name)
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
             fail(

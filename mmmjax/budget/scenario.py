@@ -1,19 +1,30 @@
 """Plan: what to spend, compared with a reference, with the proof of how good it is."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mmmjax.budget import wording
+from mmmjax.budget.constraints import ROUNDING
+from mmmjax.metrics import hdi
 from mmmjax.shapes import CHANNEL, GEO
 
-__all__ = ["CERTIFIED_GAP", "Plan"]
+__all__ = ["CERTIFIED_GAP", "Gain", "Plan"]
 
 CERTIFIED_GAP = 1e-6  # relative gap bound up to which a plan is called certified
 QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
-MOST_ROWS = 16  # a longer table is shown by channel, summed over geos
+PROB = 0.94  # of the interval of the gain
+
+
+class Gain(NamedTuple):
+    """Mean and 94% highest-density interval, outcome units."""
+
+    mean: float
+    lo: float
+    hi: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,7 +44,9 @@ class Plan:
         response: Draws of the response, (plan, draw); plan is "reference" or "optimized".
         objective: Utility of the plan, outcome units.
         reference_objective: Utility of the reference.
-        reference_feasible: Whether the reference respects bounds and budget.
+        reference_is: Where the reference comes from: "past spend", "past split scaled to
+            the budget" or "as given".
+        largest: Largest spend of a single period of training, money, (geo, channel).
         gap_bound: No plan beats `objective` by more, outcome units; None if not proven.
         gap_reason: Why there is no gap bound; empty if there is one.
         status: How the solver ended, in words.
@@ -48,6 +61,7 @@ class Plan:
         per_period: Whether money is a period's instead of the window's.
         carry_in: "zero" or "history".
         utility: Name of what was maximised.
+        freq: Pandas frequency of a period, such as "W-SUN"; empty if not known.
         currency: Label of money.
         outcome_name: Label of the outcome.
     """
@@ -61,7 +75,8 @@ class Plan:
     response: xr.DataArray
     objective: float
     reference_objective: float
-    reference_feasible: bool
+    reference_is: str
+    largest: xr.DataArray
     gap_bound: float | None
     gap_reason: str
     status: str
@@ -74,6 +89,7 @@ class Plan:
     per_period: bool
     carry_in: str
     utility: str
+    freq: str = ""
     currency: str = ""
     outcome_name: str = field(default="outcome")
 
@@ -91,6 +107,44 @@ class Plan:
         return self.relative_gap is not None and self.relative_gap <= CERTIFIED_GAP
 
     @property
+    def gain(self) -> Gain:
+        """Response of the plan less that of the reference, over draws."""
+        gains = self._gains()
+        if gains.size < 2:
+            return Gain(*[float(gains.mean())] * 3)
+        lo, hi = hdi(gains, PROB)
+        return Gain(float(gains.mean()), float(lo), float(hi))
+
+    @property
+    def probability_better(self) -> float:
+        """Share of draws in which the plan brings more than the reference."""
+        return float((self._gains() > 0).mean())
+
+    @property
+    def reference_breaks(self) -> dict[str, list[str]]:
+        """What the reference breaks: "bounds" and "fixed" with channels, "budget"."""
+        return _breaks(self)
+
+    @property
+    def reference_feasible(self) -> bool:
+        """Whether the reference respects bounds, fixed channels and budget."""
+        return not self.reference_breaks
+
+    @property
+    def spend_a_period(self) -> xr.DataArray:
+        """Planned spend a period, money, (geo, channel)."""
+        return self.optimized if self.per_period else self.optimized / self.periods
+
+    @property
+    def extrapolated(self) -> xr.DataArray:
+        """Planned spend a period over `largest`, (geo, channel); NaN where not above 1.
+
+        Above 1 no period of training has seen so much spend: the response there is the
+        shape of the curve, not data. Infinite where there was none.
+        """
+        return _extrapolated(self)
+
+    @property
     def multiplier(self) -> xr.DataArray:
         """Planned over reference spend, (geo, channel); NaN without reference spend."""
         return self.optimized / self.reference.where(self.reference > 0)
@@ -101,36 +155,72 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Content of plan.json: objective, proof, residuals and response of both plans."""
-        unit = "money a period" if self.per_period else "money over the window"
-        return {
-            "objective": self.objective,
-            "reference_objective": self.reference_objective,
-            "reference_feasible": self.reference_feasible,
-            "gap_bound": self.gap_bound,
-            "relative_gap": self.relative_gap,
-            "gap_reason": self.gap_reason,
-            "certified": self.certified,
-            "status": self.status,
-            "utility": self.utility,
-            "budget": self.budget,
-            "unit": unit,
-            "currency": self.currency,
-            "periods": self.periods,
-            "per_period": self.per_period,
-            "carry_in": self.carry_in,
-            "constraint_residuals": self.residuals,
-            "kkt_residual": self.kkt_residual,
-            "shadow_price": self.shadow_price,
-            "evaluations": self.evaluations,
-            "response": {
-                str(name): _describe(self.response.sel(plan=name).to_numpy())
-                for name in self.response["plan"].to_numpy()
-            },
-        }
+        return _record(self)
 
     def __repr__(self) -> str:
         """What to spend, what it brings and how sure that is the best."""
-        return _text(self)
+        return self.text()
+
+    def text(self, noun: str = "period") -> str:
+        """The plan in words; `noun` is what a period is called, such as "week"."""
+        return wording.text(self, noun)
+
+    def _gains(self) -> np.ndarray:
+        plan, reference = (self.response.sel(plan=p) for p in ("optimized", "reference"))
+        return plan.to_numpy() - reference.to_numpy()
+
+
+def _breaks(plan: Plan) -> dict[str, list[str]]:
+    slack = ROUNDING * plan.budget
+    low, high = plan.lower - plan.reference, plan.reference - plan.upper
+    outside = (low > slack) | (high > slack)
+    held = plan.binding == "fixed"
+    found = {"bounds": _channels(outside & ~held), "fixed": _channels(outside & held)}
+    broken = {name: channels for name, channels in found.items() if channels}
+    misses = abs(float(plan.reference.sum()) - plan.budget) > slack
+    return broken | ({"budget": []} if misses else {})
+
+
+def _extrapolated(plan: Plan) -> xr.DataArray:
+    each, largest = plan.spend_a_period.to_numpy(), plan.largest.to_numpy()
+    beyond = (each > largest * (1 + ROUNDING)) & (each > 0)
+    none = largest <= 0
+    times = np.where(none, np.inf, each / np.where(none, 1.0, largest))
+    return plan.optimized.copy(data=np.where(beyond, times, np.nan))
+
+
+def _record(plan: Plan) -> dict[str, Any]:
+    unit = "money a period" if plan.per_period else "money over the window"
+    return {
+        "objective": plan.objective,
+        "reference_objective": plan.reference_objective,
+        "reference_is": plan.reference_is,
+        "reference_feasible": plan.reference_feasible,
+        "reference_breaks": list(plan.reference_breaks),
+        "gain": plan.gain._asdict(),
+        "probability_better": plan.probability_better,
+        "extrapolated": _beyond(plan),
+        "gap_bound": plan.gap_bound,
+        "relative_gap": plan.relative_gap,
+        "gap_reason": plan.gap_reason,
+        "certified": plan.certified,
+        "status": plan.status,
+        "utility": plan.utility,
+        "budget": plan.budget,
+        "unit": unit,
+        "currency": plan.currency,
+        "periods": plan.periods,
+        "per_period": plan.per_period,
+        "carry_in": plan.carry_in,
+        "constraint_residuals": plan.residuals,
+        "kkt_residual": plan.kkt_residual,
+        "shadow_price": plan.shadow_price,
+        "evaluations": plan.evaluations,
+        "response": {
+            str(name): _describe(plan.response.sel(plan=name).to_numpy())
+            for name in plan.response["plan"].to_numpy()
+        },
+    }
 
 
 def _frame(plan: Plan) -> pd.DataFrame:
@@ -150,76 +240,21 @@ def _describe(draws: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _text(plan: Plan) -> str:
-    unit = f" {plan.currency}" if plan.currency else ""
-    each = " a period" if plan.per_period else ""
-    gain = plan.objective - plan.reference_objective
-    share = (
-        f" ({gain / plan.reference_objective:+.2%})" if plan.reference_objective > 0 else ""
-    )
-    price = "every channel is at its upper bound"
-    if plan.shadow_price is not None:
-        price = (
-            f"{plan.shadow_price:,.4g} {plan.outcome_name} for one more{unit or ' unit'}"
-        )
-    lines = [
-        f"Plan: {_figure(plan.budget)}{unit}{each} over {plan.periods} period(s), "
-        f"maximal {plan.utility}, carry-in {plan.carry_in}",
-        *(f"  {line}" for line in _table(plan)),
-        f"  response   {_figure(plan.objective)} {plan.outcome_name}, reference "
-        f"{_figure(plan.reference_objective)}{share}",
-        f"  proof      {_proof(plan)}",
-        f"  next       {price}",
+def _channels(where: xr.DataArray) -> list[str]:
+    """Channels for which it is so in some geo."""
+    return [str(name) for name in where[CHANNEL].to_numpy()[where.any(GEO).to_numpy()]]
+
+
+def _beyond(plan: Plan) -> list[dict[str, Any]]:
+    """Where the plan spends more in a period than training ever did, money a period."""
+    times, each = plan.extrapolated, plan.spend_a_period.to_numpy()
+    geos, channels = (times[dim].to_numpy() for dim in (GEO, CHANNEL))
+    return [
+        {
+            "geo": str(geos[g]),
+            "channel": str(channels[c]),
+            "spend": float(each[g, c]),
+            "largest": float(plan.largest.to_numpy()[g, c]),
+        }
+        for g, c in np.argwhere(~np.isnan(times.to_numpy()))
     ]
-    if not plan.reference_feasible:
-        lines.append("  note       the reference itself breaks the bounds or the budget")
-    return "\n".join(lines)
-
-
-def _proof(plan: Plan) -> str:
-    if plan.relative_gap is None:
-        return f"none ({plan.gap_reason}); {plan.status}"
-    word = "certified" if plan.certified else "NOT certified"
-    most = f"no plan is better by more than {plan.relative_gap:.1e} of it"
-    return f"{word}: {most}; {plan.status}"
-
-
-def _table(plan: Plan) -> list[str]:
-    """Rows of variables, or of channels where those would be too many."""
-    names = ("reference", "optimized", "lower", "upper", "binding")
-    reference, optimized, lower, upper, binding = (
-        getattr(plan, n).to_numpy() for n in names
-    )
-    geos, channels = (
-        [str(x) for x in plan.optimized[dim].values] for dim in (GEO, CHANNEL)
-    )
-    if len(geos) > 1 and optimized.size > MOST_ROWS:
-        held = (binding != "free").sum(0)
-        binding = np.array([[f"{n} of {len(geos)} geos" if n else "free" for n in held]])
-        sums = [x.sum(0, keepdims=True) for x in (reference, optimized, lower, upper)]
-        reference, optimized, lower, upper = sums
-        geos = ["all"]
-    digits = 0 if optimized.max() >= 1000 else 2
-    rows = [
-        ["geo", "channel", "reference", "optimized", "change", "lower", "upper", "at bound"]
-    ]
-    for g, c in np.ndindex(optimized.shape):
-        money = [f"{x[g, c]:,.{digits}f}" for x in (reference, optimized, lower, upper)]
-        change = optimized[g, c] / reference[g, c] - 1 if reference[g, c] > 0 else None
-        money.insert(2, "" if change is None else f"{change:+.1%}")
-        rows.append([geos[g], channels[c], *money, str(binding[g, c]).replace("free", "")])
-    if len(geos) == 1:
-        rows = [row[1:] for row in rows]
-    columns = [_aligned(column) for column in zip(*rows, strict=True)]
-    return ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
-
-
-def _aligned(column: tuple[str, ...]) -> list[str]:
-    """Names to the left, numbers to the right."""
-    side = "<" if column[0] in ("geo", "channel", "at bound") else ">"
-    width = max(map(len, column))
-    return [f"{cell:{side}{width}}" for cell in column]
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"

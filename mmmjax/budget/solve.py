@@ -62,7 +62,8 @@ def optimize(
         budget: Total spend, money; None: what the reference spends.
         periods: Length of the window, at least 1.
         bounds: 0.5 for +-50% of the reference, (lo, hi) multiples of the reference (hi
-            may be inf), or {channel: (lo, hi)} in money (channels left out: +-50%).
+            may be inf), or {channel: (lo, hi)} in money; channels left out have +-50%, or
+            what "*" says: {"*": 0.3, "TV": (0, 9e6)}.
         reference: Spend to compare with, {channel: money} or an array (channel,) or (geo,
             channel) of the paid channels; None: the historical mean a period times
             periods, rescaled to the budget if one is given.
@@ -97,7 +98,10 @@ def optimize(
     window = make_window(fit, asked.periods, carry_in, prices, max_draws)
     with jax.enable_x64(True):
         solved = _solve_request(fit.spec, window, asked, tolerance, max_evaluations)
-    return _plan(fit, asked, carry_in, solved)
+    largest = requests.largest_period(fit.panel)
+    if cost_per_unit:  # what the media of that period cost at the prices of the window
+        largest *= prices / fit.scale.cost_per_unit[:, fit.panel.paid]
+    return _plan(fit, asked, carry_in, solved, largest)
 
 
 class _Solved(NamedTuple):
@@ -274,7 +278,9 @@ def _fail_not_finite() -> None:
     )
 
 
-def _plan(fit: Fit, asked: Request, carry_in: str, solved: _Solved) -> Plan:
+def _plan(
+    fit: Fit, asked: Request, carry_in: str, solved: _Solved, largest: np.ndarray
+) -> Plan:
     """Name the numbers, in the unit the user speaks."""
     coords = {GEO: list(asked.geos), CHANNEL: list(asked.channels)}
     unit = float(asked.periods) if asked.per_period else 1.0
@@ -300,7 +306,8 @@ def _plan(fit: Fit, asked: Request, carry_in: str, solved: _Solved) -> Plan:
         ),
         objective=float(solved.objectives[1]),
         reference_objective=float(solved.objectives[0]),
-        reference_feasible=inside(asked.reference.ravel(), asked.region),
+        reference_is=asked.reference_is,
+        largest=named(largest),
         gap_bound=None if solved.doubt else solved.gap,
         gap_reason=solved.doubt,
         status=STATUS[solved.status],
@@ -313,6 +320,7 @@ def _plan(fit: Fit, asked: Request, carry_in: str, solved: _Solved) -> Plan:
         per_period=asked.per_period,
         carry_in=carry_in,
         utility=cast(Any, mean_response).__name__,
+        freq=fit.panel.freq,
         currency=fit.panel.currency,
         outcome_name=fit.panel.outcome_name,
     )

@@ -17,7 +17,7 @@ import typer
 
 from mmmjax import simulate as simulation
 from mmmjax.budget import optimize as best_plan
-from mmmjax.budget.request import Bounds
+from mmmjax.budget.request import OTHERS, Bounds
 from mmmjax.checks import InputError, choice, fail
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
@@ -111,7 +111,7 @@ def simulate(
 
 @app.command()
 def check(case: CaseFile) -> int:
-    """Print what would be fitted, every warning and every error; sample nothing."""
+    """Print what would be fitted and every warning, or what is wrong; sample nothing."""
     draft = cases.draft(case)
     problems, train, test, notes = list(draft.problems), None, None, ()
     if draft.panels:
@@ -165,14 +165,18 @@ def fit(
 def predict(
     run: Run,
     table: Annotated[Path, typer.Argument(help="Future table.", metavar="TABLE")],
-    out: Annotated[Path | None, typer.Option(help="Folder; the run's by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; RUN/next by default.")] = None,
 ) -> int:
     """Forecast the periods after training from planned spend (or media) and controls."""
-    folder = files.folder(out or (run if run.is_dir() else run.parent))
+    folder = files.folder(out or (run if run.is_dir() else run.parent) / "next")
     fit, found = files.load_run(run)
-    forecast = forecast_table(fit, fit.panel.read_future(table))
+    future = fit.panel.read_future(table)
+    forecast = forecast_table(fit, future)
     folder.mkdir(parents=True, exist_ok=True)
-    show.files([files.table(folder / files.FORECAST, forecast)])
+    written = files.table(folder / files.FORECAST, forecast)
+    show.beyond(fit.panel, future)
+    show.forecast(forecast, fit.panel)
+    show.files([written])
     return _code(found)
 
 
@@ -181,19 +185,25 @@ def optimize(
     run: Run,
     periods: Annotated[int, typer.Option(help="Length of the window.", show_default=False)],
     budget: Annotated[
-        float | None, typer.Option(help="Total spend; by default what was spent before.")
+        float | None, typer.Option(help="Total spend; by default the reference's.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; RUN/plan by default.")] = None,
     bounds: Annotated[
         list[str] | None,
-        typer.Option(help='0.5 (+-50%), 0:3 (times the reference) or "TV=0:2e6" (money).'),
+        typer.Option(
+            help='0.5 (+-50%), 0:3 (times the reference) or "TV=0:2e6" (money); with both, '
+            "the first is for the channels not named."
+        ),
     ] = None,
     fix: Annotated[
         list[str] | None, typer.Option(help='"TV=0" (money), or "TV" at its reference.')
     ] = None,
     reference: Annotated[
         list[str] | None,
-        typer.Option(help='"TV=1e6", every channel; past spend if left out.'),
+        typer.Option(
+            help='"TV=1e6", every channel. Left out: past spend, or with --budget the past '
+            "split scaled to the budget."
+        ),
     ] = None,
     per_period: Annotated[
         bool, typer.Option("--per-period", help="Money a period.")
@@ -307,22 +317,23 @@ def _pair(option: str, item: str, optional: bool = False) -> tuple[str, float | 
 
 
 def _bounds(items: Sequence[str]) -> Bounds:
-    """Read 0.5, LEAST:LARGEST (times the reference), or CHANNEL=LEAST:LARGEST (money)."""
-    ranges = {}
+    """Read 0.5, LEAST:LARGEST (times the reference), and CHANNEL=LEAST:LARGEST (money)."""
+    ranges: dict[str, Any] = {}
     for item in items:
         name, equals, text = item.rpartition("=")
         ends = [_figure("--bounds", part) for part in text.split(":")]
-        if len(ends) > 2 or (equals and len(ends) != 2) or (len(items) > 1 and not equals):
+        name = name.strip() if equals else OTHERS
+        if len(ends) > 2 or (equals and len(ends) != 2) or name in ranges:
             fail(
                 "--bounds",
                 item,
                 "",
-                "one share such as 0.5, one range such as 0:3 (times the reference), or "
+                "one share such as 0.5 or range such as 0:3 (times the reference), and "
                 "ranges of money, one a channel",
-                '--bounds "TV=0:2e6" --bounds "Radio=1e5:3e5"',
+                '--bounds 0.3 --bounds "TV=0:2e6" --bounds "Radio=1e5:3e5"',
             )
-        ranges[name.strip()] = ends[0] if len(ends) == 1 else (ends[0], ends[1])
-    return ranges.get("", ranges) if ranges else 0.5
+        ranges[name] = ends[0] if len(ends) == 1 else (ends[0], ends[1])
+    return ranges or 0.5
 
 
 def cache_folder() -> Path | None:

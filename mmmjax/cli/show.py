@@ -19,7 +19,7 @@ from mmmjax.draws import Diagnostics, Fit
 from mmmjax.graph import data_priors, structure
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import describe
-from mmmjax.plot.labels import period_noun
+from mmmjax.plot.labels import ALL, period_noun
 from mmmjax.spec import Spec
 
 # a file or a pipe has no width: wide enough that tables need not fold
@@ -336,7 +336,39 @@ def recovered(table: pd.DataFrame, truth: dict[str, Any]) -> None:
 
 def plan(found: Plan) -> None:
     """Print a plan."""
-    say(repr(found))
+    say(found.text(period_noun(found.freq)))
+
+
+def forecast(table: pd.DataFrame, train: Panel) -> None:
+    """Say what a forecast adds up to, all geos together."""
+    whole = table if train.n_geos == 1 else table.loc[table["geo"] == ALL]
+    dates = pd.DatetimeIndex(whole["date"])
+    noun = period_noun(train.freq) + "s" * (len(dates) > 1)
+    say(
+        f"Forecast: {money(whole['mean'].sum())} {train.outcome_name} in total (sum of the "
+        f"means) over {len(dates)} {noun}, {_span(dates)}"
+    )
+
+
+def beyond(train: Panel, future: Panel) -> None:
+    """Warn of channels whose future media exceed the largest period of their geo."""
+    seen = train.present[:, train.window, None]
+    top = np.where(seen, train.media[:, train.window], 0.0).max(1, keepdims=True)
+    media = np.where(future.present[..., None], future.media, 0.0)
+    above = media > top * (1 + 1e-9)
+    said = []
+    for c in np.flatnonzero(above.any((0, 1))):
+        first = checks.show(future.dates[int(above[..., c].any(0).argmax())])
+        most = media[..., c].max(1), top[:, 0, c]
+        times = np.divide(*most, out=np.full_like(most[0], np.inf), where=most[1] > 0)
+        times = times[above[..., c].any(1)].max()
+        size = f"up to {times:.2f} times" if np.isfinite(times) else "none before"
+        said.append(Phrase(f'"{train.channels[c]}" (first {first}, {size})'))
+    if said:
+        warn(
+            f"future media above the largest {period_noun(train.freq)} of training: "
+            f"{checks.listing(said, 6)}. The forecast is there the model's shape, not data."
+        )
 
 
 def files(paths: Sequence[Path]) -> None:

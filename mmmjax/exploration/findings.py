@@ -1,5 +1,6 @@
 """Findings: what the data make hard, each with its severity and reason, in a sentence."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,6 +70,8 @@ def warnings(
         *_collinear(panel),
         *_geo_constant(panel),
         *_sparse(panel),
+        *_not_money(panel),
+        *_unpaid(panel),
         *_outcome_outliers(panel, apart),
         *_media_outliers(panel, apart),
         *_missing(panel),
@@ -184,6 +187,49 @@ def _sparse(panel: Panel) -> list[Finding]:
     )
     where = tuple(panel.channels[i] for i in np.flatnonzero(few))
     return [Finding("warning", "sparse", message, where)]
+
+
+_COUNTS = re.compile(r"impression|click|view|reach|grp|visit", re.IGNORECASE)
+
+
+def _not_money(panel: Panel) -> list[Finding]:
+    """Find media that are taken as money and look as if they were not."""
+    same = panel.paid & (panel.spend == panel.media).all((0, 1))
+    counted = tuple(
+        name for name, is_same in zip(panel.channels, same, strict=True)
+        if is_same and _COUNTS.search(name)
+    )  # fmt: skip
+    spent = float(panel.spend[:, panel.window][..., same].sum())
+    outcome = float(np.nansum(panel.outcome[:, panel.window]))
+    if not counted and not spent > outcome > 0:
+        return []
+    said = f"spend is {spent / outcome:,.1f} times the outcome"
+    if counted:
+        said = f"taken as money, by its name a count: {listing(counted, 6)}"
+    message = (
+        f"{said}. Media that are not money need their columns of money under spend (those "
+        "left out of it are organic); an outcome that counts pieces may be below spend"
+    )
+    return [Finding("warning", "not_money", message, counted)]
+
+
+def _unpaid(panel: Panel) -> list[Finding]:
+    """Find periods in which a paid channel ran and cost nothing."""
+    window = panel.window
+    free = (panel.media[:, window] > 0) & (panel.spend[:, window] == 0) & panel.paid
+    if not free.any():
+        return []
+    said = []
+    for i in np.flatnonzero(free.any((0, 1))):
+        geo, time = np.argwhere(free[..., i])[0]
+        first = _place(panel, geo, time)
+        said.append(Phrase(f'"{panel.channels[i]}" ({free[..., i].sum()}, first {first})'))
+    message = (
+        f"{_unit(panel)} with media and no spend: {listing(said, 4)}. They count as free "
+        "media, and make the channel look cheaper: check the table"
+    )
+    where = tuple(panel.channels[i] for i in np.flatnonzero(free.any((0, 1))))
+    return [Finding("warning", "unpaid", message, where)]
 
 
 def _unit(panel: Panel) -> str:

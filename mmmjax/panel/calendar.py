@@ -56,15 +56,15 @@ def no_repeats(source: Source, codes: np.ndarray) -> None:
     got = Phrase(f"{len(rows)} rows for one date" + (" and geo" if source.geo else ""))
     where = f"{source.row(int(rows[1]))} after {source.where(row)}"
     if source.geo is None:
-        fix = "pass geo= with the column that names the geo of each row"
+        fix = "delete the one too many, or name the column of geos as geo"
         if named := _tells_apart(source):
-            fix = f'pass geo="{named}", the column that tells the rows apart'
+            fix = f'name the column that tells the rows apart: geo = "{named}"'
         allowed = "one row per date for one national market"
         fail("date", got, where, allowed, f"{fix}; if they are not geos, add them up first")
     twins = source.frame.iloc[rows[:2]]
     fix = "add the rows up or remove the wrong one"
     if twins.duplicated().any():
-        fix = "the rows are identical: drop one with df.drop_duplicates()"
+        fix = "the rows are identical: delete one (pandas: df.drop_duplicates())"
     fail("date", got, where, "one row per date and geo", fix)
 
 
@@ -105,7 +105,7 @@ def regular(
         share = f"; {int(off.sum())} of {off.size} rows are off it" if off.sum() > 1 else ""
         fix = "correct the date, or bring all rows and geos to one frequency"
         if freq:
-            fix = f"leave freq={show(freq)} out: the frequency is found from the dates"
+            fix = "move the date onto the grid; freq, if you gave one, may be wrong"
         fail(
             "date",
             Phrase(f"{show(source.dates[row])}{weekday}"),

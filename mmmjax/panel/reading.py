@@ -161,7 +161,7 @@ def _amounts(source: Source, column: str, field: str) -> np.ndarray:
     if (bad := np.flatnonzero(np.isnan(values))).size:
         more = f" ({bad.size} missing cells in this column)" if bad.size > 1 else ""
         where = source.where(int(bad[0]), column) + more
-        fix = f'write 0 where nothing ran: df["{column}"] = df["{column}"].fillna(0)'
+        fix = f'write 0 where nothing ran (pandas: df["{column}"].fillna(0))'
         fail(field, Phrase("a missing value"), where, "finite numbers of 0 or more", fix)
     if (bad := np.flatnonzero(values < 0)).size:
         more = f" ({bad.size} negative cells in this column)" if bad.size > 1 else ""

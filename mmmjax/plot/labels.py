@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmmjax.checks import fail, listing
+from mmmjax.checks import Phrase, fail, listing
 
 __all__ = [
     "ALL", "amount", "amounts", "capital", "decimals", "for_geo", "large", "period_noun",
@@ -17,6 +17,10 @@ ALL = "ALL"  # the sum over geos where it stands beside them
 
 def for_geo(table: pd.DataFrame, geo: str | None) -> pd.DataFrame:
     """Rows of one geo of a table; None: the sum over geos, or the only geo."""
+    if not isinstance(table, pd.DataFrame) or "geo" not in table:
+        got = Phrase(f"a {type(table).__name__}")
+        allowed = "a data frame with the columns of the run's file"
+        fail("table", got, "", allowed, "mm.tables has them: mm.tables.sweep(fit)")
     found = {str(label): label for label in table["geo"].unique()}
     geos = list(found)
     if geo is None:
@@ -31,7 +35,7 @@ def amount(value: float) -> str:
     if not np.isfinite(value):
         return ""
     if abs(value) >= 999.5 or value == round(value):
-        return f"{value:,.0f}"
+        return f"{value:z,.0f}"
     digits = 2 if value == 0 else int(np.clip(2 - np.floor(np.log10(abs(value))), 0, 8))
     return f"{value:,.{digits}f}"
 
@@ -39,7 +43,7 @@ def amount(value: float) -> str:
 def amounts(values: Any) -> list[str]:
     """Numbers of one column as text, all with the decimals that its typical one needs."""
     digits = decimals(values)
-    return [f"{v + 0.0:,.{digits}f}" if np.isfinite(v) else "" for v in np.ravel(values)]
+    return [f"{v:z,.{digits}f}" if np.isfinite(v) else "" for v in np.ravel(values)]
 
 
 def decimals(values: Any) -> int:

@@ -61,6 +61,11 @@ class Scope:
         train = fit.panel
         if panel is None or panel is train:
             return cls(train, fit.inputs(), fit.scale.outcome)
+        if not isinstance(panel, Panel):
+            checks.fail(
+                "panel", checks.Phrase(f"a {type(panel).__name__}"), "", "a Panel",
+                "fit.panel.read_future(table), or panel.split(...) for a test panel",
+            )  # fmt: skip
         if panel.dates.equals(train.dates):
             _same_names(train, panel)
             panel = replace(panel, history=train.history)

@@ -12,15 +12,15 @@ from mmmjax.reporting.evidence import Evidence
 from mmmjax.reporting.figure import Figure, Key
 from mmmjax.reporting.rows import Cell, Table, written
 from mmmjax.reporting.sentences import percent
+from mmmjax.reporting.standing import MMM, NAMES, standings, verdict_of
 
 __all__ = ["folds", "forecasts", "parameters", "scores", "stability"]
 
+COLOURS = (MODEL, REST, "#b7791f")
 MODELS = {
-    "mmm": ("this model", MODEL),
-    "no_media": ("the model without media", REST),
-    "seasonal_naive": ("what was a year before", "#b7791f"),
+    name: (label, colour)
+    for (name, label), colour in zip(NAMES.items(), COLOURS, strict=True)
 }
-MODEL_NAME = "mmm"
 MAX_ROWS = 200
 
 
@@ -68,8 +68,7 @@ def scores(found: Evidence) -> Figure | None:
          "yaxis": {"fixedrange": True, "rangemode": "tozero"}},
         f"Mean CRPS: {said}", unit=f"CRPS in {found.outcome}; smaller is better",
         caption="Each fold was fitted on what was known then and judged on what came next. "
-        "A model that beats neither the same model without media nor a copy of last year "
-        "has no forecast to offer.",
+        f"{verdict_of(standings(found))}",
         legend=[Key(MODELS[m][0], MODELS[m][1], "area", m) for m in _models(rows)],
         height=330, phone=300,
     )  # fmt: skip
@@ -155,13 +154,13 @@ def folds(found: Evidence) -> Table | None:
     if rows is None:
         return None
     models = list(dict.fromkeys(rows["model"].astype(str)))
-    baselines = [name for name in models if name != MODEL_NAME]
+    baselines = [name for name in models if name != MMM]
     wide: Any = rows.set_index(["fold", "model"])
     body = []
     for fold in dict.fromkeys(rows["fold"]):
-        if (fold, MODEL_NAME) not in wide.index:
+        if (fold, MMM) not in wide.index:
             continue
-        row = wide.loc[(fold, MODEL_NAME)]
+        row = wide.loc[(fold, MMM)]
         ends = [pd.Timestamp(row[c]) for c in ("test_start", "test_end")]
         days = [f"{day.day} {day:%b %Y}" for day in ends]
         others = [float(wide["crps"].get((fold, name), np.nan)) for name in baselines]
@@ -186,7 +185,7 @@ def folds(found: Evidence) -> Table | None:
 def _against(score: float, other: float) -> str:
     """How much smaller a score is than another, as a share."""
     known = np.isfinite(score) and np.isfinite(other) and other > 0
-    return f"{1 - score / other:+.0%}" if known else ""
+    return f"{1 - score / other:+z.0%}" if known else ""
 
 
 def parameters(found: Evidence) -> Table | None:

@@ -23,6 +23,7 @@ from mmmjax.tables import every as every_table
 __all__ = [
     "COLUMNS",
     "TABLES",
+    "Brought",
     "Evidence",
     "Interval",
     "Media",
@@ -91,8 +92,23 @@ class Move(NamedTuple):
     probability: float  # posterior, that the next unit brings more in the target
 
 
+class Brought(NamedTuple):
+    """What some channels together brought: outcome units, and share of the observed."""
+
+    total: Interval
+    share: Interval
+
+    @classmethod
+    def of(cls, total: np.ndarray, share: np.ndarray) -> "Brought":
+        """Summarise draws of both, (draw,)."""
+        return cls(Interval.of(total), Interval.of(share))
+
+
 class Media(NamedTuple):
     """All channels together in the training window, over all geos; paid ones for returns.
+
+    ``total`` and ``share`` are of paid and organic channels, ``paid`` and ``organic`` of
+    either kind alone, None where there is none.
 
     ``best`` is the posterior probability of each paid channel to have the highest ROAS,
     highest first; ``marginal`` the posterior mean return of the next unit of money, spread
@@ -106,6 +122,8 @@ class Media(NamedTuple):
     marginal: float
     best: list[tuple[str, float]]
     move: Move | None = None  # None with fewer than two paid channels
+    paid: Brought | None = None
+    organic: Brought | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """The columns of media.csv: quantity, channel, mean, lo, hi."""
@@ -116,6 +134,10 @@ class Media(NamedTuple):
             ("roas", "", *(self.returns or (np.nan,) * 3)),
             ("mroas", "", self.marginal, np.nan, np.nan),
         ]
+        for kind, part in (("paid", self.paid), ("organic", self.organic)):
+            if part is not None:
+                rows.append((f"{kind}_contribution", "", *part.total))
+                rows.append((f"{kind}_share", "", *part.share))
         rows += [("best_roas", name, p, np.nan, np.nan) for name, p in self.best]
         if self.move is not None:
             pair = f"{self.move.source} -> {self.move.target}"
@@ -126,12 +148,49 @@ class Media(NamedTuple):
 class Planned(NamedTuple):
     """A plan as its files have it: plan.csv and plan.json.
 
-    ``better`` is the probability that it beats the reference, where draws are at hand.
+    ``better`` is the probability that it beats the reference and ``drawn`` its gain,
+    outcome units, where draws are at hand; else plan.json may know them.
     """
 
     table: pd.DataFrame
     facts: Mapping[str, Any]
     better: float | None = None
+    drawn: Interval | None = None
+
+    @property
+    def probability(self) -> float | None:
+        """Posterior probability that the plan brings more; None if it is not known."""
+        known = self.better if self.better is not None else (
+            self.facts.get("probability_better"))  # fmt: skip
+        return None if known is None else float(known)
+
+    @property
+    def gain(self) -> Interval:
+        """What the plan brings beyond the reference, outcome units; NaN ends if unknown."""
+        if self.drawn is not None:
+            return self.drawn
+        told, known = self.facts.get("gain"), self.facts.get("response")
+        if told is not None and told.get("mean") is not None:
+            ends = (told.get("lo"), told.get("hi"))
+            lo, hi = (np.nan if x is None else float(x) for x in ends)
+            return Interval(float(told["mean"]), lo, hi)
+        pair = (self.facts["objective"], self.facts["reference_objective"])
+        if known is not None:
+            pair = (known["optimized"]["mean"], known["reference"]["mean"])
+        return Interval(float(pair[0] - pair[1]), np.nan, np.nan)
+
+    @property
+    def before(self) -> float:
+        """Mean of what the reference brings, outcome units."""
+        known = self.facts.get("response")
+        objective = self.facts["reference_objective"]
+        return float(objective if known is None else known["reference"]["mean"])
+
+    @property
+    def moved(self) -> dict[str, float]:
+        """Money that every channel gets more (or less, below 0), over all geos."""
+        more = self.sums["optimized"] - self.sums["reference"]
+        return {str(name): float(money) for name, money in more.items()}
 
     @property
     def sums(self) -> Any:
@@ -143,8 +202,11 @@ class Planned(NamedTuple):
     def of(cls, plan: Plan) -> "Planned":
         """The tables of a plan, and what only its draws tell."""
         brings = plan.response
-        better = brings.sel(plan="optimized") > brings.sel(plan="reference")
-        return cls(plan.to_frame(), plan.to_dict(), float(better.mean()))
+        pair = (brings.sel(plan=name) for name in ("optimized", "reference"))
+        optimized, reference = (part.to_numpy().ravel() for part in pair)
+        more = optimized - reference
+        better = float((more > 0).mean())
+        return cls(plan.to_frame(), plan.to_dict(), better, Interval.of(more))
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,11 +336,16 @@ def media_of(fit: Fit) -> Media | None:
     scope = Scope.of(fit)
     sums, observed = totals(fit, scope)
     outcome = float(np.nansum(scope.outcome))
-    share = np.asarray(observed).sum((1, 2)) / (outcome or np.nan)
-    total, paid = sums["channel"].sum((1, 2)), scope.panel.paid
-    if not paid.any():
+    each_share = np.asarray(observed).sum(1) / (outcome or np.nan)  # (draw, channel)
+    each_total, paid = np.asarray(sums["channel"]).sum(1), scope.panel.paid
+    every = Brought.of(each_total.sum(1), each_share.sum(1))
+    bought, free = (
+        Brought.of(each_total[:, of].sum(1), each_share[:, of].sum(1)) if of.any() else None
+        for of in (paid, ~paid)
+    )
+    if bought is None:
         none = float("nan")
-        return Media(Interval.of(total), Interval.of(share), none, None, none, [])
+        return Media(*every, none, None, none, [], organic=free)
     found = returns(fit)
     spend = found["spend"].to_numpy()[:, paid].sum(axis=0)  # (channel,) over geos
     each, ahead = (
@@ -293,8 +360,8 @@ def media_of(fit: Fit) -> Media | None:
     gains = np.nansum(each * spend, axis=1)
     gain = Interval.of(gains / spend.sum()) if spend.sum() else None
     return Media(
-        Interval.of(total), Interval.of(share), float(spend.sum()), gain, marginal, best,
-        _move(names, ahead, spend),
+        *every, float(spend.sum()), gain, marginal, best, _move(names, ahead, spend),
+        bought, free,
     )  # fmt: skip
 
 

@@ -170,7 +170,7 @@ def interval(table: pd.DataFrame, name: str) -> list[str]:
 def percentages(rows: pd.DataFrame, name: str) -> list[str]:
     """The same of shares."""
     values = rows[[f"{name}_{s}" for s in ("mean", "lo", "hi")]].to_numpy(float)
-    return [f"{mean:.1%} (94%: {lo:.1%} to {hi:.1%})" for mean, lo, hi in values]
+    return [f"{mean:z.1%} (94%: {lo:z.1%} to {hi:z.1%})" for mean, lo, hi in values]
 
 
 def flag(colour: str, alpha: float) -> str:

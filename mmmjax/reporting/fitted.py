@@ -220,7 +220,7 @@ def contraction(found: Evidence) -> Figure | None:
     for i, kind in enumerate(kinds):
         of = rows.loc[rows["parameter"] == kind]
         told = [
-            "{}: {:.0%}<br>prior {} ± {}<br>posterior {} ± {}".format(
+            "{}: {:z.0%}<br>prior {} ± {}<br>posterior {} ± {}".format(
                 f.plain(index), share, *(amount(v) for v in numbers)
             )
             for index, share, numbers in zip(

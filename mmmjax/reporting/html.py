@@ -19,7 +19,7 @@ from mmmjax.plot.labels import amount, capital
 from mmmjax.reporting import backtests, fitted, media, responses, returns, rows
 from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.figure import CONFIG, TEMPLATE, Figure, as_json, payload
-from mmmjax.reporting.sentences import lead, tiles, verdict
+from mmmjax.reporting.sentences import gain_text, lead, sure_text, tiles, verdict
 from mmmjax.store import file_to_write, replace_file
 
 __all__ = ["figures", "render", "report"]
@@ -203,6 +203,8 @@ def _plan(found: Evidence, plan: Planned) -> list[tuple[str, str]]:
         ("carry-in from earlier spend", str(told["carry_in"])),
         (f"response of the plan ({found.outcome})", amount(told["objective"])),
         ("response of the reference", amount(told["reference_objective"])),
+        ("what the plan brings more", gain_text(found, plan)),
+        ("better than the reference", sure_text(plan)),
         ("proof", _proof(told)),
         ("solver", str(told["status"])),
     ]

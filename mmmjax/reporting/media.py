@@ -127,7 +127,7 @@ def decomposition(found: Evidence) -> Figure | None:
         "type": "bar", "orientation": "h", "name": "share of the fitted mean",
         "y": list(range(len(labels))), "base": f.numbers(starts), "x": f.numbers(shares),
         "marker": {"color": paint}, "width": 0.66, "customdata": [*told, whole],
-        "text": [f"{share:.1%}" for share in shares], "textposition": "outside",
+        "text": [f"{share:z.1%}" for share in shares], "textposition": "outside",
         "cliponaxis": False, "textfont": {"color": INK},
         "hovertemplate": f.hover("%{customdata}", name=""),
     }]  # fmt: skip
@@ -139,7 +139,7 @@ def decomposition(found: Evidence) -> Figure | None:
     low, high = min(0.0, *starts, *ends), max(1.0, *ends)
     wide = [1.04 * low, low + 1.18 * (high - low)]
     layout = f.rows_of(labels, tickformat=".0%", range=wide) | {"shapes": links}
-    said = ", ".join(f"{n} {s:.1%}" for n, s in zip(labels, shares, strict=True))
+    said = ", ".join(f"{n} {s:z.1%}" for n, s in zip(labels, shares, strict=True))
     return Figure(
         "decomposition", f"Where {found.outcome} came from", data, layout,
         f"Shares of the fitted mean: {said}", unit="share of the fitted mean",

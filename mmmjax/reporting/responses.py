@@ -189,7 +189,7 @@ def lags(found: Evidence) -> Figure | None:
 
 def _lagged(rows: pd.DataFrame, name: str) -> dict[str, Any]:
     of = rows.loc[rows["channel"] == name].sort_values("lag")
-    text = [f"{mean:.1%} (94%: {lo:.1%} to {hi:.1%})"
+    text = [f"{mean:z.1%} (94%: {lo:z.1%} to {hi:z.1%})"
             for mean, lo, hi in of[["mean", "lo", "hi"]].to_numpy(float)]  # fmt: skip
     return {"x": f.numbers(of["lag"]), "y": f.numbers(of["mean"], 5), "text": text}
 

@@ -74,9 +74,17 @@ def returns(found: Evidence) -> Figure | None:
         unit=f"{found.outcome} per {found.money}",
         caption="Full: what one unit of money brought on average, carry-over included. "
         "Hollow: what the next one brings, lower where a channel is saturated. The longer "
-        "the line, the less is known; the number is the mean.",
+        f"the line, the less is known; the number is the mean.{_below_one(found, rows)}",
         legend=keys, height=height, phone=height,
     )  # fmt: skip
+
+
+def _below_one(found: Evidence, rows: pd.DataFrame) -> str:
+    """What a return below 1 means, where a channel's next unit of money has one."""
+    if not (rows["mroas_mean"].to_numpy(float) < 1).any():
+        return ""
+    money = "a unit of money"
+    return f" Below 1 {money} brings less than one unit of {f.plain(found.outcome)}."
 
 
 def _true(found: Evidence, names: Sequence[str]) -> dict[str, Any]:
@@ -135,7 +143,7 @@ def bubbles(found: Evidence) -> Figure | None:
                   "title": {"text": "ROAS"}},
     }  # fmt: skip
     each = zip(rows["channel"], rows["share_mean"], rows["roas_mean"], strict=True)
-    said = ", ".join(f"{name} {share:.1%} at {amount(roas)}" for name, share, roas in each)
+    said = ", ".join(f"{name} {share:z.1%} at {amount(roas)}" for name, share, roas in each)
     names = rows["channel"].astype(str)
     return Figure(
         "bubbles", "Who brings much, who brings it cheaply", data + texts, layout,
@@ -282,7 +290,7 @@ def timing(found: Evidence) -> Figure | None:
     for column, label, alpha in (("now_mean", "in the window", 1.0),
                                  ("after_mean", "after it", 0.4)):  # fmt: skip
         told = [
-            f"{amount(value)} {f.plain(found.outcome)}, {share:.1%}"
+            f"{amount(value)} {f.plain(found.outcome)}, {share:z.1%}"
             for value, share in zip(parts[column], shares[column], strict=True)
         ]
         paint = [f.flag(found.colours.get(name, REST), alpha) for name in names]
@@ -290,12 +298,12 @@ def timing(found: Evidence) -> Figure | None:
             "type": "bar", "orientation": "h", "name": label, "legendgroup": label,
             "y": rows, "x": f.numbers(shares[column]), "marker": {"color": paint},
             "width": 0.66, "customdata": told, "hovertemplate": f.hover("%{customdata}"),
-            "text": [f"{share:.0%}" for share in shares[column]],
+            "text": [f"{share:z.0%}" for share in shares[column]],
             "textposition": "auto", "insidetextanchor": "middle", "constraintext": "none",
             "textangle": 0, **({} if alpha == 1.0 else {"textfont": {"color": INK}}),
         })  # fmt: skip
     word = {"quarter": "quarter", "year": "year", "all": "training window"}[kind]
-    later = {n: f"{s:.0%}" for n, s in shares["after_mean"].items()}
+    later = {n: f"{s:z.0%}" for n, s in shares["after_mean"].items()}
     return Figure(
         "timing", "Now or later: when spend pays back", data,
         f.rows_of(names, tickformat=".0%", range=[0, 1.001], dtick=0.25)

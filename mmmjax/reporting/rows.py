@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.plot.labels import amount, amounts, for_geo, span
-from mmmjax.reporting.evidence import Evidence, Planned
+from mmmjax.reporting.evidence import Brought, Evidence, Media, Planned
 from mmmjax.reporting.figure import as_json, numbers
 from mmmjax.reporting.returns import window_names
 from mmmjax.reporting.sentences import percent, share_span
@@ -59,30 +59,43 @@ class Table:
 
 
 def channels(found: Evidence) -> Table | None:
-    """ROAS, mROAS, share, contribution and spend of every channel, and of all media."""
+    """ROAS, mROAS, share, contribution and spend of every channel, and of all paid ones."""
     panel, media = found.fit.panel, found.media
     if media is None:
         return None
     rows = _channel_rows(for_geo(found.channels, None))
-    returns = media.returns
-    total, lo, hi = amounts(media.total)
-    rows.append([
-        Cell("all media"),
-        Cell("") if returns is None else Cell(amount(returns.mean), span(*returns)),
-        Cell(amount(media.marginal)),
-        Cell(percent(media.share.mean), share_span(media.share)),
-        Cell(total, f"{lo} to {hi}"),
-        Cell(amount(media.spend)),
-    ])  # fmt: skip
+    rows += _sums(found, media)
     note = (
         f"Small print: 94% interval. Shares are of the observed {found.outcome}. ROAS "
-        "counts carry-over after the training window; mROAS is what the next "
+        "counts carry-over after the training window, a contribution that of spend before "
+        "it: ROAS is not contribution divided by spend. mROAS is what the next "
         f"{found.money} brings."
     )
     if panel.organic:
         note += " A channel without spend (organic) has no return."
     frame = found.channels if panel.n_geos == 1 else for_geo(found.channels, None)
     return Table("channels", _heads(found), rows, 1, note, frame)
+
+
+def _sums(found: Evidence, media: Media) -> list[list[Cell]]:
+    """A row of all paid channels, and one of all organic ones where there are any."""
+    none, returns, rows = Cell(""), media.returns, []
+    if media.paid is not None:
+        rows.append([
+            Cell("paid media"),
+            none if returns is None else Cell(amount(returns.mean), span(*returns)),
+            Cell(amount(media.marginal)), *_brought(media.paid), Cell(amount(media.spend)),
+        ])  # fmt: skip
+    if media.organic is not None and len(found.fit.panel.organic) > 0:
+        rows.append([Cell("organic media"), none, none, *_brought(media.organic), none])
+    return rows
+
+
+def _brought(part: Brought) -> list[Cell]:
+    """Share and contribution with their intervals."""
+    total, lo, hi = amounts(part.total)
+    share = Cell(percent(part.share.mean), share_span(part.share))
+    return [share, Cell(total, f"{lo} to {hi}")]
 
 
 def by_geo(found: Evidence) -> Table | None:
@@ -156,7 +169,7 @@ def scores(found: Evidence) -> Table:
     kinds = (
         (f"CRPS ({found.outcome}; smaller is better)", "crps", amount),
         ("mean error (MAPE)", "mape", percent),
-        ("R² (share of the variance explained)", "r2", lambda x: f"{x:.3f}"),
+        ("R² (share of the variance explained)", "r2", lambda x: f"{x:z.3f}"),
         ("observed inside the 94% interval", "coverage", percent),
     )
     rows = []
@@ -202,7 +215,7 @@ def parameters(found: Evidence) -> Table:
 
 def written(value: float, digits: int) -> str:
     """A number with so many decimals; empty where there is none."""
-    return f"{value:,.{digits}f}" if np.isfinite(value) else ""
+    return f"{value:z,.{digits}f}" if np.isfinite(value) else ""
 
 
 def plan(found: Evidence, given: Planned) -> Table:
@@ -213,7 +226,7 @@ def plan(found: Evidence, given: Planned) -> Table:
     rows = []
     for i, (name, change) in enumerate((sums["optimized"] / before - 1).items()):
         reference, optimized, lower, upper = (texts[c][i] or "no limit" for c in columns)
-        moved = "" if np.isnan(change) else f"{change:+.1%}"
+        moved = "" if np.isnan(change) else f"{change:+z.1%}"
         each = (str(name), reference, optimized, moved, lower, upper)
         rows.append([Cell(x) for x in each])
     unit = f" ({found.currency})" if found.currency else ""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
-from mmmjax.budget.request import read
+from mmmjax.budget.request import largest_period, read
 from mmmjax.checks import InputError
 from tests.budget.cases import make_panel
 
@@ -61,6 +61,21 @@ def test_bounds_in_all_forms():
     asked = ask(reference=given, bounds={"c1": (0.0, 50.0)}, budget=500.0)
     np.testing.assert_array_equal(asked.lower, [[50.0, 0.0, 150.0]])
     np.testing.assert_array_equal(asked.upper, [[150.0, 50.0, 450.0]])
+
+
+def test_bounds_with_a_default_and_exceptions():
+    given = np.array([100.0, 200.0, 300.0])
+    asked = ask(reference=given, bounds={"*": 0.3, "c1": (0.0, 900.0)})
+    np.testing.assert_allclose(asked.lower, [[70.0, 0.0, 210.0]])
+    np.testing.assert_allclose(asked.upper, [[130.0, 900.0, 390.0]])
+    asked = ask(reference=given, bounds={"c1": (150.0, 250.0), "*": (0, math.inf)})
+    np.testing.assert_array_equal(asked.lower, [[0.0, 150.0, 0.0]])
+    np.testing.assert_array_equal(asked.upper, [[600.0, 250.0, 600.0]])
+
+
+def test_largest_period_is_of_the_training_window_of_paid_channels():
+    panel = make_panel(geos=2, organic=True)
+    np.testing.assert_array_equal(largest_period(panel), panel.spend[..., 1:].max(1))
 
 
 def test_fixed_by_money_or_at_the_reference():
@@ -118,6 +133,7 @@ BAD = [
     ({"bounds": (1.5, 0.5)}, ["bounds", "at least 1.5"]),
     ({"bounds": (-1, 2)}, ["bounds", "got -1"]),
     ({"bounds": "half"}, ["bounds", "half"]),
+    ({"bounds": {"*": 3.0}}, ["bounds", "(0, 3) wider"]),
     ({"bounds": {"TV": (0, 1)}}, ["bounds", "TV", "paid channels"]),
     ({"bounds": {"c0": (-1.0, 1.0)}}, ["bounds", "c0", "at least 0"]),
     ({"bounds": {"c0": (5.0, 1.0)}}, ["bounds", "c0", "least <= largest"]),

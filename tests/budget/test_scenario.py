@@ -1,12 +1,15 @@
 """What a plan says of itself: table, JSON and text."""
 
+import dataclasses
 import json
 import math
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import mmmjax as mm
+from mmmjax.budget.wording import short
 from tests.budget.cases import make_fit
 
 
@@ -44,8 +47,9 @@ def test_dict_is_the_content_of_plan_json(plan):
 
 def test_text_says_what_to_spend_and_how_sure(plan):
     text = repr(plan)
-    for part in ("EUR over 8 period(s)", "carry-in zero", "g1   c2", "fixed", "certified",
-                 "for one more EUR", "breaks the bounds"):  # fmt: skip
+    for part in ("EUR over 8 periods", "carry-in zero", "g1   c2", "fixed", "certified",
+                 "for one more EUR", "breaks what is fixed (c1)", "reference: past spend (",
+                 "search within the model, not about the data"):  # fmt: skip
         assert part in text
 
 
@@ -77,3 +81,120 @@ def test_multiplier_is_empty_without_reference_spend():
     )  # fmt: skip
     assert np.isnan(plan.multiplier.sel(channel="c2")).all()
     assert plan.optimized.sel(channel="c2") > 0
+
+
+def with_gains(plan, gains):
+    """The plan with other draws: the reference brings 1e9 in each."""
+    draws = 1e9 + np.stack([np.zeros(len(gains)), gains])
+    return dataclasses.replace(plan, response=xr.DataArray(
+        draws, {"plan": ["reference", "optimized"]}, ("plan", "sample")))  # fmt: skip
+
+
+def test_gain_is_over_draws_of_the_difference(plan):
+    gains = np.random.default_rng(0).normal(1e6, 2e6, 500)
+    found = with_gains(plan, gains)
+    ordered, inside = np.sort(gains), 470  # the narrowest window of 94% of 500 draws
+    starts = np.arange(500 - inside)
+    widths = ordered[inside + starts] - ordered[starts]
+    first = int(widths.argmin())
+    assert found.gain.mean == pytest.approx(gains.mean())
+    assert found.gain.lo == pytest.approx(ordered[first])
+    assert found.gain.hi == pytest.approx(ordered[first + inside])
+    assert found.probability_better == (gains > 0).mean()
+    said = found.to_dict()
+    assert said["gain"] == found.gain._asdict()
+    assert said["probability_better"] == found.probability_better
+    better = f"better with probability {found.probability_better:.2f}: not decisive"
+    assert better in repr(found)
+    mean, lo, hi = (f"{x / 1e6:+.2f} M" for x in found.gain)
+    assert f"gain       {mean} sales (94% interval {lo} to {hi})" in repr(found)
+
+
+@pytest.mark.parametrize("negative, decisive", [(10, True), (11, False)])
+def test_not_decisive_below_nine_in_ten(plan, negative, decisive):
+    gains = np.where(np.arange(100) < negative, -1.0, 2.0)
+    assert ("not decisive" in repr(with_gains(plan, gains))) is not decisive
+
+
+def test_gain_of_one_draw_and_of_the_reference_itself(plan):
+    assert with_gains(plan, np.array([5.0])).gain == (5.0, 5.0, 5.0)
+    same = mm.optimize(make_fit(), periods=8, bounds=0.0)
+    assert "none: the plan is the reference" in repr(same)
+    assert same.probability_better <= 1.0
+
+
+@pytest.mark.parametrize("per_period", [False, True])
+def test_spend_above_the_largest_period_of_training_is_named(per_period):
+    fit = make_fit(geos=2)
+    largest = fit.panel.spend.max(1)
+    wanted = np.array([[0.5, 2.0, 1.0], [0.9, 3.0, 0.1]]) * largest
+    given = wanted if per_period else wanted * 8
+    plan = mm.optimize(fit, periods=8, reference=given, bounds=0.0, per_period=per_period)
+    np.testing.assert_allclose(plan.largest, largest)
+    expected = [[np.nan, 2.0, np.nan], [np.nan, 3.0, np.nan]]
+    np.testing.assert_allclose(plan.extrapolated, expected)
+    said = plan.to_dict()["extrapolated"]
+    assert [(row["geo"], row["channel"]) for row in said] == [("g0", "c1"), ("g1", "c1")]
+    assert said[1]["spend"] == pytest.approx(3 * said[1]["largest"])
+    assert said[1]["largest"] == pytest.approx(largest[1, 1])
+    text = plan.text("week")
+    assert "c1 in 2 of 2 geos, most in g1: " in text
+    assert "EUR a week, largest so far" in text
+    assert text.count("not data") == 1
+    assert "beyond" not in repr(mm.optimize(fit, periods=8, bounds=0.0))
+
+
+def test_largest_period_follows_the_prices_of_the_window():
+    fit = make_fit()
+    plain = mm.optimize(fit, periods=8)
+    now = 2 * fit.scale.cost_per_unit[0, 0]
+    dear = mm.optimize(fit, periods=8, cost_per_unit={"c0": now})
+    np.testing.assert_allclose(dear.largest / plain.largest, [[2.0, 1.0, 1.0]])
+
+
+def test_spend_where_there_was_none_is_beyond_too(plan):
+    found = dataclasses.replace(plan, largest=0 * plan.largest)
+    assert np.isinf(found.extrapolated).all()
+
+
+def test_reference_says_what_it_is_and_what_it_breaks():
+    fit, given = make_fit(), {"c0": 100.0, "c1": 200.0, "c2": 300.0}
+    past = mm.optimize(fit, periods=8)
+    scaled = mm.optimize(fit, periods=8, budget=4e7)
+    told = mm.optimize(
+        fit, periods=8, reference=given, budget=500.0, bounds={"c1": (0, 150)},
+        fixed={"c2": 290.0},
+    )  # fmt: skip
+    kinds = ["past spend", "past split scaled to the budget", "as given"]
+    assert [p.to_dict()["reference_is"] for p in (past, scaled, told)] == kinds
+    assert "reference: past split scaled to 40.0 M\n" in repr(scaled)
+    assert "reference: as given (600.00)\n" in repr(told)
+    total = f"{float(past.reference.sum()):,.0f}"
+    assert f"reference: past spend ({total})\n" in repr(past)
+    assert past.reference_feasible
+    assert past.reference_breaks == {}
+    assert "note" not in repr(past)
+    assert told.reference_breaks == {"bounds": ["c1"], "fixed": ["c2"], "budget": []}
+    assert told.to_dict()["reference_breaks"] == ["bounds", "fixed", "budget"]
+    assert not told.to_dict()["reference_feasible"]
+    words = (
+        "breaks the bounds (c1) and what is fixed (c2) and the budget (it spends 600.00, "
+    )
+    assert words + "not 500.00)" in repr(told)
+
+
+def test_gap_of_nothing_is_said_in_words(plan):
+    text = repr(dataclasses.replace(plan, gap_bound=0.0))
+    assert "certified: no plan is better (gap below rounding)" in text
+    assert "0.0e+00" not in text
+    assert "by more than 1.0e-03" in repr(
+        dataclasses.replace(plan, gap_bound=1e-3 * plan.objective)
+    )
+
+
+def test_amounts_in_words():
+    assert short(1.5e6) == "1.50 M"
+    assert short(4e7) == "40.0 M"
+    assert short(1.234e10) == "12.3 bn"
+    assert short(1234.4) == "1,234"
+    assert short(1e5, "+", 3e7) == "+0.10 M"

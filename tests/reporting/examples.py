@@ -7,7 +7,7 @@ import pandas as pd
 
 import mmmjax as mm
 from mmmjax.panel import Panel
-from mmmjax.reporting.evidence import Evidence, Interval, Media, Move, Planned
+from mmmjax.reporting.evidence import Brought, Evidence, Interval, Media, Move, Planned
 from tests.fits import make_fit, make_panel, make_spec
 
 NASTY = '<img src=x onerror="alert(1)">&"'  # a channel name that is not to be markup
@@ -195,7 +195,7 @@ def plan(data):
         "utility": "mean", "budget": 400.0, "currency": "US$", "periods": 13,
         "per_period": False, "carry_in": "zero",
     }  # fmt: skip
-    return Planned(table, facts, 0.93)
+    return Planned(table, facts, 0.93, Interval(5.0, -1.0, 11.0))
 
 
 def evidence(geos=("north", "süd"), **changed):
@@ -220,7 +220,10 @@ def evidence(geos=("north", "süd"), **changed):
         "crps_test": 8.5, "mape_test": 0.12, "r2_test": 0.5, "coverage_test": 0.9,
     }  # fmt: skip
     media = Media(Interval(3.5e6, 1e6, 6e6), Interval(0.175, 0.05, 0.3), 3e6, some, 1.1,
-                  [(NASTY, 0.7), ("Search", 0.3)], Move("Search", NASTY, 0.93))  # fmt: skip
+                  [(NASTY, 0.7), ("Search", 0.3)], Move("Search", NASTY, 0.93),
+                  Brought(Interval(3e6, 9e5, 5e6), Interval(0.15, 0.04, 0.27)),
+                  Brought(Interval(5e5, 1e5, 1e6), Interval(0.025, 0.01, 0.03)),
+                  )  # fmt: skip
     known = {"fit": fit, "scores": scores, "diagnostics": mm.diagnostics(fit),
              "media": media, "plan": plan(data), "truth": {NASTY: 2.4}}  # fmt: skip
     if changed.get("more", True) is None:

@@ -110,12 +110,18 @@ def test_plans_and_backtests_of_the_run_are_shown(folder):
     examples.backtest().to_csv(folder / "backtest" / "backtest.csv", index=False)
     assert run(["report", str(folder)]) == 0
     text = read(folder)
-    assert "5.0% more sales from media" in text
+    assert "5.0% more of what paid media bring" in text
+    assert "how surely, is not known" in text
     assert "no limit" in text
     assert "Backtest: what it would have said before" in text
+    known = {"probability_better": 0.7, "gain": {"mean": 5.0, "lo": -2.0, "hi": 12.0}}
+    (place / "plan.json").write_text(json.dumps(plan.facts | known))
+    assert run(["report", str(folder)]) == 0
+    assert "94% interval -2.00 to 12.00" in read(folder)
+    assert "better than the reference with probability 70% only" in read(folder)
     age(folder)
     assert run(["report", str(folder)]) == 0
-    assert "more sales from media" not in read(folder)
+    assert "of what paid media bring" not in read(folder)
 
 
 def test_another_place_and_known_truth(folder, tmp_path):

@@ -53,6 +53,9 @@ def test_joint_numbers_agree_with_the_tables(run):
         assert number == pytest.approx(
             (paid[f"{name}_mean"] * paid["spend"]).sum() / spend, rel=1e-4
         )
+    for part, rows in ((media.paid, paid), (media.organic, every.query("~(spend > 0)"))):
+        for number, name in ((part.total.mean, "contribution"), (part.share.mean, "share")):
+            assert number == pytest.approx(rows[f"{name}_mean"].sum(), rel=1e-4)
     assert sum(p for _, p in media.best) == pytest.approx(1)
     assert {n for n, _ in media.best} == {"TV", "Search"}
 
@@ -117,9 +120,13 @@ def test_organic_channels_alone_have_no_returns(tmp_path):
     fit = make_fit(chains=2, draws=20, panel=panel, spec=spec)
     found = media_of(fit)
     assert found.returns is None
+    assert found.paid is None
+    assert found.organic == (found.total, found.share)
     assert found.best == []
     text = mm.report(fit, tmp_path / "r.html").read_text(encoding="utf-8")
     assert "What did media bring?" in text
+    assert "organic media" in text
+    assert "paid media" not in text
     assert "pays best" not in text
 
 
@@ -129,9 +136,30 @@ def test_a_plan_keeps_what_its_files_say(run):
     plan = mm.optimize(fit, periods=4)
     planned = Planned.of(plan)
     assert planned.facts == plan.to_dict()
-    assert 0 <= planned.better <= 1
+    two = plan.response.transpose("plan", ...).to_numpy().reshape(2, -1)
+    names = plan.response["plan"].to_numpy().tolist()
+    more = two[names.index("optimized")] - two[names.index("reference")]
+    assert planned.probability == pytest.approx((more > 0).mean())
+    assert planned.gain == Interval.of(more)
+    assert planned.before == pytest.approx(two[names.index("reference")].mean())
     pd.testing.assert_frame_equal(planned.table, plan.to_frame())
     assert planned.sums["optimized"].sum() == pytest.approx(plan.budget)
+
+
+def test_what_the_files_of_a_plan_know_is_used():
+    facts = {"objective": 9.0, "reference_objective": 4.0}
+    bare = Planned(pd.DataFrame(), facts)
+    assert bare.probability is None
+    assert (bare.gain.mean, bare.before) == (5.0, 4.0)
+    assert np.isnan([bare.gain.lo, bare.gain.hi]).all()
+    response = {"reference": {"mean": 10.0}, "optimized": {"mean": 12.0}}
+    old = Planned(pd.DataFrame(), facts | {"response": response})  # a utility is no mean
+    assert (old.gain.mean, old.before) == (2.0, 10.0)
+    told = {"probability_better": 0.6, "gain": {"mean": 2.0, "lo": -1.0, "hi": 4.0}}
+    known = Planned(pd.DataFrame(), facts | told)
+    assert (known.probability, known.gain) == (0.6, Interval(2.0, -1.0, 4.0))
+    unknown = Planned(pd.DataFrame(), facts | told | {"probability_better": None})
+    assert unknown.probability is None
 
 
 def test_interval_of_draws():

@@ -9,7 +9,7 @@ import pytest
 
 from mmmjax.plot.colours import channel_colours
 from mmmjax.plot.labels import for_geo
-from mmmjax.reporting import backtests, figure, fitted, media, responses, returns
+from mmmjax.reporting import backtests, figure, fitted, media, responses, returns, rows
 from mmmjax.reporting.html import figures
 from tests.reporting import examples
 from tests.reporting.examples import CHANNELS, NASTY
@@ -156,6 +156,28 @@ def test_returns_are_those_of_channels(found, drawn):
             assert dot["x"] == [pytest.approx(rows.loc[name, f"{kind}_mean"])]
     (true,) = traces(drawn["returns"], "true ROAS")
     assert true["x"] == [2.4]
+
+
+def test_a_return_below_one_is_explained_only_where_there_is_one(found, drawn):
+    words = "Below 1 a unit of money brings less than one unit of sales."
+    assert drawn["returns"].caption.endswith("the number is the mean.")
+    low = found.channels.assign(mroas_mean=found.channels["mroas_mean"] - 0.2)
+    assert returns.returns(examples.evidence(channels=low)).caption.endswith(words)
+
+
+def test_no_share_is_minus_zero(found):
+    table = found.table("decomposition")
+    small = table["share_mean"].where(table["component"] != "seasonality", -1e-5)
+    table = table.assign(share_mean=small, share_lo=-2e-5, share_hi=3e-4)
+    one = media.decomposition(examples.evidence(more={"decomposition": table}))
+    assert one.data[0]["text"][1] == "0.0%"
+    shown = json.dumps([one.data[0]["text"], one.data[0]["customdata"], one.alt])
+    assert "-0.0%" not in shown
+    same = found.plan.table.assign(optimized=99.999)
+    cells = rows.plan(found, found.plan._replace(table=same)).rows
+    assert [row[3].main for row in cells] == ["+0.0%", "+0.0%"]
+    assert rows.written(-1e-5, 3) == "0.000"
+    assert backtests._against(1.0001, 1.0) == "+0%"
 
 
 def test_circles_are_as_large_as_the_spend(drawn):

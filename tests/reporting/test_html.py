@@ -131,10 +131,15 @@ def test_the_first_screen_answers_the_manager(found, page):
     assert "Media brought 18% of sales (94% interval 5.0% to 30%)" in header
     assert f"{large(found.media.total.mean)} sales in 30 weeks" in header
     assert "Which channel pays best?" in header
-    assert "What to do? 5.0% more sales from media" in header
+    assert "What to do? Do not act on it yet" in header
+    assert "5.0% more of what paid media bring" in header
+    assert "(5 sales, 94% interval -1.00 to 11.00; " in header
     assert "better than the reference with probability 93%" in header
     assert "Off by 12%" in header
-    assert "Can we rely on the numbers? Not usable" in header
+    assert "Did the sampler work? Draws: not usable" in header
+    assert "What did the data teach? Little about 1 of 2 channels" in header
+    assert "Paid media brought 15%, organic media 2.5%." in header
+    assert "What did one US$ of paid media bring?" in header
     assert "of 1 channels" in header  # the truth
 
 
@@ -150,6 +155,9 @@ def test_tables_show_the_numbers_of_the_files(found, page):
         assert f"{row['mean']:.3f}" in said
     assert amount(found.scores["crps_test"]) in said
     assert "A channel without spend (organic) has no return." in said
+    assert "paid media 2 1.00 to 3.00 1.10 15% 4.0% to 27%" in said
+    assert "organic media 2.5% 1.0% to 3.0%" in said
+    assert "all media" not in said
     assert "2 geos" in said
     assert "no limit" in said
 

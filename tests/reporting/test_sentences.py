@@ -14,7 +14,8 @@ from tests.reporting import examples
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.3149, "31%"), (0.0512, "5.1%"), (-0.02, "-2.0%"), (np.nan, "unknown")],
+    [(0.3149, "31%"), (0.0512, "5.1%"), (-0.02, "-2.0%"), (np.nan, "unknown"),
+     (-0.0001, "0.0%")],
 )  # fmt: skip
 def test_percent(share, text):
     assert percent(share) == text
@@ -92,7 +93,9 @@ def test_no_advice_from_draws_that_cannot_be_used():
     tile = sentences._advice(bad, Move("Search", "Mail", 0.99))
     assert tile.answer == "Do not act on it yet"
     assert tile.tone == "bad"
-    assert "do not act on it yet" in sentences._plan(bad, bad.plan).text
+    told = sentences._plan(bad, bad.plan)
+    assert (told.answer, told.tone) == ("Do not act on it yet", "bad")
+    assert "do not act on it yet" in told.text
     assert sentences._plan(usable(), bad.plan).tone == "plain"
 
 
@@ -121,3 +124,108 @@ def test_good_draws_of_a_bad_model_are_not_praised(scores, words):
     warning = sentences._misfit(scores)
     assert words in warning
     assert bool(words) == bool(warning)
+
+
+def planned(found, better, **columns):
+    plan = found.plan
+    return plan._replace(better=better, table=plan.table.assign(**columns))
+
+
+def test_a_plan_that_surely_helps_says_which_way_money_moves():
+    found = usable()
+    found.more["priors"] = found.more["priors"].assign(contraction=0.6)
+    tile = sentences._plan(found, planned(found, 0.95))
+    assert tile.answer == f"Move money from {examples.NASTY} to Search"
+    assert tile.text.startswith("5.0% more of what paid media bring (5 sales, 94% interval")
+    panel = found.fit.panel
+    mean = np.nanmean(panel.outcome[:, panel.window], axis=1).sum()
+    assert f"; {percent(5 / (13 * mean))} of all sales)" in tile.text
+    assert "better than the reference with probability 95%." in tile.text
+    assert "It is another split of 400 US$ over 13 weeks." in tile.text
+
+
+def test_a_plan_into_what_is_mostly_the_prior_is_to_be_tested():
+    found = usable()  # the contraction of Search is -0.2
+    tile = sentences._plan(found, planned(found, 0.95))
+    assert tile.answer == f"Test this: move money from {examples.NASTY} to Search"
+    assert "said little about Search beyond its prior: make it an experiment" in tile.text
+
+
+@pytest.mark.parametrize(
+    ("better", "words"),
+    [(0.63, "better than the reference with probability 63% only"),
+     (0.89, "better than the reference with probability 89% only"),
+     (None, "whether it beats the reference, and how surely, is not known")],
+)  # fmt: skip
+def test_a_plan_that_may_not_help_is_no_clear_move(better, words):
+    found = usable()
+    tile = sentences._plan(found, planned(found, better))
+    assert tile.answer == "No clear move"
+    assert words in tile.text
+    assert f"The plan would move money from {examples.NASTY} to Search: 5.0%" in tile.text
+    assert f"An experiment on {found.media.move.target} would tell most." in tile.text
+
+
+@pytest.mark.parametrize(
+    ("optimized", "words", "budget"),
+    [
+        ([140.0, 150.0], "spend more on Search and ", "180 US$ more than the reference"),
+        ([50.0, 100.0], "spend less on ", "100 US$ less than the reference"),
+        ([100.0, 100.0], "keep the split", "another split"),
+    ],
+)
+def test_a_plan_of_another_size_is_not_called_a_move(optimized, words, budget):
+    found = usable()
+    tile = sentences._plan(found, planned(found, 0.5, optimized=optimized * 2))
+    assert f"The plan would {words}" in tile.text
+    assert budget in tile.text
+
+
+def test_many_names_are_cut():
+    assert sentences._listed(["a"]) == "a"
+    assert sentences._listed(["a", "b", "c"]) == "a, b and c"
+    assert sentences._listed(["a", "b", "c", "d"]) == "a, b and 2 more"
+
+
+def test_what_is_still_the_prior_is_named():
+    found = usable()
+    (tile,) = sentences._taught(found)
+    assert tile.answer == "Little about 1 of 2 channels"
+    assert "effect of Search is still mostly the prior" in tile.text
+    assert tile.tone == "care"
+    found.more["priors"] = found.more["priors"].assign(contraction=[0.1, 0.4, 0.3, 0.9])
+    (tile,) = sentences._taught(found)
+    assert tile.answer == "Something about every channel"
+    assert "Least about Search, with a contraction of 30%" in tile.text
+    assert sentences._taught(replace(found, more={})) == []
+
+
+def test_the_sampler_card_is_about_the_draws_alone():
+    tile = sentences._usable(usable())
+    assert (tile.question, tile.answer) == ("Did the sampler work?", "Draws: usable")
+    assert "not about whether the model is right" in tile.text
+
+
+def test_the_forecast_card_has_the_backtest_beside_it():
+    found = usable()
+    tile = sentences._forecast(found)
+    assert "In a backtest it beats the model without media in 2 of 2 folds" in tile.text
+    assert tile.tone == "plain"
+    worse = found.more["backtest"].copy()
+    worse.loc[worse["model"] == "mmm", "crps"] += 5
+    tile = sentences._forecast(replace(found, more={**found.more, "backtest": worse}))
+    assert "loses to the model without media in 2 of 2 folds and beats" in tile.text
+    assert tile.tone == "care"
+    assert "backtest" not in sentences._forecast(replace(found, more={})).text
+
+
+def test_a_forecast_without_its_table_is_not_said_to_be_missing():
+    found = replace(usable(), forecast=None)
+    tile = sentences._forecast(found)
+    assert (tile.question, tile.answer) == ("How well does it forecast?", "Off by 12%")
+    assert "The forecast table is not there." in tile.text
+    assert "Nothing was held back" not in tile.text
+    no_error = {**found.scores, "mape_test": np.nan}  # an outcome of zero
+    assert sentences._forecast(replace(found, scores=no_error)).answer == "CRPS 8.50 sales"
+    none = {**found.scores, "crps_test": np.nan}
+    assert "Nothing was held back" in sentences._forecast(replace(found, scores=none)).text
