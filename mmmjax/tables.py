@@ -65,10 +65,10 @@ def every(
     found = dict(given or {})
     scored = "scores" in found
     jobs: dict[str, Callable[[], Any]] = {  # the long ones first
-        "weekly": lambda: weekly(fit),
         "fitted": lambda: judged(fit),
         "forecast": lambda: judged(fit, test),
         "parameters": lambda: parameters(fit),
+        "weekly": lambda: weekly(fit),
         "returns": lambda: returns(fit),
         "curves": lambda: curves(fit),
         "sweep": lambda: sweep(fit),
