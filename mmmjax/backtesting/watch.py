@@ -1,18 +1,16 @@
 """Live progress of a backtest: a row per fold, redrawn on its own clock."""
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
-from mmmjax.infer.progress import Progress
+from mmmjax.infer.progress import Display, Progress
 
 __all__ = ["Watch"]
 
 
-class Watch:
+class Watch(Display):
     """How far every fold and model is; silent when ``show`` is False.
 
     Args:
@@ -30,32 +28,10 @@ class Watch:
         console: Console | None = None,
     ):
         """Nothing is drawn before ``with``."""
-        self.console = console or Console(stderr=True)
-        self.shown = self.console.is_terminal if show is None else show
+        super().__init__(show, console)
         self.folds, self.models = list(folds), dict(models)
         self.running: dict[tuple[int, str], Progress] = {}
         self.ended: dict[tuple[int, str], str] = {}
-        self.live: Live | None = None
-
-    def __enter__(self) -> "Watch":
-        """Start drawing."""
-        if self.shown:
-            self.live = Live(
-                get_renderable=self.table, console=self.console, refresh_per_second=8
-            )
-            self.live.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Draw the last state and stop."""
-        if self.live:
-            self.live.refresh()
-            self.live.__exit__(kind, error, trace)
 
     def start(self, fold: int, model: str, chains: int) -> Progress:
         """Begin a fit; the sampler counts in what is returned."""

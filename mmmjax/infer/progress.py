@@ -10,37 +10,30 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-__all__ = ["Progress"]
+__all__ = ["Display", "Progress"]
 
 _COLUMNS = ("chain", "progress", "draws", "divergent", "step size", "grads/draw")
 
 
-class Progress:
-    """A small live table with one row per chain; silent when ``show`` is False.
+class Display:
+    """A table redrawn on its own clock while ``with`` lasts; silent when not shown.
 
     Args:
-        chains: Number of chains.
         show: True, False, or None for a terminal only.
         console: Where to draw; standard error by default.
     """
 
-    def __init__(
-        self, chains: int, show: bool | None = None, console: Console | None = None
-    ):
+    def __init__(self, show: bool | None = None, console: Console | None = None):
         """Nothing is drawn before ``with``."""
         self.console = console or Console(stderr=True)
         self.shown = self.console.is_terminal if show is None else show
-        self.lock = threading.Lock()
-        self.name, self.started, self.compiled = "prepare", time.perf_counter(), 0.0
-        self.done = np.zeros(chains, int)
-        self.kept = np.zeros(chains, int)
-        self.divergences = np.zeros(chains, int)
-        self.steps = np.zeros(chains)
-        self.gradients = np.zeros(chains)
-        self.total = 0
         self.live: Live | None = None
 
-    def __enter__(self) -> "Progress":
+    def table(self) -> Table:
+        """What is drawn."""
+        raise NotImplementedError(type(self).__name__)
+
+    def __enter__(self) -> Any:
         """Start drawing."""
         if self.shown:
             self.live = Live(
@@ -57,8 +50,32 @@ class Progress:
     ) -> None:
         """Draw the last state and stop."""
         if self.live:
-            self._draw()
+            self.live.refresh()
             self.live.__exit__(kind, error, trace)
+
+
+class Progress(Display):
+    """A small live table with one row per chain; silent when ``show`` is False.
+
+    Args:
+        chains: Number of chains.
+        show: True, False, or None for a terminal only.
+        console: Where to draw; standard error by default.
+    """
+
+    def __init__(
+        self, chains: int, show: bool | None = None, console: Console | None = None
+    ):
+        """Nothing is drawn before ``with``."""
+        super().__init__(show, console)
+        self.lock = threading.Lock()
+        self.name, self.started, self.compiled = "prepare", time.perf_counter(), 0.0
+        self.done = np.zeros(chains, int)
+        self.kept = np.zeros(chains, int)
+        self.divergences = np.zeros(chains, int)
+        self.steps = np.zeros(chains)
+        self.gradients = np.zeros(chains)
+        self.total = 0
 
     def phase(self, name: str) -> None:
         """Name what is going on: prepare, compile, warm-up, sample, summarise."""
