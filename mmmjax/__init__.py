@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from mmmjax.backtesting import Backtest as Backtest
     from mmmjax.backtesting import backtest as backtest
     from mmmjax.budget import Plan as Plan
+    from mmmjax.budget import ResponseCurves as ResponseCurves
+    from mmmjax.budget import constraints as constraints
+    from mmmjax.budget import evaluate as evaluate
+    from mmmjax.budget import forecast_plan as forecast_plan
+    from mmmjax.budget import frontier as frontier
+    from mmmjax.budget import knowledge as knowledge
     from mmmjax.budget import optimize as optimize
+    from mmmjax.budget import scenarios as scenarios
+    from mmmjax.budget import utility as utility
     from mmmjax.checks import InputError as InputError
     from mmmjax.counterfactuals import counterfactual as counterfactual
     from mmmjax.counterfactuals import reweight as reweight
@@ -61,7 +69,18 @@ _ROOMS = {
     "mmmjax": ("likelihood", "plot", "tables"),
     "mmmjax.kernels": ("adstock", "saturation", "seasonality"),
     "mmmjax.backtesting": ("Backtest", "backtest"),
-    "mmmjax.budget": ("Plan", "optimize"),
+    "mmmjax.budget": (
+        "Plan",
+        "ResponseCurves",
+        "constraints",
+        "evaluate",
+        "forecast_plan",
+        "frontier",
+        "knowledge",
+        "optimize",
+        "scenarios",
+        "utility",
+    ),
     "mmmjax.checks": ("InputError",),
     "mmmjax.counterfactuals": ("counterfactual", "reweight"),
     "mmmjax.criticism": ("prior_posterior", "residuals"),
@@ -96,7 +115,7 @@ _ROOMS = {
     "mmmjax.store": ("load", "save"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
-_MODULES = {*_ROOMS["mmmjax"], *_ROOMS["mmmjax.kernels"]}
+_MODULES = {*_ROOMS["mmmjax"], *_ROOMS["mmmjax.kernels"], "constraints", "utility"}
 
 __all__ = sorted([*_ROOM_OF, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -22,10 +22,13 @@ from mmmjax.spec import Spec
 __all__ = [
     "LINEAR",
     "Inputs",
+    "carried",
     "components",
     "make_inputs",
     "mean",
     "media_contribution",
+    "media_effect",
+    "saturated",
     "sizes_of",
 ]
 
@@ -132,16 +135,33 @@ def media_contribution(
     params: Params, media: Float[Array, "geo channel time"], spec: Spec
 ) -> Float[Array, "geo channel time"]:
     """Contribution of every channel: saturation_beta * saturation(adstock(media))."""
+    names = (*spec.adstock.parameters, *spec.saturation.parameters, "saturation_beta")
+    over = {n: align(params[n], spec.dims(n), ("geo", "channel")) for n in names}
+    return media_effect(over, media, spec)
 
-    def over_media(name: str) -> Any:
-        return align(params[name], spec.dims(name), ("geo", "channel"))
 
-    first, second = spec.adstock, spec.saturation
-    if not spec.adstock_first:
-        first, second = second, first
-    carried = first(media, {n: over_media(n) for n in first.parameters})
-    shaped = second(carried, {n: over_media(n) for n in second.parameters})
-    return over_media("saturation_beta")[..., None] * shaped
+def media_effect(
+    params: Params, media: Float[Array, "*cell time"], spec: Spec
+) -> Float[Array, "*cell time"]:
+    """:func:`media_contribution` of any cells, parameters broadcasting to ``*cell``."""
+    if spec.adstock_first:
+        return saturated(params, carried(params, media, spec), spec)
+    scaled = params["saturation_beta"][..., None]
+    return scaled * carried(params, spec.saturation(media, params), spec)
+
+
+def carried(
+    params: Params, media: Float[Array, "*cell time"], spec: Spec
+) -> Float[Array, "*cell time"]:
+    """Media carried over in time; linear in media, whatever the kernel."""
+    return spec.adstock(media, params)
+
+
+def saturated(
+    params: Params, media: Float[Array, "*cell time"], spec: Spec
+) -> Float[Array, "*cell time"]:
+    """Effect of carried media, elementwise over time."""
+    return params["saturation_beta"][..., None] * spec.saturation(media, params)
 
 
 def components(params: Params, inputs: Inputs, spec: Spec) -> dict[str, Array]:

@@ -2,6 +2,8 @@
 
 Each is a function of a fit and gives a data frame with the columns that docs/files.md
 lists, in original units (parameters: scaled). :func:`every` computes all of them abreast.
+Those of budgets (`scenarios`, `outcome`, `knowledge`) are of what `mm.evaluate`,
+`mm.forecast_plan` and `mm.knowledge` return.
 """
 
 import os
@@ -9,6 +11,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from mmmjax.budget.compare import table as scenarios
+from mmmjax.budget.outcome import outcome_table as outcome
+from mmmjax.budget.regret import knowledge_table as knowledge
 from mmmjax.criticism import prior_posterior as priors
 from mmmjax.draws import Fit
 from mmmjax.draws import diagnostics as diagnose
@@ -33,9 +38,12 @@ __all__ = [
     "every",
     "fitted",
     "forecast",
+    "knowledge",
+    "outcome",
     "parameters",
     "priors",
     "returns",
+    "scenarios",
     "sweep",
     "weekly",
 ]

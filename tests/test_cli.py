@@ -379,6 +379,7 @@ def test_demo_compares_with_its_truth_and_writes_everything(tmp_path, capsys):
     assert names(out) == OF_A_FIT | {
         "plan.csv",
         "plan.json",
+        "plan_draws.csv",
         "report.html",
         "media.csv",
         "data",

@@ -72,7 +72,7 @@ def test_optimize_writes_a_plan(fitted, tmp_path, capsys):
     args = ["optimize", str(run_folder), "--periods", "10", "--budget", "1.9e6"]
     bounds = ["--bounds", "TV=0:8e5", "--bounds", "Search=1e5:1.2e6"]
     assert run([*args, *bounds, "--out", str(plan)]) == 0
-    assert names(plan) == {"plan.csv", "plan.json"}
+    assert names(plan) == {"plan.csv", "plan.json", "plan_draws.csv", "scenarios.csv"}
     table = pd.read_csv(plan / "plan.csv")
     assert list(table) == ["geo", "channel", "reference", "optimized", "lower", "upper"]
     assert table["optimized"].sum() == pytest.approx(1.9e6)

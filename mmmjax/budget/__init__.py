@@ -1,12 +1,34 @@
 """Budgets: what to spend, with proof.
 
-`request` reads what was asked, `horizon` evaluates the one forward function on a window,
-`constraints` holds exact projections, `ascent` climbs, `solve` joins them, `scenario` is
-the Plan that comes out and `wording` its text. Utilities live in `utility`. (No module is
-called `optimize`: a public function and a module of one name would hide each other.)
+Asking: `request` reads what a market may spend, `constraints` what else a plan respects,
+`curves` holds response curves of one's own, `layout` puts the cells of all markets in a row
+and `prepare` makes a problem of arrays of it. Solving: `horizon` evaluates the one forward
+function on a window, `utility` (with `algebra`, `formula`, `own`, `smoothing`) is what a
+plan maximises, `region` (with `nested`, `interior`) projects, `ascent` climbs, `grid` and
+`polish` help where nothing is concave, `search` joins them; `switches` and `goal` solve
+several problems for one plan, `solve` one, `many` a whole table. Telling: `tabulate` names
+the numbers of the Plan in `scenario`, `wording` is its text; `compare` evaluates any plans
+(as `given` reads them), `outcome` forecasts under them, `regret` says what knowing more
+would be worth. (No module is called
+`optimize`: a public function and a module of one name would hide each other.)
 """
 
+from mmmjax.budget.compare import evaluate as evaluate
+from mmmjax.budget.curves import ResponseCurves as ResponseCurves
+from mmmjax.budget.many import frontier as frontier
+from mmmjax.budget.many import scenarios as scenarios
+from mmmjax.budget.outcome import forecast_plan as forecast_plan
+from mmmjax.budget.regret import knowledge as knowledge
 from mmmjax.budget.scenario import Plan as Plan
 from mmmjax.budget.solve import optimize as optimize
 
-__all__ = ["Plan", "optimize"]
+__all__ = [
+    "Plan",
+    "ResponseCurves",
+    "evaluate",
+    "forecast_plan",
+    "frontier",
+    "knowledge",
+    "optimize",
+    "scenarios",
+]

@@ -1,8 +1,10 @@
 """Spectral projected gradient: climb a smooth function over a region, with a certificate.
 
-One evaluation of value and gradient per turn of one ``lax.while_loop``: a turn tries a
-point, then either takes it (new step length, new direction, new gap) or halves the step.
-All of it float64, all data runtime arguments of whoever compiles it.
+One evaluation of value, gradient and curvature per turn of one ``lax.while_loop``: a turn
+tries a point, then either takes it (new metric, new step length, new direction, new gap) or
+shortens the step. The metric is the inverse of the curvature, so that on a separable
+objective a step of length 1 is Newton's, projected exactly. All of it float64, all data
+runtime arguments of whoever compiles it.
 
 Sources: Birgin, Martinez and Raydan (2000), "Nonmonotone spectral projected gradient
 methods on convex sets", SIAM J. Optim. 10, algorithm SPG2; Barzilai and Borwein (1988)
@@ -16,9 +18,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from mmmjax.budget.constraints import Region, best_vertex, project
+from mmmjax.budget.region import Region, project, support
 
-__all__ = ["CONVERGED", "LIMIT", "NOT_FINITE", "STALLED", "STATUS", "Ascent", "ascend"]
+__all__ = [
+    "CONVERGED",
+    "LIMIT",
+    "NOT_FINITE",
+    "STALLED",
+    "STATUS",
+    "Ascent",
+    "Local",
+    "ascend",
+]
 
 RUNNING, CONVERGED, STALLED, LIMIT, NOT_FINITE = range(5)
 STATUS: Final = {
@@ -32,7 +43,24 @@ MEMORY = 10  # values that the non-monotone line search looks back on
 ARMIJO = 1e-4  # share of the promised increase that a step has to bring
 SHRINK = 1e-12  # smallest step tried
 STEPS = (1e-10, 1e10)  # bounds of the spectral step
+REACH = 10.0  # widths of its box that the steepest slope may move a variable
+SMALL = 1e-3  # value from which on the tolerance is relative
 NOISE = 1e-14  # relative rounding of the objective that the line search forgives
+
+
+class Local(NamedTuple):
+    """An objective around a point.
+
+    Args:
+        value: The objective.
+        gradient: Its gradient.
+        curvature: Second derivative in each variable, by magnitude; any guess of a scale is
+            right, a good one makes the climb fast.
+    """
+
+    value: Float[Array, ""]
+    gradient: Float[Array, " variable"]
+    curvature: Float[Array, " variable"]
 
 
 class Ascent(NamedTuple):
@@ -44,7 +72,8 @@ class Ascent(NamedTuple):
         gradient: Gradient there.
         gap: No point of the region beats `value` by more, if the objective is concave.
         residual: Largest entry of P(x + gradient) - x: 0 at a stationary point.
-        evaluations: Values with gradient computed.
+        multipliers: What one more unit of each row of the region brings at the last point.
+        evaluations: Points evaluated.
         status: Key of :data:`STATUS`.
     """
 
@@ -53,13 +82,13 @@ class Ascent(NamedTuple):
     gradient: Float[Array, " variable"]
     gap: Float[Array, ""]
     residual: Float[Array, ""]
+    multipliers: Float[Array, " row"]
     evaluations: Int[Array, ""]
     status: Int[Array, ""]
 
 
 class _Task(NamedTuple):
     region: Region
-    metric: Array
     concave: Array
     tolerance: Array
 
@@ -70,20 +99,19 @@ class _State(NamedTuple):
     gradient: Array
     direction: Array  # the next trial is point + fraction * direction
     fraction: Array
-    step: Array
     recent: Array  # last accepted values, unused places inf
     best: tuple[Array, Array, Array]  # point, value, gradient
     gap: Array  # proven bound at the best point, or the gap of the last point
     ceiling: Array  # smallest value + gap met: an upper bound of a concave objective
+    multipliers: Array
     evaluations: Array
     status: Array
 
 
 def ascend(
-    objective: Callable[[Float[Array, " variable"]], Float[Array, ""]],
+    evaluate: Callable[[Float[Array, " variable"]], Local],
     region: Region,
     start: Float[Array, " variable"],
-    metric: Float[Array, " variable"],
     concave: Bool[ArrayLike, ""],
     tolerance: Float[ArrayLike, ""],
     limit: Int[ArrayLike, ""],
@@ -91,46 +119,43 @@ def ascend(
     """Maximise a smooth function of order 1 over a region.
 
     Args:
-        objective: The function; differentiable, traceable.
+        evaluate: The function with its derivatives, traceable.
         region: Where to look; must not be empty.
         start: First point, in the region. The result is never worse.
-        metric: Typical move of each variable, positive: the step in variable i is
-            proportional to it. Any metric is right; a good one makes it fast.
         concave: Whether gap bounds of different points may be combined.
         tolerance: Stop at a gap of this share of the value.
         limit: Stop after this many evaluations.
     """
-    task = _Task(
-        region, metric / metric.max(), jnp.asarray(concave), jnp.asarray(tolerance)
-    )
-    evaluate = jax.value_and_grad(objective)
+    task = _Task(region, jnp.asarray(concave), jnp.asarray(tolerance))
 
     def turn(state: _State) -> _State:
         trial = state.point + state.fraction * state.direction
         trial = jnp.clip(trial, region.lower, region.upper)
-        value, gradient = evaluate(trial)
+        local = evaluate(trial)
         slope = state.gradient @ state.direction
         bar = state.recent.min() + ARMIJO * state.fraction * slope
         first = state.evaluations == 0
-        finite = jnp.isfinite(value) & jnp.isfinite(gradient).all()
-        taken = finite & (first | (value >= bar - NOISE * jnp.abs(bar)))
+        finite = jnp.isfinite(local.value) & jnp.isfinite(local.gradient).all()
+        taken = finite & (first | (local.value >= bar - NOISE * jnp.abs(bar)))
         state = state._replace(evaluations=state.evaluations + 1)
         state = jax.lax.cond(
-            taken,
-            lambda: _take(task, state, trial, value, gradient),
-            lambda: _shrink(state),
+            taken, lambda: _take(task, state, trial, local), lambda: _shrink(state)
         )
         status = jnp.where(first & ~finite, NOT_FINITE, state.status)
         over = (status == RUNNING) & (state.evaluations >= limit)
         return state._replace(status=jnp.where(over, LIMIT, status))
 
-    end = jax.lax.while_loop(lambda s: s.status == RUNNING, turn, _begin(start))
+    rows = jnp.shape(region.rows)[0]
+    end = jax.lax.while_loop(lambda s: s.status == RUNNING, turn, _begin(start, rows))
     point, value, gradient = end.best
-    residual = jnp.abs(project(point + gradient, region) - point).max()
-    return Ascent(point, value, gradient, end.gap, residual, end.evaluations, end.status)
+    residual = jnp.abs(project(point + gradient, region)[0] - point).max()
+    return Ascent(
+        point, value, gradient, end.gap, residual, end.multipliers, end.evaluations,
+        end.status,
+    )  # fmt: skip
 
 
-def _begin(start: Array) -> _State:
+def _begin(start: Array, rows: int) -> _State:
     zero, inf, one = jnp.zeros_like(start), jnp.asarray(jnp.inf), jnp.ones(())
     return _State(
         point=start,
@@ -138,11 +163,11 @@ def _begin(start: Array) -> _State:
         gradient=zero,
         direction=zero,
         fraction=one,
-        step=one,
         recent=jnp.full(MEMORY, inf),
         best=(start, -inf, zero),
         gap=inf,
         ceiling=inf,
+        multipliers=jnp.zeros(rows),
         evaluations=jnp.zeros((), int),
         status=jnp.full((), RUNNING),
     )
@@ -154,26 +179,26 @@ def _shrink(state: _State) -> _State:
     return state._replace(fraction=0.5 * state.fraction, status=status)
 
 
-def _take(
-    task: _Task, state: _State, trial: Array, value: Array, gradient: Array
-) -> _State:
-    """Accept a trial point: new bound, new step length, new direction."""
-    region, metric, concave, tolerance = task
+def _take(task: _Task, state: _State, trial: Array, local: Local) -> _State:
+    """Accept a trial point: new bound, new metric, new step length, new direction."""
+    region, concave, tolerance = task
+    value, gradient, _ = local
     first = state.evaluations == 1
-    gap = gradient @ (best_vertex(gradient, region) - trial)
+    slope, mean = _centred(gradient, region)
+    metric = _metric(local.curvature, slope, region)
+    step = jnp.where(
+        first, 1.0, _spectral(trial - state.point, gradient - state.gradient, metric)
+    )
+    ahead, multipliers = project(trial + step * metric * slope, region, metric)
+    direction, multipliers = ahead - trial, multipliers / step
+    multipliers = multipliers.at[0].add(mean)
+    gap = support(gradient, region, multipliers) - gradient @ trial
     ceiling = jnp.minimum(state.ceiling, value + gap)
     better = first | (value > state.best[1])
     pairs = zip((trial, value, gradient), state.best, strict=True)
     best = tuple(jnp.where(better, new, old) for new, old in pairs)
     bound = jnp.maximum(jnp.where(concave, ceiling - best[1], gap), 0.0)
-    done = bound <= tolerance * jnp.abs(best[1])
-    slope = _centred(gradient, task)
-    step = jnp.where(
-        first,
-        1.0 / jnp.maximum(jnp.abs(metric * slope).max(), 1.0 / STEPS[1]),
-        _spectral(trial - state.point, gradient - state.gradient, metric),
-    )
-    direction = project(trial + step * metric * slope, region, metric) - trial
+    done = bound <= tolerance * jnp.maximum(jnp.abs(best[1]), SMALL)
     still = jnp.abs(direction).max() == 0.0
     return state._replace(
         point=trial,
@@ -181,22 +206,35 @@ def _take(
         gradient=gradient,
         direction=direction,
         fraction=jnp.ones(()),
-        step=step,
         recent=jnp.roll(state.recent, 1).at[0].set(value),
         best=best,
         gap=bound,
         ceiling=ceiling,
+        multipliers=multipliers,
         status=jnp.where(done, CONVERGED, jnp.where(still, STALLED, RUNNING)),
     )
 
 
-def _centred(gradient: Array, task: _Task) -> Array:
-    """Gradient less its mean: a common part moves nothing, and would cost digits."""
-    free = jnp.asarray(task.region.upper) > jnp.asarray(task.region.lower)
-    weight = jnp.where(free, task.metric, 0.0)
-    total = weight.sum()
-    mean = (weight * gradient).sum() / jnp.where(total > 0, total, 1.0)
-    return jnp.where(free, gradient - mean, 0.0)
+def _centred(gradient: Array, region: Region) -> tuple[Array, Array]:
+    """Gradient less its mean, and this: a common part moves nothing and costs digits.
+
+    Only where the total is given: otherwise the common part says to spend more.
+    """
+    free = jnp.asarray(region.upper) > jnp.asarray(region.lower)
+    mean = jnp.where(free, gradient, 0.0).sum() / jnp.maximum(free.sum(), 1)
+    mean = jnp.where(region.least[0] == region.most[0], mean, 0.0)
+    return jnp.where(free, gradient - mean, 0.0), mean
+
+
+def _metric(curvature: Array, slope: Array, region: Region) -> Array:
+    """How far each variable moves for a unit of slope: Newton's answer within reason."""
+    width = jnp.asarray(region.upper) - jnp.asarray(region.lower)
+    steepest = jnp.abs(slope).max()
+    most = REACH * width / jnp.where(steepest > 0, steepest, 1.0)
+    most = jnp.maximum(most, 1e-12 * jnp.maximum(most.max(), 1e-300))
+    bend = jnp.abs(curvature)
+    newton = 1.0 / jnp.where(bend * most > 1.0, bend, 1.0 / most)
+    return jnp.where(jnp.isfinite(newton), newton, most)
 
 
 def _spectral(moved: Array, change: Array, metric: Array) -> Array:
@@ -204,4 +242,4 @@ def _spectral(moved: Array, change: Array, metric: Array) -> Array:
     bend = -(moved @ change)
     curved = bend > 0
     step = (moved * moved / metric).sum() / jnp.where(curved, bend, 1.0)
-    return jnp.where(curved, jnp.clip(step, *STEPS), STEPS[1])
+    return jnp.where(curved & (step > 0), jnp.clip(step, *STEPS), 1.0)

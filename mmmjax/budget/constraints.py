@@ -1,174 +1,490 @@
-"""What a plan may spend: a box per variable and one total, with exact operations on it.
+"""What a plan must respect beside bounds and budget, as a user writes it: small records.
 
-A region is {x: lower <= x <= upper, sum(x) = total}; a variable held fixed has lower ==
-upper. All kernels work in float64 (the caller opens ``jax.enable_x64``) and are exact up
-to rounding; none checks values, :func:`check_feasible` does, on the host.
+``optimize(..., constraints=[group(["Search", "Social"], at_most=0.6, share=True), ...])``.
+A record is checked when it is made; :func:`read` checks names and turns a list of them
+into rows, bounds, on/off sets and floors, in money over the window. Money in a record is
+in the user's unit: over the window, or a period where the plan is asked per period.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Float, Int
 
-from mmmjax.checks import Phrase, fail
+from mmmjax.budget.region import ROUNDING, Region
+from mmmjax.checks import Phrase, closest, fail, listing, number
 
-__all__ = ["Region", "best_vertex", "check_feasible", "project", "residuals"]
+__all__ = [
+    "Constraint",
+    "Floor",
+    "Group",
+    "Limits",
+    "MaxChange",
+    "MinimumIfOn",
+    "OnOff",
+    "PerGeo",
+    "RoasFloor",
+    "group",
+    "limited",
+    "max_change",
+    "minimum_if_on",
+    "per_geo",
+    "read",
+    "roas_floor",
+]
 
-EXACT = 4e-16  # relative excess of a sum that rounding alone explains
-MOST_TURNS = 200  # bisection alone needs fewer; a guard against NaN
-ROUNDING = 1e-9  # relative: sums of money this close to the budget are the budget
-
-
-class Region(NamedTuple):
-    """{x: lower <= x <= upper, sum(x) = total}, one unit throughout (money or shares).
-
-    Args:
-        lower: (variable,), finite.
-        upper: (variable,), finite, at least `lower`.
-        total: Scalar between the sums of the two.
-    """
-
-    lower: Any
-    upper: Any
-    total: Any
-
-
-def project(
-    point: Float[Array, " variable"],
-    region: Region,
-    metric: Float[ArrayLike, "#variable"] = 1.0,
-) -> Float[Array, " variable"]:
-    r"""Nearest point of a feasible region: argmin over x of $\sum_i (x_i - p_i)^2 / v_i$.
-
-    The answer is $x_i = \mathrm{clip}(p_i - \mu v_i, l_i, u_i)$, whose sum falls
-    piecewise linearly in the multiplier $\mu$: Newton steps, which end on the right piece
-    after a few, kept in a bracket by bisection.
-
-    Args:
-        point: $p$, any finite point.
-        region: The region; must not be empty, bounds finite.
-        metric: $v$, positive; how far a variable moves for one unit of multiplier.
-
-    Source: Cominetti, Mascarenhas and Silva (2014), "A Newton's method for the continuous
-    quadratic knapsack problem", Math. Prog. Comp. 6.
-    """
-    lower, upper, total = jnp.asarray(region.lower), jnp.asarray(region.upper), region.total
-    v = jnp.broadcast_to(jnp.asarray(metric, point.dtype), point.shape)
-    leaves_upper, meets_lower = (point - upper) / v, (point - lower) / v
-
-    def turn(state: tuple[Array, ...]) -> tuple[Array, ...]:
-        low, high, multiplier, _, turns = state
-        x = jnp.clip(point - multiplier * v, lower, upper)
-        excess = x.sum() - total
-        low = jnp.where(excess > 0, multiplier, low)
-        high = jnp.where(excess > 0, high, multiplier)
-        free = (leaves_upper < multiplier) & (multiplier < meets_lower)
-        slope = jnp.where(free, v, 0.0).sum()
-        newton = multiplier + excess / jnp.where(slope > 0, slope, 1.0)
-        safe = (slope > 0) & (newton > low) & (newton < high)
-        following = jnp.where(safe, newton, 0.5 * (low + high))
-        met = jnp.abs(excess) <= EXACT * jnp.abs(x).sum()
-        done = met | (following == multiplier) | (turns >= MOST_TURNS)
-        return low, high, jnp.where(done, multiplier, following), done, turns + 1
-
-    low, high = leaves_upper.min(), meets_lower.max()
-    begin = (low, high, 0.5 * (low + high), jnp.asarray(False), jnp.asarray(0))
-    _, _, multiplier, _, _ = jax.lax.while_loop(lambda state: ~state[3], turn, begin)
-    return _meet_total(jnp.clip(point - multiplier * v, lower, upper), region, v)
+MOST_NAMES = 3  # channels of an unnamed group that a message lists
 
 
-def _meet_total(
-    x: Float[Array, " variable"], region: Region, v: Float[Array, " variable"]
-) -> Float[Array, " variable"]:
-    """Spread what rounding left of the total over the variables between their bounds."""
-    for _ in range(2):  # once more where the first pass met a bound
-        free = (x > region.lower) & (x < region.upper)
-        weight = jnp.where(free, v, 0.0)
-        share = weight / jnp.where(free.any(), weight.sum(), 1.0)
-        x = jnp.clip(x + (region.total - x.sum()) * share, region.lower, region.upper)
-    return x
+@dataclass(frozen=True)
+class Group:
+    """What channels spend together, all geos. Made by :func:`group`."""
+
+    channels: tuple[str, ...]
+    at_least: float | None
+    at_most: float | None
+    share: bool
+    name: str | None
+
+    def __str__(self) -> str:
+        """What messages call it."""
+        return f'group "{self.name}"' if self.name else _joined(self.channels)
 
 
-def best_vertex(
-    gradient: Float[Array, " variable"], region: Region
-) -> Float[Array, " variable"]:
-    """Point of a feasible region with the largest <gradient, x>, exactly.
+@dataclass(frozen=True)
+class PerGeo:
+    """What geos spend, (geo, least, most). Made by :func:`per_geo`."""
 
-    Everything starts at its lower bound; what is left of the total goes to the variables
-    in descending order of gradient, each up to its upper bound.
-    """
-    lower, upper = jnp.asarray(region.lower), jnp.asarray(region.upper)
-    order = jnp.argsort(-gradient)
-    width = (upper - lower)[order]
-    given_before = jnp.cumsum(width) - width
-    share = jnp.clip(region.total - lower.sum() - given_before, 0.0, width)
-    return lower.at[order].add(share)
+    totals: tuple[tuple[str, float, float], ...]
+
+    def __str__(self) -> str:
+        """What messages call it."""
+        return f"per_geo of {_joined([geo for geo, _, _ in self.totals])}"
 
 
-def residuals(point: Float[ArrayLike, " variable"], region: Region) -> dict[str, float]:
-    """How far a point misses the total and the worst of its bounds (region's unit)."""
-    x, lower, upper = (np.asarray(a, float) for a in (point, region.lower, region.upper))
-    outside = np.maximum(np.maximum(lower - x, x - upper), 0.0)
-    return {
-        "budget": abs(float(x.sum() - np.asarray(region.total))),
-        "bounds": float(outside.max(initial=0.0)),
-    }
+@dataclass(frozen=True)
+class MaxChange:
+    """How far spend may move from the last training period. Made by :func:`max_change`."""
+
+    share: float
+    channels: tuple[str, ...] | None
+
+    def __str__(self) -> str:
+        """What messages call it."""
+        return f"max_change({self.share:g})"
 
 
-def inside(point: np.ndarray, region: Region) -> bool:
-    """Whether a point is in the region, up to rounding of its total."""
-    return max(residuals(point, region).values()) <= ROUNDING * float(region.total)
+@dataclass(frozen=True)
+class MinimumIfOn:
+    """Least money of channels that are not off. Made by :func:`minimum_if_on`."""
+
+    minima: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        """What messages call it."""
+        return f"minimum_if_on of {_joined([name for name, _ in self.minima])}"
 
 
-def check_feasible(
-    region: Region,
-    labels: Sequence[str],
-    fixed: Bool[np.ndarray, " variable"],
-    unit: str = "money over the window",
-) -> Region:
-    """Refuse an empty region, naming the bounds that clash with the budget.
+@dataclass(frozen=True)
+class RoasFloor:
+    """Least mean ROAS of channels together. Made by :func:`roas_floor`."""
+
+    level: float
+    channels: tuple[str, ...] | None
+
+    def __str__(self) -> str:
+        """What messages call it."""
+        of = f" of {_joined(self.channels)}" if self.channels else ""
+        return f"ROAS{of} at least {self.level:g}"
+
+
+type Constraint = Group | PerGeo | MaxChange | MinimumIfOn | RoasFloor
+
+
+def group(
+    channels: str | Sequence[str],
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    share: bool = False,
+    name: str | None = None,
+) -> Group:
+    """Limit what some channels spend together, summed over geos.
 
     Args:
-        region: Bounds and total, in money (NumPy).
-        labels: Name of each variable.
-        fixed: Variables that the user fixed, named as such in the message.
-        unit: What the numbers are, for the message.
+        channels: One or more paid channels.
+        at_least: Least money, or share of what is spent with `share`; None: no limit.
+        at_most: Largest money or share; None: no limit.
+        share: Whether the limits are shares in [0, 1] of what the whole plan spends.
+        name: What messages call the group; None: its channels.
 
-    Returns:
-        The region with its total moved onto a sum of bounds it misses only by rounding.
+    Raises:
+        InputError: No limit, limits the wrong way round, a channel named twice.
     """
-    lower, upper = np.asarray(region.lower), np.asarray(region.upper)
-    total, least, most = float(region.total), float(lower.sum()), float(upper.sum())
-    slack = ROUNDING * max(total, most)
-    if total < least - slack or total > most + slack:
-        side, sums, end = (
-            ("lower", lower, least) if total < least else ("upper", upper, most)
+    fix = 'write group(["Search", "Social"], at_most=500_000)'
+    names = _channels("group", channels, fix)
+    if at_least is None and at_most is None:
+        fail("group", Phrase("no limit"), "", "at_least, at_most or both", fix)
+    if not isinstance(share, bool):
+        fail("group", share, "share", "True or False", f"at_most={share}, share=True")
+    high = 1.0 if share else None
+    fix = "shares are in [0, 1]: at_most=0.6, share=True" if share else fix
+    low = None if at_least is None else _money("at_least", at_least, high, fix)
+    top = None if at_most is None else _money("at_most", at_most, high, fix)
+    _ordered("group", low, top)
+    return Group(names, low, top, share, None if name is None else str(name))
+
+
+def per_geo(totals: Mapping[str, Any]) -> PerGeo:
+    """Limit or set what geos spend, summed over paid channels.
+
+    Args:
+        totals: {geo: money} spent exactly, or {geo: (least, most)}, None: no limit. Geos
+            left out are free.
+
+    Raises:
+        InputError: Not a mapping, numbers that are no money, least above most.
+    """
+    fix = 'write per_geo({"north": 100_000, "south": (50_000, 80_000)})'
+    if not isinstance(totals, Mapping) or not totals:
+        fail("per_geo", totals, "", "{geo: money} or {geo: (least, most)}", fix)
+    read_: list[tuple[str, float, float]] = []
+    for geo, given in totals.items():
+        pair = isinstance(given, Sequence) and not isinstance(given, str)
+        if pair and len(given) != 2:
+            fail("per_geo", given, f'geo "{geo}"', "money or (least, most)", fix)
+        least, most = given if pair else (given, given)
+        low = 0.0 if least is None else _money("per_geo", least, None, fix)
+        free = most is None or (isinstance(most, float) and most == math.inf)
+        top = math.inf if free else _money("per_geo", most, None, fix)
+        _ordered("per_geo", low, top, f'geo "{geo}"')
+        read_.append((str(geo), low, top))
+    return PerGeo(tuple(read_))
+
+
+def max_change(share: float, channels: str | Sequence[str] | None = None) -> MaxChange:
+    """Keep spend a period within a share of that of the last training period.
+
+    Every channel in every geo for itself; one that spent nothing then stays off.
+
+    Args:
+        share: 0.2 for +-20%; at least 0. Above 1 there is no lower limit.
+        channels: Which paid channels; None: all.
+
+    Raises:
+        InputError: A share that is no number of at least 0.
+    """
+    share = number("max_change", share, low=0.0, fix="max_change(0.2) is +-20%")
+    fix = 'write max_change(0.2, ["TV"])'
+    names = None if channels is None else _channels("max_change", channels, fix)
+    return MaxChange(share, names)
+
+
+def minimum_if_on(minima: Mapping[str, float]) -> MinimumIfOn:
+    """Channels that are either off everywhere or spend at least so much, over all geos.
+
+    Args:
+        minima: {channel: money}, above 0.
+
+    Raises:
+        InputError: Not a mapping, money that is not above 0.
+    """
+    fix = 'write minimum_if_on({"TV": 200_000})'
+    if not isinstance(minima, Mapping) or not minima:
+        fail("minimum_if_on", minima, "", "{channel: money}", fix)
+    pairs = [
+        (str(name), number("minimum_if_on", money, low=0.0, open_low=True, fix=fix))
+        for name, money in minima.items()
+    ]
+    return MinimumIfOn(tuple(pairs))
+
+
+def roas_floor(level: float, channels: str | Sequence[str] | None = None) -> RoasFloor:
+    """Keep the posterior mean response of channels together over their money at a level.
+
+    Args:
+        level: Outcome units per money, above 0.
+        channels: Which paid channels, pooled; None: the whole plan. For a floor of each
+            channel write one constraint a channel.
+
+    Raises:
+        InputError: A level that is no number above 0.
+    """
+    fix = "write roas_floor(1.5): 1.5 outcome units per money"
+    level = number("roas_floor", level, low=0.0, open_low=True, fix=fix)
+    names = None if channels is None else _channels("roas_floor", channels, fix)
+    return RoasFloor(level, names)
+
+
+class OnOff(NamedTuple):
+    """Variables that are all 0, or sum to at least `minimum` (money over the window)."""
+
+    name: str
+    variables: Int[np.ndarray, " member"]
+    minimum: float
+
+
+class Floor(NamedTuple):
+    """Variables whose mean response is at least `level` times their money."""
+
+    name: str
+    variables: Int[np.ndarray, " member"]
+    level: float
+
+
+class Limits(NamedTuple):
+    """Constraints as the solver takes them: money over the window, variables flat.
+
+    Args:
+        rows: Rows after that of the total, (row, variable) with (geo, channel) flattened.
+        least: Least of each row, -inf: none.
+        most: Most of each row, inf: none.
+        words: (words of `least`, words of `most`) of the total and then of each row, as
+            `check_feasible` takes them.
+        lower: Extra lower bound of each variable, 0: none.
+        upper: Extra upper bound, inf: none.
+        box: What the extra bounds come from, for messages.
+        on_off: Channels that are off or spend a minimum.
+        floors: Curved limits.
+    """
+
+    rows: Float[np.ndarray, "row variable"]
+    least: Float[np.ndarray, " row"]
+    most: Float[np.ndarray, " row"]
+    words: tuple[tuple[str, str], ...]
+    lower: Float[np.ndarray, " variable"]
+    upper: Float[np.ndarray, " variable"]
+    box: str
+    on_off: tuple[OnOff, ...]
+    floors: tuple[Floor, ...]
+
+
+class _Row(NamedTuple):
+    weights: np.ndarray  # (geo, channel)
+    least: float
+    most: float
+    words: tuple[str, str]
+
+
+def read(
+    given: Constraint | Sequence[Constraint] | None,
+    *,
+    channels: Sequence[str],
+    geos: Sequence[str],
+    last: Float[np.ndarray, "geo channel"],
+    periods: int,
+    unit: float,
+    budget: float,
+) -> Limits:
+    """Turn constraints into rows, bounds, on/off sets and floors.
+
+    Args:
+        given: One constraint or several, in any order.
+        channels: Names of the paid channels.
+        geos: Names of the geos.
+        last: Spend of the last training period, money.
+        periods: Length of the window.
+        unit: Money over the window for one unit of the user's money: `periods` where the
+            plan is asked per period, else 1.
+        budget: Total, money over the window, for messages.
+
+    Raises:
+        InputError: Something that is no constraint, an unknown channel or geo.
+    """
+    asked = _sequence(given)
+    names = _Names(tuple(channels), tuple(geos))
+    total = f"the budget {_figure(budget / unit)}"
+    rows: list[_Row] = []
+    lower, upper = np.zeros(last.shape), np.full(last.shape, np.inf)
+    box: list[str] = []
+    on_off: list[OnOff] = []
+    floors: list[Floor] = []
+    for one in asked:
+        if isinstance(one, Group):
+            rows += _group_rows(one, names, unit)
+        elif isinstance(one, PerGeo):
+            rows += _geo_rows(one, names, unit)
+        elif isinstance(one, MaxChange):
+            some = names.columns("max_change", one.channels)
+            before = periods * last[:, some]
+            least = max(1.0 - one.share, 0.0) * before
+            lower[:, some] = np.maximum(lower[:, some], least)
+            upper[:, some] = np.minimum(upper[:, some], (1.0 + one.share) * before)
+            box.append(str(one))
+        elif isinstance(one, MinimumIfOn):
+            for name, money in one.minima:
+                cells = names.variables("minimum_if_on", (name,))
+                on_off.append(OnOff(name, cells, unit * money))
+        else:
+            cells = names.variables("roas_floor", one.channels)
+            floors.append(Floor(str(one), cells, one.level))
+    weights = np.array([row.weights.ravel() for row in rows])
+    return Limits(
+        weights.reshape(len(rows), last.size),
+        np.array([row.least for row in rows], float),
+        np.array([row.most for row in rows], float),
+        ((total, total), *(row.words for row in rows)),
+        lower.ravel(),
+        upper.ravel(),
+        " and ".join(box),
+        tuple(on_off),
+        tuple(floors),
+    )
+
+
+def limited(region: Region, limits: Limits, labels: Sequence[str], unit: float) -> Region:
+    """Region of bounds and a total, cut down to what limits allow.
+
+    On/off sets and floors are not in it: no region of rows holds them.
+
+    Args:
+        region: Bounds and the total, money over the window (NumPy).
+        limits: What :func:`read` returned.
+        labels: Name of each variable, for messages.
+        unit: As for :func:`read`.
+
+    Raises:
+        InputError: A variable whose bounds leave nothing of what the limits allow.
+    """
+    lower = np.maximum(region.lower, limits.lower)
+    upper = np.minimum(region.upper, limits.upper)
+    for i in np.flatnonzero(lower > upper * (1 + ROUNDING)):
+        allowed, bounds = (
+            f"{_figure(low / unit)} to {_figure(high / unit)}"
+            for low, high in (
+                (limits.lower[i], limits.upper[i]),
+                (region.lower[i], region.upper[i]),
+            )
         )
-        order = np.argsort(-sums, kind="stable")
-        named = [
-            f"{labels[i]} {_figure(float(sums[i]))}{' (fixed)' if fixed[i] else ''}"
-            for i in order[:6]
-        ]
-        more = f" and {len(order) - 6} more" if len(order) > 6 else ""
-        word = "below" if side == "lower" else "above"
-        fix = {
-            "lower": f"raise the budget to at least {_figure(least)}, or lower what binds",
-            "upper": f"cut the budget to at most {_figure(most)}, or raise what binds",
-        }[side]
         fail(
-            "budget",
-            Phrase(
-                f"{_figure(total)} ({unit}), {word} the sum of the {side} bounds, "
-                f"{_figure(end)} ({', '.join(named)}{more})"
-            ),
+            "constraints",
+            Phrase(f"{limits.box}: {labels[int(i)]} {allowed}"),
             "",
-            f"between {_figure(least)} and {_figure(most)} under these bounds",
-            fix,
+            f"some of what its bounds leave, {bounds}",
+            f"widen the bounds of {labels[int(i)]}, or leave it out of max_change",
         )
-    return region._replace(total=float(np.clip(total, least, most)))
+    return Region(
+        np.minimum(lower, upper),
+        upper,
+        np.concatenate([region.rows, limits.rows]),
+        np.concatenate([region.least, limits.least]),
+        np.concatenate([region.most, limits.most]),
+    )
+
+
+def _group_rows(one: Group, names: "_Names", unit: float) -> list[_Row]:
+    """Money: one row; shares: a row for either side, homogeneous in the spend."""
+    inside = np.zeros((len(names.geos), len(names.channels)))
+    inside[:, names.columns("group", one.channels)] = 1.0
+    low, high = one.at_least, one.at_most
+    if not one.share:
+        least, most = (end if end is None else unit * end for end in (low, high))
+        words = tuple(
+            "" if end is None else f"{one} {side} {_figure(end)}"
+            for side, end in (("at least", low), ("at most", high))
+        )
+        ends = -np.inf if least is None else least, np.inf if most is None else most
+        return [_Row(inside, *ends, (words[0], words[1]))]
+    rows = []
+    if low is not None:
+        text = f"{one} at least {low:.4g} of what is spent"
+        rows.append(_Row(inside - low, 0.0, np.inf, (text, "")))
+    if high is not None:
+        text = f"{one} at most {high:.4g} of what is spent"
+        rows.append(_Row(inside - high, -np.inf, 0.0, ("", text)))
+    return rows
+
+
+def _geo_rows(one: PerGeo, names: "_Names", unit: float) -> list[_Row]:
+    rows = []
+    for geo, low, high in one.totals:
+        inside = np.zeros((len(names.geos), len(names.channels)))
+        inside[names.geo(geo)] = 1.0
+        words = f"{geo} at least {_figure(low)}", f"{geo} at most {_figure(high)}"
+        if low == high:
+            words = f"{geo} at {_figure(low)}", f"{geo} at {_figure(low)}"
+        least = unit * low if low > 0 or low == high else -np.inf
+        rows.append(_Row(inside, least, unit * high, words))
+    return rows
+
+
+class _Names(NamedTuple):
+    """How to find a channel or a geo that a user named."""
+
+    channels: tuple[str, ...]
+    geos: tuple[str, ...]
+
+    def columns(self, field: str, wanted: Sequence[str] | None) -> np.ndarray:
+        """Indices of channels; None: all."""
+        for name in wanted or ():
+            if name not in self.channels:
+                _unknown(field, name, "paid channels of the fit", self.channels)
+        some = self.channels if wanted is None else wanted
+        return np.array([self.channels.index(name) for name in some])
+
+    def variables(self, field: str, wanted: Sequence[str] | None) -> np.ndarray:
+        """Flat indices of the channels in every geo."""
+        some, size = self.columns(field, wanted), len(self.channels)
+        return (size * np.arange(len(self.geos))[:, None] + some).ravel()
+
+    def geo(self, name: str) -> int:
+        if name not in self.geos:
+            _unknown("per_geo", name, "geos of the fit", self.geos)
+        return self.geos.index(name)
+
+
+def _unknown(field: str, name: str, what: str, options: Sequence[str]) -> NoReturn:
+    near = closest(name, options)
+    fix = f'did you mean "{near}"?' if near else "leave it out"
+    fail(field, name, "", f"{what} ({listing(options, 12)})", fix)
+
+
+def _sequence(given: Any) -> list[Any]:
+    kinds = (Group, PerGeo, MaxChange, MinimumIfOn, RoasFloor)
+    many = [] if given is None else [given] if isinstance(given, kinds) else given
+    if isinstance(many, str | Mapping) or not isinstance(many, Sequence):
+        many = [many]
+    for one in many:
+        if not isinstance(one, kinds):
+            fail(
+                "constraints",
+                one,
+                "",
+                "group, per_geo, max_change, minimum_if_on, roas_floor, or a list of them",
+                'write constraints=[mm.constraints.group(["TV", "Radio"], at_most=1e6)]',
+            )
+    return list(many)
+
+
+def _channels(field: str, given: Any, fix: str) -> tuple[str, ...]:
+    many = [given] if isinstance(given, str) else given
+    if isinstance(many, Mapping) or not isinstance(many, Sequence) or not len(many):
+        fail(field, given, "", "one or more names of channels", fix)
+    names = tuple(many)
+    for name in names:
+        if not isinstance(name, str):
+            fail(field, name, "", "names of channels", fix)
+        if names.count(name) > 1:
+            fail(field, Phrase(f'"{name}" twice'), "", "every channel once", fix)
+    return names
+
+
+def _money(field: str, value: object, high: float | None, fix: str) -> float:
+    return number(field, value, low=0.0, high=high, fix=fix)
+
+
+def _ordered(field: str, low: float | None, top: float | None, where: str = "") -> None:
+    if low is not None and top is not None and low > top:
+        got = Phrase(f"at least {_figure(low)} and at most {_figure(top)}")
+        fail(field, got, where, "least <= most", "write the smaller number first")
+
+
+def _joined(names: Sequence[str]) -> str:
+    more = f" + {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return " + ".join(names[:MOST_NAMES]) + more
 
 
 def _figure(money: float) -> str:

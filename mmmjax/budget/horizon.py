@@ -1,12 +1,16 @@
-"""The response of a plan: constant spend over a window, its tail, and what came before.
+"""The response of a plan: spend over a window, its tail, and what came before.
 
-Constant spend has few distinct adstocked levels: ``max_lag - 1`` ramp-up periods, one
-steady level, ``max_lag - 1`` tail periods. The one forward function,
-:func:`mmmjax.response.media_contribution`, is evaluated at those and the steady level
-counts as often as it occurs: exact, and independent of the number of periods.
+A cell is one paid channel in one geo of one fit; its response depends on its own spend
+alone. Adstock is linear, so spend that follows a given profile is carried over once,
+before the search: a level of the window is then a factor of the money, and only the
+saturation is evaluated again. Constant spend has few distinct levels: ``max_lag - 1``
+ramp-up periods, one steady level, which counts as often as it occurs, ``max_lag - 1`` tail
+periods. Spend that is free in every period goes through the whole forward function.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -15,25 +19,39 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mmmjax.draws import Fit
-from mmmjax.response import media_contribution
+from mmmjax.response import carried, media_effect, saturated
 from mmmjax.spec import Spec
 
-__all__ = ["CarryIn", "Window", "levels", "make_window", "media_names", "response_of"]
+__all__ = [
+    "CarryIn",
+    "Form",
+    "Window",
+    "block_of",
+    "even_levels",
+    "make_window",
+    "media_names",
+    "response_of",
+    "slopes_of",
+]
 
 type CarryIn = Literal["zero", "history"]
+type Response = Callable[[Float[Array, " variable"]], Float[Array, "draw cell"]]
+
+BLOCK_BYTES = 512 * 2**20  # memory of one block of draws
+UNROLLED = 48
 
 
 class Window(NamedTuple):
     """What the response of a plan needs besides its spend: arrays, no names.
 
     Args:
-        draws: Media parameters of the planned channels by name, (draw, *dims).
-        media_per_money: Scaled media that one unit of money buys in a period, (geo,
-            channel).
-        outcome: Outcome units of one scaled unit, (geo,).
-        history: Scaled media of the periods before the window, (geo, channel, past), or
-            of no period.
-        spending: 1 in the levels where money is spent, 0 in the tail, (level,).
+        draws: Parameters of every cell by name, (draw, cell); "factors" of the levels, see
+            :func:`_factored`; for a response of one's own whatever its function takes,
+            (draw, ...).
+        media_per_money: Scaled media that one unit of money buys, (cell,).
+        outcome: Outcome units of one scaled unit, (cell,).
+        history: Scaled media of the periods before the window, (cell, past), or of none.
+        pattern: Share of the money of the window spent in each level, (cell or 1, level).
         periods: How many periods each level stands for, (level,).
     """
 
@@ -41,12 +59,30 @@ class Window(NamedTuple):
     media_per_money: Any
     outcome: Any
     history: Any
-    spending: Any
+    pattern: Any
     periods: Any
 
 
-def levels(periods: int, max_lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Spending pattern and multiplicity of the distinct levels of a window.
+@dataclass(frozen=True)
+class Form:
+    """What a compiled program depends on: the kind of response, no numbers.
+
+    Args:
+        spec: Structure of the model; None for a response of one's own.
+        function: (parameters of one draw, spend (cell,)) -> response (cell,), pure JAX,
+            each cell a function of its own spend; None for a model.
+        free_periods: Periods of the window whose spend is a variable each, 0 for a profile.
+        block: Draws evaluated at once.
+    """
+
+    spec: Spec | None
+    function: Callable[..., Any] | None = None
+    free_periods: int = 0
+    block: int = 2**30
+
+
+def even_levels(periods: int, max_lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """Share of money and multiplicity of the distinct levels of constant spend.
 
     The length is 2 max_lag - 1 whatever the window (an unused level has no spend left in
     its lags, and adds nothing), so that another horizon needs no other compilation.
@@ -56,14 +92,14 @@ def levels(periods: int, max_lag: int) -> tuple[np.ndarray, np.ndarray]:
         max_lag: Periods an effect lasts, today included.
 
     Returns:
-        (spending, multiplicity), both (2 max_lag - 1,): the level at index max_lag - 1 is
+        (pattern, multiplicity), both (2 max_lag - 1,): the level at index max_lag - 1 is
         the steady one of a window at least that long.
     """
-    spending = np.zeros(2 * max_lag - 1)
-    spending[: min(periods, max_lag)] = 1.0
+    pattern = np.zeros(2 * max_lag - 1)
+    pattern[: min(periods, max_lag)] = 1.0 / periods
     multiplicity = np.ones(2 * max_lag - 1)
     multiplicity[max_lag - 1] += max(periods - max_lag, 0)
-    return spending, multiplicity
+    return pattern, multiplicity
 
 
 def media_names(spec: Spec) -> tuple[str, ...]:
@@ -72,77 +108,236 @@ def media_names(spec: Spec) -> tuple[str, ...]:
 
 
 def make_window(
-    fit: Fit,
+    fits: Sequence[Fit],
     periods: int,
     carry_in: CarryIn,
-    cost_per_unit: Float[np.ndarray, "geo channel"],
+    costs: Sequence[Float[np.ndarray, "_ _"]],
     max_draws: int | None = None,
+    profile: Float[np.ndarray, "cell period"] | None = None,
+    free: bool = False,
 ) -> Window:
-    """Arrays of a window that follows training, for the paid channels of a fit.
+    """Arrays of a window that follows training, for the paid channels of some fits.
+
+    Several fits are independent markets of one spec: each brings as many draws as the
+    smallest has, in an order of its own, so that equal seeds make no false correlation.
 
     Args:
-        fit: The fit.
+        fits: The fits; one is the usual case.
         periods: Length of the window.
         carry_in: Whether the last max_lag - 1 training periods still act in the window.
-        cost_per_unit: Money per unit of media of the paid channels.
+        costs: Money per unit of media of the paid channels of each fit.
         max_draws: Use at most this many draws, evenly spaced.
+        profile: Share of a cell's money spent in each period, rows of sum 1; None: even.
+        free: Whether every period has a variable of its own.
     """
-    spec, panel, scale = fit.spec, fit.panel, fit.scale
-    paid = np.flatnonzero(panel.paid)
-    flat = fit.flat(max_draws)
-    draws = {}
-    for name in media_names(spec):
-        dims = ("draw", *spec.dims(name))
-        axis = dims.index("channel") if "channel" in dims else None
-        values = flat[name] if axis is None else flat[name].take(paid, axis)
-        draws[name] = np.asarray(values, np.float64)
-    past = spec.adstock.max_lag - 1 if carry_in == "history" else 0
-    before = max(len(panel.dates) - past, 0)
-    media = np.swapaxes(panel.media[..., paid], 1, 2)[..., before:]
-    media = np.pad(media, [(0, 0), (0, 0), (past - media.shape[-1], 0)])
-    scales = scale.media[:, paid]
-    return Window(
+    lag = fits[0].spec.adstock.max_lag
+    count = min(fit.draws.n_chains * fit.draws.n_draws for fit in fits)
+    kept = count if max_draws is None else min(count, max_draws)
+    flats = [_of_cells(fit, kept if len(fits) > 1 else max_draws) for fit in fits]
+    for market, flat in enumerate(flats[1:], start=1):
+        order = np.random.default_rng(market).permutation(kept)
+        flats[market] = {name: values[order] for name, values in flat.items()}
+    draws = {name: np.concatenate([f[name] for f in flats], 1) for name in flats[0]}
+    past = lag - 1 if carry_in == "history" else 0
+    pairs = list(zip(fits, costs, strict=True))
+    pattern, multiplicity = even_levels(periods, lag)
+    pattern = pattern[None]
+    if profile is not None:
+        pattern = np.pad(profile, [(0, 0), (0, lag - 1)])
+        multiplicity = np.ones(pattern.shape[-1])
+    window = Window(
         draws,
-        1.0 / (cost_per_unit * scales),
-        np.asarray(scale.outcome, np.float64),
-        media / scales[..., None],
-        *levels(periods, spec.adstock.max_lag),
+        np.concatenate([_per_money(fit, cost) for fit, cost in pairs]),
+        np.concatenate([_outcome(fit) for fit in fits]),
+        np.concatenate([_history(fit, past) for fit in fits]),
+        pattern,
+        multiplicity,
     )
+    if free or not fits[0].spec.adstock_first:
+        return window
+    with jax.enable_x64(True):
+        factors = _factored(window, spec=fits[0].spec.structure())
+    return window._replace(draws=draws | {"factors": factors})
 
 
-def response_of(
-    window: Window, spec: Spec, block: int
-) -> Callable[[Float[Array, "geo channel"]], Float[Array, "draw geo channel"]]:
-    """Response (outcome units) in every draw, geo and channel as a function of spend.
+def _of_cells(fit: Fit, max_draws: int | None) -> dict[str, Float[np.ndarray, "draw cell"]]:
+    """Media parameters of every geo and paid channel."""
+    paid, geos = np.flatnonzero(fit.panel.paid), fit.panel.n_geos
+    flat, out = fit.flat(max_draws), {}
+    for name in media_names(fit.spec):
+        values, dims = np.asarray(flat[name], np.float64), fit.spec.dims(name)
+        values = values[:, None] if "geo" not in dims else values
+        values = values[:, :, paid] if "channel" in dims else values[:, :, None]
+        whole = np.broadcast_to(values, (len(values), geos, len(paid)))
+        out[name] = whole.reshape(len(values), -1)
+    return out
+
+
+def _per_money(fit: Fit, cost: np.ndarray) -> Float[np.ndarray, " cell"]:
+    return (1.0 / (cost * fit.scale.media[:, fit.panel.paid])).ravel()
+
+
+def _outcome(fit: Fit) -> Float[np.ndarray, " cell"]:
+    scale = np.asarray(fit.scale.outcome, np.float64)
+    return np.repeat(scale, int(np.sum(fit.panel.paid)))
+
+
+def _history(fit: Fit, past: int) -> Float[np.ndarray, "cell past"]:
+    paid = np.flatnonzero(fit.panel.paid)
+    before = max(len(fit.panel.dates) - past, 0)
+    media = np.swapaxes(fit.panel.media[..., paid], 1, 2)[..., before:]
+    media = media / fit.scale.media[:, paid][..., None]
+    media = np.pad(media, [(0, 0), (0, 0), (past - media.shape[-1], 0)])
+    return media.reshape(fit.panel.n_geos * len(paid), past)
+
+
+def block_of(window: Window) -> int:
+    """Draws that are evaluated at once within :data:`BLOCK_BYTES`."""
+    cells = np.shape(window.media_per_money)[0]
+    levels = np.shape(window.pattern)[-1] + np.shape(window.history)[-1]
+    return max(1, BLOCK_BYTES // (2 * 8 * cells * levels))
+
+
+def response_of(window: Window, form: Form) -> Response:
+    """Response (outcome units) in every draw and cell as a function of spend.
 
     With history it is the increment over spending nothing in the window, so that a plan
     is credited only with what it buys.
 
     Args:
         window: See :class:`Window`; it fixes the number of draws.
-        spec: The model (its structure is enough).
-        block: Draws evaluated at once; more are worked off block after block, keeping
-            only the results, so that memory stays bounded (gradients recompute).
+        form: See :class:`Form`.
 
     Returns:
-        Function of money a period (geo, channel).
+        Function of the money of every variable: of a cell over the window, (cell,), or of a
+        cell in a period, (cell * period,).
     """
-    history = jnp.asarray(window.history)
-    n_draws = next(iter(window.draws.values())).shape[0]
+    n_draws = _count(window)
+    if n_draws <= form.block:
+        return _credited(window, form)
+    blocks = n_draws // form.block + 1  # of nearly equal size
+    size = -(-n_draws // blocks)
 
-    def gross(spend: Float[Array, "geo channel"]) -> Float[Array, "draw geo channel"]:
-        media = (spend * window.media_per_money)[..., None] * window.spending
-        media = jnp.concatenate([history, media], axis=-1)
+    def whole(spend: Array) -> Array:
+        def one(draw: Any) -> Array:
+            alone = window._replace(draws=jax.tree.map(lambda x: x[None], draw))
+            return _credited(alone, form)(spend)[0]
 
-        def one(draw: Any) -> Float[Array, "geo channel"]:
-            effect = media_contribution(draw, media, spec)[..., history.shape[-1] :]
-            return jnp.asarray(window.outcome)[:, None] * (effect @ window.periods)
+        return jax.lax.map(jax.checkpoint(one), window.draws, batch_size=size)
 
-        if n_draws <= block:
-            return jax.vmap(one)(window.draws)
-        return jax.lax.map(jax.checkpoint(one), window.draws, batch_size=block)
+    return whole
 
-    if not history.shape[-1]:
+
+def slopes_of(
+    respond: Response, spend: Float[Array, " cell"]
+) -> tuple[Float[Array, "draw cell"], Float[Array, "draw cell"], Float[Array, "draw cell"]]:
+    """Response and its first two derivatives in the cell's own spend.
+
+    Cells do not know each other, so one tangent of ones moves them all: forward mode, and
+    nothing to keep for a way back.
+    """
+    ones = (jnp.ones_like(spend),)
+
+    def first(spend: Array) -> tuple[Array, Array]:
+        return jax.jvp(respond, (spend,), ones)
+
+    (value, slope), (_, bend) = jax.jvp(first, (spend,), ones)
+    # without the barrier XLA evaluates the curves again inside every sum that reads them
+    return jax.lax.optimization_barrier((value, slope, bend))
+
+
+def _count(window: Window) -> int:
+    return next(iter(jax.tree.leaves(window.draws))).shape[0]
+
+
+def _credited(window: Window, form: Form) -> Response:
+    """Response of all draws at once, less that of no spend."""
+    if form.function is not None:
+        function = form.function
+        return lambda spend: jax.vmap(lambda draw: function(draw, spend))(window.draws)
+    gross = _free(window, form) if form.free_periods else _profiled(window, form)
+    if not np.shape(window.history)[-1]:
         return gross
-    idle = gross(jnp.zeros(history.shape[:2]))
+    variables = np.shape(window.media_per_money)[0] * max(form.free_periods, 1)
+    idle = gross(jnp.zeros(variables))
     return lambda spend: gross(spend) - idle
+
+
+@partial(jax.jit, static_argnames=("spec",))
+def _factored(window: Window, *, spec: Spec) -> list[list[Array]]:
+    """Carried media of every level for one unit of money, and what the past carries in.
+
+    Returns:
+        Per level [factor (draw, cell)] or [factor, carried past]: contiguous arrays, which
+        the loops over draws and cells read one after the other.
+    """
+    media, history = _media_of_money(window)
+    factors = carried(window.draws, media, spec)
+    parts = [[factors[..., i]] for i in range(factors.shape[-1])]
+    past = history.shape[-1]
+    if past:
+        tail = jnp.pad(history, [(0, 0), (0, 0), (0, factors.shape[-1])])
+        rest = carried(window.draws, tail, spec)[..., past:]
+        parts = [[*part, rest[..., i]] for i, part in enumerate(parts)]
+    return parts
+
+
+def _media_of_money(window: Window) -> tuple[Array, Array]:
+    """Media of one unit of money in every level, and history; (draw, cell, ...)."""
+    pattern = jnp.asarray(window.pattern) * jnp.asarray(window.media_per_money)[:, None]
+    shape = (_count(window), len(pattern))
+    history = jnp.asarray(window.history)
+    return (
+        jnp.broadcast_to(pattern, (*shape, pattern.shape[-1])),
+        jnp.broadcast_to(history, (*shape, history.shape[-1])),
+    )
+
+
+def _profiled(window: Window, form: Form) -> Response:
+    """Spend that follows the pattern: carried over before, saturated level by level."""
+    spec, draws = form.spec, window.draws
+    assert spec is not None
+    if "factors" not in draws:
+        pattern, history = _media_of_money(window)
+
+        def unfactored(spend: Array) -> Array:
+            media = jnp.concatenate([history, spend[:, None] * pattern], axis=-1)
+            effect = media_effect(draws, media, spec)[..., history.shape[-1] :]
+            return jnp.asarray(window.outcome) * (effect * window.periods).sum(-1)
+
+        return unfactored
+
+    def level(spend: Array, count: Any, factor: Array, *before: Array) -> Array:
+        media = sum(before, start=spend * factor)
+        return count * saturated(draws, media[..., None], spec)[..., 0]
+
+    def gross(spend: Array) -> Array:
+        counts, factors = jnp.asarray(window.periods), draws["factors"]
+        total = jnp.zeros_like(factors[0][0])
+        if len(factors) <= UNROLLED:  # one fused loop over draws and cells
+            for index, parts in enumerate(factors):
+                total += level(spend, counts[index], *parts)
+        else:
+            stacked = [jnp.stack(parts) for parts in zip(*factors, strict=True)]
+            turn = lambda sum_, part: (sum_ + level(spend, *part), None)
+            total, _ = jax.lax.scan(turn, total, (counts, *stacked), unroll=8)
+        return jnp.asarray(window.outcome) * total
+
+    return gross
+
+
+def _free(window: Window, form: Form) -> Response:
+    """Spend of its own in every period."""
+    spec, periods = form.spec, form.free_periods
+    assert spec is not None
+    cells, past = np.shape(window.history)
+    tail = jnp.zeros((cells, spec.adstock.max_lag - 1))
+
+    def gross(spend: Array) -> Array:
+        media = spend.reshape(cells, periods) * jnp.asarray(window.media_per_money)[:, None]
+        media = jnp.concatenate([jnp.asarray(window.history), media, tail], axis=-1)
+        media = jnp.broadcast_to(media, (_count(window), *media.shape))
+        effect = media_effect(window.draws, media, spec)[..., past:]
+        return jnp.asarray(window.outcome) * effect.sum(-1)
+
+    return gross

@@ -8,16 +8,28 @@ one number per geo.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mmmjax.budget.constraints import Region, check_feasible
+from mmmjax.budget.curves import ResponseCurves
+from mmmjax.budget.feasible import check_feasible
+from mmmjax.budget.region import Region, simple
 from mmmjax.checks import Phrase, closest, fail, integer, listing, number
+from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 
-__all__ = ["OTHERS", "Bounds", "Money", "Request", "cost_of", "largest_period", "read"]
+__all__ = [
+    "OTHERS",
+    "Bounds",
+    "Known",
+    "Money",
+    "Request",
+    "cost_of",
+    "known_of",
+    "read",
+]
 
 type Money = float | Sequence[float] | np.ndarray
 type Share = float | tuple[float, float]
@@ -60,11 +72,55 @@ class Request:
     @property
     def region(self) -> Region:
         """Bounds and total as the solver takes them, in money."""
-        return Region(self.lower.ravel(), self.upper.ravel(), self.budget)
+        return simple(self.lower.ravel(), self.upper.ravel(), self.budget)
+
+
+class Known(NamedTuple):
+    """What a request needs to know of a market: its paid channels and their past.
+
+    Args:
+        geos: Names of the geos.
+        channels: Names of the paid channels, in the panel's order.
+        organic: Names of channels that cost nothing.
+        mean: Mean spend a period of the training window, (geo, channel).
+        largest: Largest spend of one period of training, (geo, channel).
+        last: Spend of the last period of training, (geo, channel).
+        cost_per_unit: Money per unit of media as trained, (geo, channel).
+    """
+
+    geos: tuple[str, ...]
+    channels: tuple[str, ...]
+    organic: tuple[str, ...]
+    mean: Float[np.ndarray, "geo channel"]
+    largest: Float[np.ndarray, "geo channel"]
+    last: Float[np.ndarray, "geo channel"]
+    cost_per_unit: Float[np.ndarray, "geo channel"]
+
+
+def known_of(source: Fit | Panel | ResponseCurves) -> Known:
+    """What a fit, the panel of one or curves of one's own tell."""
+    if isinstance(source, ResponseCurves):
+        spend = source.reference[None]
+        ones = np.ones_like(spend)
+        inf = np.full_like(spend, math.inf)
+        return Known(("all",), tuple(source.channels), (), spend, inf, spend, ones)
+    panel = source.panel if isinstance(source, Fit) else source
+    pairs = zip(panel.channels, panel.paid, strict=True)
+    spend = panel.spend[:, panel.window][..., panel.paid]
+    seen = panel.present[:, panel.window]
+    spend = np.where(seen[..., None], spend, 0.0)
+    periods = np.maximum(seen.sum(1), 1)[:, None]  # those in which the geo had rows
+    costs = np.ones((len(panel.geos), spend.shape[-1]))
+    if isinstance(source, Fit):
+        costs = np.asarray(source.scale.cost_per_unit[:, panel.paid], np.float64)
+    return Known(
+        panel.geos, tuple(name for name, paid in pairs if paid), tuple(panel.organic),
+        spend.sum(1) / periods, spend.max(1), spend[:, -1], costs,
+    )  # fmt: skip
 
 
 def read(
-    panel: Panel,
+    market: Known | Panel,
     *,
     budget: Any,
     periods: Any,
@@ -72,8 +128,12 @@ def read(
     reference: Any,
     fixed: Any,
     per_period: bool,
+    whole: bool = True,
 ) -> Request:
     """Turn the arguments of :func:`mmmjax.budget.solve.optimize`, any of them, into money.
+
+    With `whole` they must make a plan; otherwise they are a part of one, whose budget and
+    limits are checked elsewhere.
 
     Raises:
         InputError: Anything that cannot be planned, with the reason and the remedy.
@@ -81,7 +141,7 @@ def read(
     periods = integer(
         "periods", periods, low=1, fix="periods=26 plans half a year of weeks"
     )
-    names = _Names(panel)
+    names = _Names(market if isinstance(market, Known) else known_of(market))
     unit = float(periods) if per_period else 1.0
     before = _reference(names, reference, periods, unit)
     if budget is not None:
@@ -103,8 +163,10 @@ def read(
     lower, upper = (np.where(np.isnan(held), bound, held) for bound in (lower, upper))
     given = ~np.isnan(held)
     words = "money a period" if per_period else "money over the window"
-    in_unit = Region(lower.ravel() / unit, upper.ravel() / unit, total / unit)
-    total = unit * float(check_feasible(in_unit, names.labels, given.ravel(), words).total)
+    if whole:
+        region = simple(lower.ravel() / unit, upper.ravel() / unit, total / unit)
+        checked = check_feasible(region, names.labels, given.ravel(), words)
+        total = unit * float(checked.most[0])
     kind = GIVEN if reference is not None else PAST if budget is None else SCALED
     return Request(
         names.geos, names.channels, before, lower, upper, given, total, periods, per_period,
@@ -113,11 +175,10 @@ def read(
 
 
 def cost_of(
-    panel: Panel, trained: np.ndarray, given: Mapping[str, Money] | None
+    known: Known, given: Mapping[str, Money] | None
 ) -> Float[np.ndarray, "geo channel"]:
     """Money per unit of media of the paid channels, from training or as given."""
-    names = _Names(panel)
-    cost = np.array(trained[:, panel.paid], np.float64)
+    names, cost = _Names(known), np.array(known.cost_per_unit)
     for channel, value in (given or {}).items():
         c = names.index("cost_per_unit", channel)
         cost[:, c] = names.per_geo("cost_per_unit", channel, value)
@@ -132,20 +193,11 @@ def cost_of(
     return cost
 
 
-def largest_period(panel: Panel) -> Float[np.ndarray, "geo channel"]:
-    """Largest spend of one period of the training window, paid channels, money."""
-    spend = panel.spend[:, panel.window][..., panel.paid]
-    seen = panel.present[:, panel.window, None]
-    return np.where(seen, spend, 0.0).max(1)
-
-
 class _Names:
-    """Paid channels and geos of a panel, and how to find a channel that a user named."""
+    """Paid channels and geos of a market, and how to find a channel that a user named."""
 
-    def __init__(self, panel: Panel) -> None:
-        self.panel, self.geos = panel, panel.geos
-        pairs = zip(panel.channels, panel.paid, strict=True)
-        self.channels = tuple(name for name, paid in pairs if paid)
+    def __init__(self, known: Known) -> None:
+        self.known, self.geos, self.channels = known, known.geos, known.channels
         if not self.channels:
             fail(
                 "budget",
@@ -166,7 +218,7 @@ class _Names:
 
     def unknown(self, field: str, name: object) -> NoReturn:
         allowed = f"paid channels of the fit ({listing(self.channels, 12)})"
-        if name in self.panel.organic:
+        if name in self.known.organic:
             fail(
                 field,
                 name,
@@ -222,17 +274,8 @@ def _numbers(value: object) -> np.ndarray:
         return np.asarray(np.nan)
 
 
-def _historical(names: _Names, periods: int) -> np.ndarray:
-    """Mean spend a period of the training window while the geo had rows, times periods."""
-    panel = names.panel
-    spend = panel.spend[:, panel.window][..., panel.paid]
-    seen = panel.present[:, panel.window]
-    total = np.where(seen[..., None], spend, 0.0).sum(1)
-    return periods * total / np.maximum(seen.sum(1), 1)[:, None]
-
-
 def _reference(names: _Names, given: Any, periods: int, unit: float) -> np.ndarray:
-    before = _historical(names, periods)
+    before = periods * names.known.mean
     if given is None:
         return before
     if not isinstance(given, Mapping):

@@ -8,11 +8,11 @@ import pandas as pd
 import xarray as xr
 
 from mmmjax.budget import wording
-from mmmjax.budget.constraints import ROUNDING
+from mmmjax.budget.region import ROUNDING
 from mmmjax.metrics import hdi
 from mmmjax.shapes import CHANNEL, GEO
 
-__all__ = ["CERTIFIED_GAP", "Gain", "Plan"]
+__all__ = ["CERTIFIED_GAP", "Gain", "Limit", "Plan"]
 
 CERTIFIED_GAP = 1e-6  # relative gap bound up to which a plan is called certified
 QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
@@ -27,6 +27,28 @@ class Gain(NamedTuple):
     hi: float
 
 
+class Limit(NamedTuple):
+    """A limit besides bounds and budget, and where the plan stands.
+
+    Args:
+        name: What the limit says.
+        value: Money (or ROAS) of the plan.
+        least: Least of it, -inf: none.
+        most: Most of it, inf: none.
+        binding: Whether the plan is at the limit.
+        price: Utility that easing it by one unit of money brings.
+        bound: "Lagrangian" where the limit is curved and the gap is of that kind.
+    """
+
+    name: str
+    value: float
+    least: float
+    most: float
+    binding: bool
+    price: float
+    bound: str
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """A plan of spend per geo and channel over a window, and what it is expected to bring.
@@ -39,28 +61,34 @@ class Plan:
         optimized: Spend planned, money, (geo, channel).
         lower: Least spend allowed.
         upper: Largest spend allowed.
-        binding: "lower", "upper", "fixed" or "free", (geo, channel).
+        binding: "lower", "upper", "fixed", "free" or "absent", (geo, channel).
         marginal: Outcome that the next unit of money brings at the plan, (geo, channel).
+        bound_price: Utility of one more unit of money at a bound; below 0 at lower bounds.
+        spend_by_period: Planned money in every period, (geo, channel, period).
         response: Draws of the response, (plan, draw); plan is "reference" or "optimized".
-        objective: Utility of the plan, outcome units.
+        response_by_channel: The same by channel, (plan, draw, channel).
+        objective: Utility of the plan; outcome units for the mean response.
         reference_objective: Utility of the reference.
-        reference_is: Where the reference comes from: "past spend", "past split scaled to
-            the budget" or "as given".
+        reference_is: "past spend", "past split scaled to the budget" or "as given".
         largest: Largest spend of a single period of training, money, (geo, channel).
         gap_bound: No plan beats `objective` by more, outcome units; None if not proven.
         gap_reason: Why there is no gap bound; empty if there is one.
         status: How the solver ended, in words.
-        kkt_residual: Largest entry of P(x + gradient) - x in shares of budget and of the
-            reference response: 0 at a stationary point.
-        shadow_price: Outcome that one more unit of budget brings; None if every channel
-            is at its upper bound.
+        kkt_residual: Largest entry of P(x + gradient) - x, scaled: 0 where stationary.
+        shadow_price: Utility of one more unit of budget; None if nothing can take it.
+        limits: Every limit besides bounds and budget.
         residuals: How far the plan misses budget and bounds, money.
         evaluations: Values with gradient that the solver computed.
+        starts: Points it began from.
         budget: Total spend, money.
         periods: Length of the window.
         per_period: Whether money is a period's instead of the window's.
         carry_in: "zero" or "history".
-        utility: Name of what was maximised.
+        utility: What was maximised, as text.
+        up_to: Whether the budget is a most.
+        until_mroas: Utility that the last unit of money had to bring; None: any.
+        target: Response that had to be reached with the smallest spend; None: not asked.
+        probability: With which it had to be; None: on average.
         freq: Pandas frequency of a period, such as "W-SUN"; empty if not known.
         currency: Label of money.
         outcome_name: Label of the outcome.
@@ -72,7 +100,10 @@ class Plan:
     upper: xr.DataArray
     binding: xr.DataArray
     marginal: xr.DataArray
+    bound_price: xr.DataArray
+    spend_by_period: xr.DataArray
     response: xr.DataArray
+    response_by_channel: xr.DataArray
     objective: float
     reference_objective: float
     reference_is: str
@@ -82,13 +113,19 @@ class Plan:
     status: str
     kkt_residual: float
     shadow_price: float | None
+    limits: tuple[Limit, ...]
     residuals: dict[str, float]
     evaluations: int
+    starts: int
     budget: float
     periods: int
     per_period: bool
     carry_in: str
     utility: str
+    up_to: bool = False
+    until_mroas: float | None = None
+    target: float | None = None
+    probability: float | None = None
     freq: str = ""
     currency: str = ""
     outcome_name: str = field(default="outcome")
@@ -96,29 +133,23 @@ class Plan:
     @property
     def relative_gap(self) -> float | None:
         """Gap bound as a share of the objective; None if there is none."""
-        if self.gap_bound is None:
-            return None
-        size = abs(self.objective)
-        return self.gap_bound / size if size else 0.0
+        bound = self.gap_bound
+        return None if bound is None else bound / (abs(self.objective) or np.inf)
 
     @property
     def certified(self) -> bool:
         """Whether it is proven that no plan is better by more than a millionth."""
-        return self.relative_gap is not None and self.relative_gap <= CERTIFIED_GAP
+        return self.relative_gap is not None and bool(self.relative_gap <= CERTIFIED_GAP)
 
     @property
     def gain(self) -> Gain:
         """Response of the plan less that of the reference, over draws."""
-        gains = self._gains()
-        if gains.size < 2:
-            return Gain(*[float(gains.mean())] * 3)
-        lo, hi = hdi(gains, PROB)
-        return Gain(float(gains.mean()), float(lo), float(hi))
+        return _gain(_gains(self))
 
     @property
     def probability_better(self) -> float:
         """Share of draws in which the plan brings more than the reference."""
-        return float((self._gains() > 0).mean())
+        return float((_gains(self) > 0).mean())
 
     @property
     def reference_breaks(self) -> dict[str, list[str]]:
@@ -131,17 +162,13 @@ class Plan:
         return not self.reference_breaks
 
     @property
-    def spend_a_period(self) -> xr.DataArray:
-        """Planned spend a period, money, (geo, channel)."""
-        return self.optimized if self.per_period else self.optimized / self.periods
+    def largest_planned(self) -> xr.DataArray:
+        """Planned spend of the period that gets most, money, (geo, channel)."""
+        return self.spend_by_period.max("period")
 
     @property
     def extrapolated(self) -> xr.DataArray:
-        """Planned spend a period over `largest`, (geo, channel); NaN where not above 1.
-
-        Above 1 no period of training has seen so much spend: the response there is the
-        shape of the curve, not data. Infinite where there was none.
-        """
+        """Largest planned period over `largest`; NaN where training has seen as much."""
         return _extrapolated(self)
 
     @property
@@ -152,6 +179,10 @@ class Plan:
     def to_frame(self) -> pd.DataFrame:
         """Columns of plan.csv: geo, channel, reference, optimized, lower, upper (money)."""
         return _frame(self)
+
+    def periods_frame(self) -> pd.DataFrame:
+        """Columns of plan_periods.csv: geo, channel, period, spend (money)."""
+        return _periods(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Content of plan.json: objective, proof, residuals and response of both plans."""
@@ -165,9 +196,17 @@ class Plan:
         """The plan in words; `noun` is what a period is called, such as "week"."""
         return wording.text(self, noun)
 
-    def _gains(self) -> np.ndarray:
-        plan, reference = (self.response.sel(plan=p) for p in ("optimized", "reference"))
-        return plan.to_numpy() - reference.to_numpy()
+
+def _gains(plan: Plan) -> np.ndarray:
+    after, before = (plan.response.sel(plan=p) for p in ("optimized", "reference"))
+    return after.to_numpy() - before.to_numpy()
+
+
+def _gain(gains: np.ndarray) -> Gain:
+    if gains.size < 2:
+        return Gain(*[float(gains.mean())] * 3)
+    lo, hi = hdi(gains, PROB)
+    return Gain(float(gains.mean()), float(lo), float(hi))
 
 
 def _breaks(plan: Plan) -> dict[str, list[str]]:
@@ -177,12 +216,13 @@ def _breaks(plan: Plan) -> dict[str, list[str]]:
     held = plan.binding == "fixed"
     found = {"bounds": _channels(outside & ~held), "fixed": _channels(outside & held)}
     broken = {name: channels for name, channels in found.items() if channels}
-    misses = abs(float(plan.reference.sum()) - plan.budget) > slack
+    over = float(plan.reference.sum()) - plan.budget
+    misses = (over if wording.at_most(plan) else abs(over)) > slack
     return broken | ({"budget": []} if misses else {})
 
 
 def _extrapolated(plan: Plan) -> xr.DataArray:
-    each, largest = plan.spend_a_period.to_numpy(), plan.largest.to_numpy()
+    each, largest = plan.largest_planned.to_numpy(), plan.largest.to_numpy()
     beyond = (each > largest * (1 + ROUNDING)) & (each > 0)
     none = largest <= 0
     times = np.where(none, np.inf, each / np.where(none, 1.0, largest))
@@ -206,7 +246,14 @@ def _record(plan: Plan) -> dict[str, Any]:
         "certified": plan.certified,
         "status": plan.status,
         "utility": plan.utility,
+        "utility_unit": wording.unit_of(plan),
+        "starts": plan.starts,
         "budget": plan.budget,
+        "spent": wording.spent(plan),
+        "up_to": plan.up_to,
+        "until_mroas": plan.until_mroas,
+        "target": plan.target,
+        "probability": plan.probability,
         "unit": unit,
         "currency": plan.currency,
         "periods": plan.periods,
@@ -215,12 +262,51 @@ def _record(plan: Plan) -> dict[str, Any]:
         "constraint_residuals": plan.residuals,
         "kkt_residual": plan.kkt_residual,
         "shadow_price": plan.shadow_price,
+        "limits": [_ends(limit._asdict()) for limit in plan.limits],
+        "prices": _prices(plan),
         "evaluations": plan.evaluations,
         "response": {
             str(name): _describe(plan.response.sel(plan=name).to_numpy())
             for name in plan.response["plan"].to_numpy()
         },
+        "flighting": "not even" if wording.flighted(plan) else "even",
+        **(_by_period(plan) if wording.flighted(plan) else {}),
     }
+
+
+def _ends(limit: dict[str, Any]) -> dict[str, Any]:
+    """A limit whose missing ends are None."""
+    known = {k: v for k, v in limit.items() if isinstance(v, str) or np.isfinite(v)}
+    return dict.fromkeys(limit) | known | {"binding": bool(limit["binding"])}
+
+
+def _prices(plan: Plan) -> list[dict[str, Any]]:
+    """What holds each channel, and what its next money and easing its bound bring."""
+    geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
+    at, marginal, price = (
+        x.to_numpy() for x in (plan.binding, plan.marginal, plan.bound_price)
+    )
+    return [
+        {
+            "geo": str(geos[g]),
+            "channel": str(channels[c]),
+            "binding": str(at[g, c]),
+            "marginal": float(marginal[g, c]),
+            "bound_price": float(price[g, c]),
+        }
+        for g, c in np.argwhere(at != "absent")
+    ]
+
+
+def _by_period(plan: Plan) -> dict[str, Any]:
+    """Planned money of every period, where it is not the same in all."""
+    geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
+    spend = plan.spend_by_period.to_numpy()
+    rows = [
+        {"geo": str(geos[g]), "channel": str(channels[c]), "spend": spend[g, c].tolist()}
+        for g, c in np.argwhere(plan.binding.to_numpy() != "absent")
+    ]
+    return {"spend_by_period": {"period": wording.period_labels(plan), "rows": rows}}
 
 
 def _frame(plan: Plan) -> pd.DataFrame:
@@ -229,6 +315,17 @@ def _frame(plan: Plan) -> pd.DataFrame:
     geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
     index = {GEO: np.repeat(geos, channels.size), CHANNEL: np.tile(channels, geos.size)}
     return pd.DataFrame(index | arrays)
+
+
+def _periods(plan: Plan) -> pd.DataFrame:
+    spend = plan.spend_by_period.to_numpy()
+    geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
+    index = pd.MultiIndex.from_product(
+        [geos, channels, wording.period_labels(plan)], names=[GEO, CHANNEL, "period"]
+    )
+    table = index.to_frame(index=False)
+    there = np.repeat(plan.binding.to_numpy().ravel() != "absent", spend.shape[-1])
+    return table.assign(spend=spend.ravel()).loc[there].reset_index(drop=True)
 
 
 def _describe(draws: np.ndarray) -> dict[str, Any]:
@@ -247,7 +344,7 @@ def _channels(where: xr.DataArray) -> list[str]:
 
 def _beyond(plan: Plan) -> list[dict[str, Any]]:
     """Where the plan spends more in a period than training ever did, money a period."""
-    times, each = plan.extrapolated, plan.spend_a_period.to_numpy()
+    times, each = plan.extrapolated, plan.largest_planned.to_numpy()
     geos, channels = (times[dim].to_numpy() for dim in (GEO, CHANNEL))
     return [
         {

@@ -1,66 +1,79 @@
-"""Plan spend: posterior draws and a budget in, a certified allocation out.
+"""Plan spend: posterior draws and a budget in, an allocation with its proof out.
 
-The problem is solved in float64, scaled: spend in shares of the budget, response in
-shares of the reference response. Draws, budget, bounds, horizon and prices are arguments
-of the compiled program; other values compile nothing.
+The problem is solved in float64, scaled: spend in shares of the budget, utility in shares
+of that of the reference. Draws, budget, bounds, horizon, prices and risk settings are
+arguments of the compiled program; other values compile nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from jaxtyping import Array, Float
 
-from mmmjax.budget import request as requests
-from mmmjax.budget.ascent import NOT_FINITE, STATUS, Ascent, ascend
-from mmmjax.budget.constraints import Region, inside, project, residuals
-from mmmjax.budget.horizon import CarryIn, Window, make_window, response_of
-from mmmjax.budget.request import Bounds, Money, Request
+from mmmjax.budget import goal as goals
+from mmmjax.budget import switches
+from mmmjax.budget.ascent import NOT_FINITE, STATUS
+from mmmjax.budget.constraints import Constraint
+from mmmjax.budget.goal import Goal
+from mmmjax.budget.horizon import CarryIn, Form, response_of, slopes_of
+from mmmjax.budget.prepare import Fits, Flighting, Prepared, prepare
+from mmmjax.budget.region import Region, inside
+from mmmjax.budget.request import Money
 from mmmjax.budget.scenario import Plan
-from mmmjax.budget.utility import CONCAVE, Utility, mean_response
-from mmmjax.checks import Phrase, choice, fail, integer, number
-from mmmjax.draws import Fit
-from mmmjax.shapes import CHANNEL, DRAW, GEO
-from mmmjax.spec import Spec
+from mmmjax.budget.search import Found, Kind, Problem, cell_members, search
+from mmmjax.budget.starts import starts_of
+from mmmjax.budget.tabulate import plan_of
+from mmmjax.budget.utility import Utility, bind
+from mmmjax.checks import Phrase, fail, integer, number
 
-__all__ = ["optimize"]
+__all__ = ["Settings", "Solved", "fail_not_finite", "optimize", "solve"]
 
-AT_BOUND = 1e-8  # share of its range within which a channel counts as at its bound
-BLOCK_BYTES = 128 * 2**20  # memory of one block of draws
-COPIES = 8  # arrays of (draw, geo, channel, level) alive in a gradient, about
+MISSED = 1e-4  # relative miss of a curved limit that is refused
+ROUNDING = 1e-14  # shares within which a plan is put on a bound
 
 
 def optimize(
-    fit: Fit,
+    fit: Fits,
     *,
     budget: float | None = None,
-    periods: int,
-    bounds: Bounds = 0.5,
-    reference: Mapping[str, Money] | np.ndarray | Sequence[float] | None = None,
-    fixed: Mapping[str, Money | None] | Sequence[str] | None = None,
+    periods: int | None = None,
+    bounds: Any = 0.5,
+    reference: Any = None,
+    fixed: Mapping[str, Any] | Sequence[str] | None = None,
     per_period: bool = False,
+    up_to: bool = False,
+    until_mroas: float | None = None,
+    target: float | None = None,
+    probability: float | None = None,
+    utility: Any = "mean_response",
+    constraints: Sequence[Constraint] = (),
+    flighting: Flighting = "even",
     carry_in: CarryIn = "zero",
     cost_per_unit: Mapping[str, Money] | None = None,
     max_draws: int | None = None,
+    starts: int = 24,
+    seed: int = 0,
     tolerance: float = 1e-8,
     max_evaluations: int = 10_000,
 ) -> Plan:
-    """Find the spend that maximises the posterior mean response over coming periods.
+    """Find the spend that maximises a utility of the response over coming periods.
 
-    Spend is constant over the window. The response is the sum over the window and the
-    max_lag - 1 periods after it of the contributions of the paid channels, outcome units.
-    Money is over the window, or a period with `per_period`; for a panel, money given for
-    a channel is that of all geos, shared out as the reference is, and an array is one
-    number per geo.
+    The response is the sum over the window and the max_lag - 1 periods after it of the
+    contributions of the paid channels, outcome units. Money is over the window, or a period
+    with `per_period`; for a panel, money given for a channel is that of all geos, shared
+    out as the reference is, and an array is one number per geo.
 
     Args:
-        fit: The fit whose posterior decides.
+        fit: The fit whose posterior decides; fits by market, {"de": fit, "fr": fit}, under
+            one budget (bounds, reference, fixed and cost_per_unit are then by market too);
+            or :class:`ResponseCurves`.
         budget: Total spend, money; None: what the reference spends.
-        periods: Length of the window, at least 1.
+        periods: Length of the window, at least 1; with response curves it may be left out.
         bounds: 0.5 for +-50% of the reference, (lo, hi) multiples of the reference (hi
             may be inf), or {channel: (lo, hi)} in money; channels left out have +-50%, or
             what "*" says: {"*": 0.3, "TV": (0, 9e6)}.
@@ -69,206 +82,247 @@ def optimize(
             periods, rescaled to the budget if one is given.
         fixed: {channel: money} held there, or a list of channels held at their reference.
         per_period: Budget, bounds, reference and fixed are money a period.
+        up_to: Spend at most the budget, instead of exactly it.
+        until_mroas: Spend, up to the budget, as long as the next unit of money brings at
+            least this much utility.
+        target: Spend as little as brings this response, outcome units; the budget is then
+            the most that may be spent.
+        probability: With which the target is reached; None: on average.
+        utility: What is maximised: of :mod:`mmmjax.budget.utility`, a text such as
+            "mean_tightness(alpha=0.9)", or a function (samples (draw,), budgets) -> scalar.
+        constraints: Of :mod:`mmmjax.budget.constraints`.
+        flighting: "even" spends alike in every period; "optimal" makes every period a
+            variable, at most 3 times the even share of the channel's upper bound; weights
+            (period,), or {channel: weights}, are a given profile.
         carry_in: "zero": nothing acts from before; "history": the last training periods
             still do, and the plan is credited with the increment over spending nothing.
         cost_per_unit: {channel: money per unit of media} for the window, where it differs
             from training.
         max_draws: Use at most this many draws, evenly spaced; None: all.
+        starts: Points a search begins from where nothing is proven.
+        seed: Of the starts.
         tolerance: Relative gap at which the solver stops.
-        max_evaluations: Values with gradient after which it gives up and says so.
+        max_evaluations: Points of one climb after which it gives up and says so.
 
     Raises:
         InputError: A request that cannot be planned: which part, and how to fix it.
 
-    Source: design of the solver in :mod:`mmmjax.budget.ascent`.
+    Source: design of the solver in :mod:`mmmjax.budget.search`.
     """
-    choice("carry_in", carry_in, ("zero", "history"))
-    number("tolerance", tolerance, low=0.0, fix="tolerance=1e-8")
-    integer("max_evaluations", max_evaluations, low=1, fix="max_evaluations=10_000")
-    asked = requests.read(
-        fit.panel,
-        budget=budget,
-        periods=periods,
-        bounds=bounds,
-        reference=reference,
-        fixed=fixed,
-        per_period=per_period,
-    )
-    prices = requests.cost_of(fit.panel, fit.scale.cost_per_unit, cost_per_unit)
-    window = make_window(fit, asked.periods, carry_in, prices, max_draws)
+    settings = Settings.of(starts, seed, tolerance, max_evaluations)
+    prepared = prepare(
+        fit, budget=budget, periods=periods, bounds=bounds, reference=reference,
+        fixed=fixed, per_period=per_period, up_to=up_to, until_mroas=until_mroas,
+        utility=utility, constraints=constraints, flighting=flighting, carry_in=carry_in,
+        cost_per_unit=cost_per_unit, max_draws=max_draws,
+    )  # fmt: skip
+    aim = goals.read(target, probability, until_mroas)
     with jax.enable_x64(True):
-        solved = _solve_request(fit.spec, window, asked, tolerance, max_evaluations)
-    largest = requests.largest_period(fit.panel)
-    if cost_per_unit:  # what the media of that period cost at the prices of the window
-        largest *= prices / fit.scale.cost_per_unit[:, fit.panel.paid]
-    return _plan(fit, asked, carry_in, solved, largest)
+        if aim is not None:
+            prepared, solved = goals.reach(prepared, aim, partial(solve, settings=settings))
+        elif prepared.limits.on_off:
+            prepared, solved = switches.best(prepared, partial(solve, settings=settings))
+        else:
+            solved = solve(prepared, settings)
+    return plan_of(prepared, solved)
 
 
-class _Solved(NamedTuple):
-    """Everything a plan is made of, as NumPy."""
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How hard to search."""
 
-    spend: np.ndarray  # (geo, channel), money over the window
-    marginal: np.ndarray  # (geo, channel), outcome per money
-    gap: float
-    responses: np.ndarray  # (2, draw): reference, plan
-    objectives: np.ndarray  # (2,)
-    residual: float
-    evaluations: int
-    status: int
-    doubt: str
+    starts: int
+    seed: int
+    tolerance: float
+    limit: int
 
-
-def _solve_request(
-    spec: Spec, window: Window, asked: Request, tolerance: float, limit: int
-) -> _Solved:
-    """Scale, solve, and evaluate both plans."""
-    static: dict[str, Any] = {
-        "spec": spec.structure(),
-        "utility": mean_response,
-        "block": _block(window),
-    }
-    before = asked.reference
-    doubt = unproven(spec, window, mean_response)
-    reference_samples, reference_value = _evaluate(window, before, asked.periods, **static)
-    size = abs(float(reference_value)) or float(np.sum(window.outcome))
-    if not np.isfinite(size):
-        _fail_not_finite()
-    region = asked.region
-    shares = Region(*(np.asarray(part) / asked.budget for part in region))
-    metric = np.minimum(
-        (asked.upper - asked.lower).ravel(),
-        asked.periods / np.asarray(window.media_per_money).ravel(),
-    )
-    end = _climb(
-        window,
-        shares,
-        before.ravel() / asked.budget,
-        np.maximum(metric, 1e-9 * (metric.max() or 1.0)) / asked.budget,
-        asked.budget,
-        float(asked.periods),
-        size,
-        not doubt,
-        tolerance,
-        limit,
-        **static,
-    )
-    end = cast(Any, jax.tree.map(np.asarray, end))
-    if int(end.status) == NOT_FINITE:
-        _fail_not_finite()
-    spend = _money(end.point, asked)
-    plan_samples, plan_value = _evaluate(window, spend, asked.periods, **static)
-    if plan_value < reference_value and inside(before.ravel(), region):  # by rounding
-        spend, plan_samples, plan_value = before, reference_samples, reference_value
-    return _Solved(
-        spend,
-        end.gradient.reshape(before.shape) * size / asked.budget,
-        float(end.gap) * size,
-        np.stack([reference_samples, plan_samples]),
-        np.array([float(reference_value), float(plan_value)]),
-        float(end.residual),
-        int(end.evaluations),
-        int(end.status),
-        doubt,
-    )
+    @staticmethod
+    def of(starts: Any, seed: Any, tolerance: Any, limit: Any) -> "Settings":
+        """Settings, checked."""
+        return Settings(
+            integer("starts", starts, low=1, fix="starts=24"),
+            integer("seed", seed, low=0, fix="seed=0"),
+            number("tolerance", tolerance, low=0.0, fix="tolerance=1e-8"),
+            integer("max_evaluations", limit, low=1, fix="max_evaluations=10_000"),
+        )
 
 
-@partial(jax.jit, static_argnames=("spec", "utility", "block"))
-def _evaluate(
-    window: Window, spend: Array, periods: Any, *, spec: Spec, utility: Utility, block: int
-) -> tuple[Float[Array, " draw"], Float[Array, ""]]:
-    """Response draws and utility of spend over the window (money)."""
-    samples = response_of(window, spec, block)(spend / periods).sum((1, 2))
-    return samples, utility(samples, spend.ravel())
-
-
-@partial(jax.jit, static_argnames=("spec", "utility", "block"))
-def _climb(
-    window: Window,
-    region: Region,
-    reference: Array,
-    metric: Array,
-    budget: Any,
-    periods: Any,
-    size: Any,
-    concave: Any,
-    tolerance: Any,
-    limit: Any,
-    *,
-    spec: Spec,
-    utility: Utility,
-    block: int,
-) -> Ascent:
-    """Best shares of the budget.
+class Seen(NamedTuple):
+    """A plan evaluated, exactly.
 
     Args:
-        window: See :class:`Window`.
-        region: Bounds and total as shares of the budget.
-        reference: First point, before it is projected.
-        metric: See :func:`ascend`.
-        budget: Money of share 1.
-        periods: Length of the window.
-        size: Utility that counts as 1.
-        concave: See :func:`ascend`.
-        tolerance: See :func:`ascend`.
-        limit: See :func:`ascend`.
-        spec: Structure of the model.
-        utility: What is maximised.
-        block: See :func:`response_of`.
+        samples: Response of every channel, (draw, channel).
+        cell_means: Mean response of every cell, (cell,).
+        marginal: Mean response that one more unit of money of each variable brings.
+        utility: What is maximised, of the samples.
     """
-    objective = objective_of(window, budget, periods, size, spec, utility, block)
-    start = project(reference, region, metric)
-    return ascend(objective, region, start, metric, concave, tolerance, limit)
+
+    samples: np.ndarray
+    cell_means: np.ndarray
+    marginal: np.ndarray
+    utility: float
 
 
-def objective_of(
-    window: Window,
-    budget: Any,
-    periods: Any,
-    size: Any,
-    spec: Spec,
-    utility: Utility,
-    block: int,
-) -> Callable[[Float[Array, " variable"]], Float[Array, ""]]:
-    """The scaled problem: utility over `size` as a function of shares of `budget`."""
-    shape = jnp.shape(window.media_per_money)
-    respond = response_of(window, spec, block)
+class Solved(NamedTuple):
+    """Everything a plan is made of, money and utility as the user counts them.
 
-    def objective(shares: Float[Array, " variable"]) -> Float[Array, ""]:
-        spend = shares * budget
-        samples = respond(spend.reshape(shape) / periods).sum((1, 2))
-        return utility(samples, spend) / size
+    Args:
+        spend: Money of every variable over the window.
+        reference: The reference, in variables.
+        seen: Reference and plan, evaluated.
+        gap: No plan is better by more, if nothing is in doubt.
+        gradient: Utility that one more unit of money of each variable brings.
+        multipliers: Utility that one more unit of each row of the region brings.
+        floor_prices: Utility per unit of money of easing each curved limit.
+        residual: See :class:`mmmjax.budget.search.Found`.
+        floor_roas: What the plan reaches of each curved limit.
+        evaluations: Points evaluated.
+        starts: Points the search began from.
+        status: How it ended, in words.
+        goal: What had to be reached with the smallest spend, if that was asked.
+    """
 
-    return objective
-
-
-def _block(window: Window) -> int:
-    geos, channels = np.shape(window.media_per_money)
-    length = np.shape(window.history)[-1] + np.shape(window.spending)[0]
-    return max(1, BLOCK_BYTES // (COPIES * 8 * geos * channels * length))
-
-
-def unproven(spec: Spec, window: Window, utility: Utility) -> str:
-    """Why the gap proves nothing; empty if it does."""
-    if utility not in CONCAVE:
-        return "the utility is not known to be concave"
-    if not getattr(spec.saturation, "concave", False):
-        return f"the response is not concave under {spec.saturation!r}"
-    beta = np.asarray(window.draws["saturation_beta"])
-    negative = (beta < 0).reshape(len(beta), -1).any(1)
-    if negative.any():
-        return f"saturation_beta is negative in {int(negative.sum())} of {len(beta)} draws"
-    return ""
+    spend: np.ndarray
+    reference: np.ndarray
+    seen: tuple[Seen, Seen]
+    gap: float
+    gradient: np.ndarray
+    multipliers: np.ndarray
+    floor_prices: np.ndarray
+    residual: float
+    floor_roas: list[float]
+    evaluations: int
+    starts: int
+    status: str
+    goal: Goal | None = None
 
 
-def _money(shares: np.ndarray, asked: Request) -> np.ndarray:
+def solve(prepared: Prepared, settings: Settings) -> Solved:
+    """Scale, search, and evaluate both plans; float64 is the caller's."""
+    reference = prepared.variables(prepared.layout.reference)
+    plain = prepared.problem()
+    before = _samples(plain, reference, prepared.kind.form)
+    money = reference @ plain.members
+    utility = bind(prepared.utility, before[0].sum(1), money)
+    plain = plain._replace(utility=utility)
+    seen = _seen(plain, reference, before)
+    size = _size(plain, seen, reference)
+    problem = plain._replace(size=size, spread=_spread(before[0]))
+    starts = starts_of(prepared, problem, settings.starts, settings.seed)
+    end = _search(problem, starts, settings.tolerance, settings.limit, kind=prepared.kind)
+    found = jax.tree.map(np.asarray, end)
+    if int(found.status) == NOT_FINITE:
+        fail_not_finite()
+    budget = prepared.layout.budget
+    spend = _money(found.point, prepared.region, budget)
+    planned = _seen(plain, spend, _samples(plain, spend, prepared.kind.form))
+    _check_floors(prepared, spend, planned)
+    pairs = ((seen, reference), (planned, spend))
+    net = [s.utility - prepared.price * x.sum() for s, x in pairs]
+    if net[1] < net[0] and _allowed(prepared, reference, seen):
+        spend, planned = reference, seen
+    scale = size / budget
+    return Solved(
+        spend, reference, (seen, planned), float(found.gap) * size, found.gradient * scale,
+        found.multipliers * scale, found.floor_prices * scale, float(found.residual),
+        roas_of_floors(prepared, spend, planned), int(found.evaluations), len(starts),
+        "best of several starts" if len(starts) > 1 else STATUS[int(found.status)],
+    )  # fmt: skip
+
+
+@partial(jax.jit, static_argnames=("kind",))
+def _search(
+    problem: Problem, starts: Array, tolerance: Any, limit: Any, *, kind: Kind
+) -> Found:
+    return search(problem, kind, starts, tolerance, limit)
+
+
+@partial(jax.jit, static_argnames=("form",))
+def _evaluate(problem: Problem, spend: Array, *, form: Form) -> tuple[Array, ...]:
+    respond = response_of(problem.window, form)
+    if form.free_periods:
+        samples, back = jax.vjp(respond, spend)
+        marginal = back(jnp.full_like(samples, 1.0 / samples.shape[0]))[0]
+    else:
+        samples, slopes, _ = slopes_of(respond, spend)
+        marginal = slopes.mean(0)
+    members = cell_members(problem.members, samples.shape[1])
+    return samples @ members, samples.mean(0), marginal
+
+
+@jax.jit
+def _worth(utility: Utility, samples: Array, budgets: Array) -> Array:
+    return utility(samples, budgets)
+
+
+def _samples(problem: Problem, spend: np.ndarray, form: Form) -> tuple[np.ndarray, ...]:
+    parts = tuple(np.asarray(x) for x in _evaluate(problem, spend, form=form))
+    if not np.isfinite(parts[0]).all():
+        fail_not_finite()
+    return parts
+
+
+def _seen(problem: Problem, spend: np.ndarray, parts: tuple[np.ndarray, ...]) -> Seen:
+    worth = _worth(problem.utility, parts[0], spend @ problem.members)
+    samples, cell_means, marginal = parts
+    return Seen(samples, cell_means, marginal, float(worth))
+
+
+def _size(problem: Problem, seen: Seen, reference: np.ndarray) -> float:
+    """Utility that counts as 1."""
+    size = abs(seen.utility - float(problem.price) * float(reference.sum()))
+    if not np.isfinite(size):
+        fail_not_finite()
+    return size or abs(float(seen.samples.sum(1).mean())) or 1.0
+
+
+def _spread(samples: Float[np.ndarray, "draw channel"]) -> float:
+    total = samples.sum(1)
+    return float(total.std()) or 0.1 * abs(float(total.mean())) or 1.0
+
+
+def _money(shares: np.ndarray, region: Region, budget: float) -> np.ndarray:
     """Shares of the budget as money; what is within rounding of a bound is put on it."""
-    spend = shares.reshape(asked.reference.shape) * asked.budget
-    for bound in (asked.lower, asked.upper):
-        spend = np.where(np.abs(spend - bound) <= 1e-14 * asked.budget, bound, spend)
-    return np.clip(spend, asked.lower, asked.upper)
+    lower, upper = np.asarray(region.lower), np.asarray(region.upper)
+    spend = shares * budget
+    for bound in (lower, upper):
+        spend = np.where(np.abs(spend - bound) <= ROUNDING * budget, bound, spend)
+    return np.clip(spend, lower, upper)
 
 
-def _fail_not_finite() -> None:
+def _allowed(prepared: Prepared, spend: np.ndarray, seen: Seen) -> bool:
+    """Whether a plan keeps every bound and limit."""
+    reached = roas_of_floors(prepared, spend, seen)
+    floors = zip(prepared.limits.floors, reached, strict=True)
+    return inside(spend, prepared.region) and all(r >= f.level for f, r in floors)
+
+
+def roas_of_floors(prepared: Prepared, spend: np.ndarray, seen: Seen) -> list[float]:
+    """Mean response over money of the cells of every curved limit."""
+    cells, out = prepared.cells(spend), []
+    for floor in prepared.limits.floors:
+        money = float(cells[floor.variables].sum())
+        brought = float(seen.cell_means[floor.variables].sum())
+        out.append(brought / money if money > 0 else np.inf)
+    return out
+
+
+def _check_floors(prepared: Prepared, spend: np.ndarray, seen: Seen) -> None:
+    """Refuse a plan that misses a curved limit: as far as the search sees, all do."""
+    reached = roas_of_floors(prepared, spend, seen)
+    for floor, roas in zip(prepared.limits.floors, reached, strict=True):
+        if roas < floor.level * (1 - MISSED):
+            fail(
+                "constraints",
+                Phrase(floor.name),
+                "within bounds and budget",
+                f"about {roas:.4g}, the most that the search reached under all limits",
+                "lower the floor, widen the bounds, or spend less (up_to=True)",
+            )
+
+
+def fail_not_finite() -> NoReturn:
+    """Refuse draws whose response is no number."""
     fail(
         "fit",
         Phrase("a response that is not finite"),
@@ -276,59 +330,3 @@ def _fail_not_finite() -> None:
         "finite draws of the media parameters",
         "look at mm.diagnostics(fit) first",
     )
-
-
-def _plan(
-    fit: Fit, asked: Request, carry_in: str, solved: _Solved, largest: np.ndarray
-) -> Plan:
-    """Name the numbers, in the unit the user speaks."""
-    coords = {GEO: list(asked.geos), CHANNEL: list(asked.channels)}
-    unit = float(asked.periods) if asked.per_period else 1.0
-
-    labelled = xr.DataArray(asked.reference / unit, coords, (GEO, CHANNEL))
-
-    def named(values: np.ndarray) -> xr.DataArray:
-        return labelled.copy(deep=False, data=values)  # labels are checked once: fast
-
-    binding = _binding(asked, solved.spend)
-    can_grow = np.isin(binding, ["free", "lower"])
-    price = float(solved.marginal[can_grow].max()) if can_grow.any() else None
-    misses = residuals(solved.spend.ravel(), asked.region)
-    return Plan(
-        reference=labelled,
-        optimized=named(solved.spend / unit),
-        lower=named(asked.lower / unit),
-        upper=named(asked.upper / unit),
-        binding=named(binding),
-        marginal=named(solved.marginal),
-        response=xr.DataArray(
-            solved.responses, {"plan": ["reference", "optimized"]}, ("plan", DRAW)
-        ),
-        objective=float(solved.objectives[1]),
-        reference_objective=float(solved.objectives[0]),
-        reference_is=asked.reference_is,
-        largest=named(largest),
-        gap_bound=None if solved.doubt else solved.gap,
-        gap_reason=solved.doubt,
-        status=STATUS[solved.status],
-        kkt_residual=solved.residual,
-        shadow_price=price,
-        residuals={name: miss / unit for name, miss in misses.items()},
-        evaluations=solved.evaluations,
-        budget=asked.budget / unit,
-        periods=asked.periods,
-        per_period=asked.per_period,
-        carry_in=carry_in,
-        utility=cast(Any, mean_response).__name__,
-        freq=fit.panel.freq,
-        currency=fit.panel.currency,
-        outcome_name=fit.panel.outcome_name,
-    )
-
-
-def _binding(asked: Request, spend: np.ndarray) -> np.ndarray:
-    """Which bound holds each variable: lower, upper, fixed (no room) or free."""
-    room = asked.upper - asked.lower
-    near = AT_BOUND * room
-    cases = [room <= 0, spend - asked.lower <= near, asked.upper - spend <= near]
-    return np.select(cases, ["fixed", "lower", "upper"], "free")

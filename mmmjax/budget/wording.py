@@ -1,21 +1,32 @@
 """A plan in words: the table, the gain, the proof and what to know before spending."""
 
+import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mmmjax.shapes import CHANNEL, GEO
 
 if TYPE_CHECKING:
-    from mmmjax.budget.scenario import Plan
+    from mmmjax.budget.scenario import Limit, Plan
 
-__all__ = ["text"]
+__all__ = ["flighted", "is_mean", "proof", "short", "spent", "text", "unit_of"]
 
 MOST_ROWS = 16  # a longer table is shown by channel, summed over geos
 MOST_NOTES = 6  # channels named in notes
+MOST_PRICES = 3  # bounds whose price is said
 DECISIVE = 0.9  # probability of a gain from which a plan is not called "not decisive"
 UNITS = ((1e9, " bn"), (1e6, " M"))
+EVEN = 1e-6  # share of a period's mean spend within which a flighting counts as even
+NOTHING = 1e-3  # share of a channel's mean period below which a period is off
+
+OF_OUTCOME = {
+    "mean_response", "mean_tightness", "value_at_risk", "conditional_value_at_risk",
+    "adjusted_value_at_risk", "expected_shortfall", "tail_distance",
+}  # fmt: skip
+"""Utilities whose value is in outcome units."""
 
 
 def text(plan: "Plan", noun: str = "period") -> str:
@@ -25,31 +36,98 @@ def text(plan: "Plan", noun: str = "period") -> str:
         plan: The plan.
         noun: What a period is called.
     """
+    named = [
+        ("response", [_response(plan)]),
+        ("utility", _utility(plan)),
+        ("gain", [_gain(plan)]),
+        ("proof", [proof(plan)]),
+        ("next", [_next(plan)]),
+        ("bounds", _bounds(plan)),
+        ("limit", [_limit(plan, limit) for limit in plan.limits]),
+        (f"{noun}s", _flighting(plan, noun)),
+        ("beyond", _beyond(plan, noun)),
+        ("note", _notes(plan)),
+    ]
+    lines = [f"{label:<11}{line}" for label, group in named for line in group]
+    return "\n  ".join([_head(plan, noun), *_table(plan), *lines])
+
+
+def _head(plan: "Plan", noun: str) -> str:
     unit = f" {plan.currency}" if plan.currency else ""
     each = f" a {noun}" if plan.per_period else ""
-    more = plan.objective - plan.reference_objective
-    before = plan.reference_objective
-    share = f" ({more / before:+.2%})" if before > 0 else ""
-    price = "every channel is at its upper bound"
-    if plan.shadow_price is not None:
-        price = (
-            f"{plan.shadow_price:,.4g} {plan.outcome_name} for one more{unit or ' unit'}"
-        )
-    lines = [
-        f"Plan: {_figure(plan.budget)}{unit}{each} over {plan.periods} {noun}"
-        f"{'s' if plan.periods > 1 else ''}, maximal {plan.utility}, carry-in "
-        f"{plan.carry_in}; reference: {_reference(plan)}",
-        *(f"  {line}" for line in _table(plan)),
-        f"  response   {_figure(plan.objective)} {plan.outcome_name}, reference "
-        f"{_figure(before)}{share}",
-        f"  gain       {_gain(plan)}",
-        f"  proof      {_proof(plan)}",
-        f"  next       {price}",
-        *(f"  beyond     {line}" for line in _beyond(plan, noun)),
-    ]
-    if broken := _breaks(plan):
-        lines.append(f"  note       the reference itself breaks {broken}")
-    return "\n".join(lines)
+    total = spent(plan)
+    money = f"{_figure(total)}{unit}{each}"
+    if at_most(plan) and total < plan.budget * (1 - 1e-9):
+        money = f"{_figure(total)} of up to {_figure(plan.budget)}{unit}{each}"
+    noun += "s" if plan.periods > 1 else ""
+    return (
+        f"Plan: {money} over {plan.periods} {noun}, {_aim(plan)}, carry-in "
+        f"{plan.carry_in}; reference: {_reference(plan)}"
+    )
+
+
+def _aim(plan: "Plan") -> str:
+    """What was asked for."""
+    if plan.target is not None:
+        how = "on average"
+        if plan.probability is not None:
+            how = f"with probability {plan.probability:g}"
+        return f"the least that brings {_figure(plan.target)} {plan.outcome_name} {how}"
+    until = plan.until_mroas
+    stop = "" if until is None else f" as long as one more unit brings {until:,.4g}"
+    return f"maximal {plan.utility}{stop}"
+
+
+def spent(plan: "Plan") -> float:
+    """Money of the whole plan, in its unit."""
+    return float(plan.optimized.sum())
+
+
+def at_most(plan: "Plan") -> bool:
+    """Whether the budget need not be spent."""
+    return plan.up_to or plan.until_mroas is not None
+
+
+def is_mean(plan: "Plan") -> bool:
+    """Whether the utility is the mean response itself."""
+    return plan.utility in ("mean_response", "mean_response()")
+
+
+def unit_of(plan: "Plan") -> str:
+    """Unit of the utility: the outcome's name, outcome per money, or empty."""
+    try:
+        kind = _kind(ast.parse(plan.utility, mode="eval").body)
+    except SyntaxError:
+        kind = ""
+    money = plan.currency or "unit of money"
+    return {
+        "outcome": plan.outcome_name, "return": f"{plan.outcome_name} per {money}"
+    }.get(kind, "")  # fmt: skip
+
+
+def _kind(node: ast.AST) -> str:
+    """ "outcome", "return" (outcome per money), "number", or empty: a unit of its own."""
+    match node:
+        case ast.Constant() | ast.UnaryOp(operand=ast.Constant()):
+            return "number"
+        case ast.Name(id=name):
+            return "outcome" if name in OF_OUTCOME else ""
+        case ast.Call(func=ast.Name(id="roas"), args=given, keywords=named):
+            inner = [*given, *(x.value for x in named)]
+            same = not inner or _kind(inner[0]) == "outcome"
+            return "return" if same else ""
+        case ast.Call(func=ast.Name(id=name)):
+            return "outcome" if name in OF_OUTCOME else ""
+        case ast.UnaryOp(operand=operand):
+            return _kind(operand)
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
+            kinds = {_kind(left), _kind(right)} - {"number"}
+            return kinds.pop() if len(kinds) == 1 else ""
+        case ast.BinOp(left=left, op=ast.Mult() | ast.Div(), right=right):
+            kinds = [_kind(left), _kind(right)]
+            kinds.remove("number") if "number" in kinds else None
+            return kinds[0] if len(kinds) == 1 else ""
+    return ""
 
 
 def _reference(plan: "Plan") -> str:
@@ -60,22 +138,48 @@ def _reference(plan: "Plan") -> str:
     return f"{plan.reference_is} ({total})"
 
 
+def _response(plan: "Plan") -> str:
+    after, before = (
+        float(plan.response.sel(plan=name).mean()) for name in ("optimized", "reference")
+    )
+    share = f" ({after / before - 1:+.2%})" if before > 0 else ""
+    return f"{_figure(after)} {plan.outcome_name}, reference {_figure(before)}{share}"
+
+
+def _utility(plan: "Plan") -> list[str]:
+    """The utility of both plans, where it is not the mean response."""
+    if is_mean(plan):
+        return []
+    after, before = plan.objective, plan.reference_objective
+    share = f" ({after / before - 1:+.2%})" if before > 0 else ""
+    unit = f" {unit_of(plan)}" if unit_of(plan) else ""
+    return [f"{_figure(after)}{unit}, reference {_figure(before)}{share}: {plan.utility}"]
+
+
 def _gain(plan: "Plan") -> str:
-    spent = plan.optimized.to_numpy(), plan.reference.to_numpy()
-    if np.allclose(*spent, rtol=1e-9, atol=1e-9 * plan.budget):
+    spends = plan.optimized.to_numpy(), plan.reference.to_numpy()
+    if np.allclose(*spends, rtol=1e-9, atol=1e-9 * plan.budget) and not flighted(plan):
         return "none: the plan is the reference"
     gain, better = plan.gain, plan.probability_better
     mean, lo, hi = (short(x, "+", max(map(abs, gain))) for x in gain)
     doubt = ": not decisive" if 1 - DECISIVE < better < DECISIVE else ""
+    before = float(plan.reference.sum())
+    more = spent(plan) - before
+    cost = f", for {short(abs(more))} {'more' if more > 0 else 'less'} money"
+    cost = cost if abs(more) > 1e-6 * before else ""
     return (
         f"{mean} {plan.outcome_name} (94% interval {lo} to {hi}), better with "
-        f"probability {better:.2f}{doubt}"
+        f"probability {better:.2f}{doubt}{cost}"
     )
 
 
-def _proof(plan: "Plan") -> str:
+def proof(plan: "Plan") -> str:
+    """What is known of plans that were not found."""
     if plan.relative_gap is None:
-        return f"none ({plan.gap_reason}); {plan.status}"
+        starts = f"best of {plan.starts} starts" if plan.starts > 1 else "one start"
+        how = plan.status.replace("best of several starts", starts)
+        how = how if starts in how or plan.starts > 1 else f"{how} from {starts}"
+        return f"none, a better plan may exist ({plan.gap_reason}); {how}"
     word = "certified" if plan.certified else "NOT certified"
     most = f"no plan is better by more than {plan.relative_gap:.1e} of it"
     if plan.relative_gap == 0:
@@ -84,6 +188,92 @@ def _proof(plan: "Plan") -> str:
         f"{word}: {most}; {plan.status}. This is about the search within the model, not "
         "about the data"
     )
+
+
+def _gained(plan: "Plan", value: float) -> str:
+    """So much utility, with its unit."""
+    unit = unit_of(plan)
+    of = unit if is_mean(plan) else f"{unit} of utility".strip()
+    return f"{value:,.4g} {of}"
+
+
+def _next(plan: "Plan") -> str:
+    """What one more unit of money brings."""
+    one = plan.currency or "unit"
+    if plan.shadow_price is None:
+        return "every channel is at its upper bound"
+    if at_most(plan) and spent(plan) < plan.budget * (1 - 1e-9):
+        if plan.until_mroas is None:
+            return "nothing: bounds and limits leave no use for more"
+        return f"less than {plan.until_mroas:,.4g} for one more {one}: that is why it stops"
+    return f"{_gained(plan, plan.shadow_price)} for one more {one}"
+
+
+def _bounds(plan: "Plan") -> list[str]:
+    """Which bounds cost most."""
+    prices, at = plan.bound_price.to_numpy(), plan.binding.to_numpy()
+    geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
+    held = np.isin(at, ["lower", "upper", "fixed"]) & (np.abs(np.nan_to_num(prices)) > 0)
+    if not held.any():
+        return []
+    places = sorted(np.argwhere(held).tolist(), key=lambda i: -abs(prices[i[0], i[1]]))
+    said = []
+    for i, (g, c) in enumerate(places[:MOST_PRICES]):
+        where = f"{channels[c]} in {geos[g]}" if len(geos) > 1 else str(channels[c])
+        price = abs(prices[g, c])
+        size = _gained(plan, price) if i == 0 else f"{price:,.4g}"
+        which = str(at[g, c])
+        if which == "fixed":
+            which += ", more" if prices[g, c] > 0 else ", less"
+        said.append(f"{size} at {where} ({which})")
+    rest = f"; {len(places) - len(said)} more hold" if len(places) > len(said) else ""
+    return [f"one {plan.currency or 'unit'} of room brings {', '.join(said)}{rest}"]
+
+
+def _limit(plan: "Plan", limit: "Limit") -> str:
+    """A limit, and what it costs where it holds the plan."""
+    if limit.binding:
+        price = f", easing it by one {plan.currency or 'unit'} brings "
+        price += _gained(plan, limit.price)
+        return f"{limit.name}: reached{price if limit.price > 0 else ''}"
+    share = "of what is spent" in limit.name  # its value is a difference, not a share
+    return f"{limit.name}: kept{'' if share else f', at {_figure(limit.value)}'}"
+
+
+def flighted(plan: "Plan") -> bool:
+    """Whether some channel is not spent alike in every period."""
+    spend = plan.spend_by_period.to_numpy()
+    mean = np.nan_to_num(spend.mean(-1, keepdims=True))
+    return bool((np.abs(np.nan_to_num(spend) - mean) > EVEN * mean).any())
+
+
+def _flighting(plan: "Plan", noun: str) -> list[str]:
+    """When the money is spent, where that is not evenly."""
+    if not flighted(plan):
+        return []
+    names = [str(name) for name in plan.optimized[CHANNEL].to_numpy()]
+    each = np.nansum(plan.spend_by_period.to_numpy(), axis=0)  # (channel, period)
+    labels = period_labels(plan)
+    whole = each.sum(0)
+    high, low = int(whole.argmax()), int(whole.argmin())
+    unit = f" {plan.currency}" if plan.currency else ""
+    on = (each > NOTHING * each.mean(1, keepdims=True)).sum(1)
+    some = [
+        f"{name} in {n}" for name, n in zip(names, on, strict=True) if 0 < n < each.shape[1]
+    ]
+    parts = f"; not always on: {_listed(some)} of {each.shape[1]}" if some else ""
+    return [
+        f"most in {labels[high]} ({short(whole[high])}{unit}), least in {labels[low]} "
+        f"({short(whole[low])}){parts}"
+    ]
+
+
+def period_labels(plan: "Plan") -> list[str]:
+    """Dates of the periods, or their numbers."""
+    periods = plan.spend_by_period["period"].to_numpy()
+    if np.issubdtype(periods.dtype, np.datetime64):
+        return [str(date) for date in pd.DatetimeIndex(periods).strftime("%Y-%m-%d")]
+    return [str(n) for n in periods]
 
 
 def _beyond(plan: "Plan", noun: str) -> list[str]:
@@ -99,7 +289,7 @@ def _beyond(plan: "Plan", noun: str) -> list[str]:
         if count > 1:
             where = f" in {count} of {len(geos)} geos, most in {geos[g]}"
         each, largest = (
-            float(x.to_numpy()[g, c]) for x in (plan.spend_a_period, plan.largest)
+            float(x.to_numpy()[g, c]) for x in (plan.largest_planned, plan.largest)
         )
         lines.append(
             f"{channels[c]}{where}: {short(each)}{unit} a {noun}, largest so far "
@@ -109,10 +299,17 @@ def _beyond(plan: "Plan", noun: str) -> list[str]:
     return [*lines[:MOST_NOTES], *([f"and {more} more channels"] if more > 0 else [])]
 
 
+def _notes(plan: "Plan") -> list[str]:
+    broken = _breaks(plan)
+    return [f"the reference itself breaks {broken}"] if broken else []
+
+
 def _breaks(plan: "Plan") -> str:
     """Which of bounds, fixed channels and budget the reference breaks; empty if none."""
     said = []
     for kind, channels in plan.reference_breaks.items():
+        if kind == "budget" and plan.target is not None:
+            continue  # the total is what was looked for
         if kind == "budget":
             sums = short(float(plan.reference.sum())), short(plan.budget)
             said.append(f"the budget (it spends {sums[0]}, not {sums[1]})")
@@ -147,7 +344,7 @@ def _table(plan: "Plan") -> list[str]:
         [str(x) for x in plan.optimized[dim].values] for dim in (GEO, CHANNEL)
     )
     if len(geos) > 1 and optimized.size > MOST_ROWS:
-        held = (binding != "free").sum(0)
+        held = np.isin(binding, ["lower", "upper", "fixed"]).sum(0)
         binding = np.array([[f"{n} of {len(geos)} geos" if n else "free" for n in held]])
         sums = [x.sum(0, keepdims=True) for x in (reference, optimized, lower, upper)]
         reference, optimized, lower, upper = sums
@@ -156,7 +353,7 @@ def _table(plan: "Plan") -> list[str]:
     rows = [
         ["geo", "channel", "reference", "optimized", "change", "lower", "upper", "at bound"]
     ]
-    for g, c in np.ndindex(optimized.shape):
+    for g, c in np.argwhere(binding != "absent"):
         money = [f"{x[g, c]:,.{digits}f}" for x in (reference, optimized, lower, upper)]
         change = optimized[g, c] / reference[g, c] - 1 if reference[g, c] > 0 else None
         money.insert(2, "" if change is None else f"{change:+.1%}")

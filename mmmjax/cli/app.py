@@ -10,15 +10,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import jax
 import typer
 
 from mmmjax import simulate as simulation
 from mmmjax.budget import optimize as best_plan
-from mmmjax.budget.request import OTHERS, Bounds
-from mmmjax.checks import InputError, choice, fail
+from mmmjax.checks import InputError
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
 from mmmjax.cli.backtest import backtest
@@ -33,6 +32,7 @@ from mmmjax.cli.options import (
     Seed,
     Warmup,
 )
+from mmmjax.cli.plan import plan
 from mmmjax.cli.report import rebuild
 from mmmjax.draws import Diagnostics, Fit
 from mmmjax.infer.fit import fit as sample
@@ -74,11 +74,11 @@ def demo(
     done = _fit(case, out)
     fit = done.fit
     show.recovered(done.channels, truth)
-    plan = best_plan(fit, periods=26)
-    show.plan(plan)
-    written = [*done.paths, *files.write_plan(plan, out)]
+    best = best_plan(fit, periods=26)
+    show.plan(best)
+    written = [*done.paths, *files.write_plan(best, out)]
     written += [files.copy(p, out / "data") for p in sorted(simulation.DEMO.glob("demo*"))]
-    about = {"test": case.test, "truth": truth, "plan": plan, "tables": done.tables}
+    about = {"test": case.test, "truth": truth, "plan": best, "tables": done.tables}
     written += _report(fit, out, no_report, **about)
     show.files(written)
     return _code(done.diagnostics)
@@ -180,62 +180,7 @@ def predict(
     return _code(found)
 
 
-@app.command()
-def optimize(
-    run: Run,
-    periods: Annotated[int, typer.Option(help="Length of the window.", show_default=False)],
-    budget: Annotated[
-        float | None, typer.Option(help="Total spend; by default the reference's.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder; RUN/plan by default.")] = None,
-    bounds: Annotated[
-        list[str] | None,
-        typer.Option(
-            help='0.5 (+-50%), 0:3 (times the reference) or "TV=0:2e6" (money); with both, '
-            "the first is for the channels not named."
-        ),
-    ] = None,
-    fix: Annotated[
-        list[str] | None, typer.Option(help='"TV=0" (money), or "TV" at its reference.')
-    ] = None,
-    reference: Annotated[
-        list[str] | None,
-        typer.Option(
-            help='"TV=1e6", every channel. Left out: past spend, or with --budget the past '
-            "split scaled to the budget."
-        ),
-    ] = None,
-    per_period: Annotated[
-        bool, typer.Option("--per-period", help="Money a period.")
-    ] = False,
-    carry_in: Annotated[
-        str, typer.Option(help="What acts from before: zero, history.")
-    ] = "zero",
-) -> int:
-    """Plan the spend of coming periods for the largest expected response."""
-    folder = files.folder(out or (run if run.is_dir() else run.parent) / "plan")
-    asked: dict[str, Any] = {
-        "bounds": _bounds(bounds or []),
-        "fixed": dict(_pair("--fix", item, optional=True) for item in fix or []) or None,
-        "reference": dict(_pair("--reference", item) for item in reference or []) or None,
-    }
-    fit, found = files.load_run(run)
-    plan = best_plan(
-        fit,
-        budget=budget,
-        periods=periods,
-        per_period=per_period,
-        carry_in=cast(Any, choice("--carry-in", carry_in, ("zero", "history"))),
-        **asked,
-    )
-    show.plan(plan)
-    show.files(files.write_plan(plan, folder))
-    if not plan.certified and not plan.gap_reason:
-        show.warn(f"the solver stopped before the best plan: {plan.status}.")
-        return NOT_CONVERGED
-    return _code(found)
-
-
+app.command(name="optimize")(plan)
 app.command()(backtest)
 
 
@@ -297,43 +242,6 @@ def _code(found: Diagnostics) -> int:
         return 0
     show.not_converged(found)
     return NOT_CONVERGED
-
-
-def _figure(option: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        fail(option, text, "", "a number such as 0.5 or 2e6", "write digits only")
-
-
-def _pair(option: str, item: str, optional: bool = False) -> tuple[str, float | None]:
-    """Read NAME=NUMBER; NAME alone is None where that is allowed."""
-    name, equals, value = item.rpartition("=")
-    if not equals and optional:
-        return item, None
-    if not equals:
-        fail(option, item, "", "CHANNEL=NUMBER", f'{option} "TV=1e6"')
-    return name.strip(), _figure(option, value)
-
-
-def _bounds(items: Sequence[str]) -> Bounds:
-    """Read 0.5, LEAST:LARGEST (times the reference), and CHANNEL=LEAST:LARGEST (money)."""
-    ranges: dict[str, Any] = {}
-    for item in items:
-        name, equals, text = item.rpartition("=")
-        ends = [_figure("--bounds", part) for part in text.split(":")]
-        name = name.strip() if equals else OTHERS
-        if len(ends) > 2 or (equals and len(ends) != 2) or name in ranges:
-            fail(
-                "--bounds",
-                item,
-                "",
-                "one share such as 0.5 or range such as 0:3 (times the reference), and "
-                "ranges of money, one a channel",
-                '--bounds 0.3 --bounds "TV=0:2e6" --bounds "Radio=1e5:3e5"',
-            )
-        ranges[name] = ends[0] if len(ends) == 1 else (ends[0], ends[1])
-    return ranges or 0.5
 
 
 def cache_folder() -> Path | None:

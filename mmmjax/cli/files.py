@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+import xarray as xr
 
 import mmmjax as mm
 from mmmjax import store, tables
@@ -27,6 +28,8 @@ __all__ = ["FIT", "REPORT", "folder", "load_run", "write_fit", "write_plan", "wr
 
 FIT, SPEC, DIAGNOSTICS, REPORT = "fit.nc", "spec.toml", "diagnostics.json", "report.html"
 FORECAST, PLAN, PLAN_JSON = "forecast.csv", "plan.csv", "plan.json"
+PERIODS, PLAN_DRAWS = "plan_periods.csv", "plan_draws.csv"
+SCENARIOS, FRONTIER = "scenarios.csv", "frontier.csv"
 MEDIA = "media.csv"
 OF_A_FIT = (SPEC, *(f"{name}.csv" for name in tables.NAMES), DIAGNOSTICS, REPORT, MEDIA)
 DIGITS = "%.10g"
@@ -77,13 +80,40 @@ def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
     return Written(fit, paths, judged, found)
 
 
-def write_plan(plan: Plan, out: Path) -> list[Path]:
-    """Write plan.csv and plan.json."""
+def write_plan(
+    plan: Plan,
+    out: Path,
+    scenarios: pd.DataFrame | None = None,
+    frontier: pd.DataFrame | None = None,
+) -> list[Path]:
+    """Write the files of a plan; those of an earlier one that it has not are removed."""
     out.mkdir(parents=True, exist_ok=True)
-    return [
-        table(out / PLAN, plan.to_frame()),
-        text(out / PLAN_JSON, as_json(plan.to_dict())),
-    ]
+    told = plan.to_dict()
+    draws = plan.response.transpose("plan", ...).to_numpy().reshape(2, -1)
+    names = [str(name) for name in plan.response["plan"].to_numpy()]
+    tables = {
+        PLAN: plan.to_frame(),
+        PERIODS: plan.periods_frame() if told["flighting"] != "even" else None,
+        PLAN_DRAWS: pd.DataFrame(dict(zip(names, draws, strict=True))),
+        SCENARIOS: scenarios,
+        FRONTIER: frontier,
+    }
+    for name, frame in tables.items():
+        if frame is None:
+            (out / name).unlink(missing_ok=True)
+    paths = [table(out / name, x) for name, x in tables.items() if x is not None]
+    return [*paths, text(out / PLAN_JSON, as_json(told))]
+
+
+def frontier_table(found: xr.Dataset) -> pd.DataFrame:
+    """Columns of frontier.csv: a row a budget, spend of every channel over geos."""
+    names = ["response_mean", "response_lo", "response_hi", "objective", "shadow_price",
+             "gap", "certified"]  # fmt: skip
+    spend = found["spend"].sum("geo").transpose("budget", "channel").to_numpy()
+    channels = [f"spend_{name}" for name in found["channel"].to_numpy()]
+    columns = {name: found[name].to_numpy() for name in names}
+    each = dict(zip(channels, spend.T, strict=True))
+    return pd.DataFrame({"budget": found["budget"].to_numpy()} | columns | each)
 
 
 def write_report(

@@ -22,6 +22,17 @@ from mmmjax.reporting.evidence import COLUMNS, Evidence, Planned, gather, missin
 __all__ = ["rebuild"]
 
 OF_A_BACKTEST = ("backtest", "backtest_forecast", "backtest_parameters")
+OF_A_PLAN = {"periods": files.PERIODS, "draws": files.PLAN_DRAWS,
+             "scenarios": files.SCENARIOS, "frontier": files.FRONTIER}  # fmt: skip
+COLUMNS_OF_A_PLAN = {
+    files.PERIODS: {"channel", "period", "spend"},
+    files.PLAN_DRAWS: {"reference", "optimized"},
+    files.SCENARIOS: {"plan", "channel", "spend", "response_mean", "response_lo",
+                      "response_hi", "gain_mean", "gain_lo", "gain_hi", "roas", "roas_lo",
+                      "roas_hi", "probability_better", "extrapolated"},
+    files.FRONTIER: {"budget", "response_mean", "response_lo", "response_hi",
+                     "shadow_price"},
+}  # fmt: skip
 SCORES = ("crps", "r2", "mape", "coverage")
 
 
@@ -124,8 +135,23 @@ def _plan(folder: Path) -> Planned | None:
             continue
         table = pd.read_csv(path, dtype={"geo": str, "channel": str})
         told = json.loads(facts.read_text(encoding="utf-8"))
-        return Planned(table.fillna({"upper": float("inf")}), told)
+        more = {name: _of_plan(place / file, folder) for name, file in OF_A_PLAN.items()}
+        known = {name: x for name, x in more.items() if x is not None}
+        return Planned(table.fillna({"upper": float("inf")}), told, more=known)
     return None
+
+
+def _of_plan(path: Path, folder: Path) -> pd.DataFrame | None:
+    """Another table of a plan, if it is there, no older than the fit and readable."""
+    if not _fresh(path, folder):
+        return None
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError):
+        return None
+    text = [c for c in ("geo", "channel", "plan") if c in table]
+    table = table.assign(**{c: table[c].astype(str) for c in text})
+    return table if COLUMNS_OF_A_PLAN[path.name] <= set(table) else None
 
 
 def _truth(path: Path) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmmjax.plot.budget import allocation as allocation
+    from mmmjax.plot.budget import flighting as flighting
+    from mmmjax.plot.budget import marginal_returns as marginal_returns
     from mmmjax.plot.canvas import to_png as to_png
     from mmmjax.plot.canvas import to_svg as to_svg
     from mmmjax.plot.colours import channel_colours as channel_colours
@@ -33,8 +35,13 @@ if TYPE_CHECKING:
     from mmmjax.plot.fit import forecast as forecast
     from mmmjax.plot.fit import prior_predictive as prior_predictive
     from mmmjax.plot.graph import structure as structure
+    from mmmjax.plot.knowledge import best_splits as best_splits
+    from mmmjax.plot.knowledge import value_of_knowing as value_of_knowing
     from mmmjax.plot.media import contributions as contributions
     from mmmjax.plot.media import decomposition as decomposition
+    from mmmjax.plot.plans import frontier as frontier
+    from mmmjax.plot.plans import mean_and_risk as mean_and_risk
+    from mmmjax.plot.plans import plan_responses as plan_responses
     from mmmjax.plot.priors import contraction as contraction
     from mmmjax.plot.priors import distributions as distributions
     from mmmjax.plot.priors import prior_posterior as prior_posterior
@@ -52,7 +59,7 @@ if TYPE_CHECKING:
     from mmmjax.plot.validation import stability as stability
 
 _FILES = {
-    "budget": ("allocation",),
+    "budget": ("allocation", "flighting", "marginal_returns"),
     "canvas": ("to_png", "to_svg"),
     "colours": ("channel_colours",),
     "counterfactual": ("uplift",),
@@ -67,7 +74,9 @@ _FILES = {
     "diagnostics": ("energy", "ranks", "residuals", "trace"),
     "fit": ("convergence", "fitted", "forecast", "prior_predictive"),
     "graph": ("structure",),
+    "knowledge": ("best_splits", "value_of_knowing"),
     "media": ("contributions", "decomposition"),
+    "plans": ("frontier", "mean_and_risk", "plan_responses"),
     "priors": ("contraction", "distributions", "prior_posterior"),
     "responses": ("carryover", "curve", "curves", "sweep"),
     "returns": ("now_and_after", "roas", "roas_over_time", "share_and_roas", "shares"),

@@ -11,13 +11,15 @@ import pandas as pd
 from mmmjax.budget import Plan
 from mmmjax.checks import Phrase, choice, fail
 from mmmjax.draws import Diagnostics, Fit
-from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
 from mmmjax.plot.colours import channel_colours
 from mmmjax.plot.labels import for_geo, period_noun
 from mmmjax.posterior.contributions import totals
 from mmmjax.posterior.returns import returns
 from mmmjax.posterior.scope import ALL, Scope
+from mmmjax.reporting.planned import Interval as Interval
+from mmmjax.reporting.planned import Planned as Planned
+from mmmjax.reporting.planned import spread_names as _spread
 from mmmjax.tables import every as every_table
 
 __all__ = [
@@ -31,10 +33,6 @@ __all__ = [
     "Planned",
     "gather",
 ]
-
-
-def _spread(name: str) -> tuple[str, ...]:
-    return tuple(f"{name}_{s}" for s in ("mean", "lo", "hi"))
 
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -63,25 +61,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 TABLES = (*COLUMNS, "scores", "diagnostics", "media")
 """What may be given to a report instead of computed again."""
-
-
-class Interval(NamedTuple):
-    """Mean and highest density interval of a quantity."""
-
-    mean: float
-    lo: float
-    hi: float
-
-    @classmethod
-    def of(cls, draws: np.ndarray) -> "Interval":
-        """Summarise draws, (draw,)."""
-        lo, hi = hdi(draws)
-        return cls(float(draws.mean()), float(lo), float(hi))
-
-    @classmethod
-    def at(cls, row: Any, name: str) -> "Interval":
-        """The columns ``name_mean``, ``name_lo`` and ``name_hi`` of one row."""
-        return cls(*(float(row[column]) for column in _spread(name)))
 
 
 class Move(NamedTuple):
@@ -143,70 +122,6 @@ class Media(NamedTuple):
             pair = f"{self.move.source} -> {self.move.target}"
             rows.append(("better_next", pair, self.move.probability, np.nan, np.nan))
         return pd.DataFrame(rows, columns=["quantity", "channel", "mean", "lo", "hi"])
-
-
-class Planned(NamedTuple):
-    """A plan as its files have it: plan.csv and plan.json.
-
-    ``better`` is the probability that it beats the reference and ``drawn`` its gain,
-    outcome units, where draws are at hand; else plan.json may know them.
-    """
-
-    table: pd.DataFrame
-    facts: Mapping[str, Any]
-    better: float | None = None
-    drawn: Interval | None = None
-
-    @property
-    def probability(self) -> float | None:
-        """Posterior probability that the plan brings more; None if it is not known."""
-        known = self.better if self.better is not None else (
-            self.facts.get("probability_better"))  # fmt: skip
-        return None if known is None else float(known)
-
-    @property
-    def gain(self) -> Interval:
-        """What the plan brings beyond the reference, outcome units; NaN ends if unknown."""
-        if self.drawn is not None:
-            return self.drawn
-        told, known = self.facts.get("gain"), self.facts.get("response")
-        if told is not None and told.get("mean") is not None:
-            ends = (told.get("lo"), told.get("hi"))
-            lo, hi = (np.nan if x is None else float(x) for x in ends)
-            return Interval(float(told["mean"]), lo, hi)
-        pair = (self.facts["objective"], self.facts["reference_objective"])
-        if known is not None:
-            pair = (known["optimized"]["mean"], known["reference"]["mean"])
-        return Interval(float(pair[0] - pair[1]), np.nan, np.nan)
-
-    @property
-    def before(self) -> float:
-        """Mean of what the reference brings, outcome units."""
-        known = self.facts.get("response")
-        objective = self.facts["reference_objective"]
-        return float(objective if known is None else known["reference"]["mean"])
-
-    @property
-    def moved(self) -> dict[str, float]:
-        """Money that every channel gets more (or less, below 0), over all geos."""
-        more = self.sums["optimized"] - self.sums["reference"]
-        return {str(name): float(money) for name, money in more.items()}
-
-    @property
-    def sums(self) -> Any:
-        """Spend of every channel over all geos: reference, optimized, lower, upper."""
-        columns = ["reference", "optimized", "lower", "upper"]
-        return self.table.groupby("channel", sort=False)[columns].sum()
-
-    @classmethod
-    def of(cls, plan: Plan) -> "Planned":
-        """The tables of a plan, and what only its draws tell."""
-        brings = plan.response
-        pair = (brings.sel(plan=name) for name in ("optimized", "reference"))
-        optimized, reference = (part.to_numpy().ravel() for part in pair)
-        more = optimized - reference
-        better = float((more > 0).mean())
-        return cls(plan.to_frame(), plan.to_dict(), better, Interval.of(more))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Figures of how the model describes the data, of its draws, and of a plan."""
+"""Figures of how the model describes the data, and of its draws."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,12 @@ import pandas as pd
 
 from mmmjax.draws import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from mmmjax.plot.colours import INK, MODEL, MUTED, REST, TINT
-from mmmjax.plot.labels import amount, amounts, for_geo, with_unit
+from mmmjax.plot.labels import amount, for_geo
 from mmmjax.reporting import figure as f
-from mmmjax.reporting.evidence import Evidence, Planned
+from mmmjax.reporting.evidence import Evidence
 from mmmjax.reporting.figure import Figure, Key, View
 
-__all__ = ["allocation", "contraction", "convergence", "fitted", "residuals"]
+__all__ = ["contraction", "convergence", "fitted", "residuals"]
 
 MOST_CELLS = 60_000  # numbers of all geos that a figure carries along
 SERIES = ("lo", "hi", "mean", "observed")
@@ -251,46 +251,4 @@ def contraction(found: Evidence) -> Figure | None:
         "assumption. Below 0%: the data widened what the prior said. All other parameters "
         "are in the table.",
         legend=keys, height=height, phone=height,
-    )  # fmt: skip
-
-
-def allocation(found: Evidence, plan: Planned) -> Figure:
-    """Reference and optimised spend of every channel, and the range it was allowed."""
-    sums = plan.sums
-    names, rows = [str(name) for name in sums.index], np.arange(len(sums))
-    each = f"a {found.period}" if plan.facts["per_period"] else (
-        f"over {plan.facts['periods']} {found.period}s")  # fmt: skip
-    upper = np.where(np.isfinite(sums["upper"]), sums["upper"], sums["optimized"])
-    data: list[dict[str, Any]] = []
-    paint = [found.colours.get(name, REST) for name in names]
-    for column, shift, colour in (("reference", -0.2, REST), ("optimized", 0.2, paint)):
-        label = "optimised" if column == "optimized" else column
-        data.append({
-            "type": "bar", "orientation": "h", "name": label, "legendgroup": label,
-            "y": (rows + shift).tolist(), "x": f.numbers(sums[column]), "width": 0.36,
-            "marker": {"color": colour}, "text": amounts(sums[column]),
-            "textposition": "none",
-            "hovertemplate": f.hover("%{text}", found.currency),
-        })  # fmt: skip
-    data.append({
-        "type": "scatter", "mode": "lines+markers", "name": "allowed range",
-        "legendgroup": "allowed range", "line": {"color": INK, "width": 1},
-        "marker": {"symbol": "line-ns", "size": 9, "line": {"width": 1.5, "color": INK}},
-        "x": [x for lo, hi in zip(f.numbers(sums["lower"]), f.numbers(upper), strict=True)
-              for x in (lo, hi, None)],
-        "y": [y for row in (rows + 0.2).tolist() for y in (row, row, None)],
-        "connectgaps": False, "hoverinfo": "skip",
-    })  # fmt: skip
-    said = zip(names, amounts(sums["reference"]), amounts(sums["optimized"]), strict=True)
-    height = 70 + int(1.5 * ROW * len(names))
-    return Figure(
-        "allocation", "What to spend: reference and optimised", data,
-        f.rows_of(names, rangemode="tozero"),
-        "From reference to optimised: " + ", ".join(f"{n} {a} to {b}" for n, a, b in said),
-        unit=f"{with_unit('spend', found.currency)} {each}",
-        caption="The thin line is the range that was allowed; a bar at its end is held "
-        "there.",
-        legend=[Key("reference", REST, "area"), Key("optimised", MODEL, "area"),
-                Key("allowed range", INK)],
-        height=height, phone=height,
     )  # fmt: skip

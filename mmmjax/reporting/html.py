@@ -15,11 +15,20 @@ from mmmjax.budget import Plan
 from mmmjax.checks import InputError
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
-from mmmjax.plot.labels import amount, capital
-from mmmjax.reporting import backtests, fitted, media, responses, returns, rows
+from mmmjax.plot.labels import capital
+from mmmjax.reporting import (
+    backtests,
+    fitted,
+    media,
+    plan_words,
+    plans,
+    responses,
+    returns,
+    rows,
+)
 from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.figure import CONFIG, TEMPLATE, Figure, as_json, payload
-from mmmjax.reporting.sentences import gain_text, lead, sure_text, tiles, verdict
+from mmmjax.reporting.sentences import lead, tiles, verdict
 from mmmjax.store import file_to_write, replace_file
 
 __all__ = ["figures", "render", "report"]
@@ -123,7 +132,8 @@ def figures(found: Evidence) -> dict[str, Figure]:
     drawn += [fitted.contraction(found), backtests.scores(found)]
     drawn += [backtests.forecasts(found), backtests.stability(found)]
     if found.plan is not None:
-        drawn.append(fitted.allocation(found, found.plan))
+        drawn += [plans.allocation(found, found.plan), plans.responses(found, found.plan)]
+        drawn += [plans.flighting(found, found.plan), plans.frontier(found, found.plan)]
     return {figure.name: figure for figure in drawn if figure is not None}
 
 
@@ -137,8 +147,10 @@ def tables(found: Evidence) -> dict[str, rows.Table]:
         rows.parameters(found),
         backtests.folds(found),
         backtests.parameters(found),
-        None if found.plan is None else rows.plan(found, found.plan),
     ]
+    if found.plan is not None:
+        shown += [rows.plan(found, found.plan), plans.bounds(found, found.plan)]
+        shown += [plans.limits(found, found.plan), plans.scenarios(found, found.plan)]
     return {table.name: table for table in shown if table is not None}
 
 
@@ -192,35 +204,12 @@ def _diagnostics(found: Evidence) -> list[tuple[str, str]]:
     return [(name, text) for name, text in facts if text]
 
 
-def _plan(found: Evidence, plan: Planned) -> list[tuple[str, str]]:
-    """What was asked, and how good the answer is."""
-    told, noun = plan.facts, found.period
-    each = f" a {noun}" if told["per_period"] else ""
-    facts = [
-        ("budget", f"{amount(told['budget'])} {told['currency']}{each}"),
-        ("window", f"{told['periods']} {noun}s, and the carry-over after them"),
-        ("maximised", str(told["utility"]).replace("_", " ")),
-        ("carry-in from earlier spend", str(told["carry_in"])),
-        (f"response of the plan ({found.outcome})", amount(told["objective"])),
-        ("response of the reference", amount(told["reference_objective"])),
-        ("what the plan brings more", gain_text(found, plan)),
-        ("better than the reference", sure_text(plan)),
-        ("proof", _proof(told)),
-        ("solver", str(told["status"])),
-    ]
-    if not told["reference_feasible"]:
-        facts.append(("note", "the reference itself breaks the bounds or the budget"))
-    return facts
-
-
-def _proof(told: Mapping[str, Any]) -> str:
-    gap = told["relative_gap"]
-    if gap is None:
-        return f"none: {told['gap_reason']}"
-    word = "certified" if told["certified"] else "NOT certified"
-    if gap <= 0:
-        return f"{word}: no plan is better, rounding aside"
-    return f"{word}: no plan is better by more than {gap:.1e} of the response"
+def _plan(found: Evidence, plan: Planned) -> dict[str, Any]:
+    """What the section of the plan says."""
+    return {
+        "findings": plan_words.findings(found, plan),
+        "facts": plan_words.facts(found, plan),
+    }
 
 
 def _record(fit: Fit) -> list[tuple[str, str]]:

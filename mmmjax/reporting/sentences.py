@@ -10,7 +10,8 @@ from mmmjax.reporting.evidence import Evidence, Interval, Media, Move, Planned
 from mmmjax.reporting.standing import standings, tally
 
 __all__ = [
-    "Tile", "gain_text", "lead", "percent", "share_span", "sure_text", "tiles", "verdict",
+    "Tile", "chance", "direction", "gain_text", "lead", "percent", "share_span",
+    "sure_text", "tiles", "verdict",
 ]  # fmt: skip
 
 GOOD, CARE, BAD, PLAIN = "good", "care", "bad", "plain"  # tones; the text says it too
@@ -332,7 +333,7 @@ def _of_all(found: Evidence, plan: Planned) -> float | None:
     return whole if whole > 0 else None
 
 
-def _direction(plan: Planned) -> tuple[str, list[str]]:
+def direction(plan: Planned) -> tuple[str, list[str]]:
     """Which way money moves, in words without the verb, and where it goes to."""
     moved = sorted(plan.moved.items(), key=lambda pair: pair[1])
     least = LEAST_MOVED * float(plan.sums["reference"].sum())
@@ -352,7 +353,8 @@ def _budget(found: Evidence, plan: Planned) -> str:
     noun = period_noun(found.fit.panel.freq)
     each = f" a {noun}" if facts["per_period"] else ""
     more = sum(plan.moved.values())
-    text = f"{large(facts['budget'])}{unit}{each} over {facts['periods']} {noun}s"
+    spent = large(facts.get("spent", facts["budget"]))
+    text = f"{spent}{unit}{each} over {facts['periods']} {noun}s"
     if abs(more) <= LEAST_MOVED * abs(float(facts["budget"])):
         return f"It is another split of {text}."
     word = "more" if more > 0 else "less"
@@ -362,7 +364,7 @@ def _budget(found: Evidence, plan: Planned) -> str:
 def _plan(found: Evidence, plan: Planned) -> Tile:
     """What a plan says to do, as sure as it is."""
     question, sure = "What to do?", plan.probability
-    where, targets = _direction(plan)
+    where, targets = direction(plan)
     gain, before, (word, _, tone) = plan.gain, plan.before, verdict(found)
     of = "what paid media bring"
     more = "more" if gain.mean >= 0 else "less"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import mmmjax as mm
-from mmmjax.budget.constraints import inside
+from mmmjax.budget.region import inside, simple
 from mmmjax.budget.request import read
 from tests.budget.case_study import PERIODS, REFERENCE
 
@@ -43,8 +43,6 @@ def test_reference_plans_are_plans_of_our_request(fixed):
     )
     spend = PERIODS * np.array([theirs[channel] for channel in asked.channels])
     room = 1e-5 * asked.reference.ravel()  # six digits are printed
-    wider = asked.region._replace(
-        lower=asked.region.lower - room, upper=asked.region.upper + room, total=spend.sum()
-    )
+    wider = simple(asked.region.lower - room, asked.region.upper + room, spend.sum())
     assert inside(spend, wider)
     assert asked.budget == pytest.approx(spend.sum(), rel=1e-6)

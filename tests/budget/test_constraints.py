@@ -1,122 +1,202 @@
-"""Projection and linear maximiser against independent oracles; infeasible sets named."""
+"""What a user may ask of a plan: checked at the door, read into rows by hand-made sums."""
 
-import chex
-import jax
+import math
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import linprog, minimize
 
-from mmmjax.budget.constraints import Region, best_vertex, check_feasible, inside, project
+from mmmjax.budget.constraints import (
+    group,
+    limited,
+    max_change,
+    minimum_if_on,
+    per_geo,
+    read,
+    roas_floor,
+)
+from mmmjax.budget.feasible import check_feasible
+from mmmjax.budget.region import project, simple
 from mmmjax.checks import InputError
-from tests.reference import budget as oracle
 
-pytestmark = pytest.mark.usefixtures("x64")
-seeds = st.integers(0, 2**32 - 1)
-jitted = jax.jit(project)
-
-
-def random_region(seed, n):
-    """Boxes from closed to a thousand wide, and a total anywhere between the two ends."""
-    rng = np.random.default_rng(seed)
-    lower = np.where(rng.random(n) < 0.3, 0.0, rng.random(n))
-    upper = lower + np.where(rng.random(n) < 0.2, 0.0, 10.0 ** rng.uniform(-6, 3, n))
-    share = rng.choice([0.0, 1.0, rng.random(), 1e-12])
-    return rng, Region(lower, upper, (1 - share) * lower.sum() + share * upper.sum())
+CHANNELS, GEOS = ("TV", "Search", "Social"), ("north", "south")
+LAST = np.array([[10.0, 0.0, 5.0], [20.0, 4.0, 1.0]])
+CELLS = [f"{c} in {g}" for g in GEOS for c in CHANNELS]
 
 
-@pytest.mark.parametrize("n", [1, 2, 30])
-@given(seed=seeds, size=st.sampled_from([1e-3, 1.0, 1e4]), ties=st.booleans())
-def test_projection_is_the_nearest_point(n, seed, size, ties):
-    rng, region = random_region(seed, n)
-    point = size * rng.normal(size=n)
-    point = np.round(point) if ties else point
-    metric = np.ones(n) if ties else 10.0 ** rng.uniform(-4, 0, n)
-    x = np.asarray(jitted(point, region, metric))
-    assert ((x >= region.lower) & (x <= region.upper)).all()
-    scale = max(region.total, 1.0)
-    assert abs(x.sum() - region.total) <= 1e-12 * scale
-    expected = oracle.projection(point, *region, metric)
-    np.testing.assert_allclose(x, expected, rtol=0, atol=1e-11 * max(scale, size))
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_projection_agrees_with_a_general_qp_solver(seed):
-    rng = np.random.default_rng(seed)
-    lower, upper = np.zeros(5), rng.uniform(0.2, 1.0, 5)
-    point = rng.normal(size=5)
-    x = np.asarray(jitted(point, Region(lower, upper, 1.0), np.ones(5)))
-    found = minimize(
-        lambda z: ((z - point) ** 2).sum(), upper / upper.sum(), method="SLSQP",
-        jac=lambda z: 2 * (z - point), bounds=list(zip(lower, upper, strict=True)),
-        constraints={"type": "eq", "fun": lambda z: z.sum() - 1.0, "jac": np.ones_like},
-        options={"ftol": 1e-15, "maxiter": 200},
+def limits_of(given, periods=4, unit=1.0, budget=1000.0):
+    return read(
+        given, channels=CHANNELS, geos=GEOS, last=LAST, periods=periods, unit=unit,
+        budget=budget,
     )  # fmt: skip
-    np.testing.assert_allclose(x, found.x, atol=1e-7)
 
 
-@given(seed=seeds)
-def test_projection_leaves_feasible_points_and_shrinks_distances(seed):
-    rng, region = random_region(seed, 8)
-    a, b = (np.asarray(jitted(rng.normal(size=8), region, np.ones(8))) for _ in range(2))
-    np.testing.assert_allclose(jitted(a, region, np.ones(8)), a, rtol=0, atol=1e-12)
-    far = rng.normal(size=(2, 8))
-    images = [np.asarray(jitted(p, region, np.ones(8))) for p in far]
-    assert np.linalg.norm(images[0] - images[1]) <= np.linalg.norm(far[0] - far[1]) + 1e-12
-    assert np.isfinite(b).all()
+def test_nothing_asked_limits_nothing():
+    for nothing in (None, []):
+        limits = limits_of(nothing)
+        assert limits.rows.shape == (0, 6)
+        assert limits.words == (("the budget 1,000", "the budget 1,000"),)
+        assert (limits.lower == 0).all()
+        assert np.isinf(limits.upper).all()
+        assert limits.on_off == limits.floors == ()
+    region = simple(np.zeros(6), np.full(6, 900.0), 1000.0)
+    for part, whole in zip(limited(region, limits, CELLS, 1.0), region, strict=True):
+        np.testing.assert_array_equal(part, whole)
 
 
-@given(seed=seeds)
-def test_best_vertex_solves_the_linear_programme(seed):
-    rng, region = random_region(seed, 6)
-    gradient = rng.normal(size=6)
-    vertex = np.asarray(jax.jit(best_vertex)(gradient, region))
-    assert abs(vertex.sum() - region.total) <= 1e-12 * max(region.total, 1.0)
-    found = linprog(
-        -gradient, A_eq=np.ones((1, 6)), b_eq=[region.total],
-        bounds=list(zip(region.lower, region.upper, strict=True)),
+@given(spend=st.lists(st.floats(0, 1e6), min_size=6, max_size=6), unit=st.floats(1, 52))
+def test_rows_are_the_sums_a_person_would_make(spend, unit):
+    table = np.reshape(spend, (2, 3))
+    limits = limits_of(
+        [
+            group(["Social", "TV"], at_least=10.0, at_most=50.0),
+            group("Search", at_most=0.6, at_least=0.1, share=True),
+            per_geo({"south": 70.0, "north": (None, 30.0)}),
+        ],
+        unit=unit,
+    )
+    sums = limits.rows @ np.ravel(spend)
+    total, search = table.sum(), table[:, 1].sum()
+    expected = [
+        table[:, [0, 2]].sum(),
+        search - 0.1 * total,
+        search - 0.6 * total,
+        table[1].sum(),
+        table[0].sum(),
+    ]
+    np.testing.assert_allclose(sums, expected, rtol=1e-12, atol=1e-8)
+    np.testing.assert_allclose(
+        limits.least, [10 * unit, 0, -math.inf, 70 * unit, -math.inf]
+    )
+    np.testing.assert_allclose(limits.most, [50 * unit, math.inf, 0, 70 * unit, 30 * unit])
+
+
+def test_words_say_what_the_user_wrote():
+    limits = limits_of(
+        [
+            group(CHANNELS, at_least=1e6, at_most=2e6, name="all of it"),
+            group("TV", at_most=0.25, share=True),
+            per_geo({"south": (5.0, math.inf), "north": 7.0}),
+        ],
+        unit=4.0,
+    )
+    assert limits.words == (
+        ("the budget 250", "the budget 250"),
+        ('group "all of it" at least 1,000,000', 'group "all of it" at most 2,000,000'),
+        ("", "TV at most 0.25 of what is spent"),
+        ("south at least 5", "south at most inf"),
+        ("north at 7", "north at 7"),
+    )
+
+
+def test_change_is_measured_a_period_from_the_last_one():
+    limits = limits_of([max_change(0.2), max_change(0.1, "TV")], periods=4)
+    np.testing.assert_allclose(limits.lower, [36, 0, 16, 72, 12.8, 3.2])
+    np.testing.assert_allclose(limits.upper, [44, 0, 24, 88, 19.2, 4.8])
+    wide = limits_of(max_change(2.0))
+    assert (wide.lower == 0).all()
+    np.testing.assert_allclose(wide.upper, 3 * 4 * LAST.ravel())
+
+
+def test_on_off_sets_and_floors_name_their_variables():
+    limits = limits_of(
+        [minimum_if_on({"TV": 5.0, "Social": 7.0}), roas_floor(1.5, ["Search", "TV"]),
+         roas_floor(2.0)],
+        unit=3.0,
     )  # fmt: skip
-    assert found.status == 0
-    np.testing.assert_allclose(gradient @ vertex, -found.fun, rtol=1e-9, atol=1e-9)
+    tv, social = limits.on_off
+    assert (tv.name, social.name) == ("TV", "Social")
+    np.testing.assert_array_equal(tv.variables, [0, 3])
+    np.testing.assert_array_equal(social.variables, [2, 5])
+    assert (tv.minimum, social.minimum) == (15.0, 21.0)
+    some, every = limits.floors
+    np.testing.assert_array_equal(np.sort(some.variables), [0, 1, 3, 4])
+    np.testing.assert_array_equal(every.variables, np.arange(6))
+    assert (some.level, every.level) == (1.5, 2.0)
+    assert some.name == "ROAS of Search + TV at least 1.5"
+    assert len(limits.rows) == 0
 
 
-def test_everything_fixed_has_one_point():
-    held = np.array([0.2, 0.3, 0.5])
-    region = Region(held, held, 1.0)
-    np.testing.assert_array_equal(project(jnp.array([9.0, -1.0, 0.0]), region), held)
-    np.testing.assert_array_equal(best_vertex(jnp.array([1.0, 2.0, 3.0]), region), held)
+@pytest.mark.usefixtures("x64")
+def test_a_plan_respects_what_was_asked():
+    asked = [group(["Search", "Social"], at_most=0.3, share=True), per_geo({"north": 400})]
+    limits = limits_of(asked)
+    box = simple(np.zeros(6), np.full(6, 900.0), 1000.0)
+    region = limited(box, limits, CELLS, 1.0)
+    region = check_feasible(region, CELLS, np.zeros(6, bool), "money", limits.words)
+    x, _ = project(jnp.array([0.0, 500, 100, 0, 300, 300]), region)
+    table = np.reshape(x, (2, 3))
+    assert table.sum() == pytest.approx(1000, rel=1e-12)
+    assert table[0].sum() == pytest.approx(400, rel=1e-12)
+    assert table[:, 1:].sum() == pytest.approx(300, rel=1e-12)
 
 
-def test_projection_and_vertex_trace_once():
-    chex.clear_trace_counter()
-    for f, args in ((project, 2), (best_vertex, 1)):
-        counted = jax.jit(chex.assert_max_traces(f, n=1))
-        for seed in range(3):
-            rng, region = random_region(seed, 4)
-            counted(rng.normal(size=4), region, *[np.ones(4)] * (args - 1))
+def test_clashing_constraints_are_named_in_the_words_of_the_user():
+    asked = [per_geo({"north": 400, "south": 500}), group("TV", at_least=10.0)]
+    limits = limits_of(asked, unit=4.0, budget=4000.0)
+    region = limited(simple(np.zeros(6), np.full(6, 4e3), 4000.0), limits, CELLS, 4.0)
+    in_unit = region._replace(
+        lower=region.lower / 4, upper=region.upper / 4, least=region.least / 4,
+        most=region.most / 4,
+    )  # fmt: skip
+    with pytest.raises(InputError) as error:
+        check_feasible(in_unit, CELLS, np.zeros(6, bool), "money a period", limits.words)
+    got = str(error.value).split("Allowed")[0]
+    for part in ("the budget 1,000", "north at 400", "south at 500", "money a period"):
+        assert part in got
+    assert "TV" not in got
+
+
+def test_a_change_that_the_bounds_forbid_names_the_variable():
+    limits = limits_of(max_change(0.1), periods=10, unit=10.0)
+    box = simple(np.zeros(6), np.array([900.0, 900, 900, 100, 900, 900]), 1000.0)
+    with pytest.raises(InputError) as error:
+        limited(box, limits, CELLS, 10.0)
+    for part in ("max_change(0.1)", "TV in south 18 to 22", "0 to 10"):
+        assert part in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "total, parts",
+    "make, parts",
     [
-        (2.0, ["sum of the lower bounds, 3 ", "TV 2 (fixed), Radio 1", "at least 3"]),
-        (9.0, ["sum of the upper bounds, 6 ", "Radio 4, TV 2 (fixed)", "at most 6"]),
+        (lambda: group("TV"), ["group: got no limit", "at_least, at_most"]),
+        (lambda: group([], at_most=1), ["names of channels"]),
+        (lambda: group(["TV", "TV"], at_most=1), ['"TV" twice']),
+        (lambda: group("TV", at_least=3, at_most=2), ["at least 3 and at most 2"]),
+        (lambda: group("TV", at_most=60, share=True), ["at_most: got 60", "[0, 1]"]),
+        (lambda: group("TV", at_most=-1.0), ["of at least 0"]),
+        (lambda: group("TV", at_most=math.nan), ["finite"]),
+        (lambda: per_geo({}), ["{geo: money}"]),
+        (lambda: per_geo({"north": (3.0, 2.0)}), ['at geo "north"', "least <= most"]),
+        (lambda: per_geo({"north": (1, 2, 3)}), ["money or (least, most)"]),
+        (lambda: per_geo({"north": "much"}), ['got "much"']),
+        (lambda: max_change(-0.1), ["max_change: got -0.1"]),
+        (lambda: minimum_if_on({}), ["{channel: money}"]),
+        (lambda: minimum_if_on({"TV": 0.0}), ["above 0"]),
+        (lambda: roas_floor(0.0), ["above 0", "roas_floor(1.5)"]),
     ],
 )
-def test_empty_region_names_what_clashes(total, parts):
-    region = Region(np.array([1.0, 2.0]), np.array([4.0, 2.0]), total)
+def test_what_cannot_be_meant_is_refused_when_it_is_written(make, parts):
     with pytest.raises(InputError) as error:
-        check_feasible(region, ["Radio", "TV"], np.array([False, True]))
+        make()
     for part in parts:
         assert part in str(error.value)
 
 
-def test_a_total_off_by_rounding_is_accepted_and_moved():
-    lower = np.full(3, 1e7 / 3)
-    region = Region(lower, 2 * lower, 1e7 * (1 - 1e-12))
-    moved = check_feasible(region, ["a", "b", "c"], np.zeros(3, bool))
-    assert moved.total == lower.sum()
-    assert inside(lower, moved)
-    assert not inside(lower * 1.001, moved)
+@pytest.mark.parametrize(
+    "asked, parts",
+    [
+        (group("Serch", at_most=1.0), ['group: got "Serch"', 'did you mean "Search"?']),
+        (max_change(0.1, "Radio"), ["max_change", '"TV", "Search"']),
+        (minimum_if_on({"tv": 1.0}), ['did you mean "TV"?']),
+        (roas_floor(1.0, ["TV", "Radio"]), ['roas_floor: got "Radio"']),
+        (per_geo({"nord": 1.0}), ["geos of the fit", 'did you mean "north"?']),
+    ],
+)
+def test_unknown_names_are_refused(asked, parts):
+    with pytest.raises(InputError) as error:
+        limits_of([group("TV", at_most=1.0), asked])
+    for part in parts:
+        assert part in str(error.value)

@@ -7,8 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmmjax.budget.horizon import levels, make_window, response_of
-from mmmjax.response import media_contribution
+from mmmjax.budget.horizon import (
+    Form,
+    even_levels,
+    make_window,
+    response_of,
+    slopes_of,
+)
+from mmmjax.response import media_effect
 from tests.budget.cases import make_fit
 from tests.reference import budget as oracle
 
@@ -17,41 +23,71 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 def window_of(fit, periods, carry_in, **options):
     prices = fit.scale.cost_per_unit[:, fit.panel.paid]
-    return make_window(fit, periods, carry_in, prices, **options)
+    return make_window([fit], periods, carry_in, [prices], **options)
+
+
+def form_of(fit, **options):
+    return Form(fit.spec.structure(), **options)
 
 
 def spend_of(fit, seed=0):
-    """Money over the window of the size of a year of training."""
+    """Money over the window of the size of a year of training, by cell."""
     rng = np.random.default_rng(seed)
     total = fit.panel.spend[..., fit.panel.paid].sum(1)
-    return total * rng.uniform(0.2, 2.0, total.shape)
+    return jnp.asarray((total * rng.uniform(0.2, 2.0, total.shape)).ravel())
 
 
-def full_response(fit, spend, periods, window):
-    """The forward function on every period of the window and its tail."""
+def full_response(fit, money, window):
+    """The forward function on every period of the window and its tail; (cell, period)."""
     lag, past = fit.spec.adstock.max_lag, window.history.shape[-1]
-    pattern = np.concatenate([np.ones(periods), np.zeros(lag - 1)])
-    now = (spend * window.media_per_money)[..., None] * pattern
+    now = np.pad(money * window.media_per_money[:, None], [(0, 0), (0, lag - 1)])
 
     def one(draw, now):
         media = jnp.concatenate([jnp.asarray(window.history), now], -1)
-        return media_contribution(draw, media, fit.spec)[..., past:].sum(-1)
+        return media_effect(draw, media, fit.spec)[..., past:].sum(-1)
 
     each = jax.vmap(one, (0, None))
-    return (each(window.draws, now) - each(window.draws, 0 * now)) * window.outcome[:, None]
+    return (each(window.draws, now) - each(window.draws, 0 * now)) * window.outcome
 
 
-@pytest.mark.parametrize("carry_in", ["zero", "history"])
-@pytest.mark.parametrize("max_lag, adstock_first", [(1, True), (4, True), (4, False)])
+CASES = [
+    pytest.mark.parametrize("carry_in", ["zero", "history"]),
+    pytest.mark.parametrize("max_lag, adstock_first", [(1, True), (4, True), (4, False)]),
+]
+
+
+def each_case(test):
+    for mark in CASES:
+        test = mark(test)
+    return test
+
+
+@each_case
 @pytest.mark.parametrize("periods", [1, 3, 4, 5, 26])
 def test_levels_equal_every_period(periods, max_lag, adstock_first, carry_in):
     if max_lag > 2 * periods:
         periods += max_lag  # the full evaluation needs as many periods as lags
     fit = make_fit(geos=2, draws=5, max_lag=max_lag, adstock_first=adstock_first)
-    window, spend = window_of(fit, periods, carry_in), spend_of(fit) / periods
-    short = response_of(window, fit.spec.structure(), block=100)(jnp.asarray(spend))
-    full = full_response(fit, spend, periods, window)
+    window, spend = window_of(fit, periods, carry_in), spend_of(fit)
+    short = response_of(window, form_of(fit))(spend)
+    full = full_response(fit, np.repeat(spend[:, None] / periods, periods, 1), window)
     np.testing.assert_allclose(short, full, rtol=1e-12, atol=1e-12 * float(full.max()))
+
+
+@each_case
+@pytest.mark.parametrize("periods", [4, 9, 60])
+def test_a_profile_equals_every_period(periods, max_lag, adstock_first, carry_in):
+    fit = make_fit(geos=2, draws=5, max_lag=max_lag, adstock_first=adstock_first)
+    spend = spend_of(fit)
+    profile = np.random.default_rng(1).dirichlet(np.ones(periods), len(spend))
+    window = window_of(fit, periods, carry_in, profile=profile)
+    full = full_response(fit, np.asarray(spend)[:, None] * profile, window)
+    given = response_of(window, form_of(fit))(spend)
+    np.testing.assert_allclose(given, full, rtol=1e-12, atol=1e-12 * float(full.max()))
+    free = response_of(
+        window_of(fit, periods, carry_in, free=True), form_of(fit, free_periods=periods)
+    )((spend[:, None] * profile).ravel())
+    np.testing.assert_allclose(free, full, rtol=1e-12, atol=1e-12 * float(full.max()))
 
 
 @pytest.mark.parametrize("carry_in", ["zero", "history"])
@@ -59,33 +95,63 @@ def test_levels_equal_every_period(periods, max_lag, adstock_first, carry_in):
 def test_response_equals_a_numpy_loop(carry_in, options):
     fit = make_fit(2, geos=2, draws=3, organic=True, outcome_scale="geo", **options)
     window, spend = window_of(fit, 6, carry_in), spend_of(fit)
-    ours = response_of(window, fit.spec, block=100)(jnp.asarray(spend / 6)).sum((1, 2))
+    ours = response_of(window, form_of(fit))(spend).sum(1)
     past = None
     if carry_in == "history":
         past = np.swapaxes(fit.scale.scale_media(fit.panel.media), 1, 2)[..., -3:]
-    expected = oracle.response(fit, spend, 6, past)
+    expected = oracle.response(fit, np.asarray(spend).reshape(2, 2), 6, past)
     np.testing.assert_allclose(ours, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("adstock_first", [True, False])
+def test_slopes_are_the_derivatives_of_each_cell(adstock_first):
+    fit = make_fit(draws=4, adstock_first=adstock_first)
+    respond = response_of(window_of(fit, 8, "history"), form_of(fit))
+    spend = spend_of(fit)
+    value, slope, bend = slopes_of(respond, spend)
+    np.testing.assert_allclose(value, respond(spend), rtol=1e-13)
+    jacobian = jax.jacobian(respond)(spend)  # (draw, cell, cell)
+    np.testing.assert_allclose(slope, jnp.diagonal(jacobian, axis1=1, axis2=2), rtol=1e-11)
+    for i, step in enumerate(1e-4 * np.asarray(spend)):
+        moved = [slopes_of(respond, spend.at[i].add(s))[1][:, i] for s in (step, -step)]
+        np.testing.assert_allclose(
+            bend[:, i], (moved[0] - moved[1]) / (2 * step), rtol=1e-4, atol=1e-12
+        )
 
 
 def test_blocks_of_draws_change_neither_values_nor_gradients():
     fit = make_fit(draws=11)
-    window, spend = window_of(fit, 8, "history"), jnp.asarray(spend_of(fit) / 8)
+    window, spend = window_of(fit, 8, "history"), spend_of(fit)
 
     @partial(jax.jit, static_argnums=1)
     def both(spend, block):
-        return jax.value_and_grad(lambda s: response_of(window, fit.spec, block)(s).sum())(
-            spend
-        )
+        respond = response_of(window, form_of(fit, block=block))
+        return jax.value_and_grad(lambda s: respond(s).sum())(spend)
 
     for blocked, whole in zip(both(spend, 4), both(spend, 11), strict=True):
         np.testing.assert_allclose(blocked, whole, rtol=1e-13)
 
 
+def test_markets_side_by_side_with_draws_of_their_own_order():
+    fits = [make_fit(2, draws=12), make_fit(3, draws=12, seed=4)]
+    prices = [fit.scale.cost_per_unit for fit in fits]
+    window = make_window(fits, 6, "history", prices)
+    alone = [make_window([f], 6, "history", [p]) for f, p in zip(fits, prices, strict=True)]
+    spend = jnp.concatenate([spend_of(fit) for fit in fits])
+    joint = response_of(window, form_of(fits[0]))(spend)
+    parts = [
+        response_of(w, form_of(f))(spend_of(f)) for w, f in zip(alone, fits, strict=True)
+    ]
+    np.testing.assert_allclose(joint[:, :2], parts[0], rtol=1e-13)
+    assert not np.allclose(joint[:, 2:], parts[1])
+    np.testing.assert_allclose(np.sort(joint[:, 2:], 0), np.sort(parts[1], 0), rtol=1e-13)
+
+
 @pytest.mark.parametrize("periods, max_lag", [(1, 1), (2, 5), (5, 5), (30, 5)])
 def test_levels_stand_for_the_window_and_its_tail(periods, max_lag):
-    spending, multiplicity = levels(periods, max_lag)
-    assert len(spending) == len(multiplicity) == 2 * max_lag - 1
-    assert (spending * multiplicity).sum() == periods
+    pattern, multiplicity = even_levels(periods, max_lag)
+    assert len(pattern) == len(multiplicity) == 2 * max_lag - 1
+    assert (pattern * multiplicity).sum() == pytest.approx(1.0)
     assert multiplicity.sum() == max(periods, max_lag) + max_lag - 1
 
 
@@ -94,9 +160,9 @@ def test_carry_in_from_a_history_shorter_than_the_lags():
     short, _ = fit.panel.split(fit.panel.dates[1])
     fit = type(fit)(fit.spec, short, fit.scale, fit.sampler, fit.draws, 0)
     history = window_of(fit, 5, "history").history
-    assert history.shape == (1, 3, 3)
-    assert (history[..., 0] == 0).all()
-    assert (history[..., 1:].sum((0, 2)) > 0).all()
+    assert history.shape == (3, 3)
+    assert (history[:, 0] == 0).all()
+    assert (history[:, 1:].sum(1) > 0).all()
 
 
 def test_fewer_draws_are_taken_evenly():

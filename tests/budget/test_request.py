@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
-from mmmjax.budget.request import largest_period, read
+from mmmjax.budget.request import known_of, read
 from mmmjax.checks import InputError
 from tests.budget.cases import make_panel
 
@@ -75,7 +75,7 @@ def test_bounds_with_a_default_and_exceptions():
 
 def test_largest_period_is_of_the_training_window_of_paid_channels():
     panel = make_panel(geos=2, organic=True)
-    np.testing.assert_array_equal(largest_period(panel), panel.spend[..., 1:].max(1))
+    np.testing.assert_array_equal(known_of(panel).largest, panel.spend[..., 1:].max(1))
 
 
 def test_fixed_by_money_or_at_the_reference():

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 import mmmjax as mm
-from mmmjax.budget.horizon import make_window
-from mmmjax.budget.solve import unproven
-from mmmjax.budget.utility import mean_response
+from mmmjax.budget.prepare import prepare
 from mmmjax.draws import Draws
 from tests.budget.cases import make_fit
 from tests.reference import budget as oracle
@@ -196,10 +194,11 @@ def test_an_unknown_kernel_or_utility_is_not_certified():
         concave = False
 
     bent = dataclasses.replace(fit.spec, saturation=Bent())
-    window = make_window(fit, 6, "zero", fit.scale.cost_per_unit)
-    assert unproven(fit.spec, window, mean_response) == ""
-    assert "not concave under" in unproven(bent, window, mean_response)
-    assert "utility" in unproven(fit.spec, window, lambda samples, money: samples[0])
+    assert prepare(fit, periods=6).doubt == ""
+    other = dataclasses.replace(fit, spec=bent)
+    assert "not concave under" in prepare(other, periods=6).doubt
+    first = lambda samples, money: samples[0]
+    assert "not known to be concave" in prepare(fit, periods=6, utility=first).doubt
 
 
 def test_an_evaluation_limit_is_said_and_the_bound_is_honest():

@@ -1,0 +1,401 @@
+"""What any plan brings: a table of scenarios, each in every posterior draw.
+
+All plans go through one compiled program, one after another, so that memory does not grow
+with their number, and another number of them compiles nothing (up to the next power of
+two). The random numbers of noise in spend belong to a draw, geo, channel and period, not to
+a plan: plans are compared under the same luck.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import Array, Float
+
+from mmmjax.budget.curves import ResponseCurves
+from mmmjax.budget.given import Spend, named_plans, spend_of
+from mmmjax.budget.horizon import CarryIn, Form, Response, Window, block_of, response_of
+from mmmjax.budget.layout import Layout
+from mmmjax.budget.prepare import Fits, Prepared, prepare
+from mmmjax.budget.region import ROUNDING
+from mmmjax.budget.scenario import PROB, Plan
+from mmmjax.budget.utility import Utility, as_utility, bind
+from mmmjax.budget.utility import check as check_utility
+from mmmjax.checks import Phrase, fail, integer, number
+from mmmjax.draws import Fit
+from mmmjax.metrics import hdi
+from mmmjax.shapes import CHANNEL, DRAW, GEO
+
+__all__ = ["evaluate", "table"]
+
+PLAN, UTILITY = "plan", "utility"
+FEWEST = 8  # places for plans in the smallest program
+TOGETHER = 8  # plans evaluated at once where the device is wide
+ALL = "ALL"  # row of a table that is the sum over channels
+
+
+def evaluate(
+    fit: Fits,
+    plans: Any,
+    *,
+    periods: int | None = None,
+    utilities: Any = (),
+    spend_noise: float = 0.0,
+    seed: int = 0,
+    reference: Any = None,
+    per_period: bool | None = None,
+    flighting: Any = "even",
+    carry_in: CarryIn | None = None,
+    cost_per_unit: Mapping[str, Any] | None = None,
+    max_draws: int | None = None,
+    prob: float = PROB,
+) -> xr.Dataset:
+    """Compare plans: what each spends and brings, in every posterior draw.
+
+    A plan is a :class:`~mmmjax.budget.scenario.Plan`, {channel: money} (channels left out
+    keep the reference; {market: {channel: money}} with several fits), an array (channel,)
+    or (geo, channel), or None for the reference. Alone it is compared with the reference
+    (a Plan with its own); in a list or a mapping of names the first one is compared with.
+
+    Args:
+        fit: A fit, fits by market, or response curves, as :func:`mmmjax.optimize` takes.
+        plans: One plan, a list of plans, or {name: plan}.
+        periods: Length of the window; None: that of the first Plan.
+        utilities: Utilities whose exact value is added, as :func:`mmmjax.optimize` takes
+            them. Those that compare with a reference compare with the first plan.
+        spend_noise: Relative standard deviation, at least 0, by which what is spent in a
+            geo, channel and period deviates from the plan: independent, lognormal, mean
+            1. With response curves it is one deviation for the whole window.
+        seed: Of the noise.
+        reference: As in :func:`mmmjax.optimize`; None: that of a Plan, else past spend.
+        per_period: Money given and returned is a period's; None: as in the first Plan.
+        flighting: "even", or weights of the periods as in :func:`mmmjax.optimize`. A Plan
+            brings its own (its reference does not).
+        carry_in: "zero" or "history"; None: that of the first Plan, else "zero".
+        cost_per_unit: {channel: money per unit of media} where it differs from training; a
+            Plan does not remember it.
+        max_draws: Use at most this many draws, evenly spaced; None: all.
+        prob: Probability inside every [lo, hi], a highest-density interval.
+
+    Returns:
+        Dataset. Money: ``spend`` (plan, geo, channel), ``total_spend`` (plan,);
+        ``extrapolated`` (plan, geo, channel): whether some period spends more than any of
+        training. Responses over the window and its tail, outcome units: ``response`` (plan,
+        draw) and ``response_mean``, ``_lo``, ``_hi`` (plan,); ``gain_mean``, ``_lo``,
+        ``_hi`` over the first plan and ``probability_better``, NaN for the first;
+        ``channel_mean``, ``_lo``, ``_hi`` (plan, channel). Outcome per money: ``roas``,
+        ``roas_lo``, ``roas_hi`` (plan,) and ``channel_roas``, ``_lo``, ``_hi`` (plan,
+        channel), NaN without spend; ``mroas`` (plan, channel) of one more unit of money,
+        spread over geos as the channel's is (as the reference is, where it has none);
+        ``marginal`` (plan, geo, channel), NaN for a channel that a market lacks.
+        ``utility_value`` (plan, utility).
+
+    Raises:
+        InputError: Plans that cannot be read or do not belong together.
+    """
+    noise = number("spend_noise", spend_noise, low=0.0, fix="spend_noise=0.1")
+    seed = integer("seed", seed, low=0, fix="seed=0")
+    prob = number("prob", prob, low=0.0, high=1.0, open_low=True, open_high=True)
+    prepared = _prepared(
+        fit, plans, periods=periods, reference=reference, per_period=per_period,
+        flighting=flighting, carry_in=carry_in, cost_per_unit=cost_per_unit,
+        max_draws=max_draws,
+    )  # fmt: skip
+    if isinstance(utilities, str | Utility) or callable(utilities):
+        utilities = [utilities]
+    wanted = tuple(as_utility(utility) for utility in utilities)
+    for utility in wanted:
+        check_utility(utility, len(prepared.layout.channels))
+    spends = {
+        name: spend_of(prepared, f'plan "{name}"', given)
+        for name, given in named_plans(plans, prepared, reference).items()
+    }
+    with jax.enable_x64(True):
+        found = _answers(prepared, list(spends.values()), wanted, noise, seed, prob)
+    out = _dataset(prepared, spends, found, prob)
+    if wanted:
+        out = out.assign_coords({UTILITY: [str(utility) for utility in wanted]})
+        out["utility_value"] = ((PLAN, UTILITY), found.worth)
+    return out.assign_attrs(spend_noise=noise, seed=seed)
+
+
+def table(found: xr.Dataset) -> pd.DataFrame:
+    """Rows of scenarios.csv: one per plan and channel, and channel "ALL", their sum.
+
+    Columns: plan, channel, spend (money as in the dataset), response_mean, response_lo,
+    response_hi, roas, roas_lo, roas_hi, mroas, gain_mean, gain_lo, gain_hi,
+    probability_better, extrapolated, and one per utility; empty where a number has no
+    meaning for the row.
+    """
+    ends = ("", "_lo", "_hi")
+    rows = []
+    for name in found[PLAN].to_numpy():
+        at = found.sel({PLAN: name})
+        whole = {PLAN: name, CHANNEL: ALL, "spend": float(at.total_spend)}
+        for key in ("response_mean", "response_lo", "response_hi"):
+            whole[key] = float(at[key])
+        whole |= {f"roas{end}": float(at[f"roas{end}"]) for end in ends}
+        whole["mroas"] = np.nan
+        for key in ("gain_mean", "gain_lo", "gain_hi", "probability_better"):
+            whole[key] = float(at[key])
+        whole["extrapolated"] = bool(at.extrapolated.any())
+        if UTILITY in at.coords:
+            values = at.utility_value.to_numpy()
+            whole |= dict(zip(at[UTILITY].to_numpy(), values.tolist(), strict=True))
+        rows.append(whole)
+        for channel in found[CHANNEL].to_numpy():
+            one = at.sel({CHANNEL: channel})
+            row = {PLAN: name, CHANNEL: channel, "spend": float(one.spend.sum())}
+            for key in ("mean", "lo", "hi"):
+                row[f"response_{key}"] = float(one[f"channel_{key}"])
+            row |= {f"roas{end}": float(one[f"channel_roas{end}"]) for end in ends}
+            row |= {"mroas": float(one.mroas), "extrapolated": bool(one.extrapolated.any())}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _prepared(fit: Fits, plans: Any, **asked: Any) -> Prepared:
+    """Cells, window and reference; what was not asked for is as in the first Plan."""
+    each = plans.values() if isinstance(plans, Mapping) else plans
+    each = [plans] if isinstance(plans, Plan) else each
+    each = each if isinstance(each, Iterable) else ()
+    like = next((plan for plan in each if isinstance(plan, Plan)), None)
+    if like is not None:
+        own = {name: getattr(like, name) for name in ("periods", "per_period", "carry_in")}
+        asked = {n: own.get(n) if v is None else v for n, v in asked.items()}
+    if isinstance(fit, ResponseCurves) and asked["periods"] is None:
+        asked["periods"] = 1
+    if asked["periods"] is None:
+        fix = "periods=26 evaluates half a year of weeks"
+        fail("periods", None, "", "the length of the window, or a Plan", fix)
+    if isinstance(asked["flighting"], str) and asked["flighting"] == "optimal":
+        allowed = '"even" or weights of the periods'
+        fix = "evaluate the Plan that mm.optimize(..., flighting='optimal') returns"
+        fail("flighting", "optimal", "", allowed, fix)
+    asked["carry_in"] = asked["carry_in"] or "zero"
+    asked["per_period"] = bool(asked["per_period"])
+    return prepare(fit, bounds=0.0, **asked)
+
+
+class _Found(NamedTuple):
+    """Answers of one plan, or of all with a leading axis.
+
+    Args:
+        response: (draw,).
+        channels: Mean, lo and hi by channel, (3, channel).
+        marginal: Mean response of one more unit of money, (cell,).
+        worth: Of every utility, (utility,).
+    """
+
+    response: Any
+    channels: Any
+    marginal: Any
+    worth: Any
+
+
+class _Question(NamedTuple):
+    """What all plans share: arrays.
+
+    Args:
+        window: What spend brings.
+        members: 1 where a cell belongs to a channel, (cell, channel).
+        utilities: Utilities, not yet bound to the first plan.
+        noise: Relative standard deviation of spend.
+        keys: One random key per draw.
+    """
+
+    window: Window
+    members: Any
+    utilities: tuple[Utility, ...]
+    noise: Any
+    keys: Any
+
+
+def _answers(
+    prepared: Prepared, spends: Sequence[Spend], utilities: tuple[Utility, ...],
+    noise: float, seed: int, prob: float,
+) -> _Found:  # fmt: skip
+    """Every plan evaluated in one call; float64 is the caller's."""
+    window, form, layout = prepared.window, prepared.kind.form, prepared.layout
+    count, cells, periods = len(spends), len(layout.lower), layout.periods
+    places = max(FEWEST, 1 << (count - 1).bit_length())
+    money = np.zeros((places, cells))
+    money[:count] = [spend.money for spend in spends]
+    profiles = None
+    if form.spec and (noise > 0 or any(s.profile is not None for s in spends)):
+        profiles = np.full((places, cells, periods), 1.0 / periods)
+        for profile, spend in zip(profiles, spends, strict=False):
+            profile[:] = profile if spend.profile is None else spend.profile
+        levels = periods + form.spec.adstock.max_lag - 1
+        own = {name: x for name, x in window.draws.items() if name != "factors"}
+        window = window._replace(
+            draws=own, pattern=np.ones((1, levels)), periods=np.ones(levels)
+        )  # carried over anew: the factors are those of one profile
+        form = replace(form, block=block_of(window))
+    n_draws = len(jax.tree.leaves(window.draws)[0])
+    keys = jax.random.split(jax.random.key(seed), n_draws)
+    question = _Question(window, layout.members, utilities, noise, keys)
+    found = _all(
+        question, money, profiles, count, form=form, noisy=noise > 0,
+        inside=int(np.floor(prob * n_draws)), wide=jax.default_backend() != "cpu",
+    )  # fmt: skip
+    found = jax.tree.map(lambda x: np.asarray(x)[:count], found)
+    if not np.isfinite(found.response).all():
+        allowed = "finite draws of the media parameters"
+        fix = "look at mm.diagnostics(fit) first"
+        fail("fit", Phrase("a response that is not finite"), "a plan", allowed, fix)
+    return found
+
+
+@partial(jax.jit, static_argnames=("form", "noisy", "inside", "wide"))
+def _all(
+    question: _Question, money: Array, profiles: Array | None, count: Any, *,
+    form: Form, noisy: bool, inside: int, wide: bool,
+) -> _Found:  # fmt: skip
+    """Answers of every plan; places from `count` on are skipped."""
+
+    def samples_of(plan: Any) -> tuple[Array, Array]:
+        respond = _response(question, form, plan[1], noisy)
+        return jax.jvp(respond, (plan[0],), (jnp.ones_like(plan[0]),))
+
+    utilities = question.utilities
+    if any(bind(u, np.zeros(1), np.zeros(1)) is not u for u in utilities):
+        first = jax.tree.map(lambda x: x[0], (money, profiles))
+        brought = samples_of(first)[0] @ question.members
+        cost = first[0] @ question.members
+        utilities = tuple(bind(utility, brought, cost) for utility in utilities)
+
+    def answer(plan: Any) -> _Found:
+        samples, slopes = samples_of(plan)
+        brought = samples @ question.members
+        cost = plan[0] @ question.members
+        worth = [utility(brought, cost) for utility in utilities]
+        return _Found(
+            brought.sum(1),
+            _interval(brought, inside),
+            slopes.mean(0),
+            jnp.stack(worth) if worth else jnp.zeros(0),
+        )
+
+    def place(given: Any) -> _Found:
+        index, plan = given
+        blank = jax.tree.map(jnp.zeros_like, jax.eval_shape(answer, plan))
+        return jax.lax.cond(index < count, answer, lambda plan: blank, plan)
+
+    every = (jnp.arange(len(money)), (jnp.asarray(money), profiles))
+    return jax.lax.map(place, every, batch_size=TOGETHER if wide else None)
+
+
+def _response(
+    question: _Question, form: Form, profile: Array | None, noisy: bool
+) -> Response:
+    """Response in every draw and cell as a function of the money of cells."""
+    window = question.window
+    cells = np.shape(window.media_per_money)[0]
+    if not noisy:
+        if profile is not None:
+            tail = np.shape(window.periods)[0] - profile.shape[1]
+            window = window._replace(pattern=jnp.pad(profile, [(0, 0), (0, tail)]))
+        return response_of(window, form)
+    spread = jnp.sqrt(jnp.log1p(question.noise**2))
+    periods = 1 if profile is None else profile.shape[1]
+    share = jnp.ones((cells, 1)) if profile is None else profile
+    alone = replace(form, free_periods=0 if profile is None else periods)
+
+    def respond(spend: Array) -> Array:
+        def one(part: Any) -> Array:
+            draw, key = part
+            luck = jax.random.normal(key, (cells, periods), spend.dtype)
+            luck = jnp.exp(spread * luck - spread**2 / 2)
+            realised = (spend[:, None] * share * luck).ravel()
+            single = window._replace(draws=jax.tree.map(lambda x: x[None], draw))
+            return response_of(single, alone)(realised)[0]
+
+        parts = (window.draws, question.keys)
+        size = min(max(form.block // 4, 1), len(question.keys))
+        return jax.lax.map(one, parts, batch_size=size)
+
+    return respond
+
+
+def _interval(draws: Float[Array, "draw channel"], inside: int) -> Array:
+    """Mean and highest-density interval of `inside` + 1 draws, (3, channel)."""
+    rows, mean = jnp.sort(draws, 0), draws.mean(0)
+    if not 1 <= inside < len(rows):
+        return jnp.stack([mean, rows[0], rows[-1]])
+    starts, ends = rows[: len(rows) - inside], rows[inside:]
+    narrowest = jnp.argmin(ends - starts, 0)[None]
+    low, high = (jnp.take_along_axis(x, narrowest, 0)[0] for x in (starts, ends))
+    return jnp.stack([mean, low, high])
+
+
+def _dataset(
+    prepared: Prepared, spends: Mapping[str, Spend], found: _Found, prob: float
+) -> xr.Dataset:
+    """Name the answers."""
+    layout, unit = prepared.layout, prepared.layout.unit
+    money = np.stack([spend.money for spend in spends.values()])
+    gains = found.response - found.response[:1]
+    better = (gains > 0).mean(1)
+    better[0] = np.nan
+    by_channel, total = money @ layout.members, money.sum(1)
+    largest = np.stack([_largest(layout, spend) for spend in spends.values()])
+    weights = np.where((by_channel > 0)[:, layout.channel], money, layout.reference)
+    weighted = (found.marginal * weights) @ layout.members
+    whole = weights @ layout.members
+    cells, channels = (PLAN, GEO, CHANNEL), (PLAN, CHANNEL)
+    data: dict[str, Any] = {
+        "spend": (cells, [layout.table(row) for row in money / unit]),
+        "total_spend": (PLAN, total / unit),
+        "extrapolated": (cells, [layout.table(x, False) for x in largest]),
+        "response": ((PLAN, DRAW), found.response),
+        "marginal": (cells, [layout.table(row, np.nan) for row in found.marginal]),
+        "mroas": (channels, _ratio(weighted, whole)),
+        "probability_better": (PLAN, better),
+    }
+    measures = {
+        "response": ((PLAN,), _summary(found.response, prob)),
+        "gain": ((PLAN,), _summary(gains, prob)),
+        "channel": (channels, np.moveaxis(found.channels, 1, 0)),
+    }
+    for name, (dims, values) in measures.items():
+        for end, value in zip(("mean", "lo", "hi"), values, strict=True):
+            data[f"{name}_{end}"] = (dims, value)
+    for end, key in (("", "mean"), ("_lo", "lo"), ("_hi", "hi")):
+        data[f"roas{end}"] = (PLAN, _ratio(data[f"response_{key}"][1], total))
+        channel = data[f"channel_{key}"][1]
+        data[f"channel_roas{end}"] = (channels, _ratio(channel, by_channel))
+    first = next(iter(prepared.markets.values()))
+    about = first.panel if isinstance(first, Fit) else first
+    attributes = {
+        "outcome": about.outcome_name, "currency": about.currency, "unit": layout.words,
+        "periods": layout.periods, "carry_in": prepared.carry_in, "prob": prob,
+        "compared_with": next(iter(spends)),
+    }  # fmt: skip
+    coords = {PLAN: list(spends), GEO: list(layout.geos), CHANNEL: list(layout.channels)}
+    return xr.Dataset(data, coords, attributes)
+
+
+def _largest(layout: Layout, spend: Spend) -> np.ndarray:
+    """Whether the spend of some period is above any of training, (cell,)."""
+    share = 1.0 / layout.periods if spend.profile is None else spend.profile.max(1)
+    return spend.money * share > layout.largest * (1 + ROUNDING)
+
+
+def _summary(draws: np.ndarray, prob: float) -> tuple[np.ndarray, ...]:
+    """Mean, lo and hi over draws of every plan."""
+    mean, size = draws.mean(1), draws.shape[1]
+    if not 1 <= int(np.floor(prob * size)) < size:
+        return mean, draws.min(1), draws.max(1)
+    return mean, *hdi(draws, prob, axis=1)
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Quotient; NaN where there is nothing to divide by."""
+    return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)

@@ -1,0 +1,172 @@
+"""Plans as people give them, read and checked: money of every cell, and its profile."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from mmmjax.budget.layout import Layout
+from mmmjax.budget.prepare import Prepared
+from mmmjax.budget.request import known_of
+from mmmjax.budget.scenario import Plan
+from mmmjax.checks import Phrase, closest, fail, finite, listing
+from mmmjax.shapes import CHANNEL, GEO
+
+__all__ = ["REFERENCE", "Spend", "named_plans", "spend_of"]
+
+PLAN, REFERENCE = "plan", "reference"  # names of a single plan and what it is compared with
+
+
+class Spend(NamedTuple):
+    """Money of every cell over the window, (cell,), and its share of every period.
+
+    The profile (cell, period) is None where it is even.
+    """
+
+    money: np.ndarray
+    profile: np.ndarray | None
+
+
+def named_plans(plans: Any, prepared: Prepared, reference: Any) -> dict[str, Any]:
+    """Plans by name; a single one behind its reference."""
+    if isinstance(plans, Mapping) and not _is_spend(plans, prepared):
+        named = {str(name): plan for name, plan in plans.items()}
+    elif isinstance(plans, list | tuple) and not (plans and all(map(_is_number, plans))):
+        named = {f"plan {i}": plan for i, plan in enumerate(plans, start=1)}
+    elif isinstance(plans, Plan) and reference is None:
+        unit = plans.periods if plans.per_period else 1
+        before = plans.reference.to_numpy() * (unit / prepared.layout.unit)
+        named = {REFERENCE: before, PLAN: plans}
+    else:
+        named = {REFERENCE: None, PLAN: plans}
+    if not named:
+        fix = 'plans={"cautious": plan_a, "bold": {"TV": 2e6}}'
+        fail("plans", Phrase("none"), "", "at least one plan", fix)
+    return named
+
+
+def _is_spend(plans: Mapping[Any, Any], prepared: Prepared) -> bool:
+    """Whether a mapping is {channel: money} or {market: {channel: money}}: one plan."""
+    values = list(plans.values())
+    if any(map(_is_number, values)):
+        return True
+    if not values or any(isinstance(value, Plan | xr.DataArray) for value in values):
+        return False
+    if any(name in prepared.markets for name in plans):  # a wrong one fails later
+        return all(isinstance(v, Mapping) and not _is_inner(v) for v in values)
+    inner = any(isinstance(value, Mapping) or value is None for value in values)
+    return not inner and all(name in prepared.layout.channels for name in plans)
+
+
+def _is_inner(value: Mapping[Any, Any]) -> bool:
+    return any(isinstance(x, Mapping | Plan) for x in value.values())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def spend_of(prepared: Prepared, field: str, given: Any) -> Spend:
+    """Money of one plan, checked."""
+    layout = prepared.layout
+    if isinstance(given, Plan):
+        return _of_plan(prepared, field, given)
+    money = np.array(layout.reference)
+    if isinstance(given, Mapping):
+        whole = np.ones(len(money), bool)
+        if given and all(isinstance(value, Mapping) for value in given.values()):
+            markets = _markets(prepared)
+            for name, inner in given.items():
+                if name not in markets:
+                    near = closest(name, list(markets)) or next(iter(markets))
+                    allowed = f"markets ({listing(markets, 12)})"
+                    fail(field, name, "", allowed, f'did you mean "{near}"?')
+                _fill(layout, field, money, inner, markets[name])
+        else:
+            _fill(layout, field, money, given, whole)
+    elif given is not None:
+        array, shape = _numbers(given), layout.table(money).shape
+        if array.shape == shape[1:]:
+            named = dict(zip(layout.channels, array, strict=True))
+            return spend_of(prepared, field, named)
+        if array.shape != shape:
+            allowed = f"{{channel: money}}, or an array of shape {shape[1:]} or {shape}"
+            fix = f"the paid channels are {listing(layout.channels, 12)}"
+            fail(field, Phrase(f"shape {array.shape}"), "", allowed, fix)
+        coords = {GEO: layout.geos, CHANNEL: layout.channels}
+        array = np.where(layout.table(np.ones(len(money), bool), False), array, 0.0)
+        finite(field, array, coords)
+        if (array < 0).any():
+            g, c = np.argwhere(array < 0)[0]
+            where = f'geo "{layout.geos[g]}", channel "{layout.channels[c]}"'
+            fail(field, array[g, c], where, "money of at least 0", "write 0.0")
+        money = layout.unit * array[layout.geo, layout.channel]
+    return Spend(money, prepared.profile)
+
+
+def _markets(prepared: Prepared) -> dict[str, np.ndarray]:
+    """Which cells belong to each market."""
+    sizes = [
+        len(known.geos) * len(known.channels)
+        for known in map(known_of, prepared.markets.values())
+    ]
+    cells = np.repeat(np.arange(len(sizes)), sizes)
+    return {name: cells == i for i, name in enumerate(prepared.markets)}
+
+
+def _fill(
+    layout: Layout, field: str, money: np.ndarray, given: Mapping[Any, Any],
+    among: np.ndarray,
+) -> None:  # fmt: skip
+    """Write {channel: money} into cells; one number is shared out as the reference is."""
+    for channel, value in given.items():
+        if channel not in layout.channels:
+            near = closest(channel, layout.channels)
+            allowed = f"paid channels ({listing(layout.channels, 12)})"
+            fix = f'did you mean "{near}"?' if near else "leave it out"
+            fail(field, channel, "", allowed, fix)
+        own = among & (layout.channel == layout.channels.index(channel))
+        amount, where = _numbers(value), f'channel "{channel}"'
+        if amount.shape not in ((), (own.sum(),)):
+            allowed = f"one number, or one per geo ({own.sum()})"
+            fail(field, Phrase(f"shape {amount.shape}"), where, allowed, "one number")
+        if not (np.isfinite(amount) & (amount >= 0)).all():
+            fix = f'write {{"{channel}": 1000.0}}'
+            fail(field, value, where, "finite money of at least 0", fix)
+        if not amount.ndim and own.any():
+            before = layout.reference[own]
+            total = before.sum()
+            amount = amount * (before / total if total > 0 else 1.0 / own.sum())
+        money[own] = layout.unit * amount
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """Any value as an array; NaN where it is no number."""
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        return np.asarray(np.nan)
+
+
+def _of_plan(prepared: Prepared, field: str, plan: Plan) -> Spend:
+    """Money and profile of a Plan for the same cells and window."""
+    layout = prepared.layout
+    same = {
+        "channels": (tuple(plan.optimized[CHANNEL].to_numpy()), layout.channels),
+        "geos": (tuple(plan.optimized[GEO].to_numpy()), layout.geos),
+        "periods": (plan.periods, layout.periods),
+        "carry_in": (plan.carry_in, prepared.carry_in),
+    }
+    for what, (got, ours) in same.items():
+        if got != ours:
+            fix = "evaluate plans of one fit and one window together"
+            fail(field, Phrase(f"{what} {got}"), "", f"{what} {ours}", fix)
+    spend = plan.spend_by_period.to_numpy()[layout.geo, layout.channel]
+    money = plan.optimized.to_numpy() * (plan.periods if plan.per_period else 1)
+    money = money[layout.geo, layout.channel]
+    if (spend == spend[:, :1]).all():
+        return Spend(money, None)
+    whole = spend.sum(1, keepdims=True)
+    even = np.full_like(spend, 1.0 / layout.periods)
+    return Spend(money, np.where(whole > 0, spend / np.where(whole > 0, whole, 1.0), even))

@@ -1,0 +1,127 @@
+"""The smallest spend that reaches a response, on average or with a given probability."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmmjax.budget.prepare import Prepared
+from mmmjax.budget.utility import mean_response, value_at_risk
+from mmmjax.checks import Phrase, fail, number
+
+__all__ = ["Goal", "reach", "read"]
+
+TURNS = 60
+CLOSE = 1e-6  # relative width of the bracket of the spend at the end
+
+
+class Goal(NamedTuple):
+    """A response to reach, outcome units, and with which probability (None: on average)."""
+
+    target: float
+    probability: float | None
+
+
+def read(target: Any, probability: Any, until_mroas: Any = None) -> Goal | None:
+    """A goal, checked; None if there is none."""
+    if target is None:
+        if probability is not None:
+            fix = "target=1e8, probability=0.9"
+            fail("probability", probability, "", "a target to reach with it", fix)
+        return None
+    if until_mroas is not None:
+        got = Phrase("target and until_mroas")
+        fail("target", got, "", "one of the two", "leave until_mroas out")
+    target = number("target", target, low=0.0, open_low=True, fix="target=1e8")
+    if probability is not None:
+        probability = number(
+            "probability", probability, low=0.0, high=1.0, open_low=True, open_high=True,
+            fix="probability=0.9",
+        )  # fmt: skip
+    return Goal(target, probability)
+
+
+def reach(
+    prepared: Prepared, goal: Goal, solve: Callable[[Prepared], Any]
+) -> tuple[Prepared, Any]:
+    """The plan with the smallest total whose best response reaches the target.
+
+    The best response at a total is solved for; it rises with the total, which is bracketed
+    and halved (regula falsi, Illinois). The plan reaches the target; its total is above the
+    smallest one by at most a millionth, if every plan on the way was the best one.
+
+    Args:
+        prepared: The problem; its budget is the most that may be spent, and its utility is
+            replaced by the response (or its quantile) that has to reach the target.
+        goal: What to reach.
+        solve: Solves one problem.
+
+    Raises:
+        InputError: A target that no allowed plan reaches.
+    """
+    aim = mean_response() if goal.probability is None else value_at_risk(goal.probability)
+    smooth = not aim.needs_smoothing
+    concave = aim.concave_at_total and not prepared.doubt
+    doubt = prepared.doubt or ("" if concave else f"{aim} is not known to be concave")
+    prepared = dataclasses.replace(
+        prepared, utility=aim, price=0.0, doubt=doubt,
+        kind=dataclasses.replace(prepared.kind, concave=concave, smooth=smooth),
+    )  # fmt: skip
+    least = float(np.asarray(prepared.region.lower).sum())
+    most = min(
+        float(np.asarray(prepared.region.upper).sum()), float(prepared.region.most[0])
+    )
+    if not least < most:
+        least = 0.0 if least == 0 else least
+
+    def at(total: float) -> tuple[Prepared, Any, float]:
+        region = prepared.region
+        least_, most_ = np.array(region.least), np.array(region.most)
+        least_[0] = most_[0] = total
+        one = dataclasses.replace(
+            prepared, region=region._replace(least=least_, most=most_),
+            layout=dataclasses.replace(prepared.layout, budget=total),
+        )  # fmt: skip
+        solved = solve(one)
+        return one, solved, solved.seen[1].utility - goal.target
+
+    one, solved, above = at(most)
+    if above < 0:
+        _unreached(goal, solved.seen[1].utility, most / prepared.layout.unit)
+    low, high, count = least, most, solved.evaluations
+    below = -goal.target
+    if least > 0:
+        first = at(least)
+        if first[2] >= 0:
+            return first[0], first[1]._replace(goal=goal)
+        below = first[2]
+    side, upper = 0, above
+    for _ in range(TURNS):
+        if high - low <= CLOSE * high:
+            break
+        middle = low + (high - low) * np.clip(-below / (upper - below), 0.02, 0.98)
+        tried = at(float(middle))
+        count += tried[1].evaluations
+        if tried[2] >= 0:
+            one, solved, above = tried
+            high, upper = float(middle), tried[2]
+            below = 0.5 * below if side > 0 else below
+            side = 1
+        else:
+            low, below = float(middle), tried[2]
+            upper = 0.5 * upper if side < 0 else upper
+            side = -1
+    status = f"smallest spend that reaches the target; {solved.status}"
+    return one, solved._replace(evaluations=count, status=status, goal=goal)
+
+
+def _unreached(goal: Goal, most: float, budget: float) -> None:
+    with_ = "" if goal.probability is None else f" with probability {goal.probability:g}"
+    fail(
+        "target",
+        Phrase(f"{goal.target:,.6g}{with_}"),
+        "",
+        f"at most {most:,.6g}, what the best plan within bounds brings at {budget:,.6g}",
+        "raise the budget or the upper bounds, or lower the target",
+    )

@@ -1,0 +1,320 @@
+"""From what was asked to a problem of arrays: cells, limits, window, utility, scales."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import numpy as np
+from jaxtyping import Float
+
+from mmmjax.budget import constraints as rules
+from mmmjax.budget.constraints import Constraint, Limits
+from mmmjax.budget.curves import ResponseCurves
+from mmmjax.budget.feasible import check_feasible
+from mmmjax.budget.horizon import CarryIn, Form, Window, block_of, make_window
+from mmmjax.budget.layout import Layout, lay_out, markets_of
+from mmmjax.budget.region import Region, scaled, with_nesting
+from mmmjax.budget.request import Bounds, Money
+from mmmjax.budget.search import Kind, Problem
+from mmmjax.budget.utility import Utility, as_utility
+from mmmjax.budget.utility import check as check_utility
+from mmmjax.checks import Phrase, choice, fail, integer, number
+from mmmjax.draws import Fit
+
+__all__ = ["Asked", "Prepared", "prepare"]
+
+PULSE = 3.0  # a period may take this multiple of the even share of the upper bound
+EVEN, OPTIMAL = "even", "optimal"
+
+type Fits = Fit | ResponseCurves | Mapping[str, Fit] | Sequence[Fit]
+type Weights = Sequence[float] | np.ndarray
+type Flighting = str | Mapping[str, Weights] | Weights
+
+
+class Asked(TypedDict, total=False):
+    """Keyword arguments of :func:`mmmjax.budget.solve.optimize` that describe a plan."""
+
+    budget: float | None
+    periods: int | None
+    bounds: Bounds | Mapping[str, Any]
+    reference: Any
+    fixed: Mapping[str, Money | None] | Sequence[str] | None
+    per_period: bool
+    up_to: bool
+    until_mroas: float | None
+    utility: Any
+    constraints: Sequence[Constraint]
+    flighting: Flighting
+    carry_in: CarryIn
+    cost_per_unit: Mapping[str, Any] | None
+    max_draws: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Everything but the search.
+
+    Args:
+        markets: The fits, or curves, by market.
+        layout: The cells.
+        limits: What constraints ask for, per cell.
+        region: Where a plan may be, money, per variable.
+        window: What spend brings.
+        kind: What kind of problem it is.
+        utility: What is maximised.
+        price: Utility that a unit of money has to bring (0: the budget is given).
+        doubt: Why a gap would prove nothing; empty if it does.
+        profile: Share of the money of a cell spent in each period, (cell, period); None
+            where it is even, or a variable.
+        up_to: Whether less than the budget may be spent.
+        carry_in: "zero" or "history".
+    """
+
+    markets: Mapping[str, Fit | ResponseCurves]
+    layout: Layout
+    limits: Limits
+    region: Region
+    window: Window
+    kind: Kind
+    utility: Utility
+    price: float
+    doubt: str
+    profile: Float[np.ndarray, "cell period"] | None
+    up_to: bool
+    carry_in: str
+
+    @property
+    def free_periods(self) -> int:
+        """Periods with a variable each."""
+        return self.kind.form.free_periods
+
+    def variables(self, cells: np.ndarray) -> np.ndarray:
+        """Money of cells over the window as money of variables, evenly over periods."""
+        periods = self.free_periods
+        return np.repeat(cells / periods, periods) if periods else np.asarray(cells)
+
+    def cells(self, variables: np.ndarray) -> np.ndarray:
+        """Money of cells over the window from that of variables, (..., variable)."""
+        periods = self.free_periods
+        if not periods:
+            return np.asarray(variables)
+        return variables.reshape(*np.shape(variables)[:-1], -1, periods).sum(-1)
+
+    def problem(self, size: float = 1.0, spread: float = 1.0) -> Problem:
+        """The problem in shares of the budget, `size` of utility counting as 1."""
+        layout, repeat = self.layout, max(self.free_periods, 1)
+        floors = np.zeros((len(self.limits.floors), len(layout.lower)))
+        for row, floor in zip(floors, self.limits.floors, strict=True):
+            row[floor.variables] = 1.0
+        return Problem(
+            window=self.window,
+            region=scaled(self.region, layout.budget),
+            members=np.repeat(layout.members, repeat, axis=0),
+            budget=layout.budget,
+            size=size,
+            spread=spread,
+            utility=self.utility,
+            price=self.price,
+            floors=np.repeat(floors, repeat, axis=1),
+            floor_levels=np.array([floor.level for floor in self.limits.floors]),
+        )
+
+
+def prepare(
+    fits: Fits,
+    *,
+    budget: float | None = None,
+    periods: int | None = None,
+    bounds: Any = 0.5,
+    reference: Any = None,
+    fixed: Any = None,
+    per_period: bool = False,
+    up_to: bool = False,
+    until_mroas: float | None = None,
+    utility: Any = "mean_response",
+    constraints: Sequence[Constraint] = (),
+    flighting: Any = EVEN,
+    carry_in: CarryIn = "zero",
+    cost_per_unit: Any = None,
+    max_draws: int | None = None,
+    window: Window | None = None,
+) -> Prepared:
+    """Read and check everything; see :func:`mmmjax.budget.solve.optimize`.
+
+    A window that was made for the same fits, periods, prices and draws may be given.
+
+    Raises:
+        InputError: A request that cannot be planned: which part, and how to fix it.
+    """
+    choice("carry_in", carry_in, ("zero", "history"))
+    markets = markets_of(fits)
+    if periods is None and isinstance(next(iter(markets.values())), ResponseCurves):
+        periods = 1
+    layout = lay_out(
+        markets, budget=budget, periods=periods, bounds=bounds, reference=reference,
+        fixed=fixed, per_period=per_period, cost_per_unit=cost_per_unit,
+    )  # fmt: skip
+    limits = _limits(constraints, layout)
+    price = 0.0
+    if until_mroas is not None:
+        price = number("until_mroas", until_mroas, low=0.0, open_low=True, fix="1.0")
+    layout, by_cell = _cell_region(layout, limits, up_to or price > 0)
+    free, profile = _flighting(flighting, layout, markets)
+    chosen = as_utility(utility)
+    check_utility(chosen, len(layout.channels))
+    window, form = _window(markets, layout, carry_in, max_draws, free, profile, window)
+    doubt = _doubt(form, window, markets, chosen, up_to or price > 0)
+    return Prepared(
+        markets, layout, limits, with_nesting(_by_variable(by_cell, free)), window,
+        Kind(form, not doubt, not chosen.needs_smoothing), chosen, price, doubt, profile,
+        up_to, carry_in,
+    )  # fmt: skip
+
+
+def _limits(constraints: Any, layout: Layout) -> Limits:
+    """Constraints per cell; they are read per geo and channel, cells may lack some."""
+    found = rules.read(
+        constraints, channels=layout.channels, geos=layout.geos,
+        last=layout.table(layout.last), periods=layout.periods, unit=layout.unit,
+        budget=layout.budget,
+    )  # fmt: skip
+    places = layout.geo * len(layout.channels) + layout.channel
+    cell = np.full(len(layout.geos) * len(layout.channels), -1)
+    cell[places] = np.arange(len(places))
+
+    def there(variables: np.ndarray) -> np.ndarray:
+        return cell[variables][cell[variables] >= 0]
+
+    return found._replace(
+        rows=found.rows[:, places],
+        lower=found.lower[places],
+        upper=found.upper[places],
+        on_off=tuple(o._replace(variables=there(o.variables)) for o in found.on_off),
+        floors=tuple(f._replace(variables=there(f.variables)) for f in found.floors),
+    )
+
+
+def _cell_region(layout: Layout, limits: Limits, up_to: bool) -> tuple[Layout, Region]:
+    """Box, total and rows of cells in money, checked in the user's unit."""
+    lower = layout.lower.copy()
+    for switch in limits.on_off:  # off is allowed; what on means is tried one by one
+        lower[switch.variables] = np.where(
+            layout.fixed[switch.variables], lower[switch.variables], 0.0
+        )
+    most = layout.budget
+    least = most
+    if up_to:
+        most = min(most, float(layout.upper.sum()))
+        least = min(float(lower.sum()), most)
+    box = Region(
+        lower, layout.upper, np.ones((1, len(lower))), np.array([least]), np.array([most])
+    )
+    unit = layout.unit
+    region = rules.limited(box, limits, layout.labels, unit)
+    checked = check_feasible(
+        scaled(region, unit), layout.labels, layout.fixed, layout.words, limits.words
+    )
+    region = region._replace(least=checked.least * unit, most=checked.most * unit)
+    layout = dataclasses.replace(layout, lower=region.lower, upper=region.upper)
+    if not up_to:
+        layout = dataclasses.replace(layout, budget=float(region.most[0]))
+    return layout, region
+
+
+def _by_variable(region: Region, periods: int) -> Region:
+    """The region of cells as one of cells and periods: bounds of cells become rows."""
+    if not periods:
+        return region
+    cells = len(region.lower)
+    own = np.repeat(np.eye(cells), periods, axis=1)
+    return Region(
+        np.zeros(cells * periods),
+        np.repeat(np.minimum(PULSE / periods, 1.0) * region.upper, periods),
+        np.concatenate([np.repeat(region.rows, periods, axis=1), own]),
+        np.concatenate([region.least, region.lower]),
+        np.concatenate([region.most, region.upper]),
+    )
+
+
+def _flighting(
+    given: Any, layout: Layout, markets: Mapping[str, Any]
+) -> tuple[int, np.ndarray | None]:
+    """Free periods and profile of every cell."""
+    if isinstance(given, str):
+        choice("flighting", given, (EVEN, OPTIMAL))
+        if given == EVEN:
+            return 0, None
+        if isinstance(next(iter(markets.values())), ResponseCurves):
+            fail("flighting", given, "", '"even" with response curves', "leave it out")
+        return layout.periods, None
+    named = dict(given) if isinstance(given, Mapping) else None
+    even = np.full(layout.periods, 1.0 / layout.periods)
+    out = np.tile(even, (len(layout.lower), 1))
+    allowed = f"{layout.periods} numbers of at least 0, not all 0 (weights of the periods)"
+    fix = f'flighting={{"{layout.channels[0]}": [...]}}, "even" or "optimal"'
+    for c, name in enumerate(layout.channels):
+        values = given if named is None else named.pop(name, None)
+        if values is None:
+            continue
+        try:
+            weights = np.asarray(values, np.float64)
+        except (TypeError, ValueError):
+            weights = np.full(1, np.nan)
+        good = weights.shape == (layout.periods,) and np.isfinite(weights).all()
+        if not good or (weights < 0).any() or not weights.sum() > 0:
+            shown = Phrase(f"shape {weights.shape}") if weights.ndim else values
+            fail("flighting", shown, f'channel "{name}"', allowed, fix)
+        out[layout.channel == c] = weights / weights.sum()
+    for name in named or ():
+        fail("flighting", name, "", f"channels of the plan: {layout.channels}", fix)
+    return 0, out
+
+
+def _window(
+    markets: Mapping[str, Any],
+    layout: Layout,
+    carry_in: CarryIn,
+    max_draws: int | None,
+    free: int,
+    profile: np.ndarray | None,
+    made: Window | None,
+) -> tuple[Window, Form]:
+    """Arrays and kind of the response."""
+    if max_draws is not None:
+        max_draws = integer("max_draws", max_draws, low=1, fix="None keeps all draws")
+    first = next(iter(markets.values()))
+    if isinstance(first, ResponseCurves):
+        ones = np.ones(len(layout.lower))
+        window = Window(dict(first.draws), ones, ones, np.zeros((len(ones), 0)),
+                        np.ones((1, 1)), np.ones(1))  # fmt: skip
+        return window, Form(None, first.function)
+    fits = list(markets.values())
+    window = made or make_window(
+        fits, layout.periods, carry_in, layout.costs, max_draws, profile, bool(free)
+    )
+    form = Form(first.spec.structure(), None, free)
+    return window, dataclasses.replace(form, block=block_of(window))
+
+
+def _doubt(
+    form: Form,
+    window: Window,
+    markets: Mapping[str, Any],
+    utility: Utility,
+    open_total: bool,
+) -> str:
+    """Why the gap proves nothing; empty if it does."""
+    concave = utility.concave if open_total else utility.concave_at_total
+    if not concave:
+        return f"{utility} is not known to be concave"
+    first = next(iter(markets.values()))
+    if isinstance(first, ResponseCurves):
+        return "" if first.concave else "the response curves are not said to be concave"
+    if form.spec is None or not getattr(form.spec.saturation, "concave", False):
+        return f"the response is not concave under {first.spec.saturation!r}"
+    beta = np.asarray(window.draws["saturation_beta"])
+    negative = (beta < 0).any(1)
+    if negative.any():
+        return f"saturation_beta is negative in {int(negative.sum())} of {len(beta)} draws"
+    return ""

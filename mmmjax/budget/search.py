@@ -1,0 +1,396 @@
+"""Search for the best plan: climb, smooth less and less, hold curved limits, polish.
+
+One problem is a tree of arrays (:class:`Problem`); what kind of problem it is
+(:class:`Kind`) is static, so that another budget, other bounds, draws or risk settings
+compile nothing. A smooth concave utility takes one climb. Tails of draws are smoothed, and
+less so in every round; a concave one ends with a proven bound, any other starts from
+several points and is polished on the exact utility. Curved limits (a floor of ROAS) enter
+as an augmented Lagrangian.
+
+Sources: Rockafellar and Uryasev (2000), "Optimization of conditional value-at-risk",
+J. Risk 2, for the tail as the least favourable weights, whose bound is proof; Nocedal and
+Wright (2006), "Numerical Optimization", chapter 17 for the augmented Lagrangian.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mmmjax.budget.ascent import (
+    LIMIT,
+    NOT_FINITE,
+    SMALL,
+    STALLED,
+    Ascent,
+    Local,
+    ascend,
+)
+from mmmjax.budget.horizon import Form, Response, Window, response_of, slopes_of
+from mmmjax.budget.polish import polish
+from mmmjax.budget.region import Region, project, support
+from mmmjax.budget.utility import Smooth, Smoothing, Utility
+
+__all__ = ["Found", "Kind", "Problem", "cell_members", "search", "worth"]
+
+WIDEST = 0.3  # first smoothing, share of the draws
+BRIEF = 30  # evaluations of a climb on a smoothed utility that nothing is proven of
+FINALISTS = 6  # ends that are polished
+LESS = 0.3  # each round smooths so much less
+ROUNDS = {"smooth": 1, "concave": 12, "rough": 6, "curved": 40}
+STIFF, STIFFER, STIFFEST = 10.0, 8.0, 1e7  # penalty of a curved limit, its growth
+MET = 1e-9  # miss of a curved limit, in shares of the budget, that counts as met
+MISSED = 1e-6  # miss from which on the limit was not met
+
+
+class Problem(NamedTuple):
+    """One plan to make: arrays, in shares of the budget.
+
+    Args:
+        window: What spend brings.
+        region: Where to look, shares of the budget.
+        members: 1 where a variable belongs to a channel, (variable, channel).
+        budget: Money of share 1.
+        size: Utility that counts as 1.
+        spread: Outcome units that smoothing takes for 1.
+        utility: What is maximised.
+        price: Utility that a unit of money has to bring at least, 0 with a given budget.
+        floors: 1 where a variable belongs to a curved limit, (limit, variable).
+        floor_levels: Mean response per money each limit asks for, (limit,).
+    """
+
+    window: Window
+    region: Region
+    members: Any
+    budget: Any
+    size: Any
+    spread: Any
+    utility: Utility
+    price: Any
+    floors: Any
+    floor_levels: Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a compiled search depends on besides shapes.
+
+    Args:
+        form: The kind of response.
+        concave: Whether utility, response and limits make bounds of a climb a proof.
+        smooth: Whether the utility needs no smoothing.
+    """
+
+    form: Form
+    concave: bool
+    smooth: bool
+
+    @property
+    def rounds(self) -> str:
+        """Key of :data:`ROUNDS` without curved limits."""
+        return "smooth" if self.smooth else "concave" if self.concave else "rough"
+
+
+class Found(NamedTuple):
+    """The end of a search, in shares and scaled utility.
+
+    Args:
+        point: Best point.
+        value: Exact utility less the price of the spend, over `size`.
+        gap: No point is better by more, where the problem is concave.
+        gradient: Of the utility, per share.
+        multipliers: What one more unit of each row of the region brings.
+        floor_prices: What easing each curved limit by one unit of response brings.
+        residual: Largest entry of P(x + gradient) - x.
+        evaluations: Points evaluated.
+        status: Key of :data:`mmmjax.budget.ascent.STATUS`.
+    """
+
+    point: Any
+    value: Any
+    gap: Any
+    gradient: Any
+    multipliers: Any
+    floor_prices: Any
+    residual: Any
+    evaluations: Any
+    status: Any
+
+
+class _Spot(NamedTuple):
+    """A point seen at one smoothing and one set of penalties, scaled.
+
+    Args:
+        local: What is climbed, around the point.
+        exact: Utility less the price of the spend.
+        ceiling: See :class:`mmmjax.budget.utility.Smooth`; of the Lagrangian of the limits.
+        slack: How far each curved limit is kept, shares of the budget; below 0: missed.
+        weights: Multipliers of the curved limits that the gradient contains.
+    """
+
+    local: Local
+    exact: Any
+    ceiling: Any
+    slack: Any
+    weights: Any
+
+
+class _Terms(NamedTuple):
+    """What a round adds to the utility: smoothing, and penalties of curved limits."""
+
+    share: Any
+    weights: Any
+    stiffness: Any
+
+
+class _Progress(NamedTuple):
+    count: Any
+    best: Found
+    terms: _Terms
+    upper: Any  # smallest proven bound so far
+    missed: Any
+
+
+def search(
+    problem: Problem, kind: Kind, starts: Array, tolerance: Any, limit: Any
+) -> Found:
+    """Best point from several starts; one start is enough where the problem is concave.
+
+    Args:
+        problem: The problem.
+        kind: What it is.
+        starts: Points to begin with, (start, variable); they are projected here.
+        tolerance: Relative gap at which a climb stops.
+        limit: Most evaluations of one climb.
+    """
+    respond = response_of(problem.window, kind.form)
+
+    def climb(start: Array) -> Found:
+        first = project(start, problem.region)[0]
+        return _rounds(problem, kind, respond, first, tolerance, limit)
+
+    def finish(found: Found) -> Found:
+        point, value, count = polish(
+            lambda shares: respond(shares * problem.budget),
+            lambda samples, shares: worth(problem, samples, shares),
+            problem.region, found.point, found.value, found.gradient,
+        )  # fmt: skip
+        return found._replace(point=point, value=value, evaluations=count)
+
+    if starts.shape[0] == 1:
+        ends = jax.tree.map(lambda leaf: leaf[None], climb(starts[0]))
+    else:
+        ends = jax.lax.map(climb, starts)
+    if not (kind.concave or problem.floors.shape[0] or kind.form.free_periods):
+        used = ends.evaluations.sum()
+        ends = jax.lax.map(finish, _first(ends, FINALISTS))
+        ends = ends._replace(evaluations=ends.evaluations.at[0].add(used))
+    best = jax.tree.map(lambda leaf: leaf[0], _first(ends, 1))
+    return best._replace(evaluations=ends.evaluations.sum())
+
+
+def _first(ends: Found, count: int) -> Found:
+    """The best of several ends, best first."""
+    values = jnp.where(jnp.isfinite(ends.value), ends.value, -jnp.inf)
+    order = jnp.argsort(-values)[:count]
+    return jax.tree.map(lambda leaf: leaf[order], ends)
+
+
+def worth(problem: Problem, samples: Array, shares: Array) -> Array:
+    """Exact utility less the price of the spend, scaled, of samples (draw, cell)."""
+    spend = shares * problem.budget
+    cells = cell_members(problem.members, samples.shape[1])
+    by_channel = samples @ cells if problem.utility.per_channel else samples.sum(1)
+    worth = problem.utility(by_channel, spend @ problem.members)
+    return (worth - problem.price * spend.sum()) / problem.size
+
+
+def _rounds(
+    problem: Problem,
+    kind: Kind,
+    respond: Response,
+    start: Array,
+    tolerance: Any,
+    limit: Any,
+) -> Found:
+    """Climb round after round: less smoothing, stiffer limits."""
+    limits = problem.floors.shape[0]
+    if kind.smooth and not limits:
+        return _one_climb(problem, kind, respond, start, tolerance, limit)
+    most = max(ROUNDS[kind.rounds], ROUNDS["curved"] if limits else 1)
+    rough = not kind.smooth and not kind.concave
+
+    def once(now: _Progress) -> _Progress:
+        last = rough & (now.count == most - 1)  # ends on the exact utility
+        terms = now.terms._replace(share=jnp.where(last, 0.0, now.terms.share))
+        end = ascend(
+            lambda shares: _look(problem, kind.form, respond, shares, terms).local,
+            problem.region, now.best.point, kind.concave,
+            jnp.maximum(tolerance, 1e-3 * terms.share),
+            jnp.minimum(limit, BRIEF) if rough and not limits else limit,
+        )  # fmt: skip
+        spot = _look(problem, kind.form, respond, end.point, terms)
+        slope = spot.local.gradient
+        climb = support(slope, problem.region, end.multipliers) - slope @ end.point
+        upper = jnp.minimum(now.upper, spot.ceiling + jnp.maximum(climb, 0.0))
+        missed = -jnp.min(spot.slack, initial=0.0)
+        best = _better(now, end, spot, missed)
+        if rough:  # at share 0 a gradient is that of single draws
+            kept = lambda new, old: jnp.where(last, old, new)
+            best = best._replace(
+                gradient=kept(best.gradient, now.best.gradient),
+                multipliers=kept(best.multipliers, now.best.multipliers),
+            )
+        best = best._replace(gap=jnp.maximum(upper - best.value, 0.0))
+        stiffer = jnp.where(missed > 0.25 * now.missed, STIFFER, 1.0)
+        following = _Terms(
+            terms.share * LESS,
+            spot.weights,
+            jnp.minimum(terms.stiffness * stiffer, STIFFEST),
+        )
+        close = best.gap <= tolerance * jnp.maximum(jnp.abs(best.value), SMALL)
+        done = (end.status == NOT_FINITE) | ((missed <= MET) & close & (not rough))
+        count = jnp.where(done, most, now.count + 1)
+        return _Progress(count, best, following, upper, missed)
+
+    state = _begin(problem, start, limits, 0.0 if kind.smooth else WIDEST)
+    return jax.lax.while_loop(lambda now: now.count < most, once, state).best
+
+
+def _one_climb(
+    problem: Problem,
+    kind: Kind,
+    respond: Response,
+    start: Array,
+    tolerance: Any,
+    limit: Any,
+) -> Found:
+    """Without anything to smooth one climb is all, and its value and gap are exact."""
+    terms = _begin(problem, start, 0, 0.0).terms
+    end = ascend(
+        lambda shares: _look(problem, kind.form, respond, shares, terms).local,
+        problem.region, start, kind.concave, tolerance, limit,
+    )  # fmt: skip
+    return Found(
+        end.point, end.value, end.gap, end.gradient, end.multipliers, terms.weights,
+        end.residual, end.evaluations, end.status,
+    )  # fmt: skip
+
+
+def _begin(problem: Problem, start: Array, limits: int, share: float) -> _Progress:
+    inf, zero, count = jnp.asarray(jnp.inf), jnp.zeros(()), jnp.zeros((), int)
+    rows = problem.region.rows.shape[0]
+    found = Found(
+        start, -inf, inf, jnp.zeros_like(start), jnp.zeros(rows), jnp.zeros(limits), zero,
+        count, jnp.full((), STALLED),
+    )  # fmt: skip
+    terms = _Terms(jnp.asarray(share), jnp.zeros(limits), jnp.asarray(STIFF))
+    return _Progress(count, found, terms, inf, inf)
+
+
+def _better(now: _Progress, end: Ascent, spot: _Spot, missed: Array) -> Found:
+    """The better of the best point so far and the end of this round's climb.
+
+    With curved limits the last point is the best one: earlier ones miss the limits more.
+    """
+    evaluations = now.best.evaluations + end.evaluations
+    status = jnp.where(missed > MISSED, LIMIT, end.status)
+    new = Found(
+        end.point, spot.exact, now.best.gap, spot.local.gradient, end.multipliers,
+        spot.weights, end.residual, evaluations, status,
+    )  # fmt: skip
+    better = (now.count == 0) | (spot.exact >= now.best.value) | (len(spot.slack) > 0)
+    best = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, now.best)
+    return best._replace(evaluations=evaluations, status=status)
+
+
+def _look(
+    problem: Problem, form: Form, respond: Response, shares: Array, terms: _Terms
+) -> _Spot:
+    """The scaled problem around a point."""
+    spend = shares * problem.budget
+    samples, pull = _pulled(respond, spend, form)
+    money = spend @ problem.members
+    cells = cell_members(problem.members, samples.shape[1])
+    each = samples @ cells if problem.utility.per_channel else samples.sum(1)[:, None]
+    smoothing = Smoothing(terms.share, problem.spread)
+
+    def smooth(each: Array, money: Array) -> Smooth:
+        return problem.utility.smooth(each, money, smoothing)
+
+    (value, ceiling), back = jax.vjp(smooth, each, money)
+    weights, worth_of_money = back(Smooth(jnp.ones(()), jnp.zeros(())))
+    weights = weights @ cells.T if problem.utility.per_channel else weights[:, 0]
+    cost = problem.price * spend.sum()
+    straight = problem.members @ worth_of_money - problem.price
+    slack, pushes, gained, whole = _limits(problem, samples, shares, terms)
+    if len(slack):
+        by_cell = cell_members(problem.floors.T, samples.shape[1])
+        push = by_cell @ (pushes / problem.floor_levels / problem.budget)
+        weights = weights if weights.ndim == 2 else weights[:, None]
+        weights = weights / problem.size + push / samples.shape[0]
+        straight = straight / problem.size - problem.floors.T @ pushes / problem.budget
+    else:
+        weights, straight = weights / problem.size, straight / problem.size
+    slope, bend = pull(weights)
+    local = Local(
+        (value - cost) / problem.size + gained,
+        (slope + straight) * problem.budget,
+        jnp.abs(bend) * problem.budget**2,
+    )
+    exact = problem.utility(each if problem.utility.per_channel else each[:, 0], money)
+    above = (ceiling - cost) / problem.size + whole
+    return _Spot(local, (exact - cost) / problem.size, above, slack, pushes)
+
+
+def _limits(
+    problem: Problem, samples: Array, shares: Array, terms: _Terms
+) -> tuple[Array, Array, Array, Array]:
+    """Curved limits: slack, multipliers, augmented term and plain Lagrangian term.
+
+    A limit asks for a mean response of `floor_levels` per money of its variables; its slack
+    is counted in shares of the budget.
+    """
+    by_cell = cell_members(problem.floors.T, samples.shape[1])
+    brought = samples.mean(0) @ by_cell / problem.floor_levels / problem.budget
+    slack = brought - problem.floors @ shares
+    pushes = jnp.maximum(terms.weights - terms.stiffness * slack, 0.0)
+    gained = (terms.weights**2 - pushes**2).sum() / (2 * terms.stiffness)
+    return slack, pushes, gained, pushes @ slack
+
+
+def cell_members(
+    members: Float[Array, "variable group"], cells: int
+) -> Float[Array, "cell group"]:
+    """Membership of cells from that of variables: every period of a cell belongs alike."""
+    return members[:: members.shape[0] // cells]
+
+
+def _pulled(
+    respond: Response, spend: Array, form: Form
+) -> tuple[Array, Callable[[Array], tuple[Array, Array]]]:
+    """Samples (draw, cell), and what weights of them make of their derivatives.
+
+    The function takes weights (draw,) or (draw, cell) and returns gradient and second
+    derivative by variable; 0 for a second derivative that is not known.
+    """
+    if form.free_periods:
+        samples, back = jax.vjp(respond, spend)
+
+        def through(weights: Array) -> tuple[Array, Array]:
+            weights = weights if weights.ndim == 2 else weights[:, None]
+            whole = jnp.broadcast_to(weights, samples.shape)
+            return back(whole)[0], jnp.zeros_like(spend)
+
+        return samples, through
+    samples, slopes, bends = slopes_of(respond, spend)
+
+    def each(weights: Array) -> tuple[Array, Array]:
+        if weights.ndim == 1:  # products of matrices run on all cores, sums do not
+            return weights @ slopes, weights @ bends
+        return (weights * slopes).sum(0), (weights * bends).sum(0)
+
+    return samples, each

@@ -1,0 +1,94 @@
+"""Where a search begins: at the reference, and where nothing is proven also elsewhere."""
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mmmjax.budget.grid import grid_start
+from mmmjax.budget.horizon import Form, response_of
+from mmmjax.budget.prepare import Prepared
+from mmmjax.budget.region import best_vertex, project
+from mmmjax.budget.search import Kind, Problem, search, worth
+from mmmjax.budget.utility import mean_response
+
+__all__ = ["starts_of"]
+
+SCREENED = 1024  # points tried for a place among the starts
+CLOSE = 0.05  # shares of the budget below which two starts are one
+
+
+def starts_of(
+    prepared: Prepared, problem: Problem, count: int, seed: int
+) -> Float[np.ndarray, "start variable"]:
+    """Starts of a search, (start, variable), shares of the budget.
+
+    After the reference: the best plan on average, from a grid where the response is not
+    concave; then the best of many random mixtures and corners of the region, none close to
+    another; a third of the places goes to random ones whatever they are worth.
+
+    Args:
+        prepared: What was asked.
+        problem: The problem, scaled.
+        count: How many; one where the problem is concave.
+        seed: Of the random points.
+    """
+    reference = prepared.variables(prepared.layout.reference) / prepared.layout.budget
+    if not prepared.doubt or count == 1:
+        return reference[None]
+    kind, points = prepared.kind, [reference]
+    average = problem._replace(utility=mean_response())
+    average = average._replace(size=float(_mean(average, reference, form=kind.form)) or 1.0)
+    if not kind.form.free_periods:
+        points.append(np.asarray(_grid(average, form=kind.form)))
+    climb = dataclasses.replace(kind, smooth=True, concave=True)
+    points.append(np.asarray(_climb(average, points[-1][None], kind=climb)))
+    rng, width = np.random.default_rng(seed), len(reference)
+    drawn = rng.random((SCREENED, width)) ** rng.choice([0.5, 1.0, 3.0], (SCREENED, 1))
+    drawn, values = (np.asarray(x) for x in _screen(problem, drawn, form=kind.form))
+    order = np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")
+    best = 1 + (2 * count) // 3
+    for i in order:
+        if len(points) >= best:
+            break
+        if min(np.abs(drawn[i] - point).sum() for point in points) > CLOSE:
+            points.append(drawn[i])
+    return np.stack([*points, *drawn[: max(count - len(points), 0)]][:count])
+
+
+@partial(jax.jit, static_argnames=("form",))
+def _mean(problem: Problem, shares: Array, *, form: Form) -> Array:
+    return response_of(problem.window, form)(shares * problem.budget).sum(1).mean()
+
+
+@partial(jax.jit, static_argnames=("form",))
+def _grid(problem: Problem, *, form: Form) -> Array:
+    return grid_start(problem, form)
+
+
+@partial(jax.jit, static_argnames=("kind",))
+def _climb(problem: Problem, starts: Array, *, kind: Kind) -> Array:
+    return search(problem, kind, starts, 1e-6, 1000).point
+
+
+@partial(jax.jit, static_argnames=("form",))
+def _screen(problem: Problem, drawn: Array, *, form: Form) -> tuple[Array, Array]:
+    """Random numbers in [0, 1] as points of the region, and what they are worth.
+
+    Two of three become mixtures between the bounds, one of three the corner that is best
+    for prices made of them.
+    """
+    region = jax.tree.map(jnp.asarray, problem.region)
+    respond = response_of(problem.window, form)
+
+    def one(item: tuple[Array, Array]) -> tuple[Array, Array]:
+        index, pull = item
+        mixed = region.lower + pull * (region.upper - region.lower)
+        corner = best_vertex(pull, region)
+        point = project(jnp.where(index % 3 == 2, corner, mixed), region)[0]
+        return point, worth(problem, respond(point * problem.budget), point)
+
+    return jax.lax.map(one, (jnp.arange(len(drawn)), drawn))

@@ -1,0 +1,119 @@
+"""Channels that are off or spend a minimum: every combination of on and off is a plan."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linprog
+
+from mmmjax.budget.constraints import OnOff
+from mmmjax.budget.prepare import Prepared
+from mmmjax.budget.region import Region, with_nesting
+from mmmjax.checks import Phrase, fail
+
+__all__ = ["MOST", "best"]
+
+MOST = 10  # channels with a minimum; 2^10 combinations are solved
+
+
+def best(prepared: Prepared, solve: Callable[[Prepared], Any]) -> tuple[Prepared, Any]:
+    """The best of all combinations of on and off; its bound holds for all of them.
+
+    Args:
+        prepared: A problem whose limits have on/off channels, at most :data:`MOST`.
+        solve: Solves one combination.
+
+    Raises:
+        InputError: Too many of them, or no combination that keeps all other limits.
+    """
+    switches = prepared.limits.on_off
+    if len(switches) > MOST:
+        fail(
+            "minimum_if_on",
+            Phrase(f"{len(switches)} channels"),
+            "",
+            f"at most {MOST} (every combination of on and off is solved)",
+            "give a plain lower bound to channels that will be on anyway",
+        )
+    found: list[tuple[float, Prepared, Any]] = []
+    ceiling, evaluations, tried = -np.inf, 0, 0
+    for states in itertools.product((True, False), repeat=len(switches)):
+        combination = _switched(prepared, switches, states)
+        if combination is None:
+            continue
+        tried += 1
+        solved = solve(combination)
+        net = solved.seen[1].utility - prepared.price * solved.spend.sum()
+        ceiling = max(ceiling, net + solved.gap)
+        evaluations += solved.evaluations
+        found.append((net, combination, solved))
+    if not found:
+        fail(
+            "minimum_if_on",
+            Phrase("no combination of on and off keeps budget, bounds and limits"),
+            "",
+            "minima that leave a plan",
+            "lower the minima or raise the budget",
+        )
+    value, chosen, solved = max(found, key=lambda entry: entry[0])
+    status = f"best of {tried} combinations of on and off; {solved.status}"
+    solved = solved._replace(
+        gap=max(ceiling - value, 0.0), evaluations=evaluations, status=status
+    )
+    return chosen, solved
+
+
+def _switched(
+    prepared: Prepared, switches: tuple[OnOff, ...], states: tuple[bool, ...]
+) -> Prepared | None:
+    """The problem with every switch set; None if no plan is left."""
+    region, repeat = prepared.region, max(prepared.free_periods, 1)
+    lower, upper = np.array(region.lower), np.array(region.upper)
+    rows, least = [np.asarray(region.rows)], [np.asarray(region.least)]
+    most = [np.asarray(region.most)]
+    for switch, on in zip(switches, states, strict=True):
+        members = np.zeros(len(prepared.layout.lower))
+        members[switch.variables] = 1.0
+        members = np.repeat(members, repeat)
+        if not on:
+            if (lower[members > 0] > 0).any():
+                return None
+            upper = np.where(members > 0, 0.0, upper)
+        if repeat == 1 and members.sum() == 1:  # one cell: a bound
+            lower = np.maximum(lower, np.where(members > 0, on * switch.minimum, 0.0))
+            continue
+        rows.append(members[None])
+        least.append(np.array([on * switch.minimum]))
+        most.append(np.array([np.inf]))
+    if (lower > upper).any():
+        return None
+    switched = with_nesting(
+        Region(
+            lower, upper, np.concatenate(rows), np.concatenate(least), np.concatenate(most)
+        )
+    )
+    if not _feasible(switched):
+        return None
+    layout = prepared.layout
+    if repeat == 1:
+        layout = dataclasses.replace(layout, lower=lower, upper=upper)
+    return dataclasses.replace(prepared, region=switched, layout=layout)
+
+
+def _feasible(region: Region) -> bool:
+    if len(region.rows) == 1:
+        slack = 1e-9 * max(float(region.most[0]), 1e-300)
+        low, high = float(region.lower.sum()), float(region.upper.sum())
+        return bool(low <= region.most[0] + slack and high >= region.least[0] - slack)
+    ends = np.concatenate([region.most, -region.least])
+    limits = np.isfinite(ends)
+    found = linprog(
+        np.zeros(len(region.lower)),
+        A_ub=np.concatenate([region.rows, -region.rows])[limits],
+        b_ub=ends[limits] + 1e-9 * np.abs(ends[limits]),
+        bounds=np.stack([region.lower, region.upper], axis=1),
+        method="highs",
+    )
+    return bool(found.success)

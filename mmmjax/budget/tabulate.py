@@ -1,0 +1,164 @@
+"""Name the numbers of a solved problem: the Plan, in the unit the user speaks."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mmmjax.budget.layout import ABSENT, Layout
+from mmmjax.budget.prepare import Prepared
+from mmmjax.budget.region import residuals
+from mmmjax.budget.scenario import Limit, Plan
+from mmmjax.shapes import CHANNEL, DRAW, GEO
+
+__all__ = ["plan_of", "spend_by_period"]
+
+AT_BOUND = 1e-8  # share of its range within which a channel counts as at its bound
+AT_ROW = 1e-7  # share of the budget within which a limit counts as met exactly
+
+
+def plan_of(prepared: Prepared, solved: Any) -> Plan:
+    """The plan of a solved problem."""
+    layout, unit = prepared.layout, prepared.layout.unit
+    coords = {GEO: list(layout.geos), CHANNEL: list(layout.channels)}
+    spend = prepared.cells(solved.spend)
+    blank = xr.DataArray(layout.table(layout.reference / unit), coords, (GEO, CHANNEL))
+
+    def named(values: np.ndarray, fill: Any = 0.0) -> xr.DataArray:
+        return blank.copy(deep=False, data=layout.table(values, fill))  # fast
+
+    binding = _binding(layout, spend)
+    first = next(iter(prepared.markets.values()))
+    about: Any = getattr(first, "panel", first)
+    before, after = solved.seen
+    misses = residuals(solved.spend, prepared.region)
+    samples = np.stack([before.samples, after.samples])
+    plans = {"plan": ["reference", "optimized"]}
+    reduced = _per_cell(prepared, solved, solved.gradient - _row_prices(prepared, solved))
+    return Plan(
+        reference=blank,
+        optimized=named(spend / unit),
+        lower=named(layout.lower / unit),
+        upper=named(layout.upper / unit),
+        binding=named(binding, ABSENT),
+        marginal=named(_per_cell(prepared, solved, after.marginal), np.nan),
+        bound_price=named(np.where(binding == "free", 0.0, reduced), np.nan),
+        spend_by_period=spend_by_period(prepared, solved.spend),
+        response=xr.DataArray(samples.sum(2), plans, ("plan", DRAW)),
+        response_by_channel=xr.DataArray(
+            samples, plans | {CHANNEL: list(layout.channels)}, ("plan", DRAW, CHANNEL)
+        ),
+        objective=after.utility,
+        reference_objective=before.utility,
+        reference_is=layout.reference_is,
+        largest=named(layout.largest),
+        gap_bound=None if prepared.doubt else float(solved.gap),
+        gap_reason=prepared.doubt,
+        status=solved.status,
+        kkt_residual=solved.residual,
+        shadow_price=_price(prepared, solved, binding),
+        limits=_limits(prepared, solved),
+        residuals={name: miss / unit for name, miss in misses.items()},
+        evaluations=solved.evaluations,
+        starts=solved.starts,
+        budget=layout.budget / unit,
+        periods=layout.periods,
+        per_period=layout.per_period,
+        carry_in=prepared.carry_in,
+        utility=str(prepared.utility),
+        up_to=prepared.up_to,
+        until_mroas=prepared.price or None,
+        target=getattr(solved.goal, "target", None),
+        probability=getattr(solved.goal, "probability", None),
+        freq=about.freq,
+        currency=about.currency,
+        outcome_name=about.outcome_name,
+    )
+
+
+def spend_by_period(prepared: Prepared, spend: np.ndarray) -> xr.DataArray:
+    """Money of every geo and channel in every period of the window, (geo, channel, period).
+
+    Periods are dated where the panel has a frequency, else numbered from 1.
+    """
+    layout, periods = prepared.layout, prepared.layout.periods
+    if prepared.free_periods:
+        cells = spend.reshape(-1, periods)
+    elif prepared.profile is not None:
+        cells = spend[:, None] * prepared.profile
+    else:
+        cells = np.repeat(spend[:, None] / periods, periods, axis=1)
+    panel = getattr(next(iter(prepared.markets.values())), "panel", None)
+    dates: Any = np.arange(1, periods + 1)
+    if panel is not None and panel.freq:
+        last = pd.Timestamp(panel.dates[-1])
+        dates = pd.date_range(last, periods=periods + 1, freq=panel.freq)[1:]
+    coords = {GEO: list(layout.geos), CHANNEL: list(layout.channels), "period": dates}
+    return xr.DataArray(layout.table(cells), coords, (GEO, CHANNEL, "period"))
+
+
+def _binding(layout: Layout, spend: np.ndarray) -> np.ndarray:
+    """Which bound holds each cell: lower, upper, fixed (no room) or free."""
+    room = layout.upper - layout.lower
+    near = AT_BOUND * room
+    cases = [room <= 0, spend - layout.lower <= near, layout.upper - spend <= near]
+    return np.select(cases, ["fixed", "lower", "upper"], "free")
+
+
+def _per_cell(prepared: Prepared, solved: Any, values: np.ndarray) -> np.ndarray:
+    """A price of variables as one of cells: that of a unit spread as the plan is."""
+    periods = prepared.free_periods
+    if not periods:
+        return values
+    spend = solved.spend.reshape(-1, periods)
+    total = spend.sum(1, keepdims=True)
+    weights = np.where(total > 0, spend / np.where(total > 0, total, 1.0), 1.0 / periods)
+    return (values.reshape(-1, periods) * weights).sum(1)
+
+
+def _row_prices(prepared: Prepared, solved: Any) -> np.ndarray:
+    """What the rows of the region charge each variable; those of its own cell excepted."""
+    rows = np.asarray(prepared.region.rows)
+    count = len(rows)
+    if prepared.free_periods:
+        count -= len(prepared.layout.lower)  # the last ones are the bounds of cells
+    return solved.multipliers[:count] @ rows[:count]
+
+
+def _price(prepared: Prepared, solved: Any, binding: np.ndarray) -> float | None:
+    """Utility that one more unit of budget brings; None if nothing can grow."""
+    if not np.isin(binding, ["free", "lower"]).any():
+        return None
+    region = prepared.region
+    if len(region.rows) == 1 and region.least[0] == region.most[0]:
+        can_grow = np.isin(binding, ["free", "lower"])
+        return float(solved.gradient[can_grow].max())
+    return float(max(solved.multipliers[0], 0.0) + prepared.price)
+
+
+def _limits(prepared: Prepared, solved: Any) -> tuple[Limit, ...]:
+    """Limits besides bounds and budget: where the plan stands, what easing them brings."""
+    unit, budget = prepared.layout.unit, prepared.layout.budget
+    rows = np.asarray(prepared.region.rows)
+    least, most = np.asarray(prepared.region.least), np.asarray(prepared.region.most)
+    out = []
+    for i, words in enumerate(prepared.limits.words[1:], start=1):
+        value = float(rows[i] @ solved.spend)
+        low, high = value - least[i] <= AT_ROW * budget, most[i] - value <= AT_ROW * budget
+        side = 1 if high else 0
+        out.append(Limit(
+            words[side] or words[1 - side], value / unit, float(least[i]) / unit,
+            float(most[i]) / unit, bool(low or high), abs(float(solved.multipliers[i])),
+            "",
+        ))  # fmt: skip
+    floors = zip(
+        prepared.limits.floors, solved.floor_prices, solved.floor_roas, strict=True
+    )
+    for floor, price, reached in floors:
+        near = reached - floor.level <= 1e-4 * floor.level
+        out.append(Limit(
+            floor.name, reached, floor.level, np.inf, bool(near), float(price),
+            "Lagrangian",
+        ))  # fmt: skip
+    return tuple(out)

@@ -1,0 +1,65 @@
+"""What is drawn of the best split of each draw, and of what knowing more is worth."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mmmjax import plot
+from mmmjax.checks import InputError
+from mmmjax.plot.knowledge import spreads_of
+
+RNG = np.random.default_rng(0)
+DRAWS = RNG.gamma(5.0, [100.0, 400.0], (300, 2))
+NAMES = ["TV", "Search"]
+
+
+def test_the_widest_channel_is_named():
+    figure = plot.best_splits(DRAWS, channels=NAMES, plan={"TV": 300.0}, currency="EUR")
+    title = figure.get_suptitle().replace("\n", " ")
+    assert title.startswith("Search is the least settled: best at ")
+    assert title.endswith(" EUR")
+    labels = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    assert labels[-1] == "plan"
+
+
+def test_geos_are_summed():
+    found = xr.DataArray(
+        np.stack([DRAWS, 2 * DRAWS], 1),
+        {"geo": ["a", "b"], "channel": NAMES},
+        ("draw", "geo", "channel"),
+    )
+    for one, column in zip(spreads_of(found), DRAWS.T, strict=True):
+        np.testing.assert_allclose(one.draws, 3 * column)
+
+
+def test_one_best_split_for_all_draws():
+    figure = plot.best_splits(np.tile([10.0, 20.0], (5, 1)), channels=NAMES)
+    assert figure.get_suptitle() == "Every draw has the same best split"
+
+
+@pytest.mark.parametrize("draws", [np.ones((1, 2)), np.ones(4), np.ones((4, 3))])
+def test_arrays_that_do_not_fit_are_refused(draws):
+    with pytest.raises(InputError, match="optimum"):
+        plot.best_splits(draws, channels=NAMES)
+
+
+def test_bars_of_the_value_of_knowing_are_in_order():
+    given = {"TV": 10.0, "Search": 300.0, "Mail": 0.0}
+    colours = plot.channel_colours(list(given))
+    figure = plot.value_of_knowing(
+        given, error={"TV": 1.0}, total=400.0, outcome="sales", colours=colours
+    )
+    assert figure.get_suptitle() == "Learning about Search is worth most: 300 sales"
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [300, 10, 0]
+    assert "Knowing everything: 400 sales" in figure.axes[0].get_title(loc="left")
+    array = xr.DataArray(list(given.values()), {"channel": list(given)}, ("channel",))
+    assert [b.get_width() for b in plot.value_of_knowing(array).axes[0].patches] == [
+        300, 10, 0
+    ]  # fmt: skip
+
+
+def test_nothing_worth_knowing():
+    figure = plot.value_of_knowing({"TV": 0.0, "Search": 0.0})
+    assert figure.get_suptitle() == "Knowing more would not change the plan"
+    with pytest.raises(InputError, match="worth"):
+        plot.value_of_knowing({})

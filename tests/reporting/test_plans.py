@@ -1,0 +1,211 @@
+"""The section of the plan: figures, tables and plain words, from new and old folders."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mmmjax as mm
+from mmmjax.cli.files import write_plan
+from mmmjax.cli.report import _plan
+from mmmjax.reporting import plan_words, plans
+from mmmjax.reporting.html import figures, render, tables
+from mmmjax.reporting.planned import Planned
+from tests.budget.cases import make_fit
+from tests.reporting import examples
+from tests.reporting.examples import NASTY
+
+RNG = np.random.default_rng(0)
+BEFORE = RNG.normal(100.0, 10.0, 200)
+
+
+def facts(**changed):
+    """plan.json of the example as it is written now."""
+    return examples.plan(examples.panel(("national",))).facts | {
+        "starts": 1, "spent": 400.0, "up_to": False, "until_mroas": None,
+        "utility": "mean_response()", "utility_unit": "sales", "shadow_price": 0.25,
+        "flighting": "even", "limits": [
+            {"name": "TV + Search at most 300", "value": 300.0, "least": None,
+             "most": 300.0, "binding": True, "price": 0.5, "bound": ""},
+            {"name": "TV at most 0.5 of what is spent", "value": -5.0, "least": None,
+             "most": 0.0, "binding": False, "price": 0.0, "bound": ""},
+        ],
+        "prices": [
+            {"geo": "national", "channel": NASTY, "binding": "lower", "marginal": 0.1,
+             "bound_price": -0.2},
+            {"geo": "national", "channel": "Search", "binding": "free", "marginal": 0.3,
+             "bound_price": 0.0},
+        ],
+        "extrapolated": [{"geo": "national", "channel": "Search", "spend": 90.0,
+                          "largest": 45.0}],
+        "gain": {"mean": 5.0, "lo": -1.0, "hi": 11.0}, "probability_better": 0.93,
+        "response": {n: {"mean": m} for n, m in (("reference", 100), ("optimized", 105))},
+    } | changed  # fmt: skip
+
+
+def full(**changed):
+    """A plan with everything its folder may hold."""
+    dates = pd.date_range("2023-01-01", periods=3, freq="W").strftime("%Y-%m-%d")
+    periods = pd.DataFrame({
+        "geo": "national", "channel": [NASTY] * 3 + ["Search"] * 3,
+        "period": [*dates, *dates], "spend": [60.0, 0.0, 0.0, 50.0, 50.0, 40.0],
+    })  # fmt: skip
+    ends = {f"{k}{e}": 1.0 for k in ("response", "gain") for e in ("_mean", "_lo", "_hi")}
+    rows = [
+        {"plan": name, "channel": channel, "spend": 200.0, "probability_better": better,
+         "roas": 2.0, "roas_lo": 1.0, "roas_hi": 3.0, "extrapolated": "False"} | ends
+        for name, better in (("reference", np.nan), ("plan", 0.93), (NASTY, 0.2))
+        for channel in ("ALL", "Search")
+    ]  # fmt: skip
+    levels = pd.DataFrame({
+        "budget": [100.0, 200.0, 400.0], "response_mean": [50.0, 80.0, 100.0],
+        "response_lo": [40.0, 60.0, 70.0], "response_hi": [60.0, 99.0, 130.0],
+        "shadow_price": [0.4, 0.2, 0.1],
+    })  # fmt: skip
+    more = {
+        "draws": pd.DataFrame({"reference": BEFORE, "optimized": BEFORE + 5}),
+        "periods": periods, "scenarios": pd.DataFrame(rows), "frontier": levels,
+    }  # fmt: skip
+    table = examples.plan(examples.panel(("national",))).table
+    return Planned(table, facts(**changed), more=more)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return examples.evidence(("national",), plan=full())
+
+
+def said(found, plan):
+    return dict(plan_words.findings(found, plan))
+
+
+def test_every_part_of_a_folder_is_drawn(found):
+    drawn, shown = figures(found), tables(found)
+    assert {"allocation", "plan_responses", "plan_periods", "frontier"} <= set(drawn)
+    assert {"plan", "plan_bounds", "plan_limits", "scenarios"} <= set(shown)
+    text = render(found).decode()
+    assert "<img src=x" not in text
+    for part in ("What changes", "Is there a better plan?", "Plans compared", "Limits"):
+        assert part in text
+
+
+def test_an_old_folder_shows_what_it_has():
+    old = examples.evidence(("national",))  # plan.csv, and plan.json without the new keys
+    assert "allocation" in figures(old)
+    assert not {"plan_responses", "plan_periods", "frontier"} & set(figures(old))
+    assert not {"plan_bounds", "plan_limits", "scenarios"} & set(tables(old))
+    words = said(old, old.plan)
+    assert list(words) == ["What changes", "What it brings", "Is there a better plan?"]
+    render(old)
+
+
+def test_the_allocation_is_titled_by_what_it_changes(found):
+    figure = plans.allocation(found, found.plan)
+    assert figure.title == f"Move money from {NASTY} to Search"
+    held = found.plan._replace(table=found.plan.table.assign(lower=[60.0, 50.0]))
+    marks = [t for t in plans.allocation(found, held).data if t["name"] == "held"]
+    assert [t["text"] for t in marks] == [["held at its least"]]
+    wide = found.plan._replace(table=found.plan.table.assign(upper=1e6))
+    assert plans.allocation(found, wide).layout["xaxis"]["range"] == [0, 1.6 * 140]
+
+
+def test_distributions_have_the_means_of_the_draws(found):
+    figure = plans.responses(found, found.plan)
+    areas, lines = figure.data[::2], figure.data[1::2]
+    assert [t["name"] for t in areas] == ["reference", "plan"]
+    np.testing.assert_allclose([t["x"][0] for t in lines],
+                               [BEFORE.mean(), BEFORE.mean() + 5], rtol=1e-4)  # fmt: skip
+    area = np.trapezoid(areas[0]["y"], areas[0]["x"])
+    assert area == pytest.approx(1.0, abs=0.01)
+    assert "more with probability 93%" in figure.caption
+
+
+def test_periods_are_stacked_by_channel(found):
+    figure = plans.flighting(found, found.plan)
+    assert figure.title == "When to spend it: 40 to 110 a week"
+    assert [t["y"] for t in figure.data] == [[60, 0, 0], [50, 50, 40]]
+    assert figure.layout["barmode"] == "stack"
+
+
+def test_the_frontier_marks_both_plans(found):
+    figure = plans.frontier(found, found.plan)
+    assert figure.title == "4 times the budget brings 2 times as much"
+    marks = figure.data[-1]
+    assert (marks["x"], marks["y"]) == ([200, 200], [100, 105])
+    assert "brings 0.400 sales at the lowest budget and 0.100 at" in figure.caption
+
+
+def test_scenarios_are_one_row_a_plan(found):
+    table = plans.scenarios(found, found.plan)
+    assert [row[0].main for row in table.rows] == ["reference", "plan", NASTY]
+    assert [row[4].main for row in table.rows] == ["", "93%", "20%"]
+    assert table.rows[0][3].main == ""  # the first is what others are compared with
+
+
+def test_bounds_and_limits_come_with_their_prices(found):
+    bounds, limits = plans.bounds(found, found.plan), plans.limits(found, found.plan)
+    assert [[c.main for c in row] for row in bounds.rows] == [
+        [NASTY, "0.100", "its least", "0.200 (less)"], ["Search", "0.300", "", ""],
+    ]  # fmt: skip
+    assert [[c.main for c in row] for row in limits.rows] == [
+        ["TV + Search at most 300", "300", "reached", "0.500"],
+        ["TV at most 0.5 of what is spent", "", "kept", ""],
+    ]
+
+
+def test_findings_are_plain_words(found):
+    words = said(found, found.plan)
+    assert words["What changes"] == (
+        f"Move money from {NASTY} to Search: 40 US$, 20% of all spend."
+    )
+    assert "5 sales more than the reference" in words["What it brings"]
+    assert "with probability 93%" in words["What it brings"]
+    assert words["Is there a better plan?"].startswith("No: it is proven")
+    assert words["The next money"] == "One more US$ of budget brings 0.250 sales."
+    assert f"The least for {NASTY} (0.200)" in words["What holds it back"]
+    assert "TV + Search at most 300 (0.500)" in words["What holds it back"]
+    assert "Search gets 90 a week, the largest so far was 45" in words["Care"]
+
+
+@pytest.mark.parametrize(
+    "changed, head, part",
+    [
+        ({"relative_gap": None, "gap_reason": "not concave", "starts": 12, "certified": 0},
+         "Is there a better plan?", "Not known: it is the best of 12 starts"),
+        ({"relative_gap": 0.02, "certified": False}, "Is there a better plan?",
+         "up to 2.0% more is not ruled out"),
+        ({"spent": 300.0, "up_to": True}, "The next money", "100 of the 400 US$ stay"),
+        ({"spent": 300.0, "until_mroas": 2.0}, "The next money", "less than 2"),
+        ({"shadow_price": None}, "The next money", "at its upper bound"),
+        ({"utility": "sharpe(risk_free=0)", "utility_unit": ""}, "The next money",
+         "adds 0.250 to sharpe(risk free=0)"),
+    ],
+)  # fmt: skip
+def test_findings_follow_the_facts(found, changed, head, part):
+    assert part in said(found, found.plan._replace(facts=facts(**changed)))[head]
+
+
+def test_facts_name_the_utility_where_it_is_not_the_mean(found):
+    other = facts(utility="sharpe(risk_free=0)", utility_unit="", objective=2.8,
+                  reference_objective=2.5)  # fmt: skip
+    told = dict(plan_words.facts(found, found.plan._replace(facts=other)))
+    assert told["utility of plan and reference"] == "2.80, 2.50"
+    assert told["response of the plan (sales)"] == "105"
+    assert "utility of plan and reference" not in dict(plan_words.facts(found, found.plan))
+
+
+def test_a_real_plan_goes_through_its_folder(tmp_path):
+    plan = mm.optimize(make_fit(), periods=6, flighting="optimal", bounds=(0, 2))
+    folder = tmp_path / "plan"
+    (tmp_path / "fit.nc").touch()
+    write_plan(plan, folder)
+    read = _plan(tmp_path)
+    direct = Planned.of(plan)
+    assert set(read.more) == {"draws", "periods"} == set(direct.more)
+    assert read.facts == json.loads(json.dumps(direct.facts))
+    pd.testing.assert_frame_equal(read.more["periods"], direct.more["periods"])
+    np.testing.assert_allclose(read.more["draws"], direct.more["draws"], rtol=1e-9)
+    assert read.responses() == pytest.approx(direct.responses())
+    (folder / "plan_periods.csv").write_text("nothing\n")
+    assert set(_plan(tmp_path).more) == {"draws"}
