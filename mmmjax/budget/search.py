@@ -37,8 +37,9 @@ from mmmjax.budget.utility import Smooth, Smoothing, Utility
 __all__ = ["Found", "Kind", "Problem", "cell_members", "search", "worth"]
 
 WIDEST = 0.3  # first smoothing, share of the draws
-BRIEF = 30  # evaluations of a climb on a smoothed utility that nothing is proven of
-FINALISTS = 6  # ends that are polished
+NARROWER = (0.02, 1e-3)  # of two of three starts, where there are several
+BRIEF = 40  # evaluations of a climb on a smoothed utility that nothing is proven of
+FINALISTS = 8  # ends that are polished
 LESS = 0.3  # each round smooths so much less
 ROUNDS = {"smooth": 1, "concave": 12, "rough": 6, "curved": 40}
 STIFF, STIFFER, STIFFEST = 10.0, 8.0, 1e7  # penalty of a curved limit, its growth
@@ -168,9 +169,9 @@ def search(
     """
     respond = response_of(problem.window, kind.form)
 
-    def climb(start: Array) -> Found:
+    def climb(start: Array, widest: Any = WIDEST) -> Found:
         first = project(start, problem.region)[0]
-        return _rounds(problem, kind, respond, first, tolerance, limit)
+        return _rounds(problem, kind, respond, first, widest, tolerance, limit)
 
     def finish(found: Found) -> Found:
         point, value, count = polish(
@@ -183,7 +184,10 @@ def search(
     if starts.shape[0] == 1:
         ends = jax.tree.map(lambda leaf: leaf[None], climb(starts[0]))
     else:
-        ends = jax.lax.map(climb, starts)
+        # some starts are blurred less: a wide blur misses narrow tops
+        blurs = jnp.asarray((WIDEST, *NARROWER))
+        widest = blurs[jnp.arange(starts.shape[0]) % len(blurs)]
+        ends = jax.lax.map(lambda lane: climb(*lane), (starts, widest))
     if not (kind.concave or problem.floors.shape[0] or kind.form.free_periods):
         used = ends.evaluations.sum()
         ends = jax.lax.map(finish, _first(ends, FINALISTS))
@@ -213,6 +217,7 @@ def _rounds(
     kind: Kind,
     respond: Response,
     start: Array,
+    widest: Any,
     tolerance: Any,
     limit: Any,
 ) -> Found:
@@ -256,7 +261,7 @@ def _rounds(
         count = jnp.where(done, most, now.count + 1)
         return _Progress(count, best, following, upper, missed)
 
-    state = _begin(problem, start, limits, 0.0 if kind.smooth else WIDEST)
+    state = _begin(problem, start, limits, 0.0 if kind.smooth else widest)
     return jax.lax.while_loop(lambda now: now.count < most, once, state).best
 
 
@@ -280,7 +285,7 @@ def _one_climb(
     )  # fmt: skip
 
 
-def _begin(problem: Problem, start: Array, limits: int, share: float) -> _Progress:
+def _begin(problem: Problem, start: Array, limits: int, share: Any) -> _Progress:
     inf, zero, count = jnp.asarray(jnp.inf), jnp.zeros(()), jnp.zeros((), int)
     rows = problem.region.rows.shape[0]
     found = Found(

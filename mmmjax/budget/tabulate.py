@@ -103,7 +103,8 @@ def _binding(layout: Layout, spend: np.ndarray) -> np.ndarray:
     room = layout.upper - layout.lower
     near = AT_BOUND * room
     cases = [room <= 0, spend - layout.lower <= near, layout.upper - spend <= near]
-    return np.select(cases, ["fixed", "lower", "upper"], "free")
+    names = np.select(cases, ["fixed", "lower", "upper"], "free")
+    return names.astype(f"<U{len(ABSENT)}")
 
 
 def _per_cell(prepared: Prepared, solved: Any, values: np.ndarray) -> np.ndarray:

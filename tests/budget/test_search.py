@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
 import mmmjax as mm
+from mmmjax.budget.layout import ABSENT
 from tests.budget.cases import make_fit
 from tests.reference import budget as oracle
 
@@ -242,31 +243,35 @@ def test_bound_prices_are_derivatives_of_the_best_objective():
 
 
 def test_a_floor_of_roas_is_kept_and_an_impossible_one_is_refused():
-    fit = make_fit(4)
-    free = mm.optimize(fit, periods=6, bounds=(0, 3))
+    fit, ask = make_fit(4), {"periods": 6, "bounds": (0, 8)}
+    free = mm.optimize(fit, **ask)
     mean = free.response_by_channel.sel(plan="optimized").mean("draw")
     some = ["c0", "c1"]
     roas = float(mean.sel(channel=some).sum() / free.optimized.sel(channel=some).sum())
-    rule = mm.constraints.roas_floor(1.2 * roas, some)
-    plan = mm.optimize(fit, periods=6, bounds=(0, 3), constraints=[rule])
+    rule = mm.constraints.roas_floor(1.05 * roas, some)
+    plan = mm.optimize(fit, **ask, constraints=[rule])
     (limit,) = plan.limits
-    assert limit.value >= 1.2 * roas * (1 - 1e-6)
+    assert limit.value >= 1.05 * roas * (1 - 1e-6)
     assert limit.bound == "Lagrangian"
     assert plan.relative_gap <= 1e-6
     assert plan.objective <= free.objective
-    # no plan on a fine grid of the money for the two is better
-    shares = []
-    for share in np.linspace(0, 1, 21):
+    # no plan with any given money for the two that keeps the floor is better
+    tried = []
+    for share in np.linspace(0, 1, 11):
         money = share * float(free.optimized.sel(channel=some).sum())
         only = mm.constraints.group(some, at_most=max(money, 1e-9))
-        tried = mm.optimize(fit, periods=6, bounds=(0, 3), constraints=[only])
-        brought = tried.response_by_channel.sel(plan="optimized", channel=some).mean("draw")
-        spent = float(tried.optimized.sel(channel=some).sum())
-        if float(brought.sum()) >= 1.2 * roas * spent:
-            shares.append(tried.objective)
-    assert max(shares) <= plan.objective + plan.gap_bound + 1e-9 * plan.objective
-    with pytest.raises(mm.InputError, match="ROAS of c0"):
-        mm.optimize(fit, periods=6, constraints=[mm.constraints.roas_floor(1e9, some)])
+        try:
+            other = mm.optimize(fit, **ask, constraints=[only])
+        except mm.InputError:
+            continue
+        brought = other.response_by_channel.sel(plan="optimized", channel=some).mean("draw")
+        spent = float(other.optimized.sel(channel=some).sum())
+        if float(brought.sum()) >= 1.05 * roas * spent:
+            tried.append(other.objective)
+    assert tried
+    assert max(tried) <= plan.objective + plan.gap_bound + 1e-9 * plan.objective
+    with pytest.raises(mm.InputError, match="the most that the search reached"):
+        mm.optimize(fit, **ask, constraints=[mm.constraints.roas_floor(1e9)])
 
 
 def test_on_or_off_is_the_best_of_all_combinations():
@@ -367,7 +372,7 @@ def test_markets_under_one_budget_have_one_price():
     plan = mm.optimize(fits, periods=6, bounds=(0, np.inf))
     assert plan.certified
     assert list(plan.optimized.geo.values) == ["de", "fr"]
-    assert plan.binding.sel(geo="fr", channel="c2") == "absent"
+    assert plan.binding.sel(geo="fr", channel="c2") == ABSENT
     free = plan.binding.values == "free"
     np.testing.assert_allclose(plan.marginal.values[free], plan.shadow_price, rtol=1e-3)
     alone = [mm.optimize(fit, periods=6, bounds=(0, np.inf)) for fit in fits.values()]
@@ -381,7 +386,7 @@ def test_markets_under_one_budget_have_one_price():
 
 def test_spend_until_the_next_unit_brings_too_little():
     fit = make_fit()
-    ask = {"periods": 6, "bounds": (0, 3)}
+    ask = {"periods": 6, "bounds": (0, np.inf)}
     price = 1.3 * mm.optimize(fit, **ask).shadow_price
     plan = mm.optimize(fit, until_mroas=price, **ask)
     assert plan.certified
@@ -431,7 +436,6 @@ def test_requests_that_cannot_be_planned_are_refused():
         ({"target": 1e30}, "at most"),
         ({"probability": 0.9}, "target"),
         ({"flighting": [1.0, 2.0]}, "flighting"),
-        ({"constraints": [3]}, "constraints"),
         ({"constraints": [mm.constraints.group(["c0"], at_least=1e12)]}, "c0"),
     ]
     for change, words in bad:
