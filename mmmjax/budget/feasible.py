@@ -39,7 +39,7 @@ def check_feasible(
     Raises:
         InputError: No plan respects everything: a smallest set of limits that clash.
     """
-    region = Region(*(np.asarray(part, float) for part in region))
+    region = Region(*(np.asarray(part, float) for part in region[:5]), region.nested)
     region = _check_total(region, labels, fixed, unit)
     if len(region.rows) == 1:
         return region

@@ -99,7 +99,7 @@ def optimize(
         cost_per_unit: {channel: money per unit of media} for the window, where it differs
             from training.
         max_draws: Use at most this many draws, evenly spaced; None: all.
-        starts: Points a search begins from where nothing is proven.
+        starts: Points a search begins from where nothing is proven (weeks as variables: 2).
         seed: Of the starts.
         tolerance: Relative gap at which the solver stops.
         max_evaluations: Points of one climb after which it gives up and says so.

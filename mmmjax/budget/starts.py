@@ -28,7 +28,8 @@ def starts_of(
 
     After the reference: the best plan on average, from a grid where the response is not
     concave; then the best of many random mixtures and corners of the region, none close to
-    another; a third of the places goes to random ones whatever they are worth.
+    another; a third of the places goes to random ones whatever they are worth. Where every
+    period is a variable only the first two.
 
     Args:
         prepared: What was asked.
@@ -46,6 +47,8 @@ def starts_of(
         points.append(np.asarray(_grid(average, form=kind.form)))
     climb = dataclasses.replace(kind, smooth=True, concave=True)
     points.append(np.asarray(_climb(average, points[-1][None], kind=climb)))
+    if kind.form.free_periods:  # thousands of variables: time goes into few climbs
+        return np.stack(points[:count])
     rng, width = np.random.default_rng(seed), len(reference)
     drawn = rng.random((SCREENED, width)) ** rng.choice([0.5, 1.0, 3.0], (SCREENED, 1))
     drawn, values = (np.asarray(x) for x in _screen(problem, drawn, form=kind.form))
