@@ -4,16 +4,42 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from scipy.optimize import linprog
 
 from mmmjax.budget.region import ROUNDING, Region, size_of
 from mmmjax.checks import Phrase, fail
 
-__all__ = ["check_feasible"]
+__all__ = ["check_feasible", "is_empty", "totals_of"]
 
 TINY = 1e-9  # price up to which a limit has no part in a clash
 MOST_NAMES = 6  # variables or limits that a message names
+
+
+def is_empty(region: Region) -> bool:
+    """Whether no point keeps every bound and row, up to rounding."""
+    return not _programme(region, np.zeros(len(region.lower))).success
+
+
+def totals_of(region: Region) -> tuple[float, float]:
+    """Least and largest total of a region that is not empty."""
+    ones = np.ones(len(region.lower))
+    least, most = (_programme(region, sign * ones) for sign in (1.0, -1.0))
+    return max(float(least.fun), 0.0), float(-most.fun)
+
+
+def _programme(region: Region, cost: Float[np.ndarray, " variable"]) -> Any:
+    """Smallest <cost, x> over a region (HiGHS)."""
+    rows = np.asarray(region.rows)
+    ends = np.concatenate([region.most, -np.asarray(region.least)])
+    some = np.isfinite(ends)
+    return linprog(
+        cost,
+        A_ub=np.concatenate([rows, -rows])[some],
+        b_ub=ends[some] + ROUNDING * np.abs(ends[some]),
+        bounds=np.stack([region.lower, region.upper], axis=1),
+        method="highs",
+    )
 
 
 def check_feasible(
@@ -39,7 +65,8 @@ def check_feasible(
     Raises:
         InputError: No plan respects everything: a smallest set of limits that clash.
     """
-    region = Region(*(np.asarray(part, float) for part in region[:5]), region.nested)
+    lower, upper, rows, least, most = (np.asarray(part, float) for part in region[:5])
+    region = Region(lower, upper, rows, least, most, region.nested)
     region = _check_total(region, labels, fixed, unit)
     if len(region.rows) == 1:
         return region

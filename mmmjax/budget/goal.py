@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmmjax.budget.feasible import totals_of
 from mmmjax.budget.prepare import Prepared
-from mmmjax.budget.utility import mean_response, value_at_risk
+from mmmjax.budget.utility import as_utility, mean_response, value_at_risk
 from mmmjax.checks import Phrase, fail, number
 
 __all__ = ["Goal", "reach", "read"]
@@ -23,7 +24,7 @@ class Goal(NamedTuple):
     probability: float | None
 
 
-def read(target: Any, probability: Any, until_mroas: Any = None) -> Goal | None:
+def read(target: Any, probability: Any, until_mroas: Any, utility: Any) -> Goal | None:
     """A goal, checked; None if there is none."""
     if target is None:
         if probability is not None:
@@ -33,6 +34,10 @@ def read(target: Any, probability: Any, until_mroas: Any = None) -> Goal | None:
     if until_mroas is not None:
         got = Phrase("target and until_mroas")
         fail("target", got, "", "one of the two", "leave until_mroas out")
+    if as_utility(utility).kind != mean_response().kind:
+        got, allowed = Phrase(f"with utility {as_utility(utility)}"), "no utility"
+        fix = "leave the utility out: a target is reached on average, or with a probability"
+        fail("target", got, "", allowed, fix)
     target = number("target", target, low=0.0, open_low=True, fix="target=1e8")
     if probability is not None:
         probability = number(
@@ -43,7 +48,7 @@ def read(target: Any, probability: Any, until_mroas: Any = None) -> Goal | None:
 
 
 def reach(
-    prepared: Prepared, goal: Goal, solve: Callable[[Prepared], Any]
+    prepared: Prepared, goal: Goal, settle: Callable[[Prepared], tuple[Prepared, Any]]
 ) -> tuple[Prepared, Any]:
     """The plan with the smallest total whose best response reaches the target.
 
@@ -55,7 +60,7 @@ def reach(
         prepared: The problem; its budget is the most that may be spent, and its utility is
             replaced by the response (or its quantile) that has to reach the target.
         goal: What to reach.
-        solve: Solves one problem.
+        settle: Solves one problem.
 
     Raises:
         InputError: A target that no allowed plan reaches.
@@ -65,25 +70,22 @@ def reach(
     concave = aim.concave_at_total and not prepared.doubt
     doubt = prepared.doubt or ("" if concave else f"{aim} is not known to be concave")
     prepared = dataclasses.replace(
-        prepared, utility=aim, price=0.0, doubt=doubt,
+        prepared, utility=aim, price=0.0, doubt=doubt, up_to=False,
         kind=dataclasses.replace(prepared.kind, concave=concave, smooth=smooth),
     )  # fmt: skip
-    least = float(np.asarray(prepared.region.lower).sum())
-    most = min(
-        float(np.asarray(prepared.region.upper).sum()), float(prepared.region.most[0])
-    )
-    if not least < most:
-        least = 0.0 if least == 0 else least
+    least, most = totals_of(prepared.region)
 
     def at(total: float) -> tuple[Prepared, Any, float]:
         region = prepared.region
         least_, most_ = np.array(region.least), np.array(region.most)
-        least_[0] = most_[0] = total
+        most_[0] = total
+        if not prepared.limits.on_off:  # these leave holes among the totals
+            least_[0] = total
         one = dataclasses.replace(
             prepared, region=region._replace(least=least_, most=most_),
             layout=dataclasses.replace(prepared.layout, budget=total),
         )  # fmt: skip
-        solved = solve(one)
+        one, solved = settle(one)
         return one, solved, solved.seen[1].utility - goal.target
 
     one, solved, above = at(most)

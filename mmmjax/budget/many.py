@@ -20,8 +20,9 @@ from mmmjax.budget.ascent import NOT_FINITE, STATUS
 from mmmjax.budget.horizon import Form, Window, response_of
 from mmmjax.budget.prepare import Asked, Fits, Prepared, prepare
 from mmmjax.budget.region import scaled
-from mmmjax.budget.search import Found, Kind, Problem, cell_members, search
-from mmmjax.budget.solve import Settings, fail_not_finite
+from mmmjax.budget.scenario import CERTIFIED_GAP
+from mmmjax.budget.search import Found, Kind, Problem, budget_price, cell_members, search
+from mmmjax.budget.solve import Settings, fail_not_finite, scaled_problem
 from mmmjax.budget.starts import starts_of
 from mmmjax.budget.utility import Utility, as_utility, bind, mean_tightness
 from mmmjax.checks import Phrase, fail
@@ -30,8 +31,15 @@ from mmmjax.shapes import CHANNEL, GEO
 __all__ = ["frontier", "scenarios"]
 
 LEVELS = (0.03, 0.25, 0.5, 0.75, 0.97)  # quantiles of the response that are reported
-CERTIFIED = 1e-6
-FEWER = 4  # starts of a lane after the first, where nothing is proven
+PLAIN = {
+    "objective": "objective",
+    "reference_objective": "reference_objective",
+    "shadow_price": "shadow_price",
+    "response_mean": "mean",
+    "response_sd": "sd",
+    "probability_better": "better",
+    "evaluations": "evaluations",
+}  # variables of the dataset, and where a Summary has them
 
 
 class Lane(NamedTuple):
@@ -82,7 +90,7 @@ def frontier(
     utilities: Sequence[Any] | None = None,
     alphas: Sequence[float] | np.ndarray | None = None,
     tolerance: float = 1e-6,
-    starts: int = 24,
+    starts: int = 8,
     seed: int = 0,
     **asked: Unpack[Asked],
 ) -> xr.Dataset:
@@ -98,7 +106,8 @@ def frontier(
         utilities: Instead: utilities, at one budget.
         alphas: Instead: prices of the tail of :func:`mmmjax.budget.utility.mean_tightness`.
         tolerance: Relative gap at which a plan is finished.
-        starts: Points a search begins from where nothing is proven.
+        starts: Points a search begins from where nothing is proven, beside the end of
+            the plan before; `optimize` takes more.
         seed: Of the starts.
         **asked: Everything else that `optimize` takes to describe a plan.
 
@@ -129,7 +138,7 @@ def scenarios(
     utilities: Sequence[Any] | None = None,
     *,
     tolerance: float = 1e-6,
-    starts: int = 24,
+    starts: int = 8,
     seed: int = 0,
     **asked: Unpack[Asked],
 ) -> xr.Dataset:
@@ -144,7 +153,8 @@ def scenarios(
         budgets: Budget levels of every market, money; None: what the reference spends.
         utilities: As `optimize` takes them; None: that of `asked`, or the mean response.
         tolerance: Relative gap at which a plan is finished.
-        starts: Points a search begins from where nothing is proven.
+        starts: Points a search begins from where nothing is proven, beside the end of
+            the plan before; `optimize` takes more.
         seed: Of the starts.
         **asked: Everything else that describes a plan, the same for all.
 
@@ -159,6 +169,10 @@ def scenarios(
     """
     settings = Settings.of(starts, seed, tolerance, 10_000)
     markets = fits if isinstance(fits, Mapping) else {"": fits}
+    sides = {"fits": markets, "budgets": budgets, "utilities": utilities}
+    for field, given in sides.items():
+        if given is not None and len(given) == 0:
+            fail(field, Phrase("none of them"), "", "one at least", f"give {field} or None")
     rest: dict[str, Any] = dict(asked)
     usual = rest.pop("utility", "mean_response")
     wanted = [as_utility(u) for u in (utilities if utilities is not None else [usual])]
@@ -192,13 +206,10 @@ def _by_program(cube: Mapping[Any, Prepared], settings: Settings) -> dict[Any, S
         index = {id(window): i for i, window in enumerate(windows)}
         lanes = _stacked([_lane(p, index[id(p.window)]) for p in group])
         first = group[0]
-        stacked = _stacked(windows)
-        problem = first.problem()
+        problem, _, _ = scaled_problem(first)
         begin = starts_of(first, problem, settings.starts, settings.seed)
-        if len(begin) > 1 and len(places) > 1:
-            begin = begin[: max(FEWER, 1)]
         out = _lanes(
-            problem._replace(window=stacked, utility=None), lanes, begin,
+            problem._replace(window=_stacked(windows), utility=None), lanes, begin,
             settings.tolerance, settings.limit, kind=first.kind,
             batched=jax.default_backend() != "cpu",
         )  # fmt: skip
@@ -281,16 +292,16 @@ def _summary(
     samples = _by_channel(respond(spend), problem.members)
     total = samples.sum(1)
     scale = problem.size / problem.budget
-    free = found.point < problem.region.upper
-    steepest = jnp.where(free, found.gradient, -jnp.inf).max()
-    single = problem.region.rows.shape[0] == 1
-    price = steepest if single else found.multipliers[0] + problem.price / scale
+    can_grow = found.point < problem.region.upper
+    price = budget_price(
+        found.gradient * scale, found.multipliers * scale, can_grow, problem.price
+    )
     return Summary(
         spend,
         problem.utility(samples, spend @ problem.members),
         worth,
         found.gap * problem.size,
-        jnp.where(free.any(), price * scale, jnp.nan),
+        price,
         total.mean(),
         total.std(),
         jnp.quantile(total, jnp.asarray(LEVELS)),
@@ -323,8 +334,7 @@ def _dataset(
     spend = np.full((*shape, len(geos), len(channels)), np.nan)
     brought = np.full((*shape, len(channels)), np.nan)
     quantiles = np.empty((*shape, len(LEVELS)))
-    names = ("objective", "reference_objective", "shadow_price", "mean", "sd", "better")
-    plain = {name: np.empty(shape) for name in (*names, "gap", "evaluations")}
+    plain = {name: np.empty(shape) for name in (*PLAIN, "gap")}
     status = np.empty(shape, object)
     for place, summary in made.items():
         prepared = cube[place]
@@ -335,32 +345,26 @@ def _dataset(
         spend[place][np.ix_(rows, columns)] = money
         brought[place][columns] = summary.brought
         quantiles[place] = summary.quantiles
-        for name in names:
-            plain[name][place] = getattr(summary, name)
+        for name, field in PLAIN.items():
+            plain[name][place] = getattr(summary, field)
         size = abs(float(summary.objective)) or 1.0
         plain["gap"][place] = np.nan if prepared.doubt else summary.gap / size
-        plain["evaluations"][place] = summary.evaluations
         proven = not prepared.doubt
         status[place] = STATUS[int(summary.status)] if proven else "best of several starts"
-    variables = {
-        name if name in ("objective", "reference_objective", "shadow_price", "gap",
-                         "evaluations") else _NAMES[name]: (dims, values)
-        for name, values in plain.items()
-    }  # fmt: skip
     budgets = [first.layout.budget / first.layout.unit if x is None else x for x in levels]
     total = np.nansum(spend, (-2, -1))
     periods = first.layout.unit
     return xr.Dataset(
-        variables
+        {name: (dims, values) for name, values in plain.items()}
         | {
             "spend": ((*dims, GEO, CHANNEL), spend),
             "response_channel": ((*dims, CHANNEL), brought),
             "response_quantile": ((*dims, "quantile"), quantiles),
             "response_lo": (dims, quantiles[..., 0]),
             "response_hi": (dims, quantiles[..., -1]),
-            "certified": (dims, plain["gap"] <= CERTIFIED),
+            "certified": (dims, plain["gap"] <= CERTIFIED_GAP),
             "status": (dims, status.astype(str)),
-            "roas": (dims, plain["mean"] / (total * periods)),
+            "roas": (dims, plain["response_mean"] / (total * periods)),
         },
         {
             "market": markets, "utility": [str(u) for u in utilities], "budget": budgets,
@@ -369,9 +373,6 @@ def _dataset(
         {"currency": _about(first).currency, "outcome_name": _about(first).outcome_name,
          "per_period": int(first.layout.per_period), "periods": first.layout.periods},
     )  # fmt: skip
-
-
-_NAMES = {"mean": "response_mean", "sd": "response_sd", "better": "probability_better"}
 
 
 def _about(prepared: Prepared) -> Any:

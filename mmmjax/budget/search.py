@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from mmmjax.budget.ascent import (
     LIMIT,
@@ -34,7 +34,15 @@ from mmmjax.budget.polish import polish
 from mmmjax.budget.region import Region, project, support
 from mmmjax.budget.utility import Smooth, Smoothing, Utility
 
-__all__ = ["Found", "Kind", "Problem", "cell_members", "search", "worth"]
+__all__ = [
+    "Found",
+    "Kind",
+    "Problem",
+    "budget_price",
+    "cell_members",
+    "search",
+    "worth",
+]
 
 WIDEST = 0.3  # first smoothing, share of the draws
 NARROWER = (0.02, 1e-3)  # of two of three starts, where there are several
@@ -365,6 +373,30 @@ def _limits(
     pushes = jnp.maximum(terms.weights - terms.stiffness * slack, 0.0)
     gained = (terms.weights**2 - pushes**2).sum() / (2 * terms.stiffness)
     return slack, pushes, gained, pushes @ slack
+
+
+def budget_price(
+    gradient: Float[ArrayLike, " variable"],
+    multipliers: Float[ArrayLike, " row"],
+    can_grow: Bool[ArrayLike, " variable"],
+    price: Float[ArrayLike, ""],
+) -> Float[Array, ""]:
+    """Utility that one more unit of budget brings; NaN where nothing can take it.
+
+    With no limit but the total that is the steepest slope that can be followed, exact at
+    any point; otherwise the multiplier of the total.
+
+    Args:
+        gradient: Of the utility less the price of the spend, per money.
+        multipliers: Of the rows of the region, the total first.
+        can_grow: Variables below their upper bound.
+        price: Utility that a unit of money has to bring.
+    """
+    can_grow, multipliers = jnp.asarray(can_grow), jnp.asarray(multipliers)
+    steepest = jnp.where(can_grow, gradient, -jnp.inf).max()
+    net = steepest if multipliers.shape[0] == 1 else multipliers[0]
+    gross = jnp.maximum(net + price, 0.0)
+    return jnp.where(can_grow.any(), gross, jnp.nan)
 
 
 def cell_members(

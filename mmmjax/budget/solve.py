@@ -31,7 +31,7 @@ from mmmjax.budget.tabulate import plan_of
 from mmmjax.budget.utility import Utility, bind
 from mmmjax.checks import Phrase, fail, integer, number
 
-__all__ = ["Settings", "Solved", "fail_not_finite", "optimize", "solve"]
+__all__ = ["Settings", "Solved", "fail_not_finite", "optimize", "scaled_problem", "solve"]
 
 MISSED = 1e-4  # relative miss of a curved limit that is refused
 ROUNDING = 1e-14  # shares within which a plan is put on a bound
@@ -110,21 +110,27 @@ def optimize(
     Source: design of the solver in :mod:`mmmjax.budget.search`.
     """
     settings = Settings.of(starts, seed, tolerance, max_evaluations)
+    aim = goals.read(target, probability, until_mroas, utility)
     prepared = prepare(
         fit, budget=budget, periods=periods, bounds=bounds, reference=reference,
-        fixed=fixed, per_period=per_period, up_to=up_to, until_mroas=until_mroas,
+        fixed=fixed, per_period=per_period, up_to=up_to or aim is not None,
+        until_mroas=until_mroas,
         utility=utility, constraints=constraints, flighting=flighting, carry_in=carry_in,
         cost_per_unit=cost_per_unit, max_draws=max_draws,
     )  # fmt: skip
-    aim = goals.read(target, probability, until_mroas)
+    settle = partial(_settle, settings=settings)
     with jax.enable_x64(True):
-        if aim is not None:
-            prepared, solved = goals.reach(prepared, aim, partial(solve, settings=settings))
-        elif prepared.limits.on_off:
-            prepared, solved = switches.best(prepared, partial(solve, settings=settings))
-        else:
-            solved = solve(prepared, settings)
+        prepared, solved = (
+            settle(prepared) if aim is None else goals.reach(prepared, aim, settle)
+        )
     return plan_of(prepared, solved)
+
+
+def _settle(prepared: Prepared, settings: "Settings") -> tuple[Prepared, "Solved"]:
+    """Solve one problem, with every combination of what may be off."""
+    if prepared.limits.on_off:
+        return switches.best(prepared, partial(solve, settings=settings))
+    return prepared, solve(prepared, settings)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,15 +205,8 @@ class Solved(NamedTuple):
 
 def solve(prepared: Prepared, settings: Settings) -> Solved:
     """Scale, search, and evaluate both plans; float64 is the caller's."""
-    reference = prepared.variables(prepared.layout.reference)
-    plain = prepared.problem()
-    before = _samples(plain, reference, prepared.kind.form)
-    money = reference @ plain.members
-    utility = bind(prepared.utility, before[0].sum(1), money)
-    plain = plain._replace(utility=utility)
-    seen = _seen(plain, reference, before)
-    size = _size(plain, seen, reference)
-    problem = plain._replace(size=size, spread=_spread(before[0]))
+    problem, reference, seen = scaled_problem(prepared)
+    size = problem.size
     starts = starts_of(prepared, problem, settings.starts, settings.seed)
     end = _search(problem, starts, settings.tolerance, settings.limit, kind=prepared.kind)
     found = jax.tree.map(np.asarray, end)
@@ -215,7 +214,7 @@ def solve(prepared: Prepared, settings: Settings) -> Solved:
         fail_not_finite()
     budget = prepared.layout.budget
     spend = _money(found.point, prepared.region, budget)
-    planned = _seen(plain, spend, _samples(plain, spend, prepared.kind.form))
+    planned = _seen(problem, spend, _samples(problem, spend, prepared.kind.form))
     _check_floors(prepared, spend, planned)
     pairs = ((seen, reference), (planned, spend))
     net = [s.utility - prepared.price * x.sum() for s, x in pairs]
@@ -228,6 +227,17 @@ def solve(prepared: Prepared, settings: Settings) -> Solved:
         roas_of_floors(prepared, spend, planned), int(found.evaluations), len(starts),
         "best of several starts" if len(starts) > 1 else STATUS[int(found.status)],
     )  # fmt: skip
+
+
+def scaled_problem(prepared: Prepared) -> tuple[Problem, np.ndarray, Seen]:
+    """The problem with its scales and the draws of its reference; this, evaluated."""
+    reference, problem = prepared.variables(prepared.layout.reference), prepared.problem()
+    before = _samples(problem, reference, prepared.kind.form)
+    money = reference @ problem.members
+    problem = problem._replace(utility=bind(prepared.utility, before[0].sum(1), money))
+    seen = _seen(problem, reference, before)
+    size = _size(problem, seen, reference)
+    return problem._replace(size=size, spread=_spread(before[0])), reference, seen
 
 
 @partial(jax.jit, static_argnames=("kind",))

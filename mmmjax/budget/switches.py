@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog
 
 from mmmjax.budget.constraints import OnOff
+from mmmjax.budget.feasible import is_empty
 from mmmjax.budget.prepare import Prepared
 from mmmjax.budget.region import Region, with_nesting
 from mmmjax.checks import Phrase, fail
@@ -94,26 +94,9 @@ def _switched(
             lower, upper, np.concatenate(rows), np.concatenate(least), np.concatenate(most)
         )
     )
-    if not _feasible(switched):
+    if is_empty(switched):
         return None
     layout = prepared.layout
     if repeat == 1:
         layout = dataclasses.replace(layout, lower=lower, upper=upper)
     return dataclasses.replace(prepared, region=switched, layout=layout)
-
-
-def _feasible(region: Region) -> bool:
-    if len(region.rows) == 1:
-        slack = 1e-9 * max(float(region.most[0]), 1e-300)
-        low, high = float(region.lower.sum()), float(region.upper.sum())
-        return bool(low <= region.most[0] + slack and high >= region.least[0] - slack)
-    ends = np.concatenate([region.most, -region.least])
-    limits = np.isfinite(ends)
-    found = linprog(
-        np.zeros(len(region.lower)),
-        A_ub=np.concatenate([region.rows, -region.rows])[limits],
-        b_ub=ends[limits] + 1e-9 * np.abs(ends[limits]),
-        bounds=np.stack([region.lower, region.upper], axis=1),
-        method="highs",
-    )
-    return bool(found.success)

@@ -10,6 +10,7 @@ from mmmjax.budget.layout import ABSENT, Layout
 from mmmjax.budget.prepare import Prepared
 from mmmjax.budget.region import residuals
 from mmmjax.budget.scenario import Limit, Plan
+from mmmjax.budget.search import budget_price
 from mmmjax.shapes import CHANNEL, DRAW, GEO
 
 __all__ = ["plan_of", "spend_by_period"]
@@ -128,14 +129,12 @@ def _row_prices(prepared: Prepared, solved: Any) -> np.ndarray:
 
 
 def _price(prepared: Prepared, solved: Any, binding: np.ndarray) -> float | None:
-    """Utility that one more unit of budget brings; None if nothing can grow."""
-    if not np.isin(binding, ["free", "lower"]).any():
-        return None
-    region = prepared.region
-    if len(region.rows) == 1 and region.least[0] == region.most[0]:
-        can_grow = np.isin(binding, ["free", "lower"])
-        return float(solved.gradient[can_grow].max())
-    return float(max(solved.multipliers[0], 0.0) + prepared.price)
+    """Utility that one more unit of budget brings; None if nothing can take it."""
+    can_grow = np.repeat(np.isin(binding, ["free", "lower"]), max(prepared.free_periods, 1))
+    price = float(
+        budget_price(solved.gradient, solved.multipliers, can_grow, prepared.price)
+    )
+    return None if np.isnan(price) else price
 
 
 def _limits(prepared: Prepared, solved: Any) -> tuple[Limit, ...]:

@@ -421,6 +421,30 @@ def test_smallest_spend_that_reaches_a_target(probability):
         assert less.objective < target
 
 
+def test_smallest_spend_keeps_what_may_be_off_and_what_must_be_spent():
+    fit = make_fit()
+    ask = {"periods": 6, "bounds": (0, 3)}
+    free = mm.optimize(fit, **ask)
+    target = 0.5 * free.objective
+    least = float(free.reference.sel(channel="c1").sum()) * 2.5
+    limits = [mm.constraints.minimum_if_on({"c1": least})]
+    plan = mm.optimize(fit, target=target, constraints=limits, **ask)
+    spent = float(plan.optimized.sel(channel="c1").sum())
+    assert spent == pytest.approx(0.0, abs=1e-6) or spent >= least * (1 - 1e-9)
+    assert plan.objective >= target * (1 - 1e-9)
+    options = [{"c1": (0.0, 0.0)}, {"c1": (least, 3 * least)}]
+    alone = []
+    for option in options:  # each of the two by itself, an oracle for the choice
+        bounds = {"*": (0, 3)} | option
+        alone.append(mm.optimize(fit, target=target, periods=6, bounds=bounds))
+    totals = [float(p.optimized.sum()) for p in alone]
+    np.testing.assert_allclose(float(plan.optimized.sum()), min(totals), rtol=1e-5)
+
+    group = [mm.constraints.group(["c0", "c2"], at_least=0.4 * free.budget)]
+    plan = mm.optimize(fit, target=1.0, constraints=group, **ask)  # the limit alone is more
+    np.testing.assert_allclose(float(plan.optimized.sum()), 0.4 * free.budget, rtol=1e-6)
+
+
 def test_requests_that_cannot_be_planned_are_refused():
     fit = make_fit()
     bad = [
@@ -435,6 +459,7 @@ def test_requests_that_cannot_be_planned_are_refused():
         ({"utility": lambda samples, money: samples.mean() * jnp.nan}, "utility"),
         ({"target": 1e30}, "at most"),
         ({"probability": 0.9}, "target"),
+        ({"target": 1e3, "utility": "sharpe"}, "leave the utility out"),
         ({"flighting": [1.0, 2.0]}, "flighting"),
         ({"constraints": [mm.constraints.group(["c0"], at_least=1e12)]}, "c0"),
     ]
