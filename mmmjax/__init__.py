@@ -57,7 +57,9 @@ if TYPE_CHECKING:
     from mmmjax.prior import Prior as Prior
     from mmmjax.prior import spend_share as spend_share
     from mmmjax.reporting import report as report
+    from mmmjax.samplers import HMC as HMC
     from mmmjax.samplers import NUTS as NUTS
+    from mmmjax.samplers import Converged as Converged
     from mmmjax.scaling import Scale as Scale
     from mmmjax.spec import Spec as Spec
     from mmmjax.store import load as load
@@ -109,7 +111,7 @@ _ROOMS = {
     ),
     "mmmjax.prior": ("Prior", "spend_share"),
     "mmmjax.reporting": ("report",),
-    "mmmjax.samplers": ("NUTS",),
+    "mmmjax.samplers": ("HMC", "NUTS", "Converged"),
     "mmmjax.scaling": ("Scale",),
     "mmmjax.spec": ("Spec",),
     "mmmjax.store": ("load", "save"),

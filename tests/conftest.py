@@ -1,7 +1,9 @@
 """What every test shares: runtime type checks, seeds, float64 on request, the slow part."""
 
+import functools
 import os
 import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+MOST_MAPPINGS = 30_000  # of memory, a process of tests
 PARTS = 3  # `--slow=rotate` runs one of so many parts of the slow tests
 
 settings.register_profile(
@@ -31,6 +34,22 @@ def x64():
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def few_mappings():
+    """Forget compiled programs before a process has more memory mappings than it may.
+
+    Every program of XLA on CPU maps some pages; Linux allows 65,530 mappings a process by
+    default, and a compiler that is refused one more crashes.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_text().count("\n") > MOST_MAPPINGS:
+        jax.clear_caches()
+        programs = sys.modules.get("mmmjax.programs")
+        if programs is not None:
+            programs._PROGRAMS.clear()
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--slow",
@@ -40,35 +59,40 @@ def pytest_addoption(parser):
     )
 
 
-def chosen_parts(option: str) -> set[int]:
-    """Parts 1..PARTS of the slow tests to run."""
+def chosen_part(option: str, parts: int) -> set[int]:
+    """Parts 1..parts of slow tests to run; `k/PARTS` takes every PARTS-th of many parts."""
+    every = set(range(1, parts + 1))
     if option in ("skip", "all"):
-        return set() if option == "skip" else set(range(1, PARTS + 1))
+        return every if option == "all" else set()
     if option == "rotate":  # the same commit always picks the same part
         root = Path(__file__).parent
         count = subprocess.run(
             ["git", "rev-list", "--count", "HEAD"], cwd=root, capture_output=True, text=True
         ).stdout.strip()
-        return {int(count or 0) % PARTS + 1}
+        return {int(count or 0) % parts + 1}
     part, _, total = option.partition("/")
     if not part.isdigit() or total != str(PARTS) or not 1 <= int(part) <= PARTS:
         raise pytest.UsageError(
             f"--slow={option}: expected skip, all, rotate or one of "
             + ", ".join(f"{k}/{PARTS}" for k in range(1, PARTS + 1))
         )
-    return {int(part)}
+    return {k for k in every if k % PARTS == int(part) % PARTS}
 
 
 def pytest_report_header(config):
-    parts = sorted(chosen_parts(config.getoption("--slow")))
+    parts = sorted(chosen_part(config.getoption("--slow"), PARTS))
     names = ", ".join(f"--slow={k}/{PARTS}" for k in parts) or "none (--slow=all)"
     return f"slow tests of this run: {names}"
 
 
 def pytest_collection_modifyitems(config, items):
-    parts = chosen_parts(config.getoption("--slow"))
+    option = config.getoption("--slow")
+    chosen = functools.cache(functools.partial(chosen_part, option))
     skip = pytest.mark.skip(reason="slow; not in this run's part")
     for item in items:
-        part = zlib.crc32(item.nodeid.encode()) % PARTS + 1
-        if "slow" in item.keywords and part not in parts:
+        slow = item.get_closest_marker("slow")
+        if slow is None:
+            continue
+        parts = slow.kwargs.get("parts", PARTS)  # more parts for tests that are very slow
+        if zlib.crc32(item.nodeid.encode()) % parts + 1 not in chosen(parts):
             item.add_marker(skip)

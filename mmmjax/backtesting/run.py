@@ -41,7 +41,7 @@ from mmmjax.posterior.returns import roas
 from mmmjax.posterior.scope import Scope
 from mmmjax.prediction import cells, cells_table
 from mmmjax.response import Inputs
-from mmmjax.samplers import NUTS
+from mmmjax.samplers import NUTS, Sampler
 from mmmjax.scaling import Scale
 from mmmjax.shapes import CHANNEL, CONTROL
 from mmmjax.spec import Spec
@@ -54,7 +54,7 @@ ENOUGH = 2000  # draws that score a baseline; the model is scored with all of it
 def backtest(
     spec: Spec,
     panel: Panel,
-    sampler: NUTS | None = None,
+    sampler: Sampler | None = None,
     *,
     folds: int = 5,
     horizon: int | None = None,
@@ -131,7 +131,7 @@ class _Plan(NamedTuple):
 
     spec: Spec
     panel: Panel
-    sampler: NUTS
+    sampler: Sampler
     seed: int
     layout: Layout
     models: tuple[str, ...]
@@ -140,7 +140,7 @@ class _Plan(NamedTuple):
 
     @classmethod
     def of(
-        cls, spec: Spec, panel: Panel, sampler: NUTS, seed: int, layout: Layout,
+        cls, spec: Spec, panel: Panel, sampler: Sampler, seed: int, layout: Layout,
         models: tuple[str, ...],
     ) -> "_Plan":  # fmt: skip
         trains = [train_panel(panel, f, spec.adstock.max_lag) for f in layout.folds]

@@ -15,7 +15,7 @@ from mmmjax import checks
 from mmmjax.checks import InputError, Phrase
 from mmmjax.panel import Panel
 from mmmjax.prior import Prior
-from mmmjax.samplers import NUTS, SAMPLERS
+from mmmjax.samplers import SAMPLERS, Sampler
 from mmmjax.spec import Spec
 
 __all__ = ["Case", "Draft", "draft", "joined", "read"]
@@ -35,7 +35,7 @@ class Case:
     train: Panel
     test: Panel | None
     spec: Spec
-    sampler: NUTS
+    sampler: Sampler
     seed: int
     on_empty: Literal["error", "drop", "prior"]
 
@@ -46,7 +46,7 @@ class Draft:
 
     panels: tuple[Panel, Panel, Panel | None] | None
     spec: Spec | None
-    drawn: tuple[NUTS, int] | None
+    drawn: tuple[Sampler, int] | None
     on_empty: Any
     problems: list[str]
 
@@ -194,7 +194,7 @@ def _prior(name: str, value: Any) -> Prior:
         raise InputError(f"[model.priors] {name}: {error}") from None
 
 
-def _sampler(table: Mapping[str, Any]) -> tuple[NUTS, int]:
+def _sampler(table: Mapping[str, Any]) -> tuple[Sampler, int]:
     kind = checks.choice("[sampler] kind", table.get("kind", "nuts"), tuple(SAMPLERS))
     record = SAMPLERS[kind]
     fields = tuple(f.name for f in dataclasses.fields(record))

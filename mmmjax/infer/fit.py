@@ -11,24 +11,25 @@ import numpy as np
 
 from mmmjax import checks
 from mmmjax.draws import Draws, Fit
-from mmmjax.infer import nuts
+from mmmjax.infer import hmc, nuts
 from mmmjax.infer.precondition import Problem, outline, precondition
 from mmmjax.infer.progress import Progress
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
-from mmmjax.samplers import NUTS
+from mmmjax.samplers import HMC, NUTS, Sampler
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 
 __all__ = ["fit"]
 
+ENGINES: dict[type, Any] = {NUTS: nuts, HMC: hmc}
 _PACKAGES = ("mmmjax", "jax", "jaxlib", "numpyro", "numpy")
 
 
 def fit(
     spec: Spec,
     panel: Panel,
-    sampler: NUTS | None = None,
+    sampler: Sampler | None = None,
     *,
     seed: int = 0,
     on_empty: Literal["error", "drop", "prior"] = "error",
@@ -39,7 +40,7 @@ def fit(
     Args:
         spec: What the model is.
         panel: The training data (:meth:`mmmjax.Panel.split` gives one).
-        sampler: Settings; ``mm.NUTS()`` by default.
+        sampler: Settings; ``mm.NUTS()`` by default, ``mm.HMC()`` for the fastest fit.
         seed: The same seed, data and settings give the same draws on the same machine.
         on_empty: What to do with a channel or control that never varies: refuse ("error"),
             leave it out ("drop"), or keep it and let its prior speak ("prior").
@@ -76,7 +77,7 @@ def fit(
 def sampled(
     spec: Spec,
     data: ModelData,
-    sampler: NUTS,
+    sampler: Sampler,
     seed: int,
     progress: Progress,
     began: float | None = None,
@@ -96,7 +97,7 @@ def sampled(
     problem, compiled_s = _prepare(structure, data, sampler, seed)
     progress.compiled = compiled_s
     prepared = time.perf_counter()
-    result = nuts.run(problem, structure, sampler, seed, progress)
+    result = ENGINES[type(sampler)].run(problem, structure, sampler, seed, progress)
     found = result.info
     info: dict[str, Any] = {
         "timings": {
@@ -113,21 +114,23 @@ def sampled(
         "device": str(jax.devices()[0].device_kind),
         "platform": platform.platform(),
         "versions": {p: _version(p) for p in _PACKAGES},
-        "notes": [*_rounded(sampler, found), *found["restarts"]],
+        "notes": [*_rounded(sampler, found), *found["restarts"], *_unmet(sampler, found)],
     }
+    if found.get("until"):
+        info["until"] = found["until"]
     return Draws(result.params, result.stats), info
 
 
 def _prepare(
-    spec: Spec, data: ModelData, sampler: NUTS, seed: int
+    spec: Spec, data: ModelData, sampler: Sampler, seed: int
 ) -> tuple[Problem, float]:
     """Precondition while the sampler's program compiles; seconds waited for compiling."""
     shapes = outline(spec, data)
     with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(nuts.build, shapes, spec, sampler, nuts.in_batches())
+        ahead = pool.submit(ENGINES[type(sampler)].build, shapes, spec, sampler)
         problem, seconds = precondition(spec, data, seed)
         worked = time.perf_counter()
-        compiled_now = ahead.result()[1] > 0
+        compiled_now = ahead.result()[-1] > 0
         waited = time.perf_counter() - worked if compiled_now else 0.0
         return problem, seconds + waited
 
@@ -139,7 +142,18 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _rounded(sampler: NUTS, info: dict[str, Any]) -> list[str]:
+def _unmet(sampler: Sampler, info: dict[str, Any]) -> list[str]:
+    """What a sampler that was to go on until something did not reach."""
+    judged = info.get("until")
+    if not judged or judged["met"] or not isinstance(sampler, HMC):
+        return []
+    return [
+        f"stopped at max_draws={sampler.max_draws} a chain with R-hat "
+        f"{judged['r_hat']:.4f} and ESS {judged['ess']:.0f}, short of {sampler.until}"
+    ]
+
+
+def _rounded(sampler: Sampler, info: dict[str, Any]) -> list[str]:
     return [
         f"{name} rounded up from {getattr(sampler, name)} to {info[name]} "
         f"(whole chunks of {sampler.chunk})"

@@ -8,11 +8,9 @@ chains at the end of each window, folded into the problem's whitening.
 """
 
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -24,22 +22,23 @@ from jaxtyping import Array
 from numpyro.infer.hmc_util import (
     IntegratorState,
     build_tree,
-    dual_averaging,
     euclidean_kinetic_energy,
     velocity_verlet,
 )
 
+from mmmjax.infer import adaptation
+from mmmjax.infer.adaptation import averaging
 from mmmjax.infer.precondition import Potential, Problem, constrain, log_density, rewhiten
 from mmmjax.infer.progress import Progress
+from mmmjax.infer.result import Result
+from mmmjax.infer.threads import in_batches, in_threads
 from mmmjax.programs import compiled
 from mmmjax.samplers import NUTS
 from mmmjax.spec import Spec
 
-__all__ = ["Result", "State", "init", "run", "step"]
+__all__ = ["State", "init", "run", "step"]
 
 _MAX_ENERGY_ERROR = 1000.0
-_FIRST_STEP = 0.25
-_CANDIDATES = 4  # starts per chain; the best finite one is kept
 _WINDOWS = (0.1, 0.25, 0.5, 0.85)  # ends of the metric windows as shares of warm-up
 
 
@@ -71,34 +70,12 @@ for kind in (State, Draw):  # so that compiled programs can be kept on disk
     export.register_namedtuple_serialization(kind, serialized_name=f"mmm.{kind.__name__}")
 
 
-class Result(NamedTuple):
-    """Draws (chain, draw, ...), statistics (chain, draw) and what happened on the way."""
-
-    params: dict[str, np.ndarray]
-    stats: dict[str, np.ndarray]
-    info: dict[str, Any]
-
-
 def init(seed: Sequence[int], potential: Potential, dtype: Any) -> State:
     """Start a chain at the best finite one of a few Laplace draws."""
-    random = np.random.default_rng(seed)
-    starts = random.standard_normal((_CANDIDATES, potential.problem.center.shape[0]))
-    starts[-1] *= 0.1  # close to the mode, should the others be nowhere
-    energies = [potential(z) for z in starts]
-    best = int(np.argmin([value for value, _ in energies]))
-    value, slope = energies[best]
-    size = np.asarray(_FIRST_STEP, dtype)
+    z, value, slope = adaptation.start(seed, potential)
+    size = np.asarray(adaptation.FIRST_STEP, dtype)
     cast = lambda x: np.asarray(x, dtype)
-    return State(cast(starts[best]), cast(value), cast(slope), _averaging(size), size)
-
-
-def _averaging(step_size: Any) -> tuple[np.ndarray, ...]:
-    """Dual averaging restarted around twice the given step size, which it starts from."""
-    start, _ = dual_averaging()
-    size = np.asarray(step_size)
-    center: Any = np.log(2.0 * size)
-    last, _, *rest = start(center)  # the average is overwritten by the first update
-    return tuple(np.asarray(x, size.dtype) for x in (last, np.log(size), *rest))
+    return State(cast(z), cast(value), cast(slope), averaging(size), size)
 
 
 def step(
@@ -140,22 +117,17 @@ def chunk(
 
     ``key`` are the data of a random key, (2,).
     """
-    _, update = dual_averaging()
     key = jax.random.wrap_key_data(key)
 
     def body(state: State, i: Array) -> tuple[State, Draw]:
         used = state.step_size
         state, tree, accept = step(state, jax.random.fold_in(key, i), problem, spec, depth)
-        learned = jax.tree.map(
-            lambda new, old: jnp.asarray(new, jnp.asarray(old).dtype),
-            update(target - accept, state.averaging),
-            state.averaging,
-        )
+        learned, size = adaptation.learn(target - accept, state.averaging)
         state = state._replace(
             averaging=jax.tree.map(
                 lambda a, b: jnp.where(adapt, a, b), learned, state.averaging
             ),
-            step_size=jnp.where(adapt, jnp.exp(learned[0]), used),
+            step_size=jnp.where(adapt, size, used),
         )
         return state, Draw(
             state.z,
@@ -175,21 +147,19 @@ def chunk(
 def settle(state: State) -> State:
     """End a window: step size to its average, averaging restarted around it."""
     size = np.exp(np.asarray(state.averaging[1]))
-    return state._replace(step_size=size, averaging=_averaging(size))
+    return state._replace(step_size=size, averaging=averaging(size))
 
 
-def in_batches() -> bool:
-    """Whether chains run as one batch: on an accelerator."""
-    return jax.default_backend() != "cpu"
-
-
-def build(problem: Problem, spec: Spec, sampler: NUTS, batched: bool) -> tuple[Any, float]:
+def build(
+    problem: Problem, spec: Spec, sampler: NUTS, batched: bool | None = None
+) -> tuple[Any, float]:
     """Compile the program of one chunk for problems of this shape; it and the seconds."""
+    batched = in_batches() if batched is None else batched
     wide = sampler.dtype == "float64"
     with jax.enable_x64(wide):
         problem = problem.astype(sampler.dtype)
         z, one = np.zeros(problem.center.shape, sampler.dtype), np.ones((), sampler.dtype)
-        state, key = State(z, one, z, _averaging(one), one), np.zeros(2, np.uint32)
+        state, key = State(z, one, z, averaging(one), one), np.zeros(2, np.uint32)
         if batched:
             state = jax.tree.map(lambda x: np.stack([x] * sampler.chains), state)
             key = np.stack([key] * sampler.chains)
@@ -252,7 +222,7 @@ class _Lanes:
         if self.batched:
             together()
         else:
-            _in_threads(one, len(self.keys))
+            in_threads(one, len(self.keys))
         return out
 
     def update(self, change: Callable[[list[State]], list[State]]) -> None:
@@ -280,24 +250,6 @@ def _batch_chunk(
 ) -> tuple[State, Draw]:
     one = lambda s, k: chunk(s, k, start, adapt, target, problem, spec, length, depth)
     return jax.vmap(one)(states, keys)
-
-
-def _in_threads(work: Callable[[int, threading.Event], None], n: int) -> None:
-    """Run ``work`` for n chains; an error or Ctrl-C stops all at their next chunk."""
-    wide = jax.config.jax_enable_x64  # a setting of each thread
-    stop = threading.Event()
-
-    def task(c: int) -> None:
-        with jax.enable_x64(wide):
-            work(c, stop)
-
-    with ThreadPoolExecutor(min(n, os.cpu_count() or 1)) as pool:
-        try:
-            for done in as_completed([pool.submit(task, c) for c in range(n)]):
-                done.result()
-        except BaseException:
-            stop.set()
-            raise
 
 
 def run(
@@ -372,16 +324,8 @@ def _warm_up(
 
 
 def _stuck(chains: list[Draw]) -> list[int]:
-    """Chains that stand still, whose step collapsed, or whose energy is far off."""
-    size = chains[0].z.shape[-1]
-    half = [c.lp[len(c.lp) // 2 :] for c in chains]
-    level = np.array([np.mean(x) for x in half])
-    steps = np.array([np.median(c.step_size[len(c.lp) // 2 :]) for c in chains])
-    still = np.array([np.ptp(x) == 0 for x in half])
-    allowed = 6.0 * math.sqrt(size / 2) + 10.0
-    low = ~np.isfinite(level) | (level < np.nanmedian(level) - allowed)
-    collapsed = steps < 1e-2 * np.median(steps)
-    return [int(i) for i in np.flatnonzero(still | low | collapsed)]
+    lp, steps = (np.stack([getattr(c, f) for c in chains]) for f in ("lp", "step_size"))
+    return adaptation.stuck(lp, steps, chains[0].z.shape[-1])
 
 
 def _restart(
@@ -396,8 +340,8 @@ def _restart(
 
     def change(states: list[State]) -> list[State]:
         others = [float(s.step_size) for c, s in enumerate(states) if c not in stuck]
-        size = np.asarray(np.median(others or [_FIRST_STEP]), lanes.sampler.dtype)
-        ready = [f._replace(step_size=size, averaging=_averaging(size)) for f in fresh]
+        size = np.asarray(np.median(others or [adaptation.FIRST_STEP]), lanes.sampler.dtype)
+        ready = [f._replace(step_size=size, averaging=averaging(size)) for f in fresh]
         return [ready[c] if c in stuck else s for c, s in enumerate(states)]
 
     lanes.update(change)
@@ -409,11 +353,7 @@ def _restart(
 def _pool(problem: Problem, lanes: _Lanes, chains: list[Draw], early: bool) -> Problem:
     """Re-whiten by the pooled, shrunk covariance; positions and gradients are mapped."""
     z = np.concatenate([c.z[len(c.z) // 2 if early else 0 :] for c in chains]).astype(float)
-    n, size = z.shape
-    mean = z.mean(0)
-    spread = (z - mean).T @ (z - mean)
-    weight = 2.0 * size  # pseudo-draws from the whitening so far
-    chol = np.linalg.cholesky((spread + weight * np.eye(size)) / (n + weight))
+    mean, chol = adaptation.pooled(z)
     dtype = problem.center.dtype
 
     def change(states: list[State]) -> list[State]:

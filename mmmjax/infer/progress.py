@@ -89,6 +89,10 @@ class Progress(Display):
         self.compiled += compiled
         self._draw()
 
+    def extend(self, iterations: int) -> None:
+        """Say that so many more iterations a chain are to come."""
+        self.total += iterations
+
     def advance(self, chain: int, draws: Any) -> None:
         """Count one finished chunk of a chain."""
         with self.lock:

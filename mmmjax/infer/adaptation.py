@@ -1,0 +1,85 @@
+"""What samplers learn in warm-up: step size, pooled metric, chains that are stuck."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpyro.infer.hmc_util import dual_averaging
+
+from mmmjax.infer.precondition import Potential
+
+__all__ = ["FIRST_STEP", "averaging", "learn", "pooled", "start", "stuck"]
+
+FIRST_STEP = 0.25
+CANDIDATES = 4  # starts per chain; the best finite one is kept
+
+
+def start(
+    seed: Sequence[int], potential: Potential
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """The best finite one of a few Laplace draws: position, potential, gradient."""
+    random = np.random.default_rng(seed)
+    starts = random.standard_normal((CANDIDATES, potential.problem.center.shape[0]))
+    starts[-1] *= 0.1  # close to the mode, should the others be nowhere
+    energies = [potential(z) for z in starts]
+    best = int(np.argmin([value for value, _ in energies]))
+    return starts[best], *energies[best]
+
+
+def averaging(step_size: Any) -> tuple[np.ndarray, ...]:
+    """Dual averaging restarted around twice the given step sizes, which it starts from."""
+    begin, _ = dual_averaging()
+    size = np.asarray(step_size)
+    center: Any = np.log(2.0 * size)
+    last, _, *rest = begin(center)  # the average is overwritten by the first update
+    every = (last, np.log(size), *rest)
+    return tuple(np.broadcast_to(np.asarray(x, size.dtype), size.shape) for x in every)
+
+
+def learn(missing: Array, state: Any) -> tuple[Any, Array]:
+    """Dual averaging after an iteration with so much acceptance missing; new step size.
+
+    Source: Hoffman and Gelman (2014), section 3.2, with NumPyro's constants
+    (gamma 0.05, t0 10, averaging weight t^-0.75).
+    """
+    _, update = dual_averaging()
+    learned = jax.tree.map(
+        lambda new, old: jnp.asarray(new, jnp.asarray(old).dtype),
+        update(missing, state),
+        state,
+    )
+    return learned, jnp.exp(learned[0])
+
+
+def pooled(z: Float[np.ndarray, "draw size"]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and factor of the covariance of draws, shrunk to the whitening so far."""
+    n, size = z.shape
+    mean = z.mean(0)
+    spread = (z - mean).T @ (z - mean)
+    weight = 2.0 * size  # pseudo-draws from the whitening so far
+    return mean, np.linalg.cholesky((spread + weight * np.eye(size)) / (n + weight))
+
+
+def stuck(
+    lp: Float[np.ndarray, "chain draw"], steps: Float[np.ndarray, "chain draw"], size: int
+) -> list[int]:
+    """Chains that stand still, whose step collapsed, or whose energy is far off.
+
+    Args:
+        lp: Log density of a window.
+        steps: Step sizes.
+        size: Dimensions of the density.
+    """
+    half = lp.shape[1] // 2
+    late = lp[:, half:]
+    with np.errstate(invalid="ignore"):
+        level, still = late.mean(1), np.ptp(late, axis=1) == 0
+    typical = np.median(steps[:, half:], axis=1)
+    allowed = 6.0 * math.sqrt(size / 2) + 10.0
+    low = ~np.isfinite(level) | (level < np.nanmedian(level) - allowed)
+    collapsed = typical < 1e-2 * np.median(typical)
+    return [int(i) for i in np.flatnonzero(still | low | collapsed)]

@@ -1,0 +1,124 @@
+"""mm.HMC for one market: windows of warm-up, then draws until they are enough."""
+
+import math
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mmmjax.draws import worst
+from mmmjax.infer.lanes import Lanes, Report, build
+from mmmjax.infer.lockstep import Draw
+from mmmjax.infer.precondition import Problem
+from mmmjax.infer.progress import Progress
+from mmmjax.infer.result import Result
+from mmmjax.infer.warmup import warm_up
+from mmmjax.samplers import HMC
+from mmmjax.spec import Spec
+
+__all__ = ["build", "run"]
+
+
+def run(
+    problem: Problem, spec: Spec, sampler: HMC, seed: int, progress: Progress
+) -> Result:
+    """Warm up and sample all chains of one market.
+
+    Args:
+        problem: From :func:`mmmjax.infer.precondition.precondition`.
+        spec: Structure of the spec.
+        sampler: Settings; warm-up and draws are rounded up to whole chunks.
+        seed: Of everything random; the same seed gives the same draws.
+        progress: Where to show what happens.
+    """
+    progress.phase("compile")
+    n_warm, n_draw = (math.ceil(n / sampler.chunk) for n in (sampler.warmup, sampler.draws))
+    with jax.enable_x64(sampler.dtype == "float64"):
+        lanes = Lanes([problem], spec, sampler, [seed])
+        progress.begin(sampler.chunk, n_warm, n_draw, lanes.seconds)
+        started = time.perf_counter()
+        report = _reporter(lanes, progress)
+        progress.phase("warm-up")
+        restarts = warm_up(lanes, n_warm, report)
+        middle = time.perf_counter()
+        progress.phase("sample")
+        kept, params, judged = _sample(lanes, n_warm, n_draw, progress, report)
+        ended = time.perf_counter()
+    leaps = lanes.leaps(n_warm, len(kept.lp) // sampler.chunk)
+    info = {
+        "compile_s": lanes.seconds,
+        "warmup_s": middle - started,
+        "sample_s": ended - middle,
+        "gradients": {
+            "warmup": int(lanes.leaps(0, n_warm).sum()) * sampler.chains,
+            "sample": int(leaps.sum()) * sampler.chains,
+        },
+        "warmup": n_warm * sampler.chunk,
+        "draws": n_draw * sampler.chunk,
+        "restarts": [
+            f"chain {c} was stuck in warm-up at iteration {at}: restarted"
+            for at, found in restarts
+            for c in found.get(0, [])
+        ],
+        "until": judged,
+    }  # fmt: skip
+    return Result(
+        {n: x[0] for n, x in params.items()}, statistics(lanes, kept, leaps), info
+    )
+
+
+class Shown(NamedTuple):
+    """One chain's part of a chunk, as the progress display reads it."""
+
+    diverging: np.ndarray
+    step_size: np.ndarray
+    n_steps: np.ndarray
+
+
+def _reporter(lanes: Lanes, progress: Progress) -> Report:
+    """Tells the display of every chain of a shard."""
+    leaps = np.array([(1 + lanes.sampler.leapfrogs) / 2])
+
+    def report(shard: int, draws: Draw) -> None:
+        _, width, chains = draws.diverging.shape
+        for lane, c in np.ndindex(width, chains):
+            shown = Shown(draws.diverging[:, lane, c], draws.step_size[:, lane], leaps)
+            progress.advance((shard * width + lane) * chains + c, shown)
+
+    return report
+
+
+def statistics(lanes: Lanes, kept: Draw, leaps: np.ndarray) -> dict[str, np.ndarray]:
+    """Statistics of the first market's draws, (chain, draw)."""
+    shape = kept.lp.shape
+    step = np.broadcast_to(kept.step_size[..., None], shape)
+    taken = np.broadcast_to(leaps[:, None, None], shape)
+    fields = ("diverging", "acceptance_rate", "energy", "lp")
+    every = {f: getattr(kept, f) for f in fields} | {"step_size": step, "n_steps": taken}
+    return {name: lanes.by_market(x)[0] for name, x in every.items()}
+
+
+def _sample(
+    lanes: Lanes, n_warm: int, n_draw: int, progress: Progress, report: Report
+) -> tuple[Draw, dict[str, np.ndarray], dict[str, Any] | None]:
+    """Draws, their parameters, and how far ``until`` was reached."""
+    sampler, done = lanes.sampler, n_warm
+    most = max(n_draw, math.ceil(sampler.max_draws / sampler.chunk))
+    parts, params = [], []
+    while True:
+        now = min(n_draw, n_warm + most - done)
+        parts.append(lanes.advance(done * sampler.chunk, now, False, report))
+        params.append(lanes.unfold(parts[-1].z))
+        done += now
+        every = {n: np.concatenate([p[n] for p in params], 2) for n in params[0]}
+        if sampler.until is None:
+            judged = None
+            break
+        r_hat, ess = worst({n: x[0] for n, x in every.items()})
+        met = r_hat <= sampler.until.r_hat and ess >= sampler.until.ess
+        judged = {"r_hat": r_hat, "ess": ess, "met": met}
+        if met or done >= n_warm + most:
+            break
+        progress.extend(min(n_draw, n_warm + most - done) * sampler.chunk)
+    return jax.tree.map(lambda *x: np.concatenate(x), *parts), every, judged

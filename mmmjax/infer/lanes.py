@@ -1,0 +1,214 @@
+"""Lanes of one shape: their programs, where they are, and how warm-up moves them.
+
+On CPU the lanes are shared among threads (XLA releases the interpreter), on an accelerator
+they are one batch. A market's draws depend on its own seed, not on the lanes beside it.
+"""
+
+import dataclasses
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mmmjax.infer import adaptation, lockstep
+from mmmjax.infer.adaptation import averaging
+from mmmjax.infer.lockstep import Draw, State
+from mmmjax.infer.precondition import Potential, Problem
+from mmmjax.infer.threads import in_batches, in_threads
+from mmmjax.programs import compiled
+from mmmjax.samplers import HMC
+from mmmjax.spec import Spec
+
+__all__ = ["Lanes", "Programs", "build", "lane_size"]
+
+SHARED = 4  # most chains of a lane, which share a step size
+
+type Report = Callable[[int, Draw], None]
+
+
+class Programs(NamedTuple):
+    """Compiled: a chunk of iterations, its draws as parameters; seconds it took now."""
+
+    chunk: Any
+    unfold: Any
+    seconds: float
+
+
+def lane_size(chains: int) -> int:
+    """Chains of a lane: as many as divide the chains evenly, up to four."""
+    return max(size for size in range(1, SHARED + 1) if chains % size == 0)
+
+
+def stack(problems: Sequence[Problem], dtype: Any) -> Problem:
+    """Problems of one shape as one, lanes first, in the sampler's float type."""
+    return jax.tree.map(lambda *x: np.stack(x), *problems).astype(dtype)
+
+
+def build(problem: Problem, spec: Spec, sampler: HMC, width: int | None = None) -> Programs:
+    """Compile for ``width`` lanes of problems of this shape; None: those of one market."""
+    dtype, chains, size = sampler.dtype, lane_size(sampler.chains), problem.center.shape[0]
+    if width is None:
+        width = sampler.chains // chains if in_batches() else 1
+    zeros = lambda *shape: np.zeros((width, *shape), dtype)
+    many = stack([problem] * width, dtype)
+    z, one = zeros(chains, size), np.ones(width, dtype)
+    state = State(z, zeros(chains), z, averaging(one), one)
+    keys, path = np.zeros((width, 2), np.uint32), np.stack([z] * sampler.chunk)
+
+    def make(function: Any, *args: Any) -> tuple[Any, float]:
+        with jax.enable_x64(dtype == "float64"):  # a setting of each thread
+            return compiled(function, {"spec": spec}, *args)
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(make, lockstep.unfold, path, many)
+        chunk, seconds = make(
+            lockstep.chunk, state, keys, *_runtime(0, True, sampler), many
+        )
+        unfold, more = ahead.result()
+    spent = time.perf_counter() - began if seconds + more > 0 else 0.0
+    return Programs(chunk, unfold, spent)
+
+
+def _runtime(start: int, adapt: bool, sampler: HMC) -> tuple[np.ndarray, ...]:
+    leaps = lockstep.leaps(start, sampler.chunk, sampler.leapfrogs)
+    target = np.asarray(sampler.target_accept, sampler.dtype)
+    return np.asarray(start, np.int32), leaps, np.asarray(adapt), target
+
+
+class Lanes:
+    """The lanes of some markets of one shape, and where they are.
+
+    Args:
+        problems: One for each market, float64, on the host.
+        spec: Structure of their spec.
+        sampler: Settings.
+        seeds: One for each market.
+        width: Lanes that a call of the program moves; None: those of one market. The last
+            call is filled up with lanes that nobody looks at.
+    """
+
+    def __init__(
+        self, problems: Sequence[Problem], spec: Spec, sampler: HMC, seeds: Sequence[int],
+        width: int | None = None,
+    ):  # fmt: skip
+        """Compile, and put every chain on a start."""
+        self.problems, self.spec, self.sampler = list(problems), spec, sampler
+        self.seeds = list(seeds)
+        self.chains = lane_size(sampler.chains)
+        self.each = sampler.chains // self.chains  # lanes of a market
+        self.programs = build(problems[0], spec, sampler, width)
+        self.width = self.each if in_batches() else 1
+        self.width = self.width if width is None else width
+        self.count = self.each * len(self.problems)
+        used = range(math.ceil(self.count / self.width) * self.width)
+        self.lanes = [min(lane, self.count - 1) for lane in used]
+        self.keys = np.stack([self._key(lane) for lane in self.lanes])
+        self.potential = Potential(self.problems[0], spec)
+        self.seconds = self.programs.seconds + self.potential.seconds
+        self.data = [
+            stack([self.problems[lane // self.each] for lane in shard], sampler.dtype)
+            for shard in self._shards(self.lanes)
+        ]
+        every = range(sampler.chains)
+        began = [self.starts(m, every, 0) for m in range(len(self.problems))]
+        z, value, slope = (np.stack(x) for x in zip(*began, strict=True))
+        size = np.full(self.count, adaptation.FIRST_STEP)
+        self.state = self.cast(
+            State(self.to_lanes(z), self.to_lanes(value), self.to_lanes(slope), (), size)
+        )
+        self.state = self.state._replace(averaging=averaging(self.state.step_size))
+
+    def leaps(self, first: int, chunks: int) -> np.ndarray:
+        """Leapfrogs of every iteration of some chunks."""
+        length = self.sampler.chunk
+        return lockstep.leaps(first * length, chunks * length, self.sampler.leapfrogs)
+
+    def _key(self, lane: int) -> np.ndarray:
+        market, group = divmod(lane, self.each)
+        key = jax.random.fold_in(jax.random.key(self.seeds[market]), group)
+        return np.asarray(jax.random.key_data(key))
+
+    def _shards(self, of: Any) -> list[Any]:
+        return [of[i : i + self.width] for i in range(0, len(self.lanes), self.width)]
+
+    def to_lanes(self, x: np.ndarray) -> np.ndarray:
+        """(market, chain, ...) to (lane, chain, ...)."""
+        return x.reshape(self.count, self.chains, *x.shape[2:])
+
+    def by_market(self, x: np.ndarray) -> np.ndarray:
+        """(..., lane, chain) to (market, chain, ...)."""
+        moved = np.moveaxis(x, (-2, -1), (0, 1))
+        return moved.reshape(len(self.problems), self.sampler.chains, *moved.shape[2:])
+
+    def cast(self, state: State) -> State:
+        """In the sampler's float type."""
+        return jax.tree.map(lambda x: np.asarray(x, self.sampler.dtype), state)
+
+    def starts(self, market: int, chains: Sequence[int], round: int) -> list[np.ndarray]:
+        """Fresh positions, potentials and gradients in the market's present coordinates."""
+        self.potential.problem = self.problems[market].astype(np.float64)
+        seed = self.seeds[market]
+        found = [adaptation.start((seed, c, round), self.potential) for c in chains]
+        return [np.stack(x) for x in zip(*found, strict=True)]
+
+    def advance(self, start: int, chunks: int, adapt: bool, report: Report) -> Draw:
+        """Run ``chunks`` chunks on every lane; draws (iteration, lane, ...) as NumPy."""
+        shards = self._shards(np.array(self.lanes))
+        states = [jax.tree.map(lambda x, s=s: x[s], self.state) for s in shards]
+        keys = self._shards(self.keys)
+        out: list[list[Draw]] = [[] for _ in shards]
+
+        def one(i: int, stop: threading.Event) -> None:
+            for k in range(chunks):
+                if stop.is_set():
+                    return
+                at = _runtime(start + k * self.sampler.chunk, adapt, self.sampler)
+                states[i], draws = self.programs.chunk(
+                    states[i], keys[i], *at, self.data[i]
+                )
+                out[i].append(jax.tree.map(np.asarray, draws))
+                report(i, out[i][-1])
+
+        in_threads(one, len(shards))
+        whole = [jax.tree.map(lambda *x: np.concatenate(x), *draws) for draws in out]
+        self.state = jax.tree.map(lambda *x: np.concatenate(x)[: self.count], *states)
+        return jax.tree.map(lambda *x: np.concatenate(x, 1)[:, : self.count], *whole)
+
+    def unfold(self, z: np.ndarray) -> dict[str, np.ndarray]:
+        """Parameters at draws z (iteration, lane, chain, P): (market, chain, draw, ...)."""
+        length, shards = self.sampler.chunk, self._shards(np.array(self.lanes))
+        out: list[list[Any]] = [[] for _ in shards]
+
+        def one(i: int, stop: threading.Event) -> None:
+            for first in range(0, len(z), length):
+                if not stop.is_set():
+                    part = z[first : first + length, shards[i]]
+                    found = self.programs.unfold(part, self.data[i])
+                    out[i].append(jax.tree.map(np.asarray, found))
+
+        in_threads(one, len(shards))
+        join = lambda *x: np.concatenate(x, 2)
+        lanes = [jax.tree.map(join, *parts) for parts in out]
+        every = jax.tree.map(lambda *x: np.concatenate(x)[: self.count], *lanes)
+        return {name: self.to_market(x) for name, x in every.items()}
+
+    def to_market(self, x: np.ndarray) -> np.ndarray:
+        """(lane, chain, ...) to (market, chain, ...)."""
+        return x.reshape(len(self.problems), self.sampler.chains, *x.shape[2:])
+
+    def refresh(self) -> None:
+        """Put the present coordinates of all markets on the device."""
+        of = [self.problems[lane // self.each] for lane in self.lanes]
+        put = lambda name, shard: jax.device_put(
+            np.stack([np.asarray(getattr(p, name), self.sampler.dtype) for p in shard])
+        )
+        self.data = [
+            dataclasses.replace(data, center=put("center", s), whiten=put("whiten", s))
+            for data, s in zip(self.data, self._shards(of), strict=True)
+        ]
