@@ -226,7 +226,32 @@ def _project_rows(
     lost = (end.stage > 1) & (end.residual > LOST)
     mu = jnp.where(lost, end.guess, end.multipliers)
     x = jnp.where(lost, end.inner, point - v * (mu @ rows))
-    return _meet_rows(jnp.clip(x, lower, upper), region, v), mu
+    x = _meet_rows(jnp.clip(x, lower, upper), region, v)
+    return x, jax.lax.cond(lost, _explained, lambda *_: mu, x, mu, point, region, v)
+
+
+def _explained(x: Array, mu: Array, point: Array, region: Region, v: Array) -> Array:
+    """Multipliers that explain x better: least squares over the variables that are free.
+
+    Where rows and bounds leave but a point, x is exact long before the multipliers are.
+    """
+    lower, upper, rows, least, most, _ = region
+    sums = rows @ x
+    slack = EXACT * (jnp.abs(rows) @ jnp.abs(x))
+    binds = (sums >= most - slack) | (sums <= least + slack)
+    weight = jnp.where((x > lower) & (x < upper), v, 0.0)
+
+    def miss(mu: Array) -> Array:
+        return jnp.abs(jnp.clip(point - v * (mu @ rows), lower, upper) - x).max()
+
+    kept = jnp.where(binds, mu, 0.0)
+    left = (point - x) / v - kept @ rows
+    matrix = jnp.where(binds[:, None] & binds, (rows * weight) @ rows.T, 0.0)
+    change = solver(matrix)(jnp.where(binds, rows @ (weight * left), 0.0))
+    found = kept + change
+    signed = jnp.where(sums < most - slack, jnp.minimum(found, 0.0), found)
+    signed = jnp.where(sums > least + slack, jnp.maximum(signed, 0.0), signed)
+    return jnp.where(miss(signed) < miss(mu), signed, mu)
 
 
 def _narrowed(region: Region) -> Region:
