@@ -15,6 +15,7 @@ import pytest
 
 from mmmjax import simulate, store
 from mmmjax.cli.app import cache_folder, run
+from mmmjax.samplers import HMC
 from mmmjax.spec import Spec
 
 ROOT = Path(__file__).parent.parent
@@ -163,6 +164,16 @@ def test_not_converged_is_exit_2_with_everything_written(data, tmp_path, capsys)
     future.drop(columns="sales").to_csv(tmp_path / "future.csv", index=False)
     assert run(["predict", str(out), str(tmp_path / "future.csv")]) == 2
     assert "NOT CONVERGED" in capsys.readouterr().err
+
+
+def test_another_sampler_has_its_own_settings(data, tmp_path):
+    case = edited(data, tmp_path, ("chains = 4", "chains = 4\nmax_tree_depth = 7"))
+    out = tmp_path / "run"
+    code = run(["fit", case, "--out", str(out), "--sampler", "hmc", *SHORT])
+    assert code in (0, 2)
+    found = store.load(out / "fit.nc").sampler
+    assert found == HMC(chains=2, warmup=50, draws=50)
+    assert run(["fit", case, "--out", str(out), "--sampler", "gibbs"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from mmmjax.cli.options import (
     CaseFile,
     Chains,
     Kept,
+    Kind,
     NoReport,
     Out,
     Run,
@@ -144,6 +145,7 @@ def check(case: CaseFile) -> int:
 def fit(
     case: CaseFile,
     out: Out = Path("run"),
+    sampler: Kind = None,
     chains: Chains = None,
     warmup: Warmup = None,
     draws: Kept = None,
@@ -154,7 +156,7 @@ def fit(
     """Fit a case and write the fit, its tables, diagnostics and report."""
     files.folder(out)
     given = {"chains": chains, "warmup": warmup, "draws": draws, "seed": seed}
-    asked = cases.read(case, given | {"dtype": "float64" if x64 else None})
+    asked = cases.read(case, given | {"kind": sampler, "dtype": "float64" if x64 else None})
     done = _fit(asked, out)
     about = {"test": asked.test, "tables": done.tables}
     show.files([*done.paths, *_report(done.fit, out, no_report, **about)])

@@ -10,7 +10,7 @@ from mmmjax.backtesting import backtest as cross_validate
 from mmmjax.checks import choice
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
-from mmmjax.cli.options import X64, CaseFile, Chains, Kept, Out, Seed, Warmup
+from mmmjax.cli.options import X64, CaseFile, Chains, Kept, Kind, Out, Seed, Warmup
 
 __all__ = ["backtest", "write"]
 
@@ -40,6 +40,7 @@ def backtest(
         bool,
         typer.Option("--no-baselines", help="Only the model: no media-free, no naive one."),
     ] = False,
+    sampler: Kind = None,
     chains: Chains = None,
     warmup: Warmup = None,
     draws: Kept = None,
@@ -52,7 +53,7 @@ def backtest(
     """
     files.folder(out)
     given = {"chains": chains, "warmup": warmup, "draws": draws, "seed": seed}
-    asked = cases.read(case, given | {"dtype": "float64" if x64 else None})
+    asked = cases.read(case, given | {"kind": sampler, "dtype": "float64" if x64 else None})
     options: dict[str, Any] = {"folds": folds, "horizon": horizon, "step": step}
     found = cross_validate(
         asked.spec,

@@ -95,7 +95,7 @@ def draft(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Draft
     return Draft(
         panels=collect(lambda: _panels(data, path.parent)),
         spec=_spec(parts["model"] or {}, collect),
-        drawn=collect(lambda: _sampler({**(parts["sampler"] or {}), **given})),
+        drawn=collect(lambda: _sampler(_chosen(parts["sampler"] or {}, given))),
         on_empty=collect(lambda: checks.choice("[data] on_empty", on_empty, ON_EMPTY)),
         problems=problems,
     )
@@ -192,6 +192,14 @@ def _prior(name: str, value: Any) -> Prior:
         return Prior.from_dict(value)
     except InputError as error:
         raise InputError(f"[model.priors] {name}: {error}") from None
+
+
+def _chosen(table: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """[sampler] with what the command line says; settings of another kind are left."""
+    kind = table.get("kind", "nuts")
+    if given.get("kind", kind) != kind:
+        table = {key: table[key] for key in ("seed",) if key in table}
+    return {**table, **given}
 
 
 def _sampler(table: Mapping[str, Any]) -> tuple[Sampler, int]:

@@ -5,12 +5,18 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["X64", "CaseFile", "Chains", "Kept", "NoReport", "Out", "Run", "Seed", "Warmup"]
+__all__ = [
+    "X64", "CaseFile", "Chains", "Kept", "Kind", "NoReport", "Out", "Run", "Seed", "Warmup",
+]  # fmt: skip
 
 CaseFile = Annotated[Path, typer.Argument(help="Case file (TOML).", metavar="CASE")]
 Run = Annotated[Path, typer.Argument(help="Folder that `fit` wrote.", metavar="RUN")]
 Out = Annotated[Path, typer.Option(help="Folder to write to; it is created.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
+Kind = Annotated[
+    str | None,
+    typer.Option("--sampler", help="nuts or hmc, with its own settings, not the case's."),
+]
 Chains = Annotated[int | None, typer.Option(help="Chains, instead of the case's.")]
 Warmup = Annotated[int | None, typer.Option(help="Warm-up iterations a chain.")]
 Kept = Annotated[int | None, typer.Option("--draws", help="Kept draws a chain.")]

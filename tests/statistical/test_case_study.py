@@ -38,6 +38,17 @@ def fit(case):
 
 
 @pytest.fixture(scope="module")
+def lockstep(case):
+    return mm.fit(case.spec, case.train, mm.HMC(), seed=0, progress=False)
+
+
+@pytest.fixture(params=["nuts", "hmc"])
+def each(request):
+    """The fit by each of the samplers."""
+    return request.getfixturevalue({"nuts": "fit", "hmc": "lockstep"}[request.param])
+
+
+@pytest.fixture(scope="module")
 def reference():
     return json.loads(REFERENCE.read_text())
 
@@ -59,17 +70,17 @@ def test_the_data_are_prepared_as_in_the_reference(case, fit, reference):
     )
 
 
-def test_the_sampler_converged(fit):
-    found = mm.diagnostics(fit)
+def test_the_sampler_converged(each):
+    found = mm.diagnostics(each)
     assert found.divergence_rate <= 1e-3
     assert found.max_r_hat <= 1.01
     assert found.min_ess_bulk >= 2000
 
 
-def test_all_55_parameters_agree_in_mean_and_sd(fit, reference):
-    table = mm.summary(fit)
+def test_all_55_parameters_agree_in_mean_and_sd(each, reference):
+    table = mm.summary(each)
     assert len(table) == len(reference["posterior"]) == 55
-    flat = {n: v.reshape(*v.shape[:2], -1) for n, v in fit.draws.params.items()}
+    flat = {n: v.reshape(*v.shape[:2], -1) for n, v in each.draws.params.items()}
     seen = dict.fromkeys(flat, 0)
     for row in table.itertuples():
         index = table["index"][row[0]]  # row.index is a method of tuples
