@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mmmjax.draws import summary as summary
     from mmmjax.exploration import explore as explore
     from mmmjax.exploration import warnings as warnings
+    from mmmjax.fleet import Fleet as Fleet
+    from mmmjax.fleet import fit_fleet as fit_fleet
     from mmmjax.graph import structure as structure
     from mmmjax.infer.fit import fit as fit
     from mmmjax.kernels import adstock as adstock
@@ -88,6 +90,7 @@ _ROOMS = {
     "mmmjax.criticism": ("prior_posterior", "residuals"),
     "mmmjax.draws": ("Draws", "Fit", "diagnostics", "summary"),
     "mmmjax.exploration": ("explore", "warnings"),
+    "mmmjax.fleet": ("Fleet", "fit_fleet"),
     "mmmjax.graph": ("structure",),
     "mmmjax.infer.fit": ("fit",),
     "mmmjax.panel": ("Panel",),

@@ -27,7 +27,7 @@ from mmmjax.scaling import Scale
 from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DATE, DRAW, FOURIER, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["Diagnostics", "Draws", "Fit", "diagnostics", "summary", "worst"]
+__all__ = ["Diagnostics", "Draws", "Fit", "diagnostics", "summary"]
 
 MAX_R_HAT = 1.01  # Vehtari et al. (2021), section 2
 MIN_ESS_PER_CHAIN = 100  # the same: 400 for four chains, bulk and tail
@@ -309,19 +309,6 @@ def diagnostics(fit: Fit, table: pd.DataFrame | None = None) -> Diagnostics:
     else:
         verdict = f"usable with care ({'; '.join(cares)})" if cares else "usable"
     return Diagnostics(**numbers, converged=not faults, verdict=verdict)
-
-
-def worst(params: Mapping[str, np.ndarray]) -> tuple[float, float]:
-    """Largest R-hat and smallest ESS, bulk or tail, of parameters (chain, draw, ...).
-
-    A parameter that does not move in every chain, or is not finite, has R-hat infinity.
-    """
-    values = _stack(params)
-    found = _statistics(values, UNITLESS)
-    moves = np.isfinite(values).all((1, 2)) & (np.ptp(values, axis=2) > 0).all(1)
-    r_hat = np.where(moves & np.isfinite(found["r_hat"]), found["r_hat"], np.inf)
-    ess = np.fmin(found["ess_bulk"], found["ess_tail"])
-    return float(r_hat.max()), float(np.where(np.isfinite(ess), ess, 0.0).min())
 
 
 def _faults(n: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """The NumPyro program: the only ``numpyro.sample`` calls of the library."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from mmmjax.response import Inputs, align, sizes_of
 from mmmjax.scaling import Scale, spend_share
 from mmmjax.spec import Spec, hyperparameters
 
-__all__ = ["ModelData", "Target", "model_data", "program", "sample_parameters"]
+__all__ = ["ModelData", "Target", "model_data", "program", "sample_parameters", "widened"]
 
 
 @jax.tree_util.register_dataclass
@@ -75,6 +76,59 @@ def model_data(spec: Spec, panel: Panel, scale: Scale) -> ModelData:
     hyper = hyperparameters(spec, sizes, values)
     target = Target(np.where(mask, outcome, low + 0.5), mask, low.copy())
     return ModelData(response.make_inputs(spec, panel, scale), target, hyper)
+
+
+def widened(data: ModelData, spec: Spec, channels: int, controls: int) -> ModelData:
+    """The same data with more channels and controls, which are zero everywhere.
+
+    The posterior of the parameters of all others is the same; those of the new ones follow
+    their priors, independent of everything. So data sets of fewer members share the
+    programs of the widest one.
+
+    Args:
+        data: From :func:`model_data`.
+        spec: The full spec that the data were made with.
+        channels: At least as many as now, which is not 0; the new ones come last.
+        controls: At least as many as now.
+    """
+    inputs = data.inputs
+    geos, had, _ = inputs.media.shape
+    before = {"geo": geos, "channel": had, "control": inputs.controls.shape[1]}
+    before["fourier"] = inputs.fourier.shape[0]
+    sizes = before | {"channel": channels, "control": controls}
+
+    def pad(x: Any, dim: str) -> np.ndarray:
+        return np.pad(x, [(0, 0), (0, sizes[dim] - before[dim]), (0, 0)])
+
+    hyper = {
+        name: _widened(spec.priors[name], data.hyper[name], before, sizes)
+        for name in spec.present(before)
+    }
+    hyper |= hyperparameters(spec, sizes, {}, without=hyper)  # controls where none were
+    inputs = dataclasses.replace(
+        inputs, media=pad(inputs.media, "channel"), controls=pad(inputs.controls, "control")
+    )
+    return dataclasses.replace(data, inputs=inputs, hyper=hyper)
+
+
+def _widened(
+    prior: Prior,
+    values: Mapping[str, Any],
+    before: Mapping[str, int],
+    sizes: Mapping[str, int],
+) -> dict[str, Any]:
+    """Hyperparameters of a prior; one per member goes on with the mean of the others."""
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = prior.nested.get(key)
+        if inner is not None:
+            out[key] = _widened(inner, value, before, sizes)
+            continue
+        last = prior.dims[-1] if prior.dims else ""
+        more = sizes.get(last, 0) - before.get(last, 0)
+        array = np.asarray(value)
+        out[key] = np.append(array, np.full(more, array.mean())) if array.ndim else array
+    return out
 
 
 def sample_parameters(spec: Spec, data: ModelData) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import dataclasses
 import difflib
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -264,7 +264,10 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hyperparameters(
-    spec: Spec, sizes: Mapping[str, int], data: Mapping[str, np.ndarray]
+    spec: Spec,
+    sizes: Mapping[str, int],
+    data: Mapping[str, np.ndarray],
+    without: Container[str] = (),
 ) -> dict[str, dict[str, Any]]:
     """Numbers of all priors as arrays: the pytree that compiled programs take.
 
@@ -273,8 +276,10 @@ def hyperparameters(
         sizes: Members of each dim: geo, channel, control, fourier.
         data: Values of data-derived hyperparameters by name, e.g. ``spend_share``
             (channel,); a list or data value has one number per member of the last dim.
+        without: Parameters to leave out.
     """
-    return {n: _resolve(n, spec.priors[n], sizes, data) for n in spec.present(sizes)}
+    names = [name for name in spec.present(sizes) if name not in without]
+    return {n: _resolve(n, spec.priors[n], sizes, data) for n in names}
 
 
 def _resolve(

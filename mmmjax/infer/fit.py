@@ -20,7 +20,7 @@ from mmmjax.samplers import HMC, NUTS, Sampler
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 
-__all__ = ["fit"]
+__all__ = ["fit", "machine", "sampled"]
 
 ENGINES: dict[type, Any] = {NUTS: nuts, HMC: hmc}
 _PACKAGES = ("mmmjax", "jax", "jaxlib", "numpyro", "numpy")
@@ -111,9 +111,7 @@ def sampled(
         "warmup": found["warmup"],
         "restarts": found["restarts"],
         "n_parameters": int(np.asarray(problem.center).size),
-        "device": str(jax.devices()[0].device_kind),
-        "platform": platform.platform(),
-        "versions": {p: _version(p) for p in _PACKAGES},
+        **machine(),
         "notes": [*_rounded(sampler, found), *found["restarts"], *_unmet(sampler, found)],
     }
     if found.get("until"):
@@ -133,6 +131,15 @@ def _prepare(
         compiled_now = ahead.result()[-1] > 0
         waited = time.perf_counter() - worked if compiled_now else 0.0
         return problem, seconds + waited
+
+
+def machine() -> dict[str, Any]:
+    """Device, platform and versions, for the record of a run."""
+    return {
+        "device": str(jax.devices()[0].device_kind),
+        "platform": platform.platform(),
+        "versions": {p: _version(p) for p in _PACKAGES},
+    }
 
 
 def _version(package: str) -> str:

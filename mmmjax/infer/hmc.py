@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mmmjax.draws import worst
-from mmmjax.infer.lanes import Lanes, Report, build
+from mmmjax.infer.judge import worst
+from mmmjax.infer.lanes import Lanes, Report, build, statistics
 from mmmjax.infer.lockstep import Draw
 from mmmjax.infer.precondition import Problem
 from mmmjax.infer.progress import Progress
@@ -63,9 +63,8 @@ def run(
         ],
         "until": judged,
     }  # fmt: skip
-    return Result(
-        {n: x[0] for n, x in params.items()}, statistics(lanes, kept, leaps), info
-    )
+    stats = {n: lanes.by_market(x)[0] for n, x in statistics(kept, leaps).items()}
+    return Result({n: x[0] for n, x in params.items()}, stats, info)
 
 
 class Shown(NamedTuple):
@@ -87,16 +86,6 @@ def _reporter(lanes: Lanes, progress: Progress) -> Report:
             progress.advance((shard * width + lane) * chains + c, shown)
 
     return report
-
-
-def statistics(lanes: Lanes, kept: Draw, leaps: np.ndarray) -> dict[str, np.ndarray]:
-    """Statistics of the first market's draws, (chain, draw)."""
-    shape = kept.lp.shape
-    step = np.broadcast_to(kept.step_size[..., None], shape)
-    taken = np.broadcast_to(leaps[:, None, None], shape)
-    fields = ("diverging", "acceptance_rate", "energy", "lp")
-    every = {f: getattr(kept, f) for f in fields} | {"step_size": step, "n_steps": taken}
-    return {name: lanes.by_market(x)[0] for name, x in every.items()}
 
 
 def _sample(

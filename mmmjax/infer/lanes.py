@@ -4,6 +4,7 @@ On CPU the lanes are shared among threads (XLA releases the interpreter), on an 
 they are one batch. A market's draws depend on its own seed, not on the lanes beside it.
 """
 
+import copy
 import dataclasses
 import math
 import threading
@@ -24,7 +25,7 @@ from mmmjax.programs import compiled
 from mmmjax.samplers import HMC
 from mmmjax.spec import Spec
 
-__all__ = ["Lanes", "Programs", "build", "lane_size"]
+__all__ = ["Lanes", "Programs", "build", "lane_size", "statistics"]
 
 SHARED = 4  # most chains of a lane, which share a step size
 
@@ -75,6 +76,21 @@ def build(problem: Problem, spec: Spec, sampler: HMC, width: int | None = None) 
     return Programs(chunk, unfold, spent)
 
 
+def statistics(draws: Draw, leaps: np.ndarray) -> dict[str, np.ndarray]:
+    """Statistics of draws, (iteration, lane, chain).
+
+    Args:
+        draws: From :meth:`Lanes.advance`.
+        leaps: Leapfrogs of its iterations.
+    """
+    shape = draws.lp.shape
+    fields = ("diverging", "acceptance_rate", "energy", "lp")
+    return {f: getattr(draws, f) for f in fields} | {
+        "step_size": np.broadcast_to(draws.step_size[..., None], shape),
+        "n_steps": np.broadcast_to(leaps[:, None, None], shape),
+    }
+
+
 def _runtime(start: int, adapt: bool, sampler: HMC) -> tuple[np.ndarray, ...]:
     leaps = lockstep.leaps(start, sampler.chunk, sampler.leapfrogs)
     target = np.asarray(sampler.target_accept, sampler.dtype)
@@ -105,16 +121,9 @@ class Lanes:
         self.programs = build(problems[0], spec, sampler, width)
         self.width = self.each if in_batches() else 1
         self.width = self.width if width is None else width
-        self.count = self.each * len(self.problems)
-        used = range(math.ceil(self.count / self.width) * self.width)
-        self.lanes = [min(lane, self.count - 1) for lane in used]
-        self.keys = np.stack([self._key(lane) for lane in self.lanes])
         self.potential = Potential(self.problems[0], spec)
         self.seconds = self.programs.seconds + self.potential.seconds
-        self.data = [
-            stack([self.problems[lane // self.each] for lane in shard], sampler.dtype)
-            for shard in self._shards(self.lanes)
-        ]
+        self._place()
         every = range(sampler.chains)
         began = [self.starts(m, every, 0) for m in range(len(self.problems))]
         z, value, slope = (np.stack(x) for x in zip(*began, strict=True))
@@ -123,6 +132,27 @@ class Lanes:
             State(self.to_lanes(z), self.to_lanes(value), self.to_lanes(slope), (), size)
         )
         self.state = self.state._replace(averaging=averaging(self.state.step_size))
+
+    def _place(self) -> None:
+        """Give every market its lanes, fill the last shard, put the data on the device."""
+        self.count = self.each * len(self.problems)
+        used = range(math.ceil(self.count / self.width) * self.width)
+        self.lanes = [min(lane, self.count - 1) for lane in used]
+        self.keys = np.stack([self._key(lane) for lane in self.lanes])
+        self.data = [
+            stack([self.problems[lane // self.each] for lane in shard], self.sampler.dtype)
+            for shard in self._shards(self.lanes)
+        ]
+
+    def part(self, markets: Sequence[int]) -> "Lanes":
+        """Some of the markets, where they are; they go on as if nothing happened."""
+        new = copy.copy(self)
+        new.problems = [self.problems[m] for m in markets]
+        new.seeds = [self.seeds[m] for m in markets]
+        rows = np.array([m * self.each + g for m in markets for g in range(self.each)])
+        new.state = jax.tree.map(lambda x: x[rows], self.state)
+        new._place()
+        return new
 
     def leaps(self, first: int, chunks: int) -> np.ndarray:
         """Leapfrogs of every iteration of some chunks."""

@@ -87,7 +87,10 @@ def _pool(lanes: Lanes, draws: Draw, without: Stuck) -> None:
         healthy = np.delete(seen[m], without.get(m, []), 0)
         if not len(healthy):
             continue
-        mean, factor = adaptation.pooled(healthy.reshape(-1, z.shape[-1]).astype(float))
+        try:
+            mean, factor = adaptation.pooled(healthy.reshape(-1, z.shape[-1]).astype(float))
+        except np.linalg.LinAlgError:  # this market keeps its whitening, others go on
+            continue
         z[m] = np.linalg.solve(factor, (z[m] - mean).T).T
         slope[m] = slope[m] @ factor
         lanes.problems[m] = rewhiten(problem, mean, factor)

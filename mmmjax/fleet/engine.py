@@ -1,0 +1,302 @@
+"""A batch of markets of one shape: from panels to fits with a verdict each.
+
+Nothing raises in the middle. A market whose data cannot be fitted is refused, one that
+fails is reported, one that does not converge goes on with the others that do not, and is
+then fitted alone by NUTS; none of them touches another.
+"""
+
+import dataclasses
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mmmjax.checks import InputError
+from mmmjax.draws import Draws, Fit
+from mmmjax.fleet.buckets import Shape, fitted_to
+from mmmjax.infer import lanes as engine
+from mmmjax.infer.fit import machine, sampled
+from mmmjax.infer.judge import Verdict
+from mmmjax.infer.lanes import Lanes
+from mmmjax.infer.lockstep import Draw
+from mmmjax.infer.precondition import Problem, precondition
+from mmmjax.infer.progress import Progress
+from mmmjax.infer.warmup import warm_up
+from mmmjax.model import ModelData, model_data
+from mmmjax.panel import Panel, for_training
+from mmmjax.response import sizes_of
+from mmmjax.samplers import HMC, NUTS
+from mmmjax.scaling import Scale
+from mmmjax.spec import Spec
+
+__all__ = ["Done", "Ready", "market_seed", "ready", "sample"]
+
+CONVERGED = "converged"
+REFITTED = "refitted"  # converged, alone by NUTS after lock-step had not
+NOT_CONVERGED = "not converged"
+REFUSED = "refused"
+FAILED = "failed"
+USABLE = (CONVERGED, REFITTED)
+ALONE = NUTS(chains=4, warmup=1000, draws=1000, target_accept=0.9)
+
+type Emit = Callable[["Done"], None]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A market that can be fitted.
+
+    Args:
+        name: Of the market.
+        spec: Its model.
+        panel: Its training data.
+        scale: Its units.
+        data: Arrays, not yet padded.
+        seed: Of everything random of this market.
+        notes: What was said at the door.
+    """
+
+    name: str
+    spec: Spec
+    panel: Panel
+    scale: Scale
+    data: ModelData
+    seed: int
+    notes: tuple[str, ...]
+
+    def own(self, params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Parameters of what the market has, out of those of its bucket's arrays."""
+        sizes, dims = sizes_of(self.panel, self.spec), self.spec.dims
+        absent = set(self.spec.parameter_names()) - set(self.spec.present(sizes))
+        without = lambda n: any(n == a or n.startswith(f"{a}_") for a in absent)
+        cut = lambda n: (..., *(slice(sizes.get(d)) for d in dims(n)))
+        return {n: x[cut(n)] for n, x in params.items() if not without(n)}
+
+    def fit(self, sampler: Any, draws: Draws, info: dict[str, Any]) -> Fit:
+        """A fit of this market."""
+        return Fit(self.spec, self.panel, self.scale, sampler, draws, self.seed, info)
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a market ended.
+
+    Args:
+        name: Of the market.
+        status: "converged", "refitted", "not converged", "refused" or "failed".
+        reason: Why, unless it converged at once; what went on before that.
+        fit: The fit; None if it was refused or failed.
+        verdict: R-hat, ESS and divergences of the fit.
+        seconds: Its share of the time of its batch, compilation left out.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    fit: Fit | None = None
+    verdict: Verdict | None = None
+    seconds: float = math.nan
+
+
+def market_seed(seed: int, name: str) -> int:
+    """Seed of a market: of its name and the fleet's seed, not of its place."""
+    digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+    return int.from_bytes(digest[:4], "little")
+
+
+def ready(name: str, spec: Spec, panel: Panel, seed: int, on_empty: Any) -> Ready | Done:
+    """Check and scale the data of a market; how it ended if they cannot be fitted."""
+    try:
+        panel, notes = for_training(
+            panel,
+            max_lag=spec.adstock.max_lag,
+            lower_bound=spec.likelihood.low,
+            on_empty=on_empty,
+        )
+        scale = Scale.fit(panel, spec.outcome_scale == "geo", spec.media_scale == "geo")
+        data = model_data(spec, panel, scale)
+    except InputError as error:
+        return Done(name, REFUSED, str(error))
+    except Exception as error:  # another market's data must not end the fleet
+        return Done(name, FAILED, f"{type(error).__name__}: {error}")
+    return Ready(name, spec, panel, scale, data, market_seed(seed, name), tuple(notes))
+
+
+@dataclass
+class _Run:
+    """A market on its way: its problem, and the draws so far."""
+
+    market: Ready
+    problem: Problem
+    params: list[dict[str, np.ndarray]] = field(default_factory=list)
+    stats: list[dict[str, np.ndarray]] = field(default_factory=list)
+    restarts: list[str] = field(default_factory=list)
+
+    @property
+    def draws(self) -> Draws:
+        """All draws so far."""
+        join = lambda parts: {n: np.concatenate([p[n] for p in parts], 1) for n in parts[0]}
+        return Draws(join(self.params), join(self.stats))
+
+
+class _How(NamedTuple):
+    """How the markets of a batch are fitted."""
+
+    shape: Shape
+    sampler: HMC
+    emit: Emit
+    refit: bool
+
+
+def sample(
+    markets: Sequence[Ready],
+    shape: Shape,
+    sampler: HMC,
+    width: int,
+    emit: Emit,
+    refit: bool = True,
+) -> float:
+    """Fit markets of one shape together; tell of each as soon as it has ended.
+
+    Args:
+        markets: Of one bucket.
+        shape: Its shape.
+        sampler: Settings; ``until`` says when a market is done.
+        width: Lanes that one call of the program moves.
+        emit: Told how each market ended.
+        refit: Whether those that do not converge are fitted alone by NUTS.
+
+    Returns:
+        Seconds spent compiling.
+    """
+    began, how = time.perf_counter(), _How(shape, sampler, emit, refit)
+    runs = list(_prepared(markets, shape, emit))
+    if not runs:
+        return 0.0
+    structure = markets[0].spec.structure()
+    n_warm, n_draw = (math.ceil(n / sampler.chunk) for n in (sampler.warmup, sampler.draws))
+    with jax.enable_x64(sampler.dtype == "float64"):
+        problems = [run.problem for run in runs]
+        seeds = [run.market.seed for run in runs]
+        lanes = Lanes(problems, structure, sampler, seeds, width)
+        compiled = lanes.seconds
+        for at, found in warm_up(lanes, n_warm, _silent):
+            for m, chains in found.items():
+                runs[m].restarts += [f"chain {c} restarted at {at}" for c in chains]
+        done, most = n_warm, n_warm + _most(sampler, n_draw)
+        while True:
+            now = min(n_draw, most - done)
+            _advance(lanes, runs, done, now)
+            done += now
+            share = (time.perf_counter() - began - compiled) / len(markets)
+            last = done >= most
+            verdicts = [Verdict.of(run.draws) for run in runs]
+            left = [] if last else [
+                m for m, found in enumerate(verdicts) if not _enough(found, sampler)
+            ]  # fmt: skip
+            for m in sorted(set(range(len(runs))) - set(left)):
+                _end(runs[m], verdicts[m], how, share)
+            if not left:
+                break
+            lanes, runs = lanes.part(left), [runs[m] for m in left]
+    return compiled
+
+
+def _most(sampler: HMC, n_draw: int) -> int:
+    """Chunks of kept draws at most."""
+    most = sampler.max_draws if sampler.until else sampler.draws
+    return max(n_draw, math.ceil(most / sampler.chunk))
+
+
+def _silent(*_: Any) -> None:
+    """No report."""
+
+
+def _prepared(markets: Sequence[Ready], shape: Shape, emit: Emit) -> Iterator[_Run]:
+    """Preconditioned problems, on all cores; those that fail are told of."""
+
+    def one(market: Ready) -> Problem | Exception:
+        try:
+            data = fitted_to(market.data, market.spec, shape)
+            return precondition(market.spec.structure(), data, market.seed)[0]
+        except Exception as error:  # this market's; the others go on
+            return error
+
+    first, *rest = markets
+    found = [one(first)]  # compiles for all
+    with ThreadPoolExecutor() as pool:
+        found += pool.map(one, rest)
+    for market, problem in zip(markets, found, strict=True):
+        if isinstance(problem, Exception):
+            emit(Done(market.name, FAILED, f"{type(problem).__name__}: {problem}"))
+        else:
+            yield _Run(market, problem)
+
+
+def _advance(lanes: Lanes, runs: list[_Run], done: int, now: int) -> None:
+    """So many more chunks of draws for every market."""
+    draws = lanes.advance(done * lanes.sampler.chunk, now, False, _silent)
+    params, stats = lanes.unfold(draws.z), _stats(lanes, draws, lanes.leaps(done, now))
+    for m, run in enumerate(runs):
+        run.params.append(run.market.own({n: x[m] for n, x in params.items()}))
+        run.stats.append({n: x[m] for n, x in stats.items()})
+
+
+def _stats(lanes: Lanes, draws: Draw, leaps: np.ndarray) -> dict[str, np.ndarray]:
+    """Statistics (market, chain, draw)."""
+    every = engine.statistics(draws, leaps)
+    return {name: lanes.by_market(x) for name, x in every.items()}
+
+
+def _enough(verdict: Verdict, sampler: HMC) -> bool:
+    """Whether a market has what `until` asks for; without it every market has."""
+    until = sampler.until
+    return until is None or (verdict.r_hat <= until.r_hat and verdict.ess >= until.ess)
+
+
+def _end(run: _Run, verdict: Verdict, how: _How, seconds: float) -> None:
+    """Make the fit; where it cannot be used, fit the market alone."""
+    market, shape, sampler = run.market, how.shape, how.sampler
+    info = machine() | {
+        "timings": {"total_s": seconds},
+        "n_parameters": int(np.asarray(run.problem.center).size),
+        "notes": [*market.notes, *run.restarts],
+    }
+    fit = market.fit(sampler, run.draws, info)
+    if not verdict.fault:
+        restarts = "; ".join(run.restarts)
+        how.emit(Done(market.name, CONVERGED, restarts, fit, verdict, seconds))
+        return
+    failed = Done(market.name, NOT_CONVERGED, verdict.fault, fit, verdict, seconds)
+    if not how.refit:
+        how.emit(failed)
+        return
+    began = time.perf_counter()
+    try:
+        again = _alone(market, shape, sampler.dtype)
+    except Exception as error:  # the draws of lock-step are kept
+        reason = f"{verdict.fault}; alone: {type(error).__name__}: {error}"
+        how.emit(dataclasses.replace(failed, reason=reason))
+        return
+    seconds += time.perf_counter() - began
+    found = Verdict.of(again.draws)
+    status = NOT_CONVERGED if found.fault else REFITTED
+    reason = f"by NUTS {found.fault}" if found.fault else f"by HMC {verdict.fault}"
+    how.emit(Done(market.name, status, reason, again, found, seconds))
+
+
+def _alone(market: Ready, shape: Shape, dtype: Any) -> Fit:
+    """One market by NUTS, in the arrays of its bucket."""
+    sampler = dataclasses.replace(ALONE, dtype=dtype)
+    data = fitted_to(market.data, market.spec, shape)
+    with Progress(sampler.chains, False) as silent:
+        draws, info = sampled(market.spec, data, sampler, market.seed, silent)
+    info["notes"] = [*market.notes, *info["notes"]]
+    own = Draws(market.own(draws.params), draws.stats)
+    return market.fit(sampler, own, info)

@@ -1,0 +1,95 @@
+"""R-hat and ESS of many parameters at once: the verdict that a running sampler needs.
+
+The statistics are those of :func:`mmmjax.draws.summary` (rank-normalised split R-hat, bulk
+and tail ESS), for all parameters in a few array operations instead of one by one.
+
+Source: Vehtari et al. (2021), "Rank-normalization, folding, and localization: An improved
+R-hat for assessing convergence of MCMC", Bayesian Analysis 16.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from mmmjax.draws import MAX_DIVERGENCE_RATE, MAX_R_HAT, MIN_ESS_PER_CHAIN, Draws
+
+__all__ = ["Verdict", "stacked", "statistics", "worst"]
+
+TAIL = (0.05, 0.95)
+MIN_DRAWS = 4  # a half of a chain needs two draws
+
+
+def stacked(params: Mapping[str, np.ndarray]) -> Float[np.ndarray, "chain draw parameter"]:
+    """Every scalar parameter as a column."""
+    columns = [np.asarray(x).reshape(*x.shape[:2], -1) for x in params.values()]
+    return np.concatenate(columns, 2).astype(float)
+
+
+def statistics(
+    values: Float[np.ndarray, "chain draw parameter"],
+) -> tuple[Float[np.ndarray, " parameter"], Float[np.ndarray, " parameter"]]:
+    """R-hat, and the smaller of bulk and tail ESS, of every parameter.
+
+    R-hat is infinity and ESS 0 where draws are not finite, do not move in some chain, or
+    are fewer than four.
+    """
+    chains, draws, size = values.shape
+    r_hat, ess = np.full(size, np.inf), np.zeros(size)
+    good = np.isfinite(values).all((0, 1)) & (np.ptp(values, axis=1) > 0).all(0)
+    if draws < MIN_DRAWS or chains < 2 or not good.any():
+        return r_hat, ess
+    x = values[..., good]
+    bulk = _normal_scores(x)
+    with np.errstate(all="ignore"):
+        spread = split_gelman_rubin(_normal_scores(np.abs(x - np.median(x, (0, 1)))))
+        r_hat[good] = np.fmax(split_gelman_rubin(bulk), spread)
+        low, high = np.quantile(x, TAIL, axis=(0, 1))
+        found = [_ess(bulk), _ess(1.0 * (x <= low)), _ess(1.0 * (x <= high))]
+    ess[good] = np.nan_to_num(np.fmin.reduce(found))
+    return r_hat, ess
+
+
+class Verdict(NamedTuple):
+    """Whether draws can be used: the thresholds of :func:`mmmjax.diagnostics`."""
+
+    r_hat: float
+    ess: float
+    divergences: int
+    fault: str  # empty: none
+
+    @classmethod
+    def of(cls, draws: Draws) -> "Verdict":
+        """Judge draws."""
+        r_hat, ess = worst(draws.params)
+        diverging = draws.stats["diverging"]
+        least, faults = MIN_ESS_PER_CHAIN * draws.n_chains, []
+        if not r_hat <= MAX_R_HAT:
+            faults.append(f"R-hat {r_hat:.3f} above {MAX_R_HAT}")
+        if not ess >= least:
+            faults.append(f"ESS {ess:.0f} below {least}")
+        if (rate := diverging.mean()) > MAX_DIVERGENCE_RATE:
+            faults.append(f"{diverging.sum()} divergences, {rate:.1%} of the draws")
+        return cls(r_hat, ess, int(diverging.sum()), "; ".join(faults))
+
+
+def worst(params: Mapping[str, np.ndarray]) -> tuple[float, float]:
+    """Largest R-hat and smallest ESS, bulk or tail, of parameters (chain, draw, ...)."""
+    r_hat, ess = statistics(stacked(params))
+    return float(r_hat.max()), float(ess.min())
+
+
+def _normal_scores(x: np.ndarray) -> np.ndarray:
+    flat = x.reshape(-1, x.shape[-1])
+    ranks = rankdata(flat, axis=0)
+    return ndtri((ranks - 0.375) / (len(flat) + 0.25)).reshape(x.shape)
+
+
+def _ess(x: np.ndarray) -> np.ndarray:
+    """ESS of halves of chains, each a chain."""
+    half = x.shape[1] // 2
+    return effective_sample_size(np.concatenate([x[:, :half], x[:, -half:]]))
