@@ -29,6 +29,7 @@ from mmmjax.budget.ascent import (
     Local,
     ascend,
 )
+from mmmjax.budget.evolve import MOST_CELLS, evolve
 from mmmjax.budget.horizon import Form, Response, Window, response_of, slopes_of
 from mmmjax.budget.polish import polish
 from mmmjax.budget.region import Region, project, support
@@ -201,7 +202,16 @@ def search(
         ends = jax.lax.map(finish, _first(ends, FINALISTS))
         ends = ends._replace(evaluations=ends.evaluations.at[0].add(used))
     best = jax.tree.map(lambda leaf: leaf[0], _first(ends, 1))
-    return best._replace(evaluations=ends.evaluations.sum())
+    best = best._replace(evaluations=ends.evaluations.sum())
+    few = problem.region.lower.shape[0] <= MOST_CELLS and starts.shape[0] > 1
+    if kind.smooth or kind.concave or problem.floors.shape[0] or not few:
+        return best
+
+    def exact(shares: Array) -> Array:
+        return worth(problem, respond(shares * problem.budget), shares)
+
+    point, value, count = evolve(exact, problem.region, best.point, best.value)
+    return best._replace(point=point, value=value, evaluations=best.evaluations + count)
 
 
 def _first(ends: Found, count: int) -> Found:
