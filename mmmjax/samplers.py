@@ -66,7 +66,9 @@ class HMC:
     Every chain takes the same number of leapfrogs in an iteration, 1 to ``leapfrogs`` in
     the order of a Halton sequence; up to four chains of a market share a step size, all
     of them a metric. No chain ever waits for the longer tree of another, so that many
-    chains and markets are one program.
+    chains and markets are one program. A posterior with a funnel (nested scales of a few
+    geos) needs longer trajectories, e.g. ``leapfrogs=32, target_accept=0.95``, or NUTS;
+    too short ones show as R-hat far above 1.01.
 
     Args:
         chains: Independent chains (at least 2 are needed for R-hat).

@@ -265,7 +265,7 @@ def _end(run: _Run, verdict: Verdict, how: _How, seconds: float) -> None:
     market, shape, sampler = run.market, how.shape, how.sampler
     info = machine() | {
         "timings": {"total_s": seconds},
-        "n_parameters": int(np.asarray(run.problem.center).size),
+        "n_parameters": run.draws.n_parameters,
         "notes": [*market.notes, *run.restarts],
     }
     fit = market.fit(sampler, run.draws, info)
