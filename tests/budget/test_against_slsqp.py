@@ -133,7 +133,7 @@ def test_at_least_as_good_as_many_starts_of_slsqp(problem, utility):
                 bounds=list(zip(lower / budget, upper / budget, strict=True)),
                 constraints={"type": "eq", "fun": lambda x: x.sum() - 1,
                              "jac": np.ones_like},
-                options={"maxiter": 40},
+                options={"maxiter": 60},
             )  # fmt: skip
             end = np.where(np.isfinite(found.x), found.x, start / start.sum())
             x = feasible(end, lower / budget, upper / budget)

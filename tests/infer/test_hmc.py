@@ -114,6 +114,37 @@ def test_a_market_does_not_feel_its_neighbours(width):
     np.testing.assert_array_equal(first, draws([others[1], others[0], mine], [2, 1, 5]))
 
 
+def test_a_transition_is_that_of_a_plain_loop():
+    """Leapfrogs and acceptance written out, at a step so long that many are rejected."""
+    problem, structure = problem_of()
+    with jax.enable_x64(True):
+        sampler = dataclasses.replace(QUICK, dtype="float64")
+        found = lanes.Lanes([problem], structure, sampler, [0])
+        found.state = found.state._replace(step_size=np.full(1, 0.7))
+        z, potential, slope = (np.array(x[0]) for x in found.state[:3])
+        draws = found.advance(0, 1, False, lambda *_: None)
+        rejected = 0
+        for i, leaps in enumerate(found.leaps(0, 1)[:30]):
+            key = jax.random.fold_in(jax.random.wrap_key_data(found.keys[0]), i)
+            kick, chance = jax.random.split(key)
+            momenta = np.asarray(jax.random.normal(kick, z.shape, "float64"))
+            chances = np.asarray(jax.random.uniform(chance, (4,), "float64"))
+            for c in range(4):
+                x, p, value, g = z[c], momenta[c], potential[c], slope[c]
+                before = value + 0.5 * p @ p
+                for _ in range(leaps):
+                    p = p - 0.35 * g
+                    x = x + 0.7 * p
+                    value, g = found.potential(x)
+                    p = p - 0.35 * g
+                if np.log(chances[c]) < before - value - 0.5 * p @ p:
+                    z[c], potential[c], slope[c] = x, value, g
+                else:
+                    rejected += 1
+            np.testing.assert_allclose(draws.z[i, 0], z, rtol=1e-6, atol=1e-8)
+    assert 10 < rejected < 110
+
+
 def test_lengths_are_spread_evenly_and_known_to_all():
     leaps = lockstep.leaps(0, 800, 8)
     assert (leaps.min(), leaps.max()) == (1, 8)
