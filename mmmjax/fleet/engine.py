@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import pandas as pd
 
 from mmmjax.checks import InputError
 from mmmjax.draws import Draws, Fit
@@ -94,6 +95,9 @@ class Done:
         fit: The fit; None if it was refused or failed.
         verdict: R-hat, ESS and divergences of the fit.
         seconds: Its share of the time of its batch, compilation left out.
+        crps: Of the posterior predictive over the training window, outcome units.
+        coverage: Share of the observed outcomes inside their 94% interval.
+        channels: The columns of channels.csv of this market.
     """
 
     name: str
@@ -102,6 +106,9 @@ class Done:
     fit: Fit | None = None
     verdict: Verdict | None = None
     seconds: float = math.nan
+    crps: float = math.nan
+    coverage: float = math.nan
+    channels: pd.DataFrame | None = None
 
 
 def market_seed(seed: int, name: str) -> int:

@@ -26,7 +26,10 @@ from mmmjax.store import load, replace_file, save
 __all__ = ["COLUMNS", "Folder", "row_of", "table_of"]
 
 FORMAT = 1
-COLUMNS = ("market", "status", "reason", "r_hat", "min_ess", "divergences", "seconds")
+COLUMNS = (
+    "market", "status", "reason", "r_hat", "min_ess", "divergences", "seconds", "crps",
+    "coverage",
+)  # fmt: skip
 
 
 def row_of(done: Done) -> dict[str, Any]:
@@ -40,6 +43,8 @@ def row_of(done: Done) -> dict[str, Any]:
         "min_ess": found.ess if found else math.nan,
         "divergences": found.divergences if found else 0,
         "seconds": done.seconds,
+        "crps": done.crps,
+        "coverage": done.coverage,
     }
 
 
