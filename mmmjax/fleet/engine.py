@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,13 +21,17 @@ import pandas as pd
 from mmmjax.checks import InputError
 from mmmjax.draws import Draws, Fit
 from mmmjax.fleet.buckets import Shape, fitted_to
+from mmmjax.fleet.scores import Scores, scores_of
 from mmmjax.infer import lanes as engine
+from mmmjax.infer.density import Problem
 from mmmjax.infer.fit import machine, sampled
 from mmmjax.infer.judge import Verdict
 from mmmjax.infer.lanes import Lanes
+from mmmjax.infer.laplace import whitened_together
 from mmmjax.infer.lockstep import Draw
-from mmmjax.infer.precondition import Problem, precondition
+from mmmjax.infer.precondition import shear
 from mmmjax.infer.progress import Progress
+from mmmjax.infer.threads import in_batches
 from mmmjax.infer.warmup import warm_up
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
@@ -44,6 +48,7 @@ NOT_CONVERGED = "not converged"
 REFUSED = "refused"
 FAILED = "failed"
 USABLE = (CONVERGED, REFITTED)
+WAVE = 16  # markets that are sampled together on a CPU
 ALONE = NUTS(chains=4, warmup=1000, draws=1000, target_accept=0.9)
 
 type Emit = Callable[["Done"], None]
@@ -141,6 +146,8 @@ class _Run:
 
     market: Ready
     problem: Problem
+    compiled: float
+    seconds: float = 0.0
     params: list[dict[str, np.ndarray]] = field(default_factory=list)
     stats: list[dict[str, np.ndarray]] = field(default_factory=list)
     restarts: list[str] = field(default_factory=list)
@@ -157,6 +164,7 @@ class _How(NamedTuple):
 
     shape: Shape
     sampler: HMC
+    width: int
     emit: Emit
     refit: bool
 
@@ -171,48 +179,78 @@ def sample(
 ) -> float:
     """Fit markets of one shape together; tell of each as soon as it has ended.
 
+    On a CPU they go in waves: while one is sampled the next is prepared and the last is
+    scored, which leaves no core waiting.
+
     Args:
         markets: Of one bucket.
         shape: Its shape.
         sampler: Settings; ``until`` says when a market is done.
         width: Lanes that one call of the program moves.
-        emit: Told how each market ended.
+        emit: Told how each market ended, from a thread of its own.
         refit: Whether those that do not converge are fitted alone by NUTS.
 
     Returns:
         Seconds spent compiling.
     """
-    began, how = time.perf_counter(), _How(shape, sampler, emit, refit)
-    runs = list(_prepared(markets, shape, emit))
+    how, seconds = _How(shape, sampler, width, emit, refit), 0.0
+    size = len(markets) if in_batches() else max(WAVE, _at_once(how))
+    waves = [markets[i : i + size] for i in range(0, len(markets), size)]
+    ended: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as after, ThreadPoolExecutor(1) as ahead:
+        try:
+            coming = ahead.submit(_prepared, waves[0], how)
+            for following in [*waves[1:], []]:
+                runs = coming.result()
+                coming = ahead.submit(_prepared, following, how)
+                for run, verdict in _sampled(runs, how):
+                    seconds += run.compiled
+                    ended.append(after.submit(_end, run, verdict, how))
+        except KeyboardInterrupt:
+            after.shutdown(cancel_futures=True)
+            raise
+    for job in ended:
+        job.result()
+    return seconds
+
+
+def _at_once(how: _How) -> int:
+    """Markets that one call of the program moves."""
+    return max(1, how.width // (how.sampler.chains // engine.lane_size(how.sampler.chains)))
+
+
+def _sampled(runs: list[_Run], how: _How) -> Iterator[tuple[_Run, Verdict]]:
+    """Markets as they have what `until` asks for, or as many draws as they may."""
     if not runs:
-        return 0.0
-    structure = markets[0].spec.structure()
+        return
+    began, sampler, total = time.perf_counter(), how.sampler, len(runs)
+    structure = runs[0].market.spec.structure()
     n_warm, n_draw = (math.ceil(n / sampler.chunk) for n in (sampler.warmup, sampler.draws))
     with jax.enable_x64(sampler.dtype == "float64"):
         problems = [run.problem for run in runs]
         seeds = [run.market.seed for run in runs]
-        lanes = Lanes(problems, structure, sampler, seeds, width)
-        compiled = lanes.seconds
+        lanes = Lanes(problems, structure, sampler, seeds, how.width)
+        runs[0].compiled += lanes.seconds
         for at, found in warm_up(lanes, n_warm, _silent):
             for m, chains in found.items():
                 runs[m].restarts += [f"chain {c} restarted at {at}" for c in chains]
         done, most = n_warm, n_warm + _most(sampler, n_draw)
-        while True:
+        while runs:
             now = min(n_draw, most - done)
             _advance(lanes, runs, done, now)
             done += now
-            share = (time.perf_counter() - began - compiled) / len(markets)
-            last = done >= most
             verdicts = [Verdict.of(run.draws) for run in runs]
-            left = [] if last else [
-                m for m, found in enumerate(verdicts) if not _enough(found, sampler)
+            left = [
+                m for m, found in enumerate(verdicts)
+                if done < most and not _enough(found, sampler)
             ]  # fmt: skip
+            share = (time.perf_counter() - began - lanes.seconds) / total
             for m in sorted(set(range(len(runs))) - set(left)):
-                _end(runs[m], verdicts[m], how, share)
-            if not left:
-                break
-            lanes, runs = lanes.part(left), [runs[m] for m in left]
-    return compiled
+                runs[m].seconds += share
+                yield runs[m], verdicts[m]
+            if left:
+                lanes = lanes.part(left)
+            runs = [runs[m] for m in left]
 
 
 def _most(sampler: HMC, n_draw: int) -> int:
@@ -225,25 +263,35 @@ def _silent(*_: Any) -> None:
     """No report."""
 
 
-def _prepared(markets: Sequence[Ready], shape: Shape, emit: Emit) -> Iterator[_Run]:
-    """Preconditioned problems, on all cores; those that fail are told of."""
-
-    def one(market: Ready) -> Problem | Exception:
+def _prepared(markets: Sequence[Ready], how: _How) -> list[_Run]:
+    """Preconditioned problems; markets that fail here are told of."""
+    began, runs = time.perf_counter(), []
+    for market in markets:
         try:
-            data = fitted_to(market.data, market.spec, shape)
-            return precondition(market.spec.structure(), data, market.seed)[0]
+            data = fitted_to(market.data, market.spec, how.shape)
+            problem, compiled = shear(market.spec.structure(), data)
+            runs.append(_Run(market, problem, compiled))
         except Exception as error:  # this market's; the others go on
-            return error
-
-    first, *rest = markets
-    found = [one(first)]  # compiles for all
-    with ThreadPoolExecutor() as pool:
-        found += pool.map(one, rest)
-    for market, problem in zip(markets, found, strict=True):
+            _failed(market, error, how)
+    if not runs:
+        return []
+    problems, seeds = [run.problem for run in runs], [run.market.seed for run in runs]
+    structure = runs[0].market.spec.structure()
+    found, compiled = whitened_together(problems, structure, seeds, _at_once(how))
+    runs[0].compiled += compiled
+    share = time.perf_counter() - began - sum(run.compiled for run in runs)
+    out = []
+    for run, problem in zip(runs, found, strict=True):
         if isinstance(problem, Exception):
-            emit(Done(market.name, FAILED, f"{type(problem).__name__}: {problem}"))
+            _failed(run.market, problem, how)
         else:
-            yield _Run(market, problem)
+            run.problem, run.seconds = problem, share / len(runs)
+            out.append(run)
+    return out
+
+
+def _failed(market: Ready, error: Exception, how: _How) -> None:
+    how.emit(Done(market.name, FAILED, f"{type(error).__name__}: {error}"))
 
 
 def _advance(lanes: Lanes, runs: list[_Run], done: int, now: int) -> None:
@@ -267,35 +315,36 @@ def _enough(verdict: Verdict, sampler: HMC) -> bool:
     return until is None or (verdict.r_hat <= until.r_hat and verdict.ess >= until.ess)
 
 
-def _end(run: _Run, verdict: Verdict, how: _How, seconds: float) -> None:
-    """Make the fit; where it cannot be used, fit the market alone."""
-    market, shape, sampler = run.market, how.shape, how.sampler
+def _end(run: _Run, verdict: Verdict, how: _How) -> None:
+    """Make the fit; where it cannot be used, fit the market alone; score it; tell of it."""
+    began, market, sampler = time.perf_counter(), run.market, how.sampler
     info = machine() | {
-        "timings": {"total_s": seconds},
+        "timings": {"total_s": run.seconds},
         "n_parameters": run.draws.n_parameters,
         "notes": [*market.notes, *run.restarts],
     }
     fit = market.fit(sampler, run.draws, info)
-    if not verdict.fault:
-        restarts = "; ".join(run.restarts)
-        how.emit(Done(market.name, CONVERGED, restarts, fit, verdict, seconds))
-        return
-    failed = Done(market.name, NOT_CONVERGED, verdict.fault, fit, verdict, seconds)
-    if not how.refit:
-        how.emit(failed)
-        return
-    began = time.perf_counter()
+    status, reason = CONVERGED, "; ".join(run.restarts)
+    if verdict.fault:
+        status, reason = NOT_CONVERGED, verdict.fault
+    if verdict.fault and how.refit:
+        try:
+            again = _alone(market, how.shape, sampler.dtype)
+        except Exception as error:  # the draws of lock-step are kept
+            reason = f"{verdict.fault}; alone: {type(error).__name__}: {error}"
+        else:
+            found = Verdict.of(again.draws)
+            status = NOT_CONVERGED if found.fault else REFITTED
+            reason = f"by NUTS {found.fault}" if found.fault else f"by HMC {verdict.fault}"
+            fit, verdict = again, found
     try:
-        again = _alone(market, shape, sampler.dtype)
-    except Exception as error:  # the draws of lock-step are kept
-        reason = f"{verdict.fault}; alone: {type(error).__name__}: {error}"
-        how.emit(dataclasses.replace(failed, reason=reason))
-        return
-    seconds += time.perf_counter() - began
-    found = Verdict.of(again.draws)
-    status = NOT_CONVERGED if found.fault else REFITTED
-    reason = f"by NUTS {found.fault}" if found.fault else f"by HMC {verdict.fault}"
-    how.emit(Done(market.name, status, reason, again, found, seconds))
+        scores = scores_of(fit, market.data, how.shape)
+    except Exception as error:  # the fit is kept
+        scores = Scores()
+        why = f"no scores: {type(error).__name__}: {error}"
+        reason = f"{reason}; {why}" if reason else why
+    seconds = run.seconds + time.perf_counter() - began
+    how.emit(Done(market.name, status, reason, fit, verdict, seconds, *scores))
 
 
 def _alone(market: Ready, shape: Shape, dtype: Any) -> Fit:

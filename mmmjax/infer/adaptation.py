@@ -10,24 +10,28 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpyro.infer.hmc_util import dual_averaging
 
-from mmmjax.infer.precondition import Potential
+from mmmjax.infer.laplace import POINTS, Potential
 
-__all__ = ["FIRST_STEP", "averaging", "learn", "pooled", "start", "stuck"]
+__all__ = ["FIRST_STEP", "averaging", "candidates", "learn", "pooled", "start", "stuck"]
 
 FIRST_STEP = 0.25
-CANDIDATES = 4  # starts per chain; the best finite one is kept
 
 
 def start(
     seed: Sequence[int], potential: Potential
 ) -> tuple[np.ndarray, float, np.ndarray]:
     """The best finite one of a few Laplace draws: position, potential, gradient."""
-    random = np.random.default_rng(seed)
-    starts = random.standard_normal((CANDIDATES, potential.problem.center.shape[0]))
+    starts = candidates(seed, potential.problem.center.shape[0])
+    values, slopes = potential.many(starts)
+    best = int(values.argmin())
+    return starts[best], float(values[best]), slopes[best]
+
+
+def candidates(seed: Sequence[int], size: int) -> np.ndarray:
+    """Draws that a chain may start from, (candidate, size)."""
+    starts = np.random.default_rng(seed).standard_normal((POINTS, size))
     starts[-1] *= 0.1  # close to the mode, should the others be nowhere
-    energies = [potential(z) for z in starts]
-    best = int(np.argmin([value for value, _ in energies]))
-    return starts[best], *energies[best]
+    return starts
 
 
 def averaging(step_size: Any) -> tuple[np.ndarray, ...]:

@@ -14,6 +14,7 @@ from mmmjax.draws import Draws, Fit
 from mmmjax.infer import hmc, nuts
 from mmmjax.infer.precondition import Problem, outline, precondition
 from mmmjax.infer.progress import Progress
+from mmmjax.infer.threads import single_blas
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
 from mmmjax.samplers import HMC, NUTS, Sampler
@@ -94,10 +95,11 @@ def sampled(
     """
     began = time.perf_counter() if began is None else began
     structure = spec.structure()
-    problem, compiled_s = _prepare(structure, data, sampler, seed)
-    progress.compiled = compiled_s
-    prepared = time.perf_counter()
-    result = ENGINES[type(sampler)].run(problem, structure, sampler, seed, progress)
+    with single_blas():
+        problem, compiled_s = _prepare(structure, data, sampler, seed)
+        progress.compiled = compiled_s
+        prepared = time.perf_counter()
+        result = ENGINES[type(sampler)].run(problem, structure, sampler, seed, progress)
     found = result.info
     info: dict[str, Any] = {
         "timings": {

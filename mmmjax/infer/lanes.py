@@ -18,8 +18,9 @@ import numpy as np
 
 from mmmjax.infer import adaptation, lockstep
 from mmmjax.infer.adaptation import averaging
+from mmmjax.infer.density import Problem
+from mmmjax.infer.laplace import Potentials
 from mmmjax.infer.lockstep import Draw, State
-from mmmjax.infer.precondition import Potential, Problem
 from mmmjax.infer.threads import in_batches, in_threads
 from mmmjax.programs import compiled
 from mmmjax.samplers import HMC
@@ -97,6 +98,16 @@ def _runtime(start: int, adapt: bool, sampler: HMC) -> tuple[np.ndarray, ...]:
     return np.asarray(start, np.int32), leaps, np.asarray(adapt), target
 
 
+def _best(
+    z: np.ndarray, value: np.ndarray, slope: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the candidates of each chain, the third axis, the one of least potential."""
+    best = value.argmin(2)[:, :, None, None]
+    every = (z, value[..., None], slope)
+    z, value, slope = (np.take_along_axis(x, best, 2)[:, :, 0] for x in every)
+    return z, value[..., 0], slope
+
+
 class Lanes:
     """The lanes of some markets of one shape, and where they are.
 
@@ -121,12 +132,9 @@ class Lanes:
         self.programs = build(problems[0], spec, sampler, width)
         self.width = self.each if in_batches() else 1
         self.width = self.width if width is None else width
-        self.potential = Potential(self.problems[0], spec)
-        self.seconds = self.programs.seconds + self.potential.seconds
+        self.seconds = self.programs.seconds
         self._place()
-        every = range(sampler.chains)
-        began = [self.starts(m, every, 0) for m in range(len(self.problems))]
-        z, value, slope = (np.stack(x) for x in zip(*began, strict=True))
+        z, value, slope = self.starts(range(len(problems)), range(sampler.chains), 0)
         size = np.full(self.count, adaptation.FIRST_STEP)
         self.state = self.cast(
             State(self.to_lanes(z), self.to_lanes(value), self.to_lanes(slope), (), size)
@@ -180,12 +188,20 @@ class Lanes:
         """In the sampler's float type."""
         return jax.tree.map(lambda x: np.asarray(x, self.sampler.dtype), state)
 
-    def starts(self, market: int, chains: Sequence[int], round: int) -> list[np.ndarray]:
-        """Fresh positions, potentials and gradients in the market's present coordinates."""
-        self.potential.problem = self.problems[market].astype(np.float64)
-        seed = self.seeds[market]
-        found = [adaptation.start((seed, c, round), self.potential) for c in chains]
-        return [np.stack(x) for x in zip(*found, strict=True)]
+    def starts(
+        self, markets: Sequence[int], chains: Sequence[int], round: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Fresh positions, potentials and gradients (market, chain, ...).
+
+        In the present coordinates: for each chain the best of a few Laplace draws.
+        """
+        problems = [self.problems[m] for m in markets]
+        of = Potentials(problems, self.spec, width=max(1, self.width // self.each))
+        self.seconds += of.seconds
+        draw = lambda m, c: adaptation.candidates((self.seeds[m], c, round), of.size)
+        z = np.stack([[draw(m, c) for c in chains] for m in markets])
+        value, slope = of(z.reshape(len(markets), -1, of.size))
+        return _best(z, value.reshape(z.shape[:-1]), slope.reshape(z.shape))
 
     def advance(self, start: int, chunks: int, adapt: bool, report: Report) -> Draw:
         """Run ``chunks`` chunks on every lane; draws (iteration, lane, ...) as NumPy."""

@@ -28,7 +28,8 @@ from numpyro.infer.hmc_util import (
 
 from mmmjax.infer import adaptation
 from mmmjax.infer.adaptation import averaging
-from mmmjax.infer.precondition import Potential, Problem, constrain, log_density, rewhiten
+from mmmjax.infer.density import Problem, constrain, log_density, rewhiten
+from mmmjax.infer.laplace import Potential
 from mmmjax.infer.progress import Progress
 from mmmjax.infer.result import Result
 from mmmjax.infer.threads import in_batches, in_threads
@@ -182,16 +183,17 @@ class _Lanes:
         self.batched, self.sampler, self.seed = batched, sampler, seed
         keys = [jax.random.fold_in(jax.random.key(seed), c) for c in range(sampler.chains)]
         self.keys = [np.asarray(jax.random.key_data(key)) for key in keys]
-        self.potential = Potential(problem, spec)
+        self.spec, self.seconds = spec, 0.0
         self.states: Any = self._held(self.starts(problem, 0))
         self.program, seconds = build(problem, spec, sampler, batched)
-        self.seconds = seconds + self.potential.seconds
+        self.seconds += seconds
 
     def starts(self, problem: Problem, round: int) -> list[State]:
         """A fresh start for every chain in the problem's present coordinates."""
-        self.potential.problem = problem.astype(np.float64)
+        potential = Potential(problem, self.spec)
+        self.seconds += potential.seconds
         seeds = [(self.seed, c, round) for c in range(self.sampler.chains)]
-        return [init(s, self.potential, self.sampler.dtype) for s in seeds]
+        return [init(s, potential, self.sampler.dtype) for s in seeds]
 
     def advance(
         self, problem: Problem, start: int, chunks: int, adapt: bool, progress: Progress

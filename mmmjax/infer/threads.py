@@ -6,8 +6,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import jax
+from threadpoolctl import threadpool_limits
 
-__all__ = ["in_batches", "in_threads"]
+__all__ = ["in_batches", "in_threads", "single_blas"]
+
+
+def single_blas() -> threadpool_limits:
+    """Context in which NumPy's matrix algebra keeps to one thread.
+
+    Its own threads wait for each other by spinning: next to threads of ours, factors of
+    some fifty rows took ten times as long on two busy cores.
+    """
+    return threadpool_limits(1, user_api="blas")
 
 
 def in_batches() -> bool:

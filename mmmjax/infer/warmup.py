@@ -7,9 +7,9 @@ import numpy as np
 
 from mmmjax.infer import adaptation
 from mmmjax.infer.adaptation import averaging
+from mmmjax.infer.density import rewhiten
 from mmmjax.infer.lanes import Lanes, Report
 from mmmjax.infer.lockstep import Draw, State
-from mmmjax.infer.precondition import rewhiten
 
 __all__ = ["warm_up"]
 
@@ -63,7 +63,7 @@ def _restart(lanes: Lanes, stuck: Stuck, begin: int) -> None:
     """Put stuck chains on new starts; their lanes take the step size of the others."""
     state = jax.tree.map(np.array, lanes.state)
     for m, chains in stuck.items():
-        fresh = lanes.starts(m, chains, begin + 1)
+        fresh = [x[0] for x in lanes.starts([m], chains, begin + 1)]
         places = [divmod(m * lanes.sampler.chains + c, lanes.chains) for c in chains]
         ill = sorted({lane for lane, _ in places})
         own = range(m * lanes.each, (m + 1) * lanes.each)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import mmmjax as mm
 from mmmjax.fleet.buckets import MOST, Shape, buckets, fitted_to, shape_of
+from mmmjax.infer import density as room
 from mmmjax.infer import precondition
 from tests.infer.problems import data_of, panel, spec
 
@@ -82,7 +83,7 @@ def test_padding_changes_no_posterior(geos, controls):
 
 def density(problem, data, structure, x, rng, own):
     """Log density at parameters x; those of new members stay at one place."""
-    others, linear, members = precondition.layout(structure, data)
+    others, linear, members = room.layout(structure, data)
     parts = []
     for site in [*others, *linear]:
         shape = tuple(members[d] for d in site.dims)
@@ -97,7 +98,7 @@ def density(problem, data, structure, x, rng, own):
     # the linear block is asked for by value: undo the shear, which differs by padding
     target = np.concatenate([v.ravel() for s, v in parts if s in linear] or [np.zeros(0)])
     zero = np.concatenate([flat, np.zeros(len(target))])
-    named, _, _ = precondition._resolve(jax.numpy.asarray(zero), problem, structure)
+    named, _, _ = room._resolve(jax.numpy.asarray(zero), problem, structure)
     at_zero = np.concatenate([np.ravel(named[s.name]) for s, _ in parts if s in linear])
     u = np.linalg.solve(np.asarray(problem.factor), target - at_zero)
     z = jax.numpy.asarray(np.concatenate([flat, u]))

@@ -9,6 +9,7 @@ import pytest
 from numpyro.infer.util import log_density as numpyro_log_density
 
 from mmmjax import programs
+from mmmjax.infer import density, laplace
 from mmmjax.infer import precondition as room
 from mmmjax.model import program
 from tests.infer.problems import CASES, data_of, panel, spec
@@ -30,7 +31,7 @@ def test_density_is_the_numpyro_density_times_the_jacobian(name):
 
     def values(z):
         x = problem.center + problem.whiten @ z
-        return room._resolve(x, problem, structure)[0]
+        return density._resolve(x, problem, structure)[0]
 
     @jax.jit
     def gap(z):
@@ -109,3 +110,34 @@ def test_another_panel_of_the_same_shape_compiles_nothing():
     _, seconds = room.precondition(other.structure(), data_of(other, panel(seed=5)))
     assert seconds == 0.0
     assert len(programs._PROGRAMS) == before
+
+
+def test_problems_prepared_together_are_those_prepared_alone():
+    """To the last bit, whatever stands beside them; one that fails harms no other."""
+    the_spec = spec()
+    structure = the_spec.structure()
+    sheared = [
+        room.shear(structure, data_of(the_spec, panel(seed=seed)))[0] for seed in range(3)
+    ]
+    bad = dataclasses.replace(sheared[1], base=np.full_like(sheared[1].base, np.nan))
+    together, _ = laplace.whitened_together(
+        [sheared[0], bad, sheared[2]], structure, [7, 8, 9], width=2
+    )
+    assert isinstance(together[1], FloatingPointError)
+    again, _ = laplace.whitened_together([sheared[2]], structure, [9], width=2)
+    for name in ("center", "whiten"):
+        np.testing.assert_array_equal(getattr(together[2], name), getattr(again[0], name))
+    single, _ = laplace.whitened(sheared[0], structure, 7)
+    np.testing.assert_allclose(together[0].center, single.center, atol=1e-5)
+
+
+def test_a_failing_evaluation_ends_all_that_wait(monkeypatch):
+    the_spec = spec()
+    problem, _ = room.shear(the_spec.structure(), data_of(the_spec, panel()))
+
+    def broken(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(laplace.Potentials, "__call__", broken)
+    with pytest.raises(MemoryError, match="no room"):
+        laplace.whitened(problem, the_spec.structure(), 0)

@@ -1,0 +1,132 @@
+"""Scores and channels of a market of a fleet, by programs that all of its bucket share.
+
+The questions are those of a fit alone; they are asked of the market in the arrays of its
+bucket, in which what it does not have is zero and marked as absent.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pandas.tseries.frequencies import to_offset
+
+from mmmjax import prediction
+from mmmjax.draws import Draws, Fit
+from mmmjax.fleet.buckets import Shape, fitted_to
+from mmmjax.model import ModelData
+from mmmjax.panel import Columns, Panel
+from mmmjax.posterior.scope import Scope
+from mmmjax.posterior.tables import channels_table
+from mmmjax.response import Inputs, sizes_of
+from mmmjax.scaling import Scale
+
+__all__ = ["DRAWS", "Scores", "scores_of"]
+
+DRAWS = 800  # over all chains, evenly spaced: their noise is below that of the chains
+
+
+class Scores(NamedTuple):
+    """What ``fleet.csv`` and ``channels.csv`` say of a fit.
+
+    Args:
+        crps: Over the training window, outcome units.
+        coverage: Share of the observed outcomes inside their 94% interval.
+        channels: The columns of a fit's channels.csv.
+    """
+
+    crps: float = math.nan
+    coverage: float = math.nan
+    channels: pd.DataFrame | None = None
+
+
+def scores_of(fit: Fit, data: ModelData, shape: Shape) -> Scores:
+    """Score a fit of at most :data:`DRAWS` of its draws.
+
+    Args:
+        fit: Of the market, in its own arrays.
+        data: Its arrays, not padded.
+        shape: Of its bucket.
+    """
+    wide = _widened(fit, fitted_to(data, fit.spec, shape).inputs, shape)
+    scope = Scope.of(wide)
+    found = prediction.cell_scores(scope.outcome, prediction.cells(wide, scope))
+    table = channels_table(wide)
+    own = table.loc[table["channel"].isin(fit.panel.channels)].reset_index(drop=True)
+    return Scores(found["crps"], found["coverage"], own)
+
+
+@dataclass(frozen=True, repr=False)
+class _Wide(Fit):
+    """A fit in the arrays of its bucket."""
+
+    arrays: Inputs | None = None
+
+    def inputs(self) -> Inputs:
+        """The padded ones: the trend of the panel, not of the padding."""
+        assert self.arrays is not None
+        return self.arrays
+
+
+def _widened(fit: Fit, inputs: Inputs, shape: Shape) -> Fit:
+    """The same fit in wider arrays, of fewer draws."""
+    scale = fit.scale
+    pad = lambda x: _grown(x, -1, shape.channels, 1.0)
+    scale = Scale(scale.outcome, pad(scale.media), pad(scale.cost_per_unit))
+    panel, draws = _wide_panel(fit.panel, shape), _wide_draws(fit, shape)
+    return _Wide(fit.spec, panel, scale, fit.sampler, draws, fit.seed, arrays=inputs)
+
+
+def _wide_draws(fit: Fit, shape: Shape) -> Draws:
+    """Parameters of everything that the arrays have; of what is absent any will do."""
+    own, spec = fit.draws.flat(DRAWS), fit.spec
+    count = len(next(iter(own.values())))
+    sizes = sizes_of(fit.panel, spec)
+    wide = sizes | {"channel": shape.channels, "control": shape.controls}
+    params = {}
+    for name in spec.present(wide):
+        dims = spec.dims(name)
+        x = own.get(name, np.zeros((count, *(sizes[d] for d in dims))))
+        more = [(0, wide[d] - n) for d, n in zip(dims, x.shape[1:], strict=True)]
+        mode: Any = "edge" if 0 not in x.shape else "constant"
+        params[name] = np.pad(x, [(0, 0), *more], mode=mode)[None]
+    return Draws(params)
+
+
+def _wide_panel(panel: Panel, shape: Shape) -> Panel:
+    """Rows before and after that were never in the table; channels that did nothing."""
+    dates, step = panel.dates, to_offset(panel.freq)
+    before = shape.history - panel.history
+    after = shape.periods - (len(dates) - panel.history)
+    dates = pd.date_range(dates[0] - before * step, periods=before + len(dates) + after,
+                          freq=step)  # fmt: skip
+    rows = lambda x, fill: np.pad(
+        x, [(0, 0), (before, after)] + [(0, 0)] * (x.ndim - 2), constant_values=fill
+    )
+    spend = rows(panel.spend, 0.0)
+    spend[:, :, ~panel.paid] = np.nan
+    names = lambda what, have, most: (*have, *(f"no {what} {i}" for i in range(most)))[
+        :most
+    ]
+    return dataclasses.replace(
+        panel,
+        outcome=rows(panel.outcome, np.nan),
+        media=_grown(rows(panel.media, 0.0), -1, shape.channels, 0.0),
+        spend=_grown(spend, -1, shape.channels, 0.0),
+        controls=_grown(rows(panel.controls, 0.0), -1, shape.controls, 0.0),
+        present=rows(panel.present, False),
+        dates=dates,
+        channels=names("channel", panel.channels, shape.channels),
+        control_names=names("control", panel.control_names, shape.controls),
+        history=shape.history,
+        columns=Columns(),
+    )
+
+
+def _grown(x: np.ndarray, axis: int, size: int, fill: float) -> np.ndarray:
+    """Of this size on an axis, the new part filled."""
+    more = [(0, 0)] * x.ndim
+    more[axis] = (0, size - x.shape[axis])
+    return np.pad(x, more, constant_values=fill)

@@ -1,0 +1,28 @@
+"""Scores of a market in the arrays of its bucket are those of its fit alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mmmjax as mm
+from mmmjax import tables
+from mmmjax.fleet.buckets import Shape
+from mmmjax.fleet.scores import DRAWS, scores_of
+from mmmjax.model import model_data
+from tests.infer.problems import panel, spec
+
+QUICK = mm.HMC(chains=4, warmup=50, draws=DRAWS // 4)
+
+
+@pytest.mark.parametrize(
+    "given", [{"controls": 1}, {"channels": 1, "controls": 0, "geos": 2}]
+)
+def test_padding_changes_no_score(given):
+    the_spec = spec(trend=True)
+    fit = mm.fit(the_spec, panel(seed=1, **given), QUICK, progress=False)
+    data = model_data(fit.spec, fit.panel, fit.scale)
+    found = scores_of(fit, data, Shape(3, 60, 4, 3))
+    alone = mm.scores(fit)
+    np.testing.assert_allclose(found.crps, alone["crps_train"], rtol=1e-9)
+    np.testing.assert_allclose(found.coverage, alone["coverage"])
+    pd.testing.assert_frame_equal(found.channels, tables.channels(fit), rtol=1e-9)
