@@ -60,8 +60,14 @@ if TYPE_CHECKING:
     from mmmjax.prior import spend_share as spend_share
     from mmmjax.reporting import report as report
     from mmmjax.samplers import HMC as HMC
+    from mmmjax.samplers import MCLMC as MCLMC
+    from mmmjax.samplers import MEADS as MEADS
     from mmmjax.samplers import NUTS as NUTS
+    from mmmjax.samplers import SMC as SMC
+    from mmmjax.samplers import ChEES as ChEES
     from mmmjax.samplers import Converged as Converged
+    from mmmjax.samplers import Laplace as Laplace
+    from mmmjax.samplers import Pathfinder as Pathfinder
     from mmmjax.scaling import Scale as Scale
     from mmmjax.spec import Spec as Spec
     from mmmjax.store import load as load
@@ -114,7 +120,17 @@ _ROOMS = {
     ),
     "mmmjax.prior": ("Prior", "spend_share"),
     "mmmjax.reporting": ("report",),
-    "mmmjax.samplers": ("HMC", "NUTS", "Converged"),
+    "mmmjax.samplers": (
+        "HMC",
+        "MCLMC",
+        "MEADS",
+        "NUTS",
+        "SMC",
+        "ChEES",
+        "Converged",
+        "Laplace",
+        "Pathfinder",
+    ),
     "mmmjax.scaling": ("Scale",),
     "mmmjax.spec": ("Spec",),
     "mmmjax.store": ("load", "save"),

@@ -7,7 +7,8 @@ module also judges a fit: :func:`diagnostics` says whether it can be used and wh
 
 Sources: Vehtari et al. (2021), "Rank-normalization, folding, and localization: An
 improved R-hat", for R-hat, bulk and tail ESS and their thresholds; Betancourt (2016),
-"Diagnosing suboptimal cotangent disintegrations", for E-BFMI.
+"Diagnosing suboptimal cotangent disintegrations", for E-BFMI; Vehtari et al. (2024),
+"Pareto smoothed importance sampling", for Pareto k.
 """
 
 import warnings
@@ -34,6 +35,8 @@ MIN_ESS_PER_CHAIN = 100  # the same: 400 for four chains, bulk and tail
 MAX_DIVERGENCE_RATE = 0.01  # above it the posterior is not to be trusted
 CARE_DIVERGENCE_RATE = 0.001  # above it the fit is used with care
 MIN_BFMI = 0.3  # Betancourt (2016): below it the energy is explored badly
+MAX_PARETO_K = 0.7  # Vehtari et al. (2024): above it importance weights do not correct
+MAX_ENERGY_ERROR = 0.002  # of moves that are never refused: see mmmjax.MCLMC
 MIN_DRAWS = 4  # fewer draws a chain have no split R-hat and no ESS
 HDI_PROB = 0.94
 COLUMNS = ("mean", "sd", "hdi_3", "hdi_97", "ess_bulk", "ess_tail", "r_hat", "mcse_mean")
@@ -256,7 +259,7 @@ def summary(fit: Fit, *, mcse_sd: bool = False) -> pd.DataFrame:
         mcse_sd: Add the Monte Carlo standard error of the sd as a last column.
     """
     labels = list(_labels(fit))
-    table = _statistics(_stack(fit.draws.params))
+    table = _weighed(_statistics(_stack(fit.draws.params)), fit)
     columns = (*COLUMNS, "mcse_sd") if mcse_sd else COLUMNS
     return pd.DataFrame(
         {"parameter": [n for n, _ in labels], "index": [i for _, i in labels]}
@@ -268,7 +271,8 @@ def diagnostics(fit: Fit, table: pd.DataFrame | None = None) -> Diagnostics:
     """Judge the draws by the thresholds of Vehtari et al. (2021).
 
     Converged means: every draw finite, every parameter moves in every chain, R-hat
-    <= 1.01, bulk and tail ESS >= 100 per chain, at most 1% divergences. The verdict is
+    <= 1.01, bulk and tail ESS >= 100 per chain, at most 1% divergences; of approximations
+    also that Pareto k <= 0.7 (their ESS is that of the importance weights). The verdict is
     "usable", "usable with care (why)" or "not usable (why)"; the first two only for
     converged draws.
 
@@ -279,7 +283,7 @@ def diagnostics(fit: Fit, table: pd.DataFrame | None = None) -> Diagnostics:
     draws = fit.draws
     values, names = _stack(draws.params), [_label(*pair) for pair in _labels(fit)]
     only = ("ess_bulk", "ess_tail", "r_hat")
-    given = _statistics(values, only) if table is None else table
+    given = _weighed(_statistics(values, only), fit) if table is None else table
     found = {name: np.asarray(given[name]) for name in only}
     finite = np.isfinite(values).all(axis=(1, 2))
     moves = (np.ptp(values, axis=2) > 0).all(axis=1)  # in every chain; NaN does not
@@ -303,12 +307,45 @@ def diagnostics(fit: Fit, table: pd.DataFrame | None = None) -> Diagnostics:
         "not_moving": tuple(np.compress(finite & ~moves, names).tolist()),
         "not_finite": tuple(np.compress(~finite, names).tolist()),
     }
-    faults, cares = _faults(numbers), _cares(numbers)
+    faults = [*_untrue(fit.info), *_faults(numbers)]
+    cares = [*_cares(numbers), *_inexact(fit.info)]
     if faults:
         verdict = f"not usable ({'; '.join(faults)})"
     else:
         verdict = f"usable with care ({'; '.join(cares)})" if cares else "usable"
     return Diagnostics(**numbers, converged=not faults, verdict=verdict)
+
+
+def _weighed(found: dict[str, np.ndarray], fit: Fit) -> dict[str, np.ndarray]:
+    """Statistics of resampled draws: no more effective ones than the weights had."""
+    most = fit.info.get("weights_ess")
+    if most is None:
+        return found
+    loss = np.sqrt(fit.draws.n_chains * fit.draws.n_draws / most)
+    lower = {n: np.minimum(found[n], most) for n in ("ess_bulk", "ess_tail")}
+    wider = {n: found[n] * loss for n in ("mcse_mean", "mcse_sd") if n in found}
+    return found | lower | wider
+
+
+def _untrue(info: Mapping[str, Any]) -> list[str]:
+    """Reasons why draws are not of the posterior, whatever they agree on."""
+    faults = []
+    k, error = info.get("pareto_k", 0.0), info.get("energy_error", 0.0)
+    if not k <= MAX_PARETO_K:
+        faults.append(
+            f"approximation: Pareto k {k:.2f} above {MAX_PARETO_K}, fit with mm.HMC()"
+        )
+    if not error <= MAX_ENERGY_ERROR:
+        faults.append(
+            f"energy error {error:.2g} a step and dimension above {MAX_ENERGY_ERROR}: "
+            "biased, take adjusted=True"
+        )
+    return faults
+
+
+def _inexact(info: Mapping[str, Any]) -> list[str]:
+    """Reasons for care with draws that are close to the posterior's."""
+    return ["not adjusted: biased by hundredths of a sd"] if "energy_error" in info else []
 
 
 def _faults(n: Mapping[str, Any]) -> list[str]:
@@ -334,7 +371,7 @@ def _faults(n: Mapping[str, Any]) -> list[str]:
     if n["divergence_rate"] > MAX_DIVERGENCE_RATE:
         faults.append(
             f"{n['divergences']} divergences, {n['divergence_rate']:.1%} of the draws, "
-            "raise target_accept"
+            "raise target_accept or take mm.NUTS()"
         )
     return faults
 

@@ -31,7 +31,7 @@ __all__ = ["Program", "compiled", "program"]
 PACKAGE = __name__.partition(".")[0]
 SUFFIX = ".stablehlo"
 MOST = 512  # programs held in memory; the oldest goes first
-_LIBRARIES = ("jax", "jaxlib", "numpyro", "numpy")
+_LIBRARIES = ("jax", "jaxlib", "numpyro", "blackjax", "optax", "numpy")
 _SETTINGS = (
     "jax_enable_x64",
     "jax_default_matmul_precision",

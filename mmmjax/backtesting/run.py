@@ -41,7 +41,7 @@ from mmmjax.posterior.returns import roas
 from mmmjax.posterior.scope import Scope
 from mmmjax.prediction import cells, cells_table
 from mmmjax.response import Inputs
-from mmmjax.samplers import NUTS, Sampler
+from mmmjax.samplers import NUTS, Sampler, shorter
 from mmmjax.scaling import Scale
 from mmmjax.shapes import CHANNEL, CONTROL
 from mmmjax.spec import Spec
@@ -264,7 +264,7 @@ def _sample(plan: _Plan, ready: _Ready, model: str, progress: Progress) -> _Draw
     data, sampler = ready.data, plan.sampler
     if model == r.NO_MEDIA:
         data = replace(data, inputs=_silent(data.inputs))
-        sampler = replace(sampler, warmup=max(sampler.warmup // 4, 100))
+        sampler = shorter(sampler)
     draws, info = sampled(plan.spec, data, sampler, plan.seed, progress)
     info["notes"] = [*ready.notes, *info["notes"]]
     progress.phase("score")

@@ -1,5 +1,7 @@
 """fit: spec + panel + sampler to a Fit."""
 
+import dataclasses
+import importlib
 import importlib.metadata
 import platform
 import time
@@ -11,20 +13,33 @@ import numpy as np
 
 from mmmjax import checks
 from mmmjax.draws import Draws, Fit
-from mmmjax.infer import hmc, nuts
 from mmmjax.infer.precondition import Problem, outline, precondition
 from mmmjax.infer.progress import Progress
 from mmmjax.infer.threads import single_blas
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
-from mmmjax.samplers import HMC, NUTS, Sampler
+from mmmjax.samplers import (
+    HMC,
+    MCLMC,
+    MEADS,
+    NUTS,
+    SMC,
+    ChEES,
+    Laplace,
+    Pathfinder,
+    Sampler,
+)  # fmt: skip
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 
 __all__ = ["fit", "machine", "sampled"]
 
-ENGINES: dict[type, Any] = {NUTS: nuts, HMC: hmc}
-_PACKAGES = ("mmmjax", "jax", "jaxlib", "numpyro", "numpy")
+ENGINES: dict[type, str] = {  # modules of this room, loaded when they are used
+    NUTS: "nuts", HMC: "hmc", Laplace: "approximation", Pathfinder: "approximation",
+    ChEES: "black", MCLMC: "black", MEADS: "black", SMC: "tempering",
+}  # fmt: skip
+_PACKAGES = ("mmmjax", "jax", "jaxlib", "numpyro", "blackjax", "numpy")
+_JUDGED = ("until", "pareto_k", "weights_ess", "energy_error")  # of some samplers only
 
 
 def fit(
@@ -99,7 +114,7 @@ def sampled(
         problem, compiled_s = _prepare(structure, data, sampler, seed)
         progress.compiled = compiled_s
         prepared = time.perf_counter()
-        result = ENGINES[type(sampler)].run(problem, structure, sampler, seed, progress)
+        result = engine(sampler).run(problem, structure, sampler, seed, progress)
     found = result.info
     info: dict[str, Any] = {
         "timings": {
@@ -116,8 +131,7 @@ def sampled(
         **machine(),
         "notes": [*_rounded(sampler, found), *found["restarts"], *_unmet(sampler, found)],
     }
-    if found.get("until"):
-        info["until"] = found["until"]
+    info |= {name: found[name] for name in _JUDGED if found.get(name) is not None}
     return Draws(result.params, result.stats), info
 
 
@@ -127,7 +141,7 @@ def _prepare(
     """Precondition while the sampler's program compiles; seconds waited for compiling."""
     shapes = outline(spec, data)
     with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(ENGINES[type(sampler)].build, shapes, spec, sampler)
+        ahead = pool.submit(engine(sampler).build, shapes, spec, sampler)
         problem, seconds = precondition(spec, data, seed)
         worked = time.perf_counter()
         compiled_now = ahead.result()[-1] > 0
@@ -142,6 +156,11 @@ def machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {p: _version(p) for p in _PACKAGES},
     }
+
+
+def engine(sampler: Sampler) -> Any:
+    """The module that runs a sampler."""
+    return importlib.import_module(f"mmmjax.infer.{ENGINES[type(sampler)]}")
 
 
 def _version(package: str) -> str:
@@ -163,9 +182,10 @@ def _unmet(sampler: Sampler, info: dict[str, Any]) -> list[str]:
 
 
 def _rounded(sampler: Sampler, info: dict[str, Any]) -> list[str]:
+    settings = dataclasses.asdict(sampler)
     return [
-        f"{name} rounded up from {getattr(sampler, name)} to {info[name]} "
-        f"(whole chunks of {sampler.chunk})"
+        f"{name} rounded up from {settings[name]} to {info[name]} "
+        f"(whole chunks of {settings['chunk']})"
         for name in ("warmup", "draws")
-        if info[name] != getattr(sampler, name)
+        if name in settings and info[name] != settings[name]
     ]

@@ -12,6 +12,7 @@ from mmmjax import programs
 from mmmjax.infer import hmc, lanes, lockstep, precondition, warmup
 from mmmjax.infer.laplace import Potential
 from mmmjax.infer.progress import Progress
+from tests.infer.agreement import agree
 from tests.infer.problems import CASES, data_of, panel, spec
 
 QUICK = mm.HMC(chains=4, warmup=100, draws=100)
@@ -23,28 +24,6 @@ def problem_of(name="national", seed=None):
         the_panel = panel(seed=seed)
     structure = the_spec.structure()
     return precondition.precondition(structure, data_of(the_spec, the_panel))[0], structure
-
-
-def errors(draws):
-    """Monte Carlo error of the mean by batch means (20 batches a chain)."""
-    chains, n = draws.shape[:2]
-    means = draws[:, : n - n % 20].reshape(chains, 20, -1, *draws.shape[2:]).mean(2)
-    flat = means.reshape(chains * 20, *draws.shape[2:])
-    return flat.std(0, ddof=1) / np.sqrt(len(flat))
-
-
-def agree(ours, theirs, limit=5.0):
-    """Means, and means of squares, within so many combined Monte Carlo errors."""
-    checked = 0
-    for name, value in ours.draws.params.items():
-        for power in (1, 2):
-            shift = theirs.draws.params[name].astype(float).mean((0, 1))
-            a = (value.astype(float) - shift) ** power
-            b = (theirs.draws.params[name].astype(float) - shift) ** power
-            z = (a.mean((0, 1)) - b.mean((0, 1))) / np.hypot(errors(a), errors(b))
-            assert np.all(np.abs(z) < limit), (name, power, z)
-            checked += z.size
-    assert checked >= 8
 
 
 def test_the_same_posterior_as_nuts():
