@@ -27,8 +27,9 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 from scipy.special import gammaln, logsumexp
 
+from mmmjax.infer.density import Problem
+from mmmjax.infer.laplace import Potential
 from mmmjax.infer.pointwise import compile_unfold, densities
-from mmmjax.infer.precondition import Potential, Problem
 from mmmjax.infer.progress import Progress
 from mmmjax.infer.result import Result
 from mmmjax.programs import compiled
@@ -268,8 +269,8 @@ def _path(
         callback=lambda x: points.append(np.array(x)),
         options={"maxiter": iterations, "maxcor": MEMORY},
     )  # fmt: skip
-    slopes = [potential(x)[1] for x in points]
-    return (np.stack(points), np.stack(slopes)), int(found.nfev) + len(points)
+    at = np.stack(points)
+    return (at, potential.many(at)[1]), int(found.nfev) + len(points)
 
 
 def _normals(points: np.ndarray, slopes: np.ndarray) -> Normals:

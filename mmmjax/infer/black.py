@@ -16,10 +16,11 @@ import jax
 import numpy as np
 
 from mmmjax.infer import adaptation, moves
+from mmmjax.infer.density import Problem, rewhiten
 from mmmjax.infer.lanes import lane_size
+from mmmjax.infer.laplace import Potential
 from mmmjax.infer.moves import Draw
 from mmmjax.infer.pointwise import compile_unfold
-from mmmjax.infer.precondition import Potential, Problem, rewhiten
 from mmmjax.infer.progress import Progress
 from mmmjax.infer.result import Result
 from mmmjax.infer.threads import in_batches, in_threads
@@ -105,9 +106,8 @@ class Chains:
         """Compile, or take what is compiled."""
         self.problem, self.sampler, self.seed = problem, sampler, seed
         self.progress = progress
-        self.potential = Potential(problem, spec)
-        self.programs = build(problem, spec, sampler)
-        self.seconds = self.programs.seconds + self.potential.seconds
+        self.spec, self.programs = spec, build(problem, spec, sampler)
+        self.seconds = self.programs.seconds + Potential(problem, spec).seconds
         self.width = sampler.chains if in_batches() else lane_size(sampler.chains)
         keys = [jax.random.fold_in(jax.random.key(seed), c) for c in range(sampler.chains)]
         self.keys = np.stack([np.asarray(jax.random.key_data(key)) for key in keys])
@@ -122,14 +122,13 @@ class Chains:
 
     def starts(self, chains: Any, round: int) -> np.ndarray:
         """Fresh places (chain, P) in the present coordinates."""
-        self.potential.problem = self.problem.astype(np.float64)
-        found = [adaptation.start((self.seed, c, round), self.potential)[0] for c in chains]
+        potential = Potential(self.problem, self.spec)
+        found = [adaptation.start((self.seed, c, round), potential)[0] for c in chains]
         return np.stack(found).astype(self.sampler.dtype)
 
     def place(self, z: np.ndarray) -> None:
         """Put the chains of MCLMC at z (chain, P), each in a random direction."""
-        self.potential.problem = self.problem.astype(np.float64)
-        value, slope = zip(*map(self.potential, z), strict=True)
+        value, slope = Potential(self.problem, self.spec).many(np.asarray(z, float))
         random = np.random.default_rng((self.seed, len(self.events)))
         momentum = random.standard_normal(z.shape)
         momentum /= np.linalg.norm(momentum, axis=1, keepdims=True)

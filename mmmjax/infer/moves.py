@@ -22,7 +22,7 @@ from jax import export
 from jaxtyping import Array
 
 from mmmjax.infer.adaptation import FIRST_STEP
-from mmmjax.infer.precondition import Problem, log_density
+from mmmjax.infer.density import Problem, log_density
 from mmmjax.spec import Spec
 
 __all__ = ["Draw", "Move", "chunk", "warm_chees", "warm_meads"]

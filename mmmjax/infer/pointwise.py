@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from mmmjax.infer.precondition import Problem, constrain, log_density
+from mmmjax.infer.density import Problem, constrain, log_density
 from mmmjax.programs import compiled
 from mmmjax.spec import Spec
 

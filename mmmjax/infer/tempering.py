@@ -23,8 +23,8 @@ from jax import export
 from jaxtyping import Array
 
 from mmmjax.checks import InputError
+from mmmjax.infer.density import Problem, log_density
 from mmmjax.infer.pointwise import compile_unfold, densities
-from mmmjax.infer.precondition import Problem, log_density
 from mmmjax.infer.progress import Progress
 from mmmjax.infer.result import Result
 from mmmjax.infer.threads import in_threads

@@ -11,8 +11,8 @@ import mmmjax as mm
 from mmmjax import programs
 from mmmjax.fleet import engine, run
 from mmmjax.infer import laplace
-from tests.infer.problems import panel, spec
 from tests.infer.agreement import errors
+from tests.infer.problems import panel, spec
 
 QUICK = mm.HMC(chains=4, warmup=100, draws=100)
 LOOSE = dataclasses.replace(QUICK, until=mm.Converged(r_hat=1.05, ess=50), max_draws=400)
