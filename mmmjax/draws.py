@@ -37,6 +37,7 @@ CARE_DIVERGENCE_RATE = 0.001  # above it the fit is used with care
 MIN_BFMI = 0.3  # Betancourt (2016): below it the energy is explored badly
 MAX_PARETO_K = 0.7  # Vehtari et al. (2024): above it importance weights do not correct
 MAX_ENERGY_ERROR = 0.002  # of moves that are never refused: see mmmjax.MCLMC
+MAX_DRIFT = 5.0  # errors; particles that more moves still move, see mmmjax.SMC
 MIN_DRAWS = 4  # fewer draws a chain have no split R-hat and no ESS
 HDI_PROB = 0.94
 COLUMNS = ("mean", "sd", "hdi_3", "hdi_97", "ess_bulk", "ess_tail", "r_hat", "mcse_mean")
@@ -331,6 +332,7 @@ def _untrue(info: Mapping[str, Any]) -> list[str]:
     """Reasons why draws are not of the posterior, whatever they agree on."""
     faults = []
     k, error = info.get("pareto_k", 0.0), info.get("energy_error", 0.0)
+    drift = info.get("drift", 0.0)
     if not k <= MAX_PARETO_K:
         faults.append(
             f"approximation: Pareto k {k:.2f} above {MAX_PARETO_K}, fit with mm.HMC()"
@@ -339,6 +341,11 @@ def _untrue(info: Mapping[str, Any]) -> list[str]:
         faults.append(
             f"energy error {error:.2g} a step and dimension above {MAX_ENERGY_ERROR}: "
             "biased, take adjusted=True"
+        )
+    if not drift <= MAX_DRIFT:
+        faults.append(
+            f"particles drift by {drift:.1f} errors under more moves, above {MAX_DRIFT:g}: "
+            "take mm.NUTS()"
         )
     return faults
 

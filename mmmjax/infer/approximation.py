@@ -30,7 +30,7 @@ from scipy.special import gammaln, logsumexp
 from mmmjax.infer.density import Problem
 from mmmjax.infer.laplace import Potential
 from mmmjax.infer.pointwise import compile_unfold, densities
-from mmmjax.infer.progress import Progress
+from mmmjax.infer.progress import Progress, Shown
 from mmmjax.infer.result import Result
 from mmmjax.programs import compiled
 from mmmjax.samplers import Laplace, Pathfinder
@@ -117,6 +117,8 @@ def run(
         "lp": log_p[kept].reshape(shape),
         "n_steps": np.zeros(shape, int),
     }
+    for c in range(sampler.chains):
+        progress.advance(c, Shown(stats["diverging"][c], np.zeros(1), stats["n_steps"][c]))
     info = {
         "compile_s": compiling,
         "warmup_s": middle - started,

@@ -21,7 +21,7 @@ from mmmjax.infer.lanes import lane_size
 from mmmjax.infer.laplace import Potential
 from mmmjax.infer.moves import Draw
 from mmmjax.infer.pointwise import compile_unfold
-from mmmjax.infer.progress import Progress
+from mmmjax.infer.progress import Progress, Shown
 from mmmjax.infer.result import Result
 from mmmjax.infer.threads import in_batches, in_threads
 from mmmjax.programs import compiled
@@ -170,14 +170,6 @@ class Chains:
             self.progress.advance(first + c, shown)
 
 
-class Shown(NamedTuple):
-    """One chain's part of a chunk, as the progress display reads it."""
-
-    diverging: np.ndarray
-    step_size: np.ndarray
-    n_steps: np.ndarray
-
-
 def run(
     problem: Problem, spec: Spec, sampler: Settings, seed: int, progress: Progress
 ) -> Result:
@@ -194,7 +186,8 @@ def run(
     n_warm, n_draw = (math.ceil(n / sampler.chunk) for n in (sampler.warmup, sampler.draws))
     with jax.enable_x64(sampler.dtype == "float64"):
         chains = Chains(problem, spec, sampler, seed, progress)
-        progress.begin(sampler.chunk, n_warm, n_draw, chains.seconds)
+        shown = n_warm if isinstance(sampler, MCLMC) else 0  # the others' is one call
+        progress.begin(sampler.chunk, shown, n_draw, chains.seconds)
         started = time.perf_counter()
         progress.phase("warm-up")
         warm_up = _windows if isinstance(sampler, MCLMC) else _whole

@@ -39,7 +39,13 @@ ENGINES: dict[type, str] = {  # modules of this room, loaded when they are used
     ChEES: "black", MCLMC: "black", MEADS: "black", SMC: "tempering",
 }  # fmt: skip
 _PACKAGES = ("mmmjax", "jax", "jaxlib", "numpyro", "blackjax", "numpy")
-_JUDGED = ("until", "pareto_k", "weights_ess", "energy_error")  # of some samplers only
+_JUDGED = (
+    "until",
+    "pareto_k",
+    "weights_ess",
+    "energy_error",
+    "drift",
+)  # of some samplers only
 
 
 def fit(

@@ -3,14 +3,14 @@
 import threading
 import time
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-__all__ = ["Display", "Progress"]
+__all__ = ["Display", "Progress", "Shown"]
 
 _COLUMNS = ("chain", "progress", "draws", "divergent", "step size", "grads/draw")
 
@@ -52,6 +52,14 @@ class Display:
         if self.live:
             self.live.refresh()
             self.live.__exit__(kind, error, trace)
+
+
+class Shown(NamedTuple):
+    """One chain's part of a chunk, as the display reads it; (iteration,) each."""
+
+    diverging: np.ndarray
+    step_size: np.ndarray
+    n_steps: np.ndarray
 
 
 class Progress(Display):
