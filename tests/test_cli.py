@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from mmmjax import simulate, store
+from mmmjax.cli import case as cases
 from mmmjax.cli.app import cache_folder, run
-from mmmjax.samplers import HMC
+from mmmjax.samplers import HMC, SAMPLERS
 from mmmjax.spec import Spec
 
 ROOT = Path(__file__).parent.parent
@@ -174,6 +175,29 @@ def test_another_sampler_has_its_own_settings(data, tmp_path):
     found = store.load(out / "fit.nc").sampler
     assert found == HMC(chains=2, warmup=50, draws=50)
     assert run(["fit", case, "--out", str(out), "--sampler", "gibbs"]) == 1
+
+
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+def test_every_sampler_is_known_to_a_case_and_to_the_flag(data, tmp_path, kind):
+    given = cases.read(Path(data / "tiny.toml"), {"kind": kind}).sampler
+    assert given == SAMPLERS[kind]()
+    text = (data / "tiny.toml").read_text()
+    text = text[: text.index("[sampler]")]
+    text += f'[sampler]\nkind = "{kind}"\nchains = 64\ndraws = 100\n'
+    (data / f"{kind}.toml").write_text(text)
+    asked = cases.read(Path(data / f"{kind}.toml"), {})
+    assert asked.sampler == SAMPLERS[kind](chains=64, draws=100)
+
+
+def test_a_look_is_judged_and_written_like_any_fit(data, tmp_path, capsys):
+    """No warm-up, no step size, no energy: every file is written all the same."""
+    out = tmp_path / "run"
+    few = ["--sampler", "laplace", "--draws", "100", "--no-report"]
+    assert run(["fit", str(data / "tiny.toml"), "--out", str(out), *few]) == 2
+    assert names(out) == OF_A_FIT
+    assert "NOT CONVERGED" in capsys.readouterr().err
+    assert run(["fit", str(data / "tiny.toml"), *few, "--warmup", "50"]) == 1
+    assert '"warmup"' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mmmjax.samplers import SAMPLERS
+
 __all__ = [
     "X64", "CaseFile", "Chains", "Kept", "Kind", "NoReport", "Out", "Run", "Seed", "Warmup",
 ]  # fmt: skip
@@ -15,7 +17,10 @@ Out = Annotated[Path, typer.Option(help="Folder to write to; it is created.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
 Kind = Annotated[
     str | None,
-    typer.Option("--sampler", help="nuts or hmc, with its own settings, not the case's."),
+    typer.Option(
+        "--sampler",
+        help=f"{', '.join(SAMPLERS)}; with its own settings, not the case's.",
+    ),
 ]
 Chains = Annotated[int | None, typer.Option(help="Chains, instead of the case's.")]
 Warmup = Annotated[int | None, typer.Option(help="Warm-up iterations a chain.")]

@@ -91,8 +91,9 @@ def rise(
     """
     wide = lambda z: -0.5 * jnp.sum(jnp.square(z / WIDE))
     # Where the density is not a number no particle goes; infinity times 0 would be none.
-    none = {"nan": NOWHERE, "posinf": NOWHERE, "neginf": NOWHERE}
-    tilt = lambda z: jnp.nan_to_num(log_density(z, problem, spec) - wide(z), **none)
+    tilt = lambda z: jnp.nan_to_num(
+        log_density(z, problem, spec) - wide(z), nan=NOWHERE, posinf=NOWHERE, neginf=NOWHERE
+    )
     kernel = adaptive_tempered.build_kernel(
         wide,
         tilt,
