@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from mmmjax.exploration import explore as explore
     from mmmjax.exploration import warnings as warnings
     from mmmjax.fleet import Fleet as Fleet
+    from mmmjax.fleet import FleetReturns as FleetReturns
     from mmmjax.fleet import fit_fleet as fit_fleet
+    from mmmjax.fleet import fleet_ranking as fleet_ranking
+    from mmmjax.fleet import fleet_returns as fleet_returns
     from mmmjax.graph import structure as structure
     from mmmjax.infer.fit import fit as fit
     from mmmjax.kernels import adstock as adstock
@@ -96,7 +99,13 @@ _ROOMS = {
     "mmmjax.criticism": ("prior_posterior", "residuals"),
     "mmmjax.draws": ("Draws", "Fit", "diagnostics", "summary"),
     "mmmjax.exploration": ("explore", "warnings"),
-    "mmmjax.fleet": ("Fleet", "fit_fleet"),
+    "mmmjax.fleet": (
+        "Fleet",
+        "FleetReturns",
+        "fit_fleet",
+        "fleet_ranking",
+        "fleet_returns",
+    ),
     "mmmjax.graph": ("structure",),
     "mmmjax.infer.fit": ("fit",),
     "mmmjax.panel": ("Panel",),

@@ -1,0 +1,180 @@
+"""Which markets of a fleet need somebody's attention, why, and what to do next."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mmmjax import checks
+from mmmjax.checks import Phrase, fail, listing
+from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED
+
+__all__ = ["FINE", "ODD", "fleet_ranking"]
+
+ODD = "odd scores"
+FINE = "fine"
+ORDER = (FAILED, REFUSED, NOT_CONVERGED, REFITTED, ODD, FINE)
+NEEDED = ("market", "status", "reason", "r_hat", "min_ess", "divergences", "crps",
+          "coverage")  # fmt: skip
+NOMINAL = 0.94  # of the intervals that coverage is about
+FAR = 1.1  # R-hat of chains that see different things
+OUTLYING = 3.5  # of a robust z score: Iglewicz and Hoaglin (1993)
+
+NEXT = {
+    FAILED: "Fit it alone with mm.fit to see where it fails; mm.explore shows its data",
+    REFUSED: "Mend its data as the reason says, then fit it alone or the fleet anew",
+    REFITTED: "Usable. Many of these: raise warmup of the fleet's sampler",
+    FINE: "",
+}
+
+
+class _Judged(NamedTuple):
+    """What a market's row comes to."""
+
+    attention: str
+    why: str
+    next: str
+    size: float  # larger is more urgent, among those of one kind
+
+
+def fleet_ranking(
+    table: pd.DataFrame,
+    *,
+    outcome: Mapping[str, float] | None = None,
+    coverage_off: float = 0.1,
+    crps_ratio: float = 2.0,
+) -> pd.DataFrame:
+    """Markets in the order in which they need attention, and what to do about each.
+
+    Failed ones first, then refused, not converged (the highest R-hat first), refitted,
+    converged with odd scores, and those that are fine. Scores are odd if the share of
+    observed periods inside their 94% interval is far from 94%, or if the CRPS, as a share
+    of the market's mean outcome, stands apart from the fleet's: a robust z score of its
+    logarithm above 3.5, and so many times the median.
+
+    Args:
+        table: ``fleet.table`` or fleet.csv.
+        outcome: Mean outcome a period by market, the unit of CRPS: markets differ in size,
+            so without it CRPS is not judged.
+        coverage_off: Distance from 0.94 from which coverage is odd; 0.1 is three binomial
+            errors of 52 weeks.
+        crps_ratio: Times the fleet's median from which a CRPS can be odd.
+
+    Returns:
+        A row for each market: market, attention (a status, "odd scores" or "fine"), why,
+        next, and status, r_hat, min_ess, divergences, crps, coverage as in the table;
+        crps_share (CRPS / mean outcome) where ``outcome`` is given.
+
+    Raises:
+        InputError: A column is missing, an unknown status, or a market without outcome.
+
+    Source: Iglewicz and Hoaglin (1993), How to Detect and Handle Outliers: the robust z
+    score is 0.6745 (x - median) / median |x - median|.
+    """
+    coverage_off = checks.number("coverage_off", coverage_off, low=0, open_low=True)
+    crps_ratio = checks.number("crps_ratio", crps_ratio, low=1)
+    missing = [name for name in NEEDED if name not in table]
+    if missing:
+        fail("table", Phrase(f"no column {missing[0]}"), "", listing(NEEDED, 20),
+             "fleet.table, or pd.read_csv of the run's fleet.csv")  # fmt: skip
+    shares = _shares(table, outcome)
+    ratios, apart = _apart(shares, crps_ratio)
+    judged = [
+        _judge(row, ratios[i], bool(apart[i]), coverage_off)
+        for i, row in enumerate(table.to_dict("records"))
+    ]
+    kept = ["status", "r_hat", "min_ess", "divergences", "crps", "coverage"]
+    found = pd.DataFrame({
+        "market": table["market"].to_numpy(),
+        "attention": [j.attention for j in judged],
+        "why": [j.why for j in judged],
+        "next": [j.next for j in judged],
+    }).join(table[kept].reset_index(drop=True))  # fmt: skip
+    if outcome is not None:
+        found["crps_share"] = shares
+    place = [ORDER.index(j.attention) for j in judged]
+    order = np.lexsort(([-j.size for j in judged], place))
+    return found.iloc[order].reset_index(drop=True)
+
+
+def _shares(table: pd.DataFrame, outcome: Mapping[str, float] | None) -> np.ndarray:
+    """CRPS as a share of the market's mean outcome; NaN without either."""
+    if outcome is None:
+        return np.full(len(table), np.nan)
+    scored = table.loc[table["crps"].notna(), "market"]
+    for name in scored:
+        size = outcome.get(name, np.nan)
+        if not (np.isfinite(size) and size > 0):
+            fail("outcome", size, f'for market "{name}"', "a mean outcome above 0",
+                 "{name: np.nanmean(panel.outcome) for name, panel in panels.items()}")  # fmt: skip
+    sizes = np.array([outcome.get(name, np.nan) for name in table["market"]], float)
+    return table["crps"].to_numpy(float) / sizes
+
+
+def _apart(shares: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """Each share over the median, and whether it stands apart from the others."""
+    known = np.isfinite(shares) & (shares > 0)
+    if known.sum() < 3:
+        return np.full(len(shares), np.nan), np.zeros(len(shares), bool)
+    log = np.log(np.where(known, shares, 1.0))
+    middle = np.median(log[known])
+    mad = np.median(np.abs(log[known] - middle))
+    score = 0.6745 * (log - middle) / max(float(mad), 1e-12)
+    ratios = np.where(known, np.exp(log - middle), np.nan)
+    return ratios, known & (score > OUTLYING) & (ratios > ratio)
+
+
+def _judge(row: Mapping[Any, Any], ratio: float, apart: bool, off: float) -> _Judged:
+    """One market."""
+    status, why = row["status"], row["reason"]
+    why = why if isinstance(why, str) else ""  # an empty cell of a file is NaN
+    if status == NOT_CONVERGED:
+        r_hat = float(row["r_hat"])
+        return _Judged(status, why, _slow(row), r_hat if np.isfinite(r_hat) else np.inf)
+    if status in (FAILED, REFUSED):
+        return _Judged(status, why, NEXT[status], 0.0)
+    if status not in (CONVERGED, REFITTED):
+        allowed = listing((CONVERGED, REFITTED, NOT_CONVERGED, REFUSED, FAILED))
+        fail("status", status, f'for market "{row["market"]}"', allowed, "fleet.table")
+    odd = _odd(row, ratio, apart, off)
+    if status == REFITTED:
+        more = [why, odd.why] if odd else [why]
+        then = odd.next if odd else NEXT[REFITTED]
+        return _Judged(status, "; ".join(filter(None, more)), then, odd.size if odd else 0)
+    return odd or _Judged(FINE, why, NEXT[FINE], 0.0)
+
+
+def _slow(row: Mapping[Any, Any]) -> str:
+    """What to do about a market whose chains do not agree."""
+    if row["divergences"] > 0:
+        return "Fit it alone by mm.NUTS(target_accept=0.99); look at its widest priors"
+    if not row["r_hat"] <= FAR:
+        return (
+            "Its chains see different things: look at collinear channels "
+            "(mm.warnings), then at narrower priors"
+        )
+    return "Nearly there: raise max_draws of the sampler, or fit it alone by mm.NUTS"
+
+
+def _odd(row: Mapping[Any, Any], ratio: float, apart: bool, off: float) -> _Judged | None:
+    """Scores that do not look like those of a model that describes its data."""
+    coverage = float(row["coverage"])
+    away = abs(coverage - NOMINAL)
+    far = bool(away > off)
+    if not (far or apart):
+        return None
+    said, then = [], []
+    if far:
+        said.append(f"{coverage:.0%} of periods inside the 94% interval")
+        then.append(
+            "outliers or a missing control (mm.residuals), or mm.likelihood.StudentT"
+        )
+    if apart:
+        said.append(
+            f"CRPS, as a share of the outcome, {ratio:.1f} times the fleet's median"
+        )
+        then.append("what the model misses: mm.plot.fitted")
+    text = "; ".join(then)
+    size = (away / off if far else 0.0) + (ratio if apart else 0.0)
+    return _Judged(ODD, "; ".join(said), f"Look at {text}", size)
