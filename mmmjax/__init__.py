@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from mmmjax.prediction import scores as scores
     from mmmjax.prior import Prior as Prior
     from mmmjax.prior import spend_share as spend_share
+    from mmmjax.reporting import fleet_report as fleet_report
     from mmmjax.reporting import report as report
     from mmmjax.samplers import HMC as HMC
     from mmmjax.samplers import MCLMC as MCLMC
@@ -128,17 +129,19 @@ _ROOMS = {
         "scores",
     ),
     "mmmjax.prior": ("Prior", "spend_share"),
-    "mmmjax.reporting": ("report",),
-    "mmmjax.samplers": (
+        "ChEES",
+        "Converged",
         "HMC",
+        "Laplace",
         "MCLMC",
         "MEADS",
         "NUTS",
-        "SMC",
-        "ChEES",
-        "Converged",
-        "Laplace",
         "Pathfinder",
+        "SMC",
+    "mmmjax.reporting": ("fleet_report", "report"),
+    "mmmjax.reporting": ("report",),
+    "mmmjax.samplers": (
+    "mmmjax.samplers": ("HMC", "NUTS", "Converged"),
     ),
     "mmmjax.scaling": ("Scale",),
     "mmmjax.spec": ("Spec",),

@@ -35,13 +35,13 @@ class _Judged(NamedTuple):
     attention: str
     why: str
     next: str
-    size: float  # larger is more urgent, among those of one kind
+    urgency: float  # larger is more urgent, among those of one kind
 
 
 def fleet_ranking(
     table: pd.DataFrame,
     *,
-    outcome: Mapping[str, float] | None = None,
+    size: Mapping[str, float] | None = None,
     coverage_off: float = 0.1,
     crps_ratio: float = 2.0,
 ) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def fleet_ranking(
 
     Args:
         table: ``fleet.table`` or fleet.csv.
-        outcome: Mean outcome a period by market, the unit of CRPS: markets differ in size,
+        size: Mean outcome a period by market, in the unit of CRPS: markets differ in size,
             so without it CRPS is not judged.
         coverage_off: Distance from 0.94 from which coverage is odd; 0.1 is three binomial
             errors of 52 weeks.
@@ -64,10 +64,10 @@ def fleet_ranking(
     Returns:
         A row for each market: market, attention (a status, "odd scores" or "fine"), why,
         next, and status, r_hat, min_ess, divergences, crps, coverage as in the table;
-        crps_share (CRPS / mean outcome) where ``outcome`` is given.
+        crps_share (CRPS / mean outcome) where ``size`` is given.
 
     Raises:
-        InputError: A column is missing, an unknown status, or a market without outcome.
+        InputError: A column is missing, an unknown status, or a market without a size.
 
     Source: Iglewicz and Hoaglin (1993), How to Detect and Handle Outliers: the robust z
     score is 0.6745 (x - median) / median |x - median|.
@@ -78,7 +78,7 @@ def fleet_ranking(
     if missing:
         fail("table", Phrase(f"no column {missing[0]}"), "", listing(NEEDED, 20),
              "fleet.table, or pd.read_csv of the run's fleet.csv")  # fmt: skip
-    shares = _shares(table, outcome)
+    shares = _shares(table, size)
     ratios, apart = _apart(shares, crps_ratio)
     judged = [
         _judge(row, ratios[i], bool(apart[i]), coverage_off)
@@ -91,24 +91,23 @@ def fleet_ranking(
         "why": [j.why for j in judged],
         "next": [j.next for j in judged],
     }).join(table[kept].reset_index(drop=True))  # fmt: skip
-    if outcome is not None:
+    if size is not None:
         found["crps_share"] = shares
     place = [ORDER.index(j.attention) for j in judged]
-    order = np.lexsort(([-j.size for j in judged], place))
+    order = np.lexsort(([-j.urgency for j in judged], place))
     return found.iloc[order].reset_index(drop=True)
 
 
-def _shares(table: pd.DataFrame, outcome: Mapping[str, float] | None) -> np.ndarray:
+def _shares(table: pd.DataFrame, size: Mapping[str, float] | None) -> np.ndarray:
     """CRPS as a share of the market's mean outcome; NaN without either."""
-    if outcome is None:
+    if size is None:
         return np.full(len(table), np.nan)
-    scored = table.loc[table["crps"].notna(), "market"]
-    for name in scored:
-        size = outcome.get(name, np.nan)
-        if not (np.isfinite(size) and size > 0):
-            fail("outcome", size, f'for market "{name}"', "a mean outcome above 0",
-                 "{name: np.nanmean(panel.outcome) for name, panel in panels.items()}")  # fmt: skip
-    sizes = np.array([outcome.get(name, np.nan) for name in table["market"]], float)
+    fix = "{name: np.nanmean(panel.outcome) for name, panel in panels.items()}"
+    for name in table.loc[table["crps"].notna(), "market"]:
+        mean = size.get(name, np.nan)
+        if not (np.isfinite(mean) and mean > 0):
+            fail("size", mean, f'for market "{name}"', "a mean outcome above 0", fix)
+    sizes = np.array([size.get(name, np.nan) for name in table["market"]], float)
     return table["crps"].to_numpy(float) / sizes
 
 
@@ -141,7 +140,9 @@ def _judge(row: Mapping[Any, Any], ratio: float, apart: bool, off: float) -> _Ju
     if status == REFITTED:
         more = [why, odd.why] if odd else [why]
         then = odd.next if odd else NEXT[REFITTED]
-        return _Judged(status, "; ".join(filter(None, more)), then, odd.size if odd else 0)
+        return _Judged(
+            status, "; ".join(filter(None, more)), then, odd.urgency if odd else 0.0
+        )
     return odd or _Judged(FINE, why, NEXT[FINE], 0.0)
 
 
@@ -176,5 +177,5 @@ def _odd(row: Mapping[Any, Any], ratio: float, apart: bool, off: float) -> _Judg
         )
         then.append("what the model misses: mm.plot.fitted")
     text = "; ".join(then)
-    size = (away / off if far else 0.0) + (ratio if apart else 0.0)
-    return _Judged(ODD, "; ".join(said), f"Look at {text}", size)
+    urgency = (away / off if far else 0.0) + (ratio if apart else 0.0)
+    return _Judged(ODD, "; ".join(said), f"Look at {text}", urgency)

@@ -86,8 +86,8 @@ def fleet_returns(
     rows = usable_rows(channels, table)
     rows = rows.loc[rows["roas_mean"].notna()]
     if rows.empty:
-        fail("channels", Phrase("no return of a usable market"), "",
-             "channels with spend in markets that converged", "fleet.table says why")  # fmt: skip
+        got, allowed = Phrase("no return of a usable market"), "markets that converged"
+        fail("channels", got, "", f"{allowed}, with spend", "fleet.table says why")
     of_markets, of_channels = [], []
     for name, own in rows.groupby("channel", sort=False):
         shrunk, told = _channel(own, tau_scale)
@@ -107,8 +107,8 @@ def usable_rows(channels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFr
     without = set(channels["market"]) - set(rows["market"])
     if without:
         where = f'for market "{sorted(map(str, without))[0]}"'
-        fail("channels", Phrase(f'no row of geo "{GEO_SUM}"'), where,
-             "the sum over geos of every market", "mm.tables.channels(fit) has it")  # fmt: skip
+        got, allowed = Phrase(f'no row of geo "{GEO_SUM}"'), "each market's sum over geos"
+        fail("channels", got, where, allowed, "mm.tables.channels(fit) has it")
     if table is not None:
         good = table["market"].astype(str)[table["status"].isin(USABLE)]
         rows = rows.loc[rows["market"].astype(str).isin(set(good))]

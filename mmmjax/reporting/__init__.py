@@ -3,19 +3,24 @@
 `evidence` gathers tables, `sentences` puts them into words; `media`, `returns`,
 `responses`, `fitted` and `backtests` make figures of them (`figure` is what a figure is),
 `rows` tables; `html` puts all on one page: page.html.j2, page.css and page.js.
+`fleet` and `fleet_figures` do the same for many markets: fleet.html.j2 and fleet.js. Both
+pages extend frame.html.j2 and are made of parts.html.j2.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmmjax.reporting.fleet import fleet_report as fleet_report
     from mmmjax.reporting.html import report as report
 
-__all__ = ["report"]  # pyright: ignore[reportUnsupportedDunderAll]
+_FILE_OF = {"fleet_report": "fleet", "report": "html"}
+
+__all__ = ["fleet_report", "report"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
     """Load the page on first use: the command line reads tables without it."""
     if name not in __all__:
         raise AttributeError(f"module 'mmmjax.reporting' has no attribute {name!r}")
-    return getattr(importlib.import_module("mmmjax.reporting.html"), name)
+    return getattr(importlib.import_module(f"mmmjax.reporting.{_FILE_OF[name]}"), name)

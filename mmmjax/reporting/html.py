@@ -31,7 +31,7 @@ from mmmjax.reporting.figure import CONFIG, TEMPLATE, Figure, as_json, payload
 from mmmjax.reporting.sentences import lead, tiles, verdict
 from mmmjax.store import file_to_write, replace_file
 
-__all__ = ["figures", "render", "report"]
+__all__ = ["assemble", "figures", "render", "report"]
 
 PLOTLY = "plotly.min.js"
 HERE = "\N{INVISIBLE SEPARATOR}plotly.js\N{INVISIBLE SEPARATOR}"  # where it goes
@@ -81,20 +81,31 @@ def report(
 
 def render(found: Evidence) -> bytes:
     """The page of the evidence."""
+    return assemble("page.html.j2", content(found))
+
+
+def assemble(template: str, shown: Mapping[str, Any], *scripts: str) -> bytes:
+    """A page of the house: its template, style sheet, plotly.js and scripts in one file.
+
+    Args:
+        template: Name of the file beside this one.
+        shown: What the template shows.
+        scripts: Names of scripts beside page.js.
+    """
     environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_text),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    library, own = plotly_js(), _text("page.js")
-    shown = content(found) | {
-        "plotly": HERE,
-        "style": _text("page.css"),
-        "script": own,
-        "hashes": [_hash(library), _hash(own.encode())],
-    }
-    page = environment.from_string(_text("page.html.j2")).render(shown)
+    library, own = plotly_js(), [_text(name) for name in ("page.js", *scripts)]
+    page = environment.get_template(template).render({
+        **shown, "plotly": HERE, "style": _text("page.css"), "scripts": own,
+        "payload": payload,
+        "settings": as_json({"template": TEMPLATE, "config": CONFIG}),
+        "hashes": [_hash(library), *(_hash(script.encode()) for script in own)],
+    })  # fmt: skip
     before, after = page.split(HERE)
     return before.encode() + library + after.encode()
 
@@ -174,8 +185,6 @@ def content(found: Evidence) -> dict[str, Any]:
         "curve_keys": responses.CURVE_KEYS,
         "curves_table": rows.behind(found, "curves") if curves else None,
         "tables": tables(found),
-        "payload": payload,
-        "settings": as_json({"template": TEMPLATE, "config": CONFIG}),
         "n_channels": len(panel.channels),
         "period": found.period,
         "outcome": found.outcome,

@@ -130,6 +130,7 @@
     for (const trace of viewed(state)) {
       if (!trace.visible || !trace.x) continue;
       trace.x.forEach((x, i) => {
+        if (x === null) return; // between two lines
         const y = trace.y[i];
         const named = ticks && y !== null ? decoded(ticks[Math.round(y)]) : y;
         rows.push([decoded(trace.name), x, named]);

@@ -39,10 +39,10 @@ def test_a_crps_is_judged_by_the_size_of_its_market():
     size = 10.0 ** rng.uniform(0, 6, 20)
     table = table_of(["converged"] * 20)
     table["crps"] = size * 0.05 * np.exp(rng.normal(0, 0.1, 20))
-    outcome = dict(zip(table.market, size, strict=True))
-    assert (mm.fleet_ranking(table, outcome=outcome).attention == "fine").all()
+    sizes = dict(zip(table.market, size, strict=True))
+    assert (mm.fleet_ranking(table, size=sizes).attention == "fine").all()
     table.loc[4, "crps"] *= 4
-    found = mm.fleet_ranking(table, outcome=outcome)
+    found = mm.fleet_ranking(table, size=sizes)
     assert (found.attention == "odd scores").sum() == 1
     assert found.market[0] == "m4"
     assert "CRPS" in found.why[0]
@@ -61,7 +61,7 @@ def test_it_reads_the_file_too(tmp_path):
     [
         (lambda t: t.drop(columns="crps"), {}, "no column crps"),
         (lambda t: t.assign(status="well"), {}, "status"),
-        (lambda t: t, {"outcome": {"m0": 1.0}}, 'market "m1"'),
+        (lambda t: t, {"size": {"m0": 1.0}}, 'market "m1"'),
         (lambda t: t, {"coverage_off": 0.0}, "coverage_off"),
         (lambda t: t, {"crps_ratio": 0.5}, "crps_ratio"),
     ],

@@ -38,7 +38,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "link", "img", "source"):
+        if tag not in ("meta", "link", "img", "source", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):

@@ -1,0 +1,286 @@
+"""The report of a fleet: one HTML file for a thousand markets, each a click away."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.fleet import FleetReturns, fleet_ranking, fleet_returns
+from mmmjax.fleet.attention import FINE, ODD, ORDER
+from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED
+from mmmjax.fleet.summary import usable_rows
+from mmmjax.plot.labels import ALL, amount, amounts, span
+from mmmjax.reporting import fleet_figures as figures_of
+from mmmjax.reporting.figure import Figure, as_json
+from mmmjax.reporting.html import assemble
+from mmmjax.reporting.rows import MAX_ROWS, Cell, Table, written
+from mmmjax.reporting.sentences import BAD, CARE, GOOD, PLAIN, Tile, percent
+from mmmjax.store import file_to_write, replace_file
+
+__all__ = ["fleet_report"]
+
+LISTED = 2000  # markets in the table that opens them
+USUAL = 0.9  # share of usable markets below which that is bad news
+
+
+def fleet_report(
+    table: pd.DataFrame,
+    channels: pd.DataFrame,
+    path: str | os.PathLike[str],
+    *,
+    outcome: str = "outcome",
+    currency: str = "",
+    size: Mapping[str, float] | None = None,
+) -> Path:
+    """Write what a fleet found, and which markets need attention, to one HTML file.
+
+    The first screen counts the markets and names what to do; then come the markets that
+    need attention, each channel's returns over the markets with the shrinkage view of
+    :func:`mmmjax.fleet_returns`, a table of all markets that sorts, filters and opens the
+    channels of each, and how the sampler did. Everything is inside the file: it opens
+    offline. Of more than 2,000 markets the first by attention are in the table.
+
+    Args:
+        table: ``fleet.table``, or fleet.csv of a run.
+        channels: ``fleet.channels``, or channels.csv of a fleet's run.
+        path: Where to; its folder must exist.
+        outcome: Name of the outcome.
+        currency: Label of money.
+        size: Mean outcome a period by market: CRPS is then judged too, see
+            :func:`mmmjax.fleet_ranking`.
+
+    Returns:
+        The path written.
+
+    Raises:
+        InputError: The path cannot be written, a table lacks a column, or plotly is not
+            installed.
+    """
+    target = file_to_write(path, "fleet.html")
+    ranking = fleet_ranking(table, size=size)
+    rows = usable_rows(channels, table)
+    paid = bool(rows["roas_mean"].notna().any())
+    found = fleet_returns(channels, table) if paid else None
+    seconds = table.set_index("market")["seconds"]
+    ranking["seconds"] = seconds.reindex(ranking["market"]).to_numpy()
+    shown = content(ranking, channels, found, outcome, currency)
+    replace_file(target, assemble("fleet.html.j2", shown, "fleet.js"))
+    return target
+
+
+def content(
+    ranking: pd.DataFrame, channels: pd.DataFrame, found: FleetReturns | None,
+    outcome: str, currency: str,
+) -> dict[str, Any]:  # fmt: skip
+    """What the page shows; all numbers are text already."""
+    count = len(ranking)
+    drawn: list[Figure] = [figures_of.statuses(ranking)]
+    tables = [_attention(ranking), _markets(ranking)]
+    if found is not None:
+        drawn += [figures_of.spread(found, outcome, currency),
+                  figures_of.forest(found, outcome, currency)]  # fmt: skip
+        tables.append(_channels(found, outcome, currency))
+    health = figures_of.distributions(ranking)
+    named = {t.name: t for t in tables if t is not None}
+    kinds = [name for name in ORDER if name in set(ranking["attention"])]
+    listed = ranking.head(LISTED)
+    return {
+        "title": f"A fleet of {count:,} market{'s' if count != 1 else ''}",
+        "subtitle": f"{channels['channel'].nunique():,} channels, one model each market",
+        "lead": _lead(ranking, found, outcome, currency),
+        "tiles": _tiles(ranking, found, outcome, currency),
+        "figures": {figure.name: figure for figure in (*drawn, *health)},
+        "health": [figure.name for figure in health],
+        "tables": named,
+        "kinds": [(name, int((ranking["attention"] == name).sum())) for name in kinds],
+        "places": [ORDER.index(name) for name in listed["attention"]],
+        "count": count,
+        "opened": _opened(listed, channels, found, outcome, currency),
+    }
+
+
+def _counts(ranking: pd.DataFrame) -> dict[str, int]:
+    """Markets by attention, and those that can be used."""
+    counts = {name: int((ranking["attention"] == name).sum()) for name in ORDER}
+    usable = ranking["status"].isin((CONVERGED, REFITTED))
+    return counts | {"usable": int(usable.sum())}
+
+
+def _listing(counts: Mapping[str, int], names: tuple[str, ...]) -> str:
+    said = [f"{counts[name]:,} {name}" for name in names if counts[name]]
+    return ", ".join(said)
+
+
+def _lead(
+    ranking: pd.DataFrame, found: FleetReturns | None, outcome: str, currency: str
+) -> str:
+    """The report in a few sentences."""
+    counts, count = _counts(ranking), len(ranking)
+    said = [f"{counts['usable']:,} of {count:,} markets can be used."]
+    if found is not None:
+        told = found.channels.dropna(subset=["typical"])
+        if len(told) > 1:
+            first = told.loc[told["typical"].idxmax()]
+            said.append(
+                f"In a typical market {first['channel']} returns the most: "
+                f"{amount(first['typical'])} {figures_of.per(outcome, currency)} "
+                f"(94% interval {_span(first, 'typical')})."
+            )
+            most = told.loc[told["tau"].idxmax()]
+            said.append(
+                f"Markets differ most for {most['channel']}: a new one would have "
+                f"{span(most['typical'], most['new_lo'], most['new_hi'])} (94%)."
+            )
+    return " ".join(said)
+
+
+def _span(row: Any, name: str) -> str:
+    return span(row[name], row[f"{name}_lo"], row[f"{name}_hi"])
+
+
+def _tiles(
+    ranking: pd.DataFrame, found: FleetReturns | None, outcome: str, currency: str
+) -> list[Tile]:
+    """The answers of the first screen."""
+    counts, count = _counts(ranking), len(ranking)
+    usable = counts["usable"]
+    tone = GOOD if usable == count else CARE if usable >= USUAL * count else BAD
+    converged = int((ranking["status"] == CONVERGED).sum())
+    text = f"{converged:,} converged, {counts[REFITTED]:,} when fitted alone by NUTS."
+    tiles = [Tile("How many markets can be used?", f"{usable:,} of {count:,}", text, tone)]
+    worst = (FAILED, REFUSED, NOT_CONVERGED, ODD)
+    needy = sum(counts[name] for name in worst)
+    said = _listing(counts, worst)
+    answer = f"{needy:,} market{'s' if needy != 1 else ''}" if needy else "Nothing"
+    text = f"{said}. Each has a reason and a next step below." if needy else "All are fine."
+    tiles.append(Tile("What needs attention?", answer, text, CARE if needy else GOOD))
+    if found is not None and found.channels["i2"].notna().any():
+        share = float(found.channels["i2"].median())
+        words = "Much" if share > 0.5 else "Some" if share > 0.25 else "Little"  # fmt: skip
+        text = (
+            f"In the median channel {percent(share)} of the variance of estimates is between "
+            "markets; the rest is that each market knows only so much."
+        )
+        tiles.append(Tile("Do returns differ between markets?", words, text, PLAIN))
+    return tiles
+
+
+def _attention(ranking: pd.DataFrame) -> Table | None:
+    """The markets that somebody must look at, the most urgent first."""
+    rows = ranking.loc[~ranking["attention"].isin((FINE, REFITTED))]
+    if rows.empty:
+        return None
+    shown = rows.head(MAX_ROWS)
+    cells = [
+        [Cell(str(x)) for x in row]
+        for row in shown[["market", "attention", "why", "next"]].to_numpy().tolist()
+    ]
+    cut = f"The first {MAX_ROWS} of {len(rows):,}; the CSV file has all."
+    heads = ["market", "attention", "why", "what to do next"]
+    frame = rows[["market", "attention", "why", "next"]]
+    return Table("attention", heads, cells, 1, cut if len(rows) > MAX_ROWS else "", frame)
+
+
+def _channels(found: FleetReturns, outcome: str, currency: str) -> Table:
+    """Every channel over its markets."""
+    told = found.channels
+    cells = [
+        [
+            Cell(str(row["channel"])),
+            Cell(amount(row["typical"]), _span(row, "typical")),
+            Cell(span(row["typical"], row["new_lo"], row["new_hi"])),
+            Cell(written(row["tau"], 2), f"{row['tau_lo']:.2f} to {row['tau_hi']:.2f}"),
+            Cell(percent(row["i2"])),
+            Cell(f"{row['markets']:,}", f"{row['rough']:,} rough" if row["rough"] else ""),
+        ]
+        for row in told.to_dict("records")
+    ]
+    heads = ["channel", f"typical ROAS ({figures_of.per(outcome, currency)})",
+             "a new market, 94%", "sd between markets (log)",
+             "variance between markets (I2)", "markets"]  # fmt: skip
+    note = (
+        "Typical: the median market. Each market's posterior of ROAS is taken to be "
+        "log-normal, and log ROAS to be normal over markets. Rough: markets for which the "
+        "first does not hold. An sd of 0.1 means that most markets lie within 10% of the "
+        "typical one, 0.7 within a factor of two."
+    )
+    return Table("channels", heads, cells, 1, note, told)
+
+
+def _markets(ranking: pd.DataFrame) -> Table:
+    """All markets."""
+    shown = ranking.head(LISTED)
+    columns = [
+        [str(x) for x in shown["market"]],
+        [str(x) for x in shown["attention"]],
+        [written(x, 4) for x in shown["r_hat"]],
+        [written(x, 0) for x in shown["min_ess"]],
+        [f"{int(x):,}" for x in shown["divergences"]],
+        [written(x, 2) for x in shown["seconds"]],
+        [amount(x) for x in shown["crps"]],
+        [percent(x) if np.isfinite(x) else "" for x in shown["coverage"]],
+    ]
+    rows = [[Cell(text) for text in row] for row in zip(*columns, strict=True)]
+    cut = f"The first {LISTED:,} of {len(ranking):,} by attention; fleet.csv has all."
+    heads = ["market", "attention", "R-hat", "least ESS", "divergences", "seconds", "CRPS",
+             "coverage"]  # fmt: skip
+    note = cut if len(ranking) > LISTED else ""
+    return Table("markets", heads, rows, 2, note, shown.drop(columns="next"))
+
+
+def _opened(
+    listed: pd.DataFrame, channels: pd.DataFrame, found: FleetReturns | None,
+    outcome: str, currency: str,
+) -> str:  # fmt: skip
+    """What a click on a market opens, as JSON: [why, next, rows] in the table's order."""
+    rows = channels.loc[channels["geo"].astype(str) == ALL]
+    keys = ["market", "channel"]
+    if found is None:
+        rows = rows.assign(
+            shrunk_mean=np.nan, shrunk_lo=np.nan, shrunk_hi=np.nan, weight=np.nan
+        )
+    else:
+        more = found.markets[[*keys, "shrunk_mean", "shrunk_lo", "shrunk_hi", "weight"]]
+        rows = rows.merge(more, "left", keys)
+    cells = _opened_cells(rows)
+    of: dict[str, list[Any]] = {str(name): [] for name in listed["market"]}
+    for name, row in zip(rows["market"].astype(str), cells, strict=True):
+        if name in of:
+            of[name].append(row)
+    told = listed[["market", "why", "next"]].to_numpy().tolist()
+    money = f" ({currency})" if currency else ""
+    heads = ["channel", f"spend{money}", "ROAS", "ROAS given all markets", "own weight",
+             "mROAS", f"share of {outcome}", "contribution"]  # fmt: skip
+    return as_json(
+        {
+            "heads": heads,
+            "markets": [[why, then, of[str(name)]] for name, why, then in told],
+        }
+    )
+
+
+def _opened_cells(rows: pd.DataFrame) -> list[list[Any]]:
+    """Cells of rows of channels.csv: a text, or mean|lo|hi."""
+    columns: list[list[Any]] = [
+        rows["channel"].astype(str).tolist(),
+        [amount(x) for x in rows["spend"]],
+    ]
+    forms = (("roas", None), ("shrunk", None), ("weight", None), ("mroas", None),
+             ("share", percent), ("contribution", amount))  # fmt: skip
+    for name, form in forms:
+        if name == "weight":
+            columns.append([f"{x:.0%}" if np.isfinite(x) else "" for x in rows[name]])
+            continue
+        three = rows[[f"{name}_{s}" for s in ("mean", "lo", "hi")]].to_numpy(float)
+        if form is None:
+            texts = np.array(amounts(three), object).reshape(three.shape)
+        else:
+            texts = np.array([[form(x) for x in row] for row in three], object)
+        columns.append([
+            "|".join(text) if np.isfinite(row[0]) else ""
+            for row, text in zip(three, texts, strict=True)
+        ])  # fmt: skip
+    return [list(row) for row in zip(*columns, strict=True)]

@@ -1,0 +1,277 @@
+"""The figures of a fleet's report: returns over markets, and how the markets ended."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.fleet import FleetReturns
+from mmmjax.fleet.attention import ORDER
+from mmmjax.plot.colours import APART, INK, MODEL, MUTED, REST, channel_colours
+from mmmjax.plot.labels import amount, capital, decimals, span
+from mmmjax.reporting import figure as f
+from mmmjax.reporting.figure import Figure, Key, View
+
+__all__ = ["distributions", "forest", "per", "spread", "statuses"]
+
+NAMED = 40  # markets up to which a forest names its rows
+DRAWN = 1000  # markets in a forest; of more, evenly spaced ones
+DOTS = 250  # markets of a channel beside the others, likewise
+BINS = 24
+
+
+def per(outcome: str, currency: str) -> str:
+    """The unit of ROAS."""
+    return f"{outcome} per {currency or 'unit of money'}"
+
+
+def statuses(ranking: pd.DataFrame) -> Figure:
+    """How many markets ended how."""
+    counts = ranking["attention"].value_counts()
+    names = [name for name in ORDER if name in counts]
+    values = [int(counts[name]) for name in names]
+    bad = {"failed", "refused", "not converged"}
+    data = [{
+        "type": "bar", "orientation": "h", "x": values, "y": list(range(len(names))),
+        "name": "markets", "marker": {"color": [APART if n in bad else MODEL for n in names]},
+        "text": [f"{v:,}" for v in values], "textposition": "outside", "cliponaxis": False,
+        "hoverinfo": "skip",
+    }]  # fmt: skip
+    said = ", ".join(f"{v:,} {n}" for n, v in zip(names, values, strict=True))
+    layout = f.rows_of([capital(name) for name in names], rangemode="tozero")
+    layout["margin"]["r"] = 64
+    return Figure(
+        "statuses", "How the markets ended", data, layout | {"bargap": 0.35},
+        f"Markets: {said}", unit="markets",
+        caption="Converged markets are either fine or have odd scores; refitted ones "
+        "converged alone, by NUTS.",
+        height=70 + 38 * len(names), phone=70 + 38 * len(names),
+    )  # fmt: skip
+
+
+def spread(found: FleetReturns, outcome: str, currency: str) -> Figure:
+    """Every channel: its markets, the typical one, and what a new one may have."""
+    names = found.channels["channel"].astype(str).tolist()
+    colours = channel_colours(names)
+    data: list[dict[str, Any]] = []
+    form = f".{decimals(found.channels['typical'])}f"
+    rng = np.random.default_rng(0)
+    for row, told in enumerate(found.channels.to_dict("records")):
+        name, colour = names[row], colours[names[row]]
+        own = found.markets.loc[found.markets["channel"] == told["channel"]]
+        own = _evenly(own.loc[own["shrunk_mean"].notna()], "shrunk_mean", DOTS)
+        data += [
+            {
+                "type": "scatter", "mode": "markers", "name": name, "legendgroup": "markets",
+                "x": f.numbers(own["shrunk_mean"], 4),
+                "y": f.numbers(row + 0.28 + rng.uniform(-0.1, 0.1, len(own)), 4),
+                "marker": {"color": f.flag(colour, 0.45), "size": 5},
+                "text": [f.plain(m) for m in own["market"]],
+                "hovertemplate": f"%{{text}}: %{{x:{form}}}<extra></extra>",
+            },
+            _line(told["new_lo"], told["new_hi"], row, colour, 2, "new"),
+            _line(told["typical_lo"], told["typical_hi"], row, colour, 7, "typical"),
+            {
+                "type": "scatter", "mode": "markers", "name": name, "legendgroup": "typical",
+                "x": f.numbers([told["typical"]]), "y": [row],
+                "marker": {"color": "white", "size": 9, "line": {"color": colour, "width": 2}},
+                "hovertemplate": "typical market: "
+                f"{_interval(told, 'typical', 'typical_lo', 'typical_hi')}<br>"
+                f"a new one: {span(told['typical'], told['new_lo'], told['new_hi'])}"
+                "<extra></extra>",
+            },
+        ]  # fmt: skip
+    reach = _reach(found.markets["shrunk_mean"], found.channels["new_hi"])
+    cut = int(found.channels["markets"].max()) > DOTS
+    some = f" Of many markets {DOTS} are drawn, evenly spaced." if cut else ""
+    layout = f.rows_of(names, rangemode="tozero", range=[0, reach])
+    return Figure(
+        "spread", "What a channel returns over the markets", data, layout,
+        "Each channel: its markets, the typical one and what a new one may have",
+        unit=per(outcome, currency),
+        caption="Small dots: markets, each leaning on the others. Ring and thick line: the "
+        "typical (median) market. Thin line: where a market that is not in the fleet would "
+        f"lie. 94% intervals; long lines are cut.{some}",
+        legend=[Key("markets", MODEL, "dot"), Key("typical market", MODEL, "ring", "typical"),
+                Key("a new market", MODEL, "line", "new")],
+        height=70 + 58 * len(names), phone=70 + 58 * len(names),
+    )  # fmt: skip
+
+
+def _evenly(rows: pd.DataFrame, by: str, most: int) -> pd.DataFrame:
+    """Rows from the largest to the smallest; of many, so many of them evenly spaced."""
+    few = np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int)
+    return rows.sort_values(by, ascending=False, kind="stable").iloc[few]
+
+
+def _line(
+    lo: float, hi: float, row: int, colour: str, width: int, group: str
+) -> dict[str, Any]:
+    """A horizontal interval."""
+    return {
+        "type": "scatter", "mode": "lines", "x": f.numbers([lo, hi]), "y": [row, row],
+        "name": f"{group} market, 94%", "legendgroup": group, "hoverinfo": "skip",
+        "line": {"color": f.flag(colour, 0.55), "width": width},
+    }  # fmt: skip
+
+
+def _interval(told: Any, *names: str) -> str:
+    middle, lo, hi = (told[name] for name in names)
+    return f"{amount(middle)} (94%: {span(middle, lo, hi)})"
+
+
+def _reach(*values: Any) -> float:
+    """Where an axis ends: past nearly all of the values."""
+    found = np.concatenate([np.asarray(v, float) for v in values])
+    known = found[np.isfinite(found)]
+    return 1.08 * float(np.quantile(known, 0.98)) if known.size else 1.0
+
+
+class _Rows(NamedTuple):
+    """The rows of one channel's forest, the highest own ROAS on top."""
+
+    table: pd.DataFrame
+    told: Any
+    of: int
+
+
+def forest(found: FleetReturns, outcome: str, currency: str) -> Figure:
+    """Every market's own ROAS and the shrunk one; a view for each channel."""
+    parts = []
+    for told in found.channels.to_dict("records"):
+        own = found.markets.loc[found.markets["channel"] == told["channel"]]
+        parts.append(_Rows(_evenly(own, "roas_mean", DRAWN), told, len(own)))
+    traces = [_traces(part) for part in parts]
+    views = [
+        View(
+            str(part.told["channel"]), _changes(traces[0], own), layout=_forest_layout(part)
+        )
+        for part, own in zip(parts, traces, strict=True)
+    ]
+    most = max(len(part.table) for part in parts)
+    cut = any(part.of > DRAWN for part in parts)
+    height = 90 + (24 * most if most <= NAMED else 560)
+    return Figure(
+        "forest", "Each market's own return, and the one given all markets", traces[0],
+        dict(views[0].layout),
+        "Own and shrunk ROAS of every market with 94% intervals, by channel",
+        unit=per(outcome, currency),
+        caption="Sorted by own ROAS. Markets that know little lean on the others. Tinted: "
+        "the typical market. Rings: a log-normal describes the own posterior poorly, often "
+        "one that heaps up at 0; rely on its own interval."
+        + (f" Shown are {DRAWN:,} markets, evenly spaced in that order." if cut else ""),
+        legend=[Key("own", REST, "line"), Key("given all markets", MODEL, "line", "shrunk")],
+        views=views if len(views) > 1 else (), views_label="Channel",
+        height=height, phone=height,
+    )  # fmt: skip
+
+
+def _traces(part: _Rows) -> list[dict[str, Any]]:
+    """Intervals and dots, own ones above shrunk ones; the same traces for each channel."""
+    table, shift = part.table, 0.16 if len(part.table) <= NAMED else 0.0
+    form = f".{decimals(table['roas_mean'])}f"
+    names = [f.plain(name) for name in table["market"]]
+    rough = np.where(table["rough"], "circle-open", "circle").tolist()
+    drawn: list[dict[str, Any]] = []
+    looks = [
+        ("roas", "own", REST, MUTED, -shift),
+        ("shrunk", "shrunk", MODEL, MODEL, shift),
+    ]
+    for name, group, line, dot, off in looks:
+        rows = np.arange(len(table)) + off
+        gaps = np.full(len(table), np.nan)
+        x = np.column_stack([table[f"{name}_lo"], table[f"{name}_hi"], gaps]).ravel()
+        y = np.column_stack([rows, rows, gaps]).ravel()
+        drawn.append({
+            "type": "scatter", "mode": "lines", "x": f.numbers(x, 4), "y": f.numbers(y, 5),
+            "name": f"{group}, 94%", "legendgroup": group, "hoverinfo": "skip",
+            "line": {"color": line if shift else f.flag(line, 0.6),
+                     "width": 3 if shift else 1},
+        })  # fmt: skip
+        drawn.append({
+            "type": "scatter", "mode": "markers", "x": f.numbers(table[f"{name}_mean"], 4),
+            "y": f.numbers(rows, 5), "name": group, "legendgroup": group, "text": names,
+            "marker": {"color": dot, "size": 7 if shift else 4,
+                       "symbol": rough if name == "roas" else "circle"},
+            "hovertemplate": f"%{{text}}: %{{x:{form}}}<extra>{group}</extra>",
+        })  # fmt: skip
+    return drawn
+
+
+def _changes(
+    first: list[dict[str, Any]], own: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What a view changes of the first one: the page is a third smaller so."""
+    return [
+        {key: value for key, value in trace.items() if value != base[key]}
+        for base, trace in zip(first, own, strict=True)
+    ]
+
+
+def _forest_layout(part: _Rows) -> dict[str, Any]:
+    """Axes of one channel, and its typical market."""
+    table, told = part.table, part.told
+    reach = _reach(table["roas_hi"], table["shrunk_hi"])
+    layout = f.rows_of(table["market"].astype(str).tolist(), range=[0, reach])
+    if len(table) > NAMED:
+        layout["yaxis"] |= {"showticklabels": False, "range": [len(table), -1]}
+        layout["margin"]["l"] = 16
+    if np.isfinite(told["typical"]):
+        layout["shapes"] = [f.tinted(told["typical_lo"], told["typical_hi"], "#e7eef5")]
+    return layout
+
+
+def distributions(table: pd.DataFrame) -> list[Figure]:
+    """R-hat, ESS, seconds and coverage over the markets that have them."""
+    drawn = [
+        _histogram("r_hat", "Highest R-hat", table["r_hat"], "", 1.01),
+        _histogram("min_ess", "Least effective sample size", table["min_ess"], "", 400),
+        _histogram("seconds", "Seconds", table["seconds"], "s", None),
+        _histogram("coverage", "Observed inside the 94% interval", table["coverage"], "",
+                   0.94),
+    ]  # fmt: skip
+    return [figure for figure in drawn if figure is not None]
+
+
+def _histogram(
+    name: str, title: str, values: pd.Series, unit: str, mark: float | None
+) -> Figure | None:
+    """Markets by size of a number; the few beyond the last bar are counted in it."""
+    known = np.sort(values.dropna().to_numpy(float))
+    if not known.size:
+        return None
+    middle, most = np.quantile(known, [0.5, 0.9])
+    end = min(known[-1], max(middle + 6 * (most - middle), mark or -np.inf))
+    few = int(np.clip(np.ceil(1.5 * np.sqrt(known.size)), 1, BINS))
+    edges = np.linspace(known[0], end, few + 1)
+    if end - known[0] <= 1e-9 * abs(end):
+        edges = np.array([end - 0.5, end + 0.5])  # all alike
+    counts, _ = np.histogram(np.minimum(known, edges[-1]), edges)
+    beyond = int((known > edges[-1] * (1 + 1e-12)).sum())
+    form = f".{min(decimals(known) + 1, 4)}f"
+    texts = [f"{a:,{form}} to {b:,{form}}" for a, b in zip(edges, edges[1:], strict=False)]
+    if beyond:
+        texts[-1] = f"{edges[-2]:,{form}} to {known[-1]:,{form}}"
+    data = [{
+        "type": "bar", "x": f.numbers((edges[1:] + edges[:-1]) / 2), "y": counts.tolist(),
+        "name": "markets", "text": texts, "textposition": "none",
+        "marker": {"color": [MODEL] * (len(counts) - 1) + [APART if beyond else MODEL]},
+        "hovertemplate": "%{text}: %{y:,} markets<extra></extra>",
+    }]  # fmt: skip
+    layout: dict[str, Any] = {
+        "bargap": 0.06, "xaxis": {"showgrid": False, "fixedrange": True, "nticks": 6},
+        "yaxis": {"fixedrange": True, "rangemode": "tozero", "tickformat": ",d", "nticks": 5},
+    }  # fmt: skip
+    if mark is not None and edges[0] <= mark <= edges[-1]:
+        line = {"color": INK, "width": 1, "dash": "dot"}
+        layout["shapes"] = [{"type": "line", "xref": "x", "yref": "paper", "x0": mark,
+                             "x1": mark, "y0": 0, "y1": 1, "line": line}]  # fmt: skip
+    said = f"Median {amount(middle)}, from {amount(known[0])} to {amount(known[-1])}."
+    more = f" The last bar has the {beyond:,} beyond it too." if beyond else ""
+    dotted = f" Dotted: {amount(mark)}." if "shapes" in layout and mark else ""
+    return Figure(
+        name, title, data, layout, f"{title} of {known.size:,} markets. {said}",
+        unit=f"markets by {title[:1].lower() + title[1:]}{f' ({unit})' if unit else ''}"
+        if name != "r_hat" else "markets by highest R-hat",
+        caption=said + dotted + more, height=240, phone=230,
+    )  # fmt: skip

@@ -1,0 +1,165 @@
+"""The report of a fleet: true to its tables, self-contained, small; and in a browser."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mmmjax as mm
+from mmmjax.plot.labels import amount, span
+from mmmjax.reporting.html import plotly_js
+from tests.fleet.examples import NASTY, channels_of, fleet, table_of
+from tests.reporting.test_browser import CHROMIUM, FLAGS, Opened, playwright
+from tests.reporting.test_html import Page
+
+
+def write(tmp_path, table, channels, **more):
+    """The report of two tables, as text."""
+    path = mm.fleet_report(table, channels, tmp_path / "fleet.html", **more)
+    return path.read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def both():
+    return fleet(40)
+
+
+@pytest.fixture(scope="module")
+def path(both, tmp_path_factory):
+    file = tmp_path_factory.mktemp("fleet") / "fleet.html"
+    return mm.fleet_report(*both, file, outcome="sales", currency="EUR")
+
+
+@pytest.fixture(scope="module")
+def page(path):
+    return Page(path.read_text("utf-8"))
+
+
+def test_nothing_is_loaded_from_elsewhere_and_names_are_text(path, page):
+    ours = path.read_text("utf-8").replace(plotly_js().decode(), "")
+    assert not re.search(r"https?:|@import|url\(|fetch\(|XMLHttp|<img", ours)
+    for tag, attributes in page.tags:
+        assert tag not in ("iframe", "object", "embed", "base", "img", "form")
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href"):
+            assert attributes.get(name, "#").startswith(("data:", "#"))
+    run = [script for attributes, script in page.scripts if "type" not in attributes]
+    assert len(run) == 3
+    (policy,) = [a["content"] for t, a in page.tags if t == "meta" and "http-equiv" in a]
+    assert policy.count("'sha256-") == 3
+    names = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(names) == len(set(names))
+
+
+def test_the_numbers_are_those_of_the_tables(both, page):
+    table, channels = both
+    said, found = page.said(), mm.fleet_returns(channels, table)
+    assert "37 of 40 markets can be used." in said
+    assert "36 converged, 1 when fitted alone by NUTS." in said
+    assert "1 failed, 1 refused, 1 not converged." in said
+    for row in found.channels.to_dict("records"):
+        assert amount(row["typical"]) in said
+        assert span(row["typical"], row["new_lo"], row["new_hi"]) in said
+    assert "because refused" in said
+    assert NASTY in said
+    (opened,) = [block for block in page.data() if "markets" in block]
+    ranking = mm.fleet_ranking(table)
+    assert len(opened["markets"]) == 40
+    place = ranking.index[ranking.market == "market 03"][0]
+    own = found.markets[found.markets.market == "market 03"].set_index("channel")
+    _, _, rows = opened["markets"][place]
+    assert [row[0] for row in rows] == ["TV", "Search", NASTY]
+    for row in rows:
+        cells = dict(zip(opened["heads"], row, strict=True))
+        for head, name in (("ROAS", "roas"), ("ROAS given all markets", "shrunk")):
+            three = [float(x) for x in cells[head].split("|")]
+            wanted = own.loc[row[0], [f"{name}_{s}" for s in ("mean", "lo", "hi")]]
+            np.testing.assert_allclose(three, wanted.astype(float), rtol=0.01, atol=0.006)
+        assert cells["own weight"] == f"{own.loc[row[0], 'weight']:.0%}"
+    assert opened["markets"][0] == ["because failed", ranking.next[0], []]
+
+
+def test_a_fleet_without_a_usable_market_has_a_report(tmp_path):
+    table = table_of(["refused", "failed"])
+    empty = channels_of([0.0], [0.1]).iloc[:0]
+    said = Page(write(tmp_path, table, empty)).said()
+    assert "0 of 2 markets can be used." in said
+    assert "Channels over markets" not in said
+    assert "Diagnostics" not in said
+    timed = write(tmp_path, table.assign(seconds=[0.2, 0.4]), empty)
+    assert "Diagnostics" in Page(timed).said()
+
+
+def test_one_market_has_no_spread_between_markets(tmp_path):
+    said = Page(write(tmp_path, table_of(["converged"]), channels_of([0.1], [0.2]))).said()
+    assert "A fleet of 1 market " in said
+    assert "Do returns differ" not in said
+    assert "nan" not in said.lower()
+
+
+def test_a_thousand_markets_stay_small(tmp_path):
+    rng = np.random.default_rng(0)
+    names = [f"market {i}" for i in range(1000)]
+    channels = pd.concat(
+        channels_of(rng.normal(size=1000), rng.uniform(0.1, 0.6, 1000), names, f"c{k}")
+        for k in range(8)
+    )
+    text = write(tmp_path, table_of(["converged"] * 1000, market=names), channels)
+    assert len(text.encode()) < 8_000_000
+    block = re.search(r'id="figure-forest".*?application/json">(.*?)</script>', text, re.S)
+    forest = json.loads(block.group(1))
+    assert len(forest["views"]) == 8
+    for view in forest["views"]:  # what a view leaves out is as in the first one
+        for base, own in zip(forest["data"], view["data"], strict=True):
+            trace = base | own
+            assert len(trace["x"]) == len(trace["y"])
+    own = channels[channels.channel == "c5"].sort_values("roas_mean", ascending=False)
+    np.testing.assert_allclose(forest["views"][5]["data"][1]["x"], own.roas_mean, rtol=1e-3)
+    assert json.dumps(forest["views"][0]["data"]) == "[{}, {}, {}, {}]"
+
+
+def test_requests_that_cannot_be_met_are_refused(both, tmp_path):
+    with pytest.raises(mm.InputError, match="folder"):
+        mm.fleet_report(*both, tmp_path / "missing" / "fleet.html")
+    with pytest.raises(mm.InputError, match="no column crps"):
+        write(tmp_path, both[0].drop(columns="crps"), both[1])
+    with pytest.raises(mm.InputError, match="size"):
+        write(tmp_path, *both, size={})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_in_a_browser_markets_sort_filter_and_open(path, both):
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        shown = Opened(browser, path, viewport={"width": 390, "height": 800})
+        page = shown.page
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        shown.figure("forest").locator("button", has_text="Search").click()
+        body = page.locator("#fleet > tbody > tr")
+        first = lambda: body.first.locator(".open").inner_text()
+        assert body.count() == 40
+        assert first() == mm.fleet_ranking(both[0]).market[0]
+        head = page.locator("#fleet .sort", has_text="R-hat")
+        head.click()
+        head.click()
+        assert first() == both[0].market[both[0].r_hat.idxmax()]
+        page.locator("#find").fill("MARKET 03")
+        assert page.locator("#counted").inner_text() == "1 of 40 shown"
+        only = page.locator("#fleet .open:visible")
+        only.click()
+        assert only.get_attribute("aria-expanded") == "true"
+        more = page.locator("#fleet tr.more")
+        assert more.locator("tbody tr").count() == 3
+        assert NASTY in more.inner_text()
+        page.locator("#find").fill("")
+        page.locator("#kind").select_option("refused")
+        assert not more.is_visible()
+        assert page.locator("#counted").inner_text() == "1 of 40 shown"
+        name, rows = shown.saved(page.locator('[data-name="fleet"] [data-do="csv"]'))
+        assert name == "fleet.csv"
+        assert len(rows) == 41
+        assert (shown.asked, shown.errors, shown.dialogs) == ([shown.url], [], [])
+        browser.close()
