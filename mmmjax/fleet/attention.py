@@ -138,11 +138,9 @@ def _judge(row: Mapping[Any, Any], ratio: float, apart: bool, off: float) -> _Ju
         fail("status", status, f'for market "{row["market"]}"', allowed, "fleet.table")
     odd = _odd(row, ratio, apart, off)
     if status == REFITTED:
-        more = [why, odd.why] if odd else [why]
-        then = odd.next if odd else NEXT[REFITTED]
-        return _Judged(
-            status, "; ".join(filter(None, more)), then, odd.urgency if odd else 0.0
-        )
+        more = odd or _Judged("", "", NEXT[REFITTED], 0.0)
+        why = "; ".join(filter(None, (why, more.why)))
+        return _Judged(status, why, more.next, more.urgency)
     return odd or _Judged(FINE, why, NEXT[FINE], 0.0)
 
 

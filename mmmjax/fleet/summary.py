@@ -14,7 +14,7 @@ Research Synthesis Methods 12, 448-474; I2: Higgins and Thompson (2002), Statist
 Medicine 21, 1539-1558.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -196,7 +196,8 @@ def _quantile(given: _Given, spread: float, p: float) -> float:
     off = lambda x: float(given.weight @ ndtr((x - given.mu) / sd)) - p
     reach = 9 * sd.max()
     low, high = float(given.mu.min() - reach), float(given.mu.max() + reach)
-    return float(brentq(off, low, high, xtol=1e-10))
+    root: Any = brentq(off, low, high, xtol=1e-10)
+    return float(root)
 
 
 def _i2(tau: float, s: np.ndarray) -> float:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from mmmjax.plot.fit import fitted as fitted
     from mmmjax.plot.fit import forecast as forecast
     from mmmjax.plot.fit import prior_predictive as prior_predictive
+    from mmmjax.plot.fleet import fleet_diagnostics as fleet_diagnostics
+    from mmmjax.plot.fleet import fleet_forest as fleet_forest
+    from mmmjax.plot.fleet import fleet_spread as fleet_spread
     from mmmjax.plot.graph import structure as structure
     from mmmjax.plot.knowledge import best_splits as best_splits
     from mmmjax.plot.knowledge import value_of_knowing as value_of_knowing
@@ -73,6 +76,7 @@ _FILES = {
     ),
     "diagnostics": ("energy", "ranks", "residuals", "trace"),
     "fit": ("convergence", "fitted", "forecast", "prior_predictive"),
+    "fleet": ("fleet_diagnostics", "fleet_forest", "fleet_spread"),
     "graph": ("structure",),
     "knowledge": ("best_splits", "value_of_knowing"),
     "media": ("contributions", "decomposition"),

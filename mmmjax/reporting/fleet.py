@@ -22,6 +22,7 @@ from mmmjax.store import file_to_write, replace_file
 
 __all__ = ["fleet_report"]
 
+SHRUNK = ("shrunk_mean", "shrunk_lo", "shrunk_hi", "weight")
 LISTED = 2000  # markets in the table that opens them
 USUAL = 0.9  # share of usable markets below which that is bad news
 
@@ -85,7 +86,7 @@ def content(
         tables.append(_channels(found, outcome, currency))
     health = figures_of.distributions(ranking)
     named = {t.name: t for t in tables if t is not None}
-    kinds = [name for name in ORDER if name in set(ranking["attention"])]
+    counts = _counts(ranking)
     listed = ranking.head(LISTED)
     return {
         "title": f"A fleet of {count:,} market{'s' if count != 1 else ''}",
@@ -95,7 +96,7 @@ def content(
         "figures": {figure.name: figure for figure in (*drawn, *health)},
         "health": [figure.name for figure in health],
         "tables": named,
-        "kinds": [(name, int((ranking["attention"] == name).sum())) for name in kinds],
+        "kinds": [(name, counts[name]) for name in ORDER if counts[name]],
         "places": [ORDER.index(name) for name in listed["attention"]],
         "count": count,
         "opened": _opened(listed, channels, found, outcome, currency),
@@ -104,9 +105,9 @@ def content(
 
 def _counts(ranking: pd.DataFrame) -> dict[str, int]:
     """Markets by attention, and those that can be used."""
-    counts = {name: int((ranking["attention"] == name).sum()) for name in ORDER}
-    usable = ranking["status"].isin((CONVERGED, REFITTED))
-    return counts | {"usable": int(usable.sum())}
+    ended, status = ranking["attention"].tolist(), ranking["status"].tolist()
+    usable = status.count(CONVERGED) + status.count(REFITTED)
+    return {name: ended.count(name) for name in ORDER} | {"usable": usable}
 
 
 def _listing(counts: Mapping[str, int], names: tuple[str, ...]) -> str:
@@ -148,7 +149,7 @@ def _tiles(
     counts, count = _counts(ranking), len(ranking)
     usable = counts["usable"]
     tone = GOOD if usable == count else CARE if usable >= USUAL * count else BAD
-    converged = int((ranking["status"] == CONVERGED).sum())
+    converged = ranking["status"].tolist().count(CONVERGED)
     text = f"{converged:,} converged, {counts[REFITTED]:,} when fitted alone by NUTS."
     tiles = [Tile("How many markets can be used?", f"{usable:,} of {count:,}", text, tone)]
     worst = (FAILED, REFUSED, NOT_CONVERGED, ODD)
@@ -157,12 +158,13 @@ def _tiles(
     answer = f"{needy:,} market{'s' if needy != 1 else ''}" if needy else "Nothing"
     text = f"{said}. Each has a reason and a next step below." if needy else "All are fine."
     tiles.append(Tile("What needs attention?", answer, text, CARE if needy else GOOD))
-    if found is not None and found.channels["i2"].notna().any():
-        share = float(found.channels["i2"].median())
-        words = "Much" if share > 0.5 else "Some" if share > 0.25 else "Little"  # fmt: skip
+    known = [] if found is None else found.channels["i2"].dropna().to_numpy(float)
+    if len(known):
+        share = float(np.median(known))
+        words = "Much" if share > 0.5 else "Some" if share > 0.25 else "Little"
         text = (
-            f"In the median channel {percent(share)} of the variance of estimates is between "
-            "markets; the rest is that each market knows only so much."
+            f"In the median channel {percent(share)} of the variance of estimates is "
+            "between markets; the rest is that each market knows only so much."
         )
         tiles.append(Tile("Do returns differ between markets?", words, text, PLAIN))
     return tiles
@@ -239,12 +241,9 @@ def _opened(
     rows = channels.loc[channels["geo"].astype(str) == ALL]
     keys = ["market", "channel"]
     if found is None:
-        rows = rows.assign(
-            shrunk_mean=np.nan, shrunk_lo=np.nan, shrunk_hi=np.nan, weight=np.nan
-        )
+        rows = rows.assign(**dict.fromkeys(SHRUNK, np.nan))
     else:
-        more = found.markets[[*keys, "shrunk_mean", "shrunk_lo", "shrunk_hi", "weight"]]
-        rows = rows.merge(more, "left", keys)
+        rows = rows.merge(found.markets[[*keys, *SHRUNK]], "left", keys)
     cells = _opened_cells(rows)
     of: dict[str, list[Any]] = {str(name): [] for name in listed["market"]}
     for name, row in zip(rows["market"].astype(str), cells, strict=True):
@@ -254,12 +253,8 @@ def _opened(
     money = f" ({currency})" if currency else ""
     heads = ["channel", f"spend{money}", "ROAS", "ROAS given all markets", "own weight",
              "mROAS", f"share of {outcome}", "contribution"]  # fmt: skip
-    return as_json(
-        {
-            "heads": heads,
-            "markets": [[why, then, of[str(name)]] for name, why, then in told],
-        }
-    )
+    markets = [[why, then, of[str(name)]] for name, why, then in told]
+    return as_json({"heads": heads, "markets": markets})
 
 
 def _opened_cells(rows: pd.DataFrame) -> list[list[Any]]:

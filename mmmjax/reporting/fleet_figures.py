@@ -1,5 +1,6 @@
 """The figures of a fleet's report: returns over markets, and how the markets ended."""
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,6 +8,8 @@ import pandas as pd
 
 from mmmjax.fleet import FleetReturns
 from mmmjax.fleet.attention import ORDER
+from mmmjax.fleet.engine import FAILED, NOT_CONVERGED, REFUSED
+from mmmjax.plot.bins import FLEET, bins
 from mmmjax.plot.colours import APART, INK, MODEL, MUTED, REST, channel_colours
 from mmmjax.plot.labels import amount, capital, decimals, span
 from mmmjax.reporting import figure as f
@@ -14,10 +17,10 @@ from mmmjax.reporting.figure import Figure, Key, View
 
 __all__ = ["distributions", "forest", "per", "spread", "statuses"]
 
+BAD = (FAILED, REFUSED, NOT_CONVERGED)
 NAMED = 40  # markets up to which a forest names its rows
 DRAWN = 1000  # markets in a forest; of more, evenly spaced ones
 DOTS = 250  # markets of a channel beside the others, likewise
-BINS = 24
 
 
 def per(outcome: str, currency: str) -> str:
@@ -27,13 +30,13 @@ def per(outcome: str, currency: str) -> str:
 
 def statuses(ranking: pd.DataFrame) -> Figure:
     """How many markets ended how."""
-    counts = ranking["attention"].value_counts()
-    names = [name for name in ORDER if name in counts]
-    values = [int(counts[name]) for name in names]
-    bad = {"failed", "refused", "not converged"}
+    ended = ranking["attention"].tolist()
+    names = [name for name in ORDER if name in ended]
+    values = [ended.count(name) for name in names]
+    colours = [APART if name in BAD else MODEL for name in names]
     data = [{
         "type": "bar", "orientation": "h", "x": values, "y": list(range(len(names))),
-        "name": "markets", "marker": {"color": [APART if n in bad else MODEL for n in names]},
+        "name": "markets", "marker": {"color": colours},
         "text": [f"{v:,}" for v in values], "textposition": "outside", "cliponaxis": False,
         "hoverinfo": "skip",
     }]  # fmt: skip
@@ -52,37 +55,14 @@ def statuses(ranking: pd.DataFrame) -> Figure:
 def spread(found: FleetReturns, outcome: str, currency: str) -> Figure:
     """Every channel: its markets, the typical one, and what a new one may have."""
     names = found.channels["channel"].astype(str).tolist()
-    colours = channel_colours(names)
     data: list[dict[str, Any]] = []
     form = f".{decimals(found.channels['typical'])}f"
-    rng = np.random.default_rng(0)
-    for row, told in enumerate(found.channels.to_dict("records")):
-        name, colour = names[row], colours[names[row]]
-        own = found.markets.loc[found.markets["channel"] == told["channel"]]
+    for row, (name, colour) in enumerate(channel_colours(names).items()):
+        own = found.markets.loc[found.markets["channel"].astype(str) == name]
         own = _evenly(own.loc[own["shrunk_mean"].notna()], "shrunk_mean", DOTS)
-        data += [
-            {
-                "type": "scatter", "mode": "markers", "name": name, "legendgroup": "markets",
-                "x": f.numbers(own["shrunk_mean"], 4),
-                "y": f.numbers(row + 0.28 + rng.uniform(-0.1, 0.1, len(own)), 4),
-                "marker": {"color": f.flag(colour, 0.45), "size": 5},
-                "text": [f.plain(m) for m in own["market"]],
-                "hovertemplate": f"%{{text}}: %{{x:{form}}}<extra></extra>",
-            },
-            _line(told["new_lo"], told["new_hi"], row, colour, 2, "new"),
-            _line(told["typical_lo"], told["typical_hi"], row, colour, 7, "typical"),
-            {
-                "type": "scatter", "mode": "markers", "name": name, "legendgroup": "typical",
-                "x": f.numbers([told["typical"]]), "y": [row],
-                "marker": {"color": "white", "size": 9, "line": {"color": colour, "width": 2}},
-                "hovertemplate": "typical market: "
-                f"{_interval(told, 'typical', 'typical_lo', 'typical_hi')}<br>"
-                f"a new one: {span(told['typical'], told['new_lo'], told['new_hi'])}"
-                "<extra></extra>",
-            },
-        ]  # fmt: skip
+        data += _over_markets(row, colour, own, found.channels.iloc[row], form)
     reach = _reach(found.markets["shrunk_mean"], found.channels["new_hi"])
-    cut = int(found.channels["markets"].max()) > DOTS
+    cut = max(found.channels["markets"].tolist()) > DOTS
     some = f" Of many markets {DOTS} are drawn, evenly spaced." if cut else ""
     layout = f.rows_of(names, rangemode="tozero", range=[0, reach])
     return Figure(
@@ -92,10 +72,42 @@ def spread(found: FleetReturns, outcome: str, currency: str) -> Figure:
         caption="Small dots: markets, each leaning on the others. Ring and thick line: the "
         "typical (median) market. Thin line: where a market that is not in the fleet would "
         f"lie. 94% intervals; long lines are cut.{some}",
-        legend=[Key("markets", MODEL, "dot"), Key("typical market", MODEL, "ring", "typical"),
+        legend=[Key("markets", MODEL, "dot"),
+                Key("typical market", MODEL, "ring", "typical"),
                 Key("a new market", MODEL, "line", "new")],
         height=70 + 58 * len(names), phone=70 + 58 * len(names),
     )  # fmt: skip
+
+
+def _over_markets(
+    row: int, colour: str, own: pd.DataFrame, told: Any, form: str
+) -> list[dict[str, Any]]:
+    """One channel: markets as dots below the intervals of the typical and of a new one."""
+    jitter = np.random.default_rng(row).uniform(-0.1, 0.1, len(own))
+    name = f.plain(told["channel"])
+    ring = {"color": "white", "size": 9, "line": {"color": colour, "width": 2}}
+    text = (
+        f"typical market: {amount(told['typical'])} (94%: {_span(told, 'typical')})<br>"
+        f"a new one: {span(told['typical'], told['new_lo'], told['new_hi'])}<extra></extra>"
+    )
+    dots: dict[str, Any] = {
+        "type": "scatter", "mode": "markers", "name": name, "legendgroup": "markets",
+        "x": f.numbers(own["shrunk_mean"], 4), "y": f.numbers(row + 0.28 + jitter, 4),
+        "marker": {"color": f.flag(colour, 0.45), "size": 5},
+        "text": [f.plain(market) for market in own["market"]],
+        "hovertemplate": f"%{{text}}: %{{x:{form}}}<extra></extra>",
+    }  # fmt: skip
+    typical: dict[str, Any] = {
+        "type": "scatter", "mode": "markers", "name": name, "legendgroup": "typical",
+        "x": f.numbers([told["typical"]]), "y": [row], "marker": ring,
+        "hovertemplate": text,
+    }  # fmt: skip
+    return [
+        dots,
+        _line(told["new_lo"], told["new_hi"], row, colour, 2, "new"),
+        _line(told["typical_lo"], told["typical_hi"], row, colour, 7, "typical"),
+        typical,
+    ]
 
 
 def _evenly(rows: pd.DataFrame, by: str, most: int) -> pd.DataFrame:
@@ -115,9 +127,8 @@ def _line(
     }  # fmt: skip
 
 
-def _interval(told: Any, *names: str) -> str:
-    middle, lo, hi = (told[name] for name in names)
-    return f"{amount(middle)} (94%: {span(middle, lo, hi)})"
+def _span(told: Any, name: str) -> str:
+    return span(told[name], told[f"{name}_lo"], told[f"{name}_hi"])
 
 
 def _reach(*values: Any) -> float:
@@ -160,7 +171,7 @@ def forest(found: FleetReturns, outcome: str, currency: str) -> Figure:
         "the typical market. Rings: a log-normal describes the own posterior poorly, often "
         "one that heaps up at 0; rely on its own interval."
         + (f" Shown are {DRAWN:,} markets, evenly spaced in that order." if cut else ""),
-        legend=[Key("own", REST, "line"), Key("given all markets", MODEL, "line", "shrunk")],
+        legend=[Key("own", REST), Key("given all markets", MODEL, group="shrunk")],
         views=views if len(views) > 1 else (), views_label="Channel",
         height=height, phone=height,
     )  # fmt: skip
@@ -223,55 +234,42 @@ def _forest_layout(part: _Rows) -> dict[str, Any]:
 
 def distributions(table: pd.DataFrame) -> list[Figure]:
     """R-hat, ESS, seconds and coverage over the markets that have them."""
-    drawn = [
-        _histogram("r_hat", "Highest R-hat", table["r_hat"], "", 1.01),
-        _histogram("min_ess", "Least effective sample size", table["min_ess"], "", 400),
-        _histogram("seconds", "Seconds", table["seconds"], "s", None),
-        _histogram("coverage", "Observed inside the 94% interval", table["coverage"], "",
-                   0.94),
-    ]  # fmt: skip
+    drawn = [_histogram(name, title, table[name], mark) for name, title, mark in FLEET]
     return [figure for figure in drawn if figure is not None]
 
 
-def _histogram(
-    name: str, title: str, values: pd.Series, unit: str, mark: float | None
-) -> Figure | None:
+def _histogram(name: str, title: str, values: Any, mark: float | None) -> Figure | None:
     """Markets by size of a number; the few beyond the last bar are counted in it."""
-    known = np.sort(values.dropna().to_numpy(float))
+    known = np.sort(np.asarray(values, float))
+    known = known[np.isfinite(known)]
     if not known.size:
         return None
-    middle, most = np.quantile(known, [0.5, 0.9])
-    end = min(known[-1], max(middle + 6 * (most - middle), mark or -np.inf))
-    few = int(np.clip(np.ceil(1.5 * np.sqrt(known.size)), 1, BINS))
-    edges = np.linspace(known[0], end, few + 1)
-    if end - known[0] <= 1e-9 * abs(end):
-        edges = np.array([end - 0.5, end + 0.5])  # all alike
-    counts, _ = np.histogram(np.minimum(known, edges[-1]), edges)
-    beyond = int((known > edges[-1] * (1 + 1e-12)).sum())
+    edges, counts, beyond, marked = bins(known, mark)
     form = f".{min(decimals(known) + 1, 4)}f"
-    texts = [f"{a:,{form}} to {b:,{form}}" for a, b in zip(edges, edges[1:], strict=False)]
+    texts = [f"{a:,{form}} to {b:,{form}}" for a, b in pairwise(edges)]
     if beyond:
         texts[-1] = f"{edges[-2]:,{form}} to {known[-1]:,{form}}"
+    colours = [MODEL] * (len(counts) - 1) + [APART if beyond else MODEL]
     data = [{
         "type": "bar", "x": f.numbers((edges[1:] + edges[:-1]) / 2), "y": counts.tolist(),
         "name": "markets", "text": texts, "textposition": "none",
-        "marker": {"color": [MODEL] * (len(counts) - 1) + [APART if beyond else MODEL]},
+        "marker": {"color": colours},
         "hovertemplate": "%{text}: %{y:,} markets<extra></extra>",
     }]  # fmt: skip
     layout: dict[str, Any] = {
         "bargap": 0.06, "xaxis": {"showgrid": False, "fixedrange": True, "nticks": 6},
-        "yaxis": {"fixedrange": True, "rangemode": "tozero", "tickformat": ",d", "nticks": 5},
+        "yaxis": {"fixedrange": True, "rangemode": "tozero", "tickformat": ",d",
+                  "nticks": 5},
     }  # fmt: skip
-    if mark is not None and edges[0] <= mark <= edges[-1]:
+    if marked is not None:
         line = {"color": INK, "width": 1, "dash": "dot"}
         layout["shapes"] = [{"type": "line", "xref": "x", "yref": "paper", "x0": mark,
                              "x1": mark, "y0": 0, "y1": 1, "line": line}]  # fmt: skip
-    said = f"Median {amount(middle)}, from {amount(known[0])} to {amount(known[-1])}."
+    low, middle, high = (f"{x:,{form}}" for x in np.quantile(known, [0, 0.5, 1]))
+    said = f"Median {middle}, from {low} to {high}."
     more = f" The last bar has the {beyond:,} beyond it too." if beyond else ""
-    dotted = f" Dotted: {amount(mark)}." if "shapes" in layout and mark else ""
+    dotted = "" if marked is None else f" Dotted: {marked:g}."
     return Figure(
         name, title, data, layout, f"{title} of {known.size:,} markets. {said}",
-        unit=f"markets by {title[:1].lower() + title[1:]}{f' ({unit})' if unit else ''}"
-        if name != "r_hat" else "markets by highest R-hat",
-        caption=said + dotted + more, height=240, phone=230,
+        unit="markets", caption=said + dotted + more, height=240, phone=230,
     )  # fmt: skip
