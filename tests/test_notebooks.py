@@ -10,8 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 SHARED = ROOT.parent / "shared" / "data" / "case_study.csv"
-PICTURES = {"budget_allocation": 14, "budget_risk": 9, "case_study": 20}  # at least
-SIMULATED = {"budget_risk"}  # need no shared data
+PICTURES = {
+    "budget_allocation": 14, "budget_risk": 9, "case_study": 20, "fleet": 6,
+}  # at least  # fmt: skip
+SIMULATED = {"budget_risk", "fleet"}  # need no shared data
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
