@@ -171,6 +171,7 @@ def fleet_diagnostics(table: pd.DataFrame, *, width: float = 7.2) -> Figure:
         c.dress(ax, y="markets")
         c.name_cell(ax, title)
         if not values.size:
+            ax.set_axis_off()
             continue
         found = bins(values, mark)
         ax.bar(found.edges[:-1], found.counts, 0.93 * np.diff(found.edges), align="edge",
