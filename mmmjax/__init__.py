@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mmmjax.fleet import fit_fleet as fit_fleet
     from mmmjax.fleet import fleet_ranking as fleet_ranking
     from mmmjax.fleet import fleet_returns as fleet_returns
+    from mmmjax.fleet import open_fleet as open_fleet
     from mmmjax.graph import structure as structure
     from mmmjax.infer.fit import fit as fit
     from mmmjax.kernels import adstock as adstock
@@ -106,6 +107,7 @@ _ROOMS = {
         "fit_fleet",
         "fleet_ranking",
         "fleet_returns",
+        "open_fleet",
     ),
     "mmmjax.graph": ("structure",),
     "mmmjax.infer.fit": ("fit",),

@@ -36,12 +36,13 @@ from mmmjax.scaling import Scale
 from mmmjax.shapes import CHANNEL, CONTROL, DATE, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["FORMAT", "load", "save"]
+__all__ = ["FORMAT", "dumps", "load", "loads", "save", "tree_of"]
 
 FORMAT = 1
 ENGINE = "h5netcdf"
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LIBRARIES = ("mmmjax", "jax", "jaxlib", "numpyro", "numpy", "pandas", "xarray", "h5netcdf")
+ALLOWED = "a file that mm.save wrote"
 COMPRESS_ABOVE = 2048  # bytes; smaller arrays only grow by being chunked
 
 PANEL_DIMS = {
@@ -73,9 +74,14 @@ def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
         The path written.
     """
     target = file_to_write(path, "fit.nc")
-    tree = _to_tree(fit)
-    replace_file(target, tree.to_netcdf(engine=ENGINE, encoding=_encoding(tree)))
+    replace_file(target, dumps(fit))
     return target
+
+
+def dumps(fit: Fit) -> bytes:
+    """The bytes of a fit's file."""
+    tree = tree_of(fit)
+    return bytes(tree.to_netcdf(engine=ENGINE, encoding=_encoding(tree)))
 
 
 def load(path: str | os.PathLike[str]) -> Fit:
@@ -85,7 +91,20 @@ def load(path: str | os.PathLike[str]) -> Fit:
         InputError: No such file, not a file of ours, damaged, of a newer format, or its
             panel is not the data it was fitted on.
     """
-    tree = _read(Path(path))
+    return loads(_read(Path(path)), path)
+
+
+def loads(content: bytes, path: str | os.PathLike[str]) -> Fit:
+    """The fit of a file's bytes.
+
+    Args:
+        content: What :func:`dumps` gave.
+        path: Where they are from, for messages.
+
+    Raises:
+        InputError: As :func:`load`.
+    """
+    tree = _tree(content, path)
     _check_format(tree, path)
     try:
         return _from_tree(tree)
@@ -128,21 +147,24 @@ def replace_file(target: Path, content: bytes | memoryview) -> None:
             os.close(folder)
 
 
-def _read(path: Path) -> xr.DataTree:
-    """The whole file in memory."""
-    allowed = "a file that mm.save wrote"
+def _read(path: Path) -> bytes:
+    """The whole file, at once: another process may replace it meanwhile."""
     if not path.exists():
         near = (
             sorted(p.name for p in path.parent.glob("*.nc")) if path.parent.exists() else []
         )
         fix = f"the folder has {', '.join(near)}" if near else "check the path"
-        fail("fit file", Phrase(f'no file "{path}"'), "", allowed, fix)
+        fail("fit file", Phrase(f'no file "{path}"'), "", ALLOWED, fix)
     if path.is_dir():
-        fail("fit file", Phrase(f'the folder "{path}"'), "", allowed, f"{path}/fit.nc")
-    content = path.read_bytes()  # at once: another process may replace the file meanwhile
+        fail("fit file", Phrase(f'the folder "{path}"'), "", ALLOWED, f"{path}/fit.nc")
+    return path.read_bytes()
+
+
+def _tree(content: bytes, path: str | os.PathLike[str]) -> xr.DataTree:
+    """All groups in memory."""
     if not content.startswith(SIGNATURE):
         got = Phrase(f'"{path}", which is {"not NetCDF-4" if content else "empty"}')
-        fail("fit file", got, "", allowed, "name the fit.nc of a run")
+        fail("fit file", got, "", ALLOWED, "name the fit.nc of a run")
     try:
         with xr.open_datatree(io.BytesIO(content), engine=ENGINE) as tree:
             return tree.load()
@@ -163,7 +185,7 @@ def _check_format(tree: xr.DataTree, path: str | os.PathLike[str]) -> None:
     found = tree.attrs.get("mmmjax_format")
     if found is None:
         got = Phrase(f'"{path}", a NetCDF file without the mark of mmmjax')
-        fail("fit file", got, "", "a file that mm.save wrote", "name the fit.nc of a run")
+        fail("fit file", got, "", ALLOWED, "name the fit.nc of a run")
     if int(found) > FORMAT:
         writer = tree.attrs.get("mmmjax_version", "a newer version")
         fail(
@@ -183,7 +205,7 @@ def _version(library: str) -> str:
         return "source"
 
 
-def _to_tree(fit: Fit) -> xr.DataTree:
+def tree_of(fit: Fit) -> xr.DataTree:
     """Everything of a fit as groups of arrays and text."""
     run = {
         "sampler": {"kind": fit.sampler.kind, **dataclasses.asdict(fit.sampler)},

@@ -2,11 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
+import xarray as xr
 
 from mmmjax import checks
 from mmmjax.checks import Phrase, fail
@@ -15,6 +16,7 @@ from mmmjax.fleet.buckets import Bucket, Shape, buckets, shape_of
 from mmmjax.fleet.engine import FAILED, USABLE, Done, Ready, ready, sample
 from mmmjax.fleet.progress import FleetProgress
 from mmmjax.fleet.store import Folder, row_of, table_of
+from mmmjax.fleet.trees import channels_of, fleet_tree
 from mmmjax.infer.lanes import lane_size
 from mmmjax.infer.threads import in_batches
 from mmmjax.panel import Panel
@@ -84,6 +86,15 @@ class Fleet(Mapping[str, Fit]):
             f'  next     fleet.table, fleet["{next(iter(self), "")}"], '
             "mm.optimize(fleet.usable, ...)"
         )
+
+    @property
+    def channels(self) -> pd.DataFrame:
+        """Rows of channels.csv of all markets with a fit, ``market`` first."""
+        return channels_of(self._fits, self._names)
+
+    def to_tree(self, markets: Iterable[str] | None = None) -> xr.DataTree:
+        """One child for each market with a fit, opened lazily; see `trees`."""
+        return fleet_tree(self._fits, self._names, markets)
 
 
 def fit_fleet(

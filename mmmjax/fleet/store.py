@@ -1,35 +1,49 @@
 """A fleet's folder: a manifest, and two files for each market as it ends.
 
-    manifest.json            what was asked: spec, sampler, seed, markets with their data
+    manifest.json            what was asked: specs, sampler, seed, markets with their data
     markets/NAME.nc          the fit, as `mmmjax.save` writes it; none if refused or failed
     markets/NAME.json        how the market ended; written last, so it says "done"
     fleet.csv                a row for each market that has ended
+    channels.csv             the rows of channels.csv of every market that has a fit
 
-Every file appears whole or not at all. A run that was killed goes on with the markets that
-have no NAME.json; those it had begun are done again, with the same draws.
+The folder is local or behind a URL (`places`). Every file appears whole or not at all. A
+run that was killed goes on with the markets that have no NAME.json; those it had begun are
+done again, with the same draws.
 """
 
+import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
 import pandas as pd
 
-from mmmjax.checks import Phrase, fail
+from mmmjax.checks import InputError, Phrase, fail
 from mmmjax.draws import Fit
 from mmmjax.fleet.engine import Done
-from mmmjax.store import load, replace_file, save
+from mmmjax.fleet.places import place
+from mmmjax.store import dumps, loads
 
-__all__ = ["COLUMNS", "Folder", "row_of", "table_of"]
+__all__ = ["COLUMNS", "Folder", "read_manifest", "row_of", "table_of"]
 
-FORMAT = 1
+FORMAT = 2
 COLUMNS = (
     "market", "status", "reason", "r_hat", "min_ess", "divergences", "seconds", "crps",
     "coverage",
 )  # fmt: skip
+OF_A_CHANNEL = (
+    "geo", "channel", "spend",
+    *(f"{what}_{end}" for what in ("contribution", "share", "roas", "mroas")
+      for end in ("mean", "lo", "hi")),
+)  # fmt: skip
+TEXT = ("geo", "channel")
+MANIFEST, MARKETS = "manifest.json", "markets"
+LONGEST = 240  # bytes of a file's name without its suffix; most file systems take 255
+BLOCK = 2000  # markets whose rows are put into tables at a time
+CSV: dict[str, Any] = {"index": False, "float_format": "%.10g", "lineterminator": "\n"}
 
 
 def row_of(done: Done) -> dict[str, Any]:
@@ -54,71 +68,200 @@ def table_of(rows: Mapping[str, Mapping[str, Any]], order: list[str]) -> pd.Data
     return pd.DataFrame(kept, columns=list(COLUMNS))
 
 
-class Folder:
-    """The folder of a fleet.
+def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The manifest of a folder; None if no run was begun there.
 
-    Args:
-        path: Where; created.
-        manifest: What is asked. A folder of another fleet is refused.
+    Its keys: ``seed``, ``sampler``, ``on_empty``, ``refit``, ``batch`` and whatever else
+    the run was asked; ``specs``, each distinct one once; ``markets``, for each in the order
+    of the fleet the hash of its data and the number of its spec.
 
     Raises:
-        InputError: The folder holds a fleet of another spec, sampler, seed or data.
+        InputError: A manifest that cannot be read.
+    """
+    at = place(path)
+    try:
+        content = at.read(MANIFEST)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return dict(json.loads(content))
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f'store: got "{at}", whose {MANIFEST} is damaged ({error}). Allowed: the '
+            "folder of a fleet. Fix: name another folder."
+        ) from None
+
+
+class Folder:
+    """The folder of a fleet; it can be pickled and sent to another process.
+
+    Args:
+        path: Where, a local path or a URL; created.
+        manifest: What is asked; ``spec`` and ``data`` by market. A folder of another fleet
+            is refused.
+
+    Raises:
+        InputError: The folder holds a fleet of another spec, sampler, seed or data; a place
+            that cannot be one, or names of markets that are too long for files.
     """
 
-    def __init__(self, path: str | Path, manifest: Mapping[str, Any]):
+    def __init__(self, path: str | os.PathLike[str], manifest: Mapping[str, Any]):
         """Create, or check what is there."""
-        self.path = Path(path)
-        if self.path.is_file():
-            fail("store", Phrase(f'the file "{path}"'), "", "a folder", "name another")
-        self.markets = self.path / "markets"
-        self.markets.mkdir(parents=True, exist_ok=True)
-        file = self.path / "manifest.json"
-        asked = json.loads(json.dumps({"format": FORMAT, **manifest}))
-        if file.exists():
-            _check_same(json.loads(file.read_text("utf-8")), asked, self.path)
+        self.place = place(path)
+        asked = json.loads(json.dumps({"format": FORMAT, **_compact(manifest)}))
+        for name in asked["markets"]:
+            if len(_stem(name)) > LONGEST:
+                allowed = f"a name of at most {LONGEST} bytes: files are called by it"
+                fail("market", name, "", allowed, "give it a shorter one")
+        found = read_manifest(path)
+        self.place.make(MARKETS)
+        if found is None:
+            self.place.write(MANIFEST, json.dumps(asked, indent=1).encode())
         else:
-            replace_file(file, json.dumps(asked, indent=1).encode())
+            _check_same(found, asked, str(self.place))
 
-    def _file(self, name: str, suffix: str) -> Path:
-        return self.markets / f"{quote(name, safe=' ')}{suffix}"
+    @classmethod
+    def at(cls, path: str | os.PathLike[str]) -> "Folder":
+        """A folder that is there, whatever fleet it holds."""
+        new = cls.__new__(cls)
+        new.place = place(path)
+        return new
 
     def rows(self) -> dict[str, dict[str, Any]]:
-        """How every market that has ended did."""
-        found = {}
-        for file in self.markets.glob("*.json"):
-            name = unquote(file.name.removesuffix(".json"))
-            row = json.loads(file.read_text("utf-8"))
-            found[name] = {k: math.nan if v is None else v for k, v in row.items()}
-        return found
+        """How every market that has ended did, without its channels."""
+        return {row["market"]: row for row, _ in self._records(self._ended())}
 
     def write(self, done: Done) -> dict[str, Any]:
         """Keep how a market ended: the fit first, then the word that it is done."""
+        file = f"{MARKETS}/{_stem(done.name)}"
         if done.fit is not None:
-            save(done.fit, self._file(done.name, ".nc"))
-        row = row_of(done)
-        plain = {
-            k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()
-        }
-        replace_file(self._file(done.name, ".json"), json.dumps(plain).encode())
-        return row
+            self.place.write(f"{file}.nc", dumps(done.fit))
+        table = done.channels
+        channels = {} if table is None else {"channels": table.to_dict("list")}
+        plain = _known(row_of(done) | channels)
+        self.place.write(f"{file}.json", json.dumps(plain).encode())
+        return _row(plain)
 
     def write_table(self, table: pd.DataFrame) -> None:
-        """Write ``fleet.csv``."""
-        replace_file(self.path / "fleet.csv", table.to_csv(index=False).encode())
+        """Write ``fleet.csv`` and ``channels.csv`` of the markets of a table."""
+        self.write_tables(list(table["market"]))
+
+    def write_tables(self, order: Iterable[str]) -> None:
+        """Write ``fleet.csv`` and ``channels.csv`` from the files of the markets.
+
+        Args:
+            order: Of the rows; markets that have not ended are left out.
+        """
+        rows: list[dict[str, Any]] = []
+        channels = [_channels([]).to_csv(**CSV)]  # the header
+        for found in self._blocks(order):
+            rows += [row for row, _ in found]
+            channels.append(_channels(found).to_csv(**CSV, header=False))
+        table = pd.DataFrame(rows, columns=list(COLUMNS))
+        self.place.write("fleet.csv", table.to_csv(**CSV).encode())
+        self.place.write("channels.csv", "".join(channels).encode())
+
+    def channels(self, order: Iterable[str]) -> pd.DataFrame:
+        """The table of ``channels.csv``."""
+        return _channels(pair for found in self._blocks(order) for pair in found)
 
     def load(self, name: str) -> Fit:
         """The fit of a market that has one."""
-        return load(self._file(name, ".nc"))
+        file = f"{MARKETS}/{_stem(name)}.nc"
+        return loads(self.place.read(file), f"{self.place}/{file}")
+
+    def opened(self, name: str) -> Any:
+        """What xarray reads the fit of a market from, in parts."""
+        return self.place.opened(f"{MARKETS}/{_stem(name)}.nc")
 
     def fitted(self) -> Iterator[str]:
         """Names of markets with a fit."""
-        for file in self.markets.glob("*.nc"):
-            if not file.name.startswith("."):
-                yield unquote(file.name.removesuffix(".nc"))
+        return self._listed(".nc")
+
+    def _ended(self) -> list[str]:
+        return list(self._listed(".json"))
+
+    def _listed(self, suffix: str) -> Iterator[str]:
+        for file in self.place.names(MARKETS):
+            if file.endswith(suffix):
+                yield unquote(file.removesuffix(suffix))
+
+    def _blocks(self, order: Iterable[str]) -> Iterator[list[tuple[dict, dict]]]:
+        """Rows and channels of markets that have ended, some at a time."""
+        ended = set(self._ended())
+        names = [name for name in order if name in ended]
+        for some in itertools.batched(names, BLOCK):
+            yield list(self._records(some))
+
+    def _records(self, names: Iterable[str]) -> Iterator[tuple[dict, dict]]:
+        """Row and channels of markets, but of those whose file was not written whole."""
+        files = [f"{MARKETS}/{_stem(name)}.json" for name in names]
+        for content in self.place.read_all(files):
+            try:
+                record = json.loads(content)
+                yield _row(record), record.get("channels", {})
+            except (
+                ValueError,
+                KeyError,
+                TypeError,
+            ):  # half of a file, where a put is not one step
+                continue
 
 
-def _check_same(found: Mapping[str, Any], asked: Mapping[str, Any], path: Path) -> None:
+def _stem(name: str) -> str:
+    return quote(name, safe=" ")
+
+
+def _known(value: Any) -> Any:
+    """Plain JSON: what is not known (NaN, infinity) is null."""
+    if isinstance(value, dict):
+        return {k: _known(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_known(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _row(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: math.nan if record[k] is None else record[k] for k in COLUMNS}
+
+
+def _channels(found: Iterable[tuple[dict, dict]]) -> pd.DataFrame:
+    """Channels of some markets in one table, ``market`` first."""
+    columns: dict[str, list[Any]] = {key: [] for key in ("market", *OF_A_CHANNEL)}
+    for row, channels in found:
+        columns["market"] += [row["market"]] * len(channels.get("channel", []))
+        for key in OF_A_CHANNEL if channels else ():
+            columns[key] += channels[key]
+    table = pd.DataFrame(columns)
+    return table.astype({key: float for key in OF_A_CHANNEL if key not in TEXT})
+
+
+def _compact(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Each distinct spec once, and by market the hash of its data and its spec's number."""
+    numbers: dict[str, int] = {}
+    markets = {}
+    for name, spec in manifest["spec"].items():
+        text = json.dumps(spec)
+        number = numbers.setdefault(text, len(numbers))
+        markets[name] = {"data": manifest["data"][name], "spec": number}
+    rest = {k: v for k, v in manifest.items() if k not in ("spec", "data")}
+    return {**rest, "specs": [json.loads(text) for text in numbers], "markets": markets}
+
+
+def _by_market(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest with the spec and the data of each market."""
+    found = dict(manifest)
+    specs, markets = found.pop("specs", []), found.pop("markets", {})
+    found["spec"] = {name: specs[market["spec"]] for name, market in markets.items()}
+    found["data"] = {name: market["data"] for name, market in markets.items()}
+    return found
+
+
+def _check_same(found: Mapping[str, Any], asked: Mapping[str, Any], path: str) -> None:
     """Refuse to go on with a fleet that is another one."""
+    if all(found.get(key) == asked[key] for key in asked):
+        return
+    found, asked = _by_market(found), _by_market(asked)
     for key in asked:
         if found.get(key) == asked[key]:
             continue
