@@ -104,7 +104,8 @@ def widened(data: ModelData, spec: Spec, channels: int, controls: int) -> ModelD
         name: _widened(spec.priors[name], data.hyper[name], before, sizes)
         for name in spec.present(before)
     }
-    hyper |= hyperparameters(spec, sizes, {}, without=hyper)  # controls where none were
+    new = hyperparameters(spec, sizes, {}, without=hyper)  # controls where none were
+    hyper |= {n: _widened(spec.priors[n], v, sizes, sizes) for n, v in new.items()}
     inputs = dataclasses.replace(
         inputs, media=pad(inputs.media, "channel"), controls=pad(inputs.controls, "control")
     )
@@ -117,7 +118,10 @@ def _widened(
     before: Mapping[str, int],
     sizes: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Hyperparameters of a prior; one per member goes on with the mean of the others."""
+    """Hyperparameters of a prior, one per member of its last dim, whatever they were.
+
+    So priors of the same structure share programs. New members have the mean of the others.
+    """
     out: dict[str, Any] = {}
     for key, value in values.items():
         inner = prior.nested.get(key)
@@ -127,7 +131,9 @@ def _widened(
         last = prior.dims[-1] if prior.dims else ""
         more = sizes.get(last, 0) - before.get(last, 0)
         array = np.asarray(value)
-        out[key] = np.append(array, np.full(more, array.mean())) if array.ndim else array
+        if last in before and not array.ndim:
+            array = np.full(before[last], array)
+        out[key] = np.append(array, np.full(more, array.mean())) if more else array
     return out
 
 

@@ -1,4 +1,4 @@
-"""The commands: demo, simulate, check, fit, predict, optimize, backtest, report.
+"""The commands: demo, simulate, check, fit, fleet, predict, optimize, backtest, report.
 
 Exit codes: 0 a usable result; 1 bad input, one message and nothing written; 2 fitted but
 not converged, everything written and said loudly; 130 interrupted. Unexpected errors keep
@@ -21,6 +21,7 @@ from mmmjax.checks import InputError
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
 from mmmjax.cli.backtest import backtest
+from mmmjax.cli.fleet import fleet
 from mmmjax.cli.options import (
     X64,
     CaseFile,
@@ -182,6 +183,7 @@ def predict(
     return _code(found)
 
 
+app.command()(fleet)
 app.command(name="optimize")(plan)
 app.command()(backtest)
 

@@ -5,23 +5,30 @@ read on their own and their errors collected into one :class:`InputError`.
 """
 
 import dataclasses
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from mmmjax import checks
-from mmmjax.checks import InputError, Phrase
+from mmmjax.checks import InputError
+from mmmjax.cli.parts import (
+    COLUMNS,
+    Problems,
+    columns_of,
+    joined,
+    known,
+    parse,
+    part,
+    spec_of,
+)
 from mmmjax.panel import Panel
-from mmmjax.prior import Prior
 from mmmjax.samplers import SAMPLERS, Sampler
 from mmmjax.spec import Spec
 
 __all__ = ["Case", "Draft", "draft", "joined", "read"]
 
 TABLES = ("data", "model", "sampler")
-COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population")
 DATA = ("path", *COLUMNS, "freq", "train_until", "currency", "on_empty")
 NEEDED = ("path", "date", "outcome")
 ON_EMPTY = ("error", "drop", "prior")
@@ -74,124 +81,33 @@ def draft(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Draft
         InputError: The file is missing or is not TOML.
     """
     path = Path(path)
-    table = _parse(path)
+    tables = parse(path)
     given = {k: v for k, v in (overrides or {}).items() if v is not None}
-    problems: list[str] = []
-
-    def collect[T](read_part: Callable[[], T]) -> T | None:
-        try:
-            return read_part()
-        except InputError as error:
-            problems.append(str(error))
-            return None
-
-    for key in table:
-        collect(lambda key=key: _known(key, TABLES, path.name, "table"))
-    parts = {name: collect(lambda name=name: _table(table, name)) for name in TABLES}
+    problems = Problems()
+    collect = problems.collect
+    for key in tables:
+        collect(lambda key=key: known(key, TABLES, path.name, "table"))
+    parts = {name: collect(lambda name=name: part(tables, name)) for name in TABLES}
     for key in parts["data"] or {}:
-        collect(lambda key=key: _known(key, DATA, "[data]"))
+        collect(lambda key=key: known(key, DATA, "[data]"))
     data = {k: v for k, v in (parts["data"] or {}).items() if k in DATA}
     on_empty = data.get("on_empty", "error")
     return Draft(
         panels=collect(lambda: _panels(data, path.parent)),
-        spec=_spec(parts["model"] or {}, collect),
+        spec=spec_of(parts["model"] or {}, collect),
         drawn=collect(lambda: _sampler(_chosen(parts["sampler"] or {}, given))),
         on_empty=collect(lambda: checks.choice("[data] on_empty", on_empty, ON_EMPTY)),
-        problems=problems,
+        problems=problems.said,
     )
-
-
-def joined(path: str | Path, problems: list[str]) -> str:
-    """One message of all problems of a case."""
-    name = Path(path).name
-    if len(problems) == 1:
-        return f"{name}: {problems[0]}"
-    lines = "\n".join(f"  {i}. {text}" for i, text in enumerate(problems, 1))
-    return f"{name} has {len(problems)} errors:\n{lines}"
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    if path.is_dir() or not path.exists():
-        got = Phrase("a folder") if path.is_dir() else Phrase("no such file")
-        checks.fail(
-            "case file",
-            got,
-            str(path),
-            "a TOML file",
-            "write one (docs/files.md), or `mmmjax simulate --out demo`",
-        )
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"case file: {path} is not TOML: {error}. One key a line; text in quotes."
-        ) from None
-
-
-def _table(table: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = table.get(name, {})
-    if not isinstance(value, dict):
-        checks.fail(name, value, "", "a table", f"start it with [{name}]")
-    return value
-
-
-def _known(key: str, allowed: tuple[str, ...], where: str, what: str = "key") -> None:
-    if key not in allowed:
-        near = checks.closest(key, allowed)
-        checks.fail(
-            what,
-            key,
-            where,
-            f"one of {', '.join(allowed)}",
-            f'did you mean "{near}"?' if near else "remove it",
-        )
 
 
 def _panels(data: Mapping[str, Any], folder: Path) -> tuple[Panel, Panel, Panel | None]:
     """Read the table and cut it at train_until: (all, train, test or None)."""
-    missing = [key for key in NEEDED if key not in data]
-    if missing:
-        checks.fail(
-            "[data]",
-            Phrase(f"no {', '.join(missing)}"),
-            "",
-            f"{', '.join(NEEDED)} are needed",
-            f'add {missing[0]} = "..."',
-        )
-    for key in ("path", "date", "outcome", "geo", "population", "freq", "currency"):
-        if key in data and not isinstance(data[key], str):
-            checks.fail(f"[data] {key}", data[key], "", "text", f'{key} = "..."')
-    args = {k: data[k] for k in (*COLUMNS, "freq", "currency") if k in data}
-    args.setdefault("media", [])
+    args = columns_of(data, NEEDED)
     panel = Panel.from_file(folder / data["path"], **args)
     if "train_until" not in data:
         return panel, panel, None
     return (panel, *panel.split(data["train_until"]))
-
-
-def _spec(model: Mapping[str, Any], collect: Callable[..., Any]) -> Spec | None:
-    """The spec; its keys and priors are tried one by one, so that all errors are said."""
-    found: list[Any] = []
-    priors = model.get("priors", {})
-    for key, value in model.items():
-        if key != "priors":
-            found.append(collect(lambda key=key, value=value: Spec.from_dict({key: value})))
-    if not isinstance(priors, Mapping):
-        return collect(
-            lambda: checks.fail("[model] priors", priors, "", "a table", "[model.priors]")
-        )
-    for name, value in priors.items():
-        found.append(collect(lambda name=name, value=value: _prior(name, value)))
-    if any(part is None for part in found):
-        return None
-    return collect(lambda: Spec.from_dict(model))
-
-
-def _prior(name: str, value: Any) -> Prior:
-    try:
-        return Prior.from_dict(value)
-    except InputError as error:
-        raise InputError(f"[model.priors] {name}: {error}") from None
 
 
 def _chosen(table: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,6 +123,6 @@ def _sampler(table: Mapping[str, Any]) -> tuple[Sampler, int]:
     record = SAMPLERS[kind]
     fields = tuple(f.name for f in dataclasses.fields(record))
     for key in table:
-        _known(key, ("kind", "seed", *fields), "[sampler]")
+        known(key, ("kind", "seed", *fields), "[sampler]")
     seed = checks.integer("[sampler] seed", table.get("seed", 0), low=0)
     return record(**{k: v for k, v in table.items() if k in fields}), seed

@@ -52,9 +52,11 @@ class Source:
 
     def row(self, row: int) -> str:
         """Describe a row: its line in the file, or its position in the frame."""
-        return (
-            f"line {row + 2} of {self.path}" if self.path else f"row {row} (df.iloc[{row}])"
-        )
+        if not self.path:
+            return f"row {row} (df.iloc[{row}])"
+        label: Any = self.frame.index[row]  # of some rows of the file: their own lines
+        line = int(label) if isinstance(label, int | np.integer) else row
+        return f"line {line + 2} of {self.path}"
 
     def where(self, row: int, column: str | None = None) -> str:
         """Describe a cell: column, row or line, and its date and geo once known."""

@@ -81,6 +81,22 @@ def test_padding_changes_no_posterior(geos, controls):
     np.testing.assert_allclose(values, values[0], rtol=0, atol=1e-8)
 
 
+def test_priors_of_one_structure_share_arrays():
+    """A number, one a channel or the share of spend: the arrays of a bucket are alike."""
+    scales = (0.5, [0.5, 0.2], mm.spend_share)
+    specs = [
+        spec(priors={"saturation_beta": mm.Prior("HalfNormal", scale=s)}) for s in scales
+    ]
+    found = []
+    for controls in (1, 0):
+        for one in specs:
+            data = data_of(one, panel(controls=controls))
+            wide = fitted_to(data, one, Shape(2, 45, 3, 2))
+            found.append(jax.tree.map(np.shape, wide))
+    assert len({one.structure() for one in specs}) == 1
+    assert all(shapes == found[0] for shapes in found)
+
+
 def density(problem, data, structure, x, rng, own):
     """Log density at parameters x; those of new members stay at one place."""
     others, linear, members = room.layout(structure, data)

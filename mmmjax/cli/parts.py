@@ -1,0 +1,149 @@
+"""Parts of case files that a case and a fleet's have in common.
+
+Everything wrong with a file is said at once: each part is read on its own and what is
+wrong with it collected in :class:`Problems`.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmmjax import checks
+from mmmjax.checks import InputError, Phrase
+from mmmjax.prior import Prior
+from mmmjax.spec import Spec
+
+__all__ = [
+    "COLUMNS", "Problems", "columns_of", "joined", "known", "parse", "part", "spec_of",
+    "tried",
+]  # fmt: skip
+
+COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population")
+TEXT = ("geo", "population", "freq", "currency")
+
+type Collect = Callable[[Callable[[], Any]], Any]
+
+
+class Problems:
+    """What is wrong with a file, in the order of reading."""
+
+    def __init__(self) -> None:
+        """Nothing so far."""
+        self.said: list[str] = []
+
+    def collect[T](self, read_part: Callable[[], T]) -> T | None:
+        """What a part reads to; None if it cannot be used, which is noted."""
+        try:
+            return read_part()
+        except InputError as error:
+            self.said.append(str(error))
+            return None
+
+    def under(self, where: str) -> Collect:
+        """The same, with ``where`` before what is noted."""
+
+        def collect(read_part: Callable[[], Any]) -> Any:
+            before = len(self.said)
+            found = self.collect(read_part)
+            self.said[before:] = [f"{where}: {text}" for text in self.said[before:]]
+            return found
+
+        return collect
+
+
+def joined(path: str | Path, problems: list[str]) -> str:
+    """One message of all problems of a file."""
+    name = Path(path).name
+    if len(problems) == 1:
+        return f"{name}: {problems[0]}"
+    lines = "\n".join(f"  {i}. {text}" for i, text in enumerate(problems, 1))
+    return f"{name} has {len(problems)} errors:\n{lines}"
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file."""
+    if path.is_dir() or not path.exists():
+        got = Phrase("a folder") if path.is_dir() else Phrase("no such file")
+        checks.fail(
+            "case file",
+            got,
+            str(path),
+            "a TOML file",
+            "write one (docs/files.md), or `mmmjax simulate --out demo`",
+        )
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"case file: {path} is not TOML: {error}. One key a line; text in quotes."
+        ) from None
+
+
+def part(parent: Mapping[str, Any], name: str, where: str = "") -> dict[str, Any]:
+    """A table of a file or of another table; empty if it is left out."""
+    value = parent.get(name, {})
+    if not isinstance(value, dict):
+        checks.fail(name, value, "", "a table", f"start it with [{where}{name}]")
+    return value
+
+
+def known(key: str, allowed: tuple[str, ...], where: str, what: str = "key") -> None:
+    """Refuse a key that nothing reads."""
+    if key not in allowed:
+        near = checks.closest(key, allowed)
+        checks.fail(
+            what,
+            key,
+            where,
+            f"one of {', '.join(allowed)}",
+            f'did you mean "{near}"?' if near else "remove it",
+        )
+
+
+def columns_of(data: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, Any]:
+    """Arguments of :meth:`mmmjax.Panel.from_frame` that a table [data] gives."""
+    missing = [key for key in needed if key not in data]
+    if missing:
+        checks.fail(
+            "[data]",
+            Phrase(f"no {', '.join(missing)}"),
+            "",
+            f"{', '.join(needed)} are needed",
+            f'add {missing[0]} = "..."',
+        )
+    for key in (*needed, *TEXT):
+        if not isinstance(data.get(key, ""), str):
+            checks.fail(f"[data] {key}", data[key], "", "text", f'{key} = "..."')
+    found = {k: data[k] for k in (*COLUMNS, "freq", "currency") if k in data}
+    found.setdefault("media", [])
+    return found
+
+
+def spec_of(model: Mapping[str, Any], collect: Collect) -> Spec | None:
+    """The spec; its keys and priors are tried one by one, so that all errors are said."""
+    return collect(lambda: Spec.from_dict(model)) if tried(model, collect) else None
+
+
+def tried(model: Mapping[str, Any], collect: Collect) -> bool:
+    """Whether each key and prior of a table [model] can be read by itself."""
+    found: list[Any] = []
+    priors = model.get("priors", {})
+    for key, value in model.items():
+        if key != "priors":
+            found.append(collect(lambda key=key, value=value: Spec.from_dict({key: value})))
+    if not isinstance(priors, Mapping):
+        collect(
+            lambda: checks.fail("[model] priors", priors, "", "a table", "[model.priors]")
+        )
+        return False
+    for name, value in priors.items():
+        found.append(collect(lambda name=name, value=value: _prior(name, value)))
+    return not any(part is None for part in found)
+
+
+def _prior(name: str, value: Any) -> Prior:
+    try:
+        return Prior.from_dict(value)
+    except InputError as error:
+        raise InputError(f"[model.priors] {name}: {error}") from None

@@ -1,0 +1,200 @@
+"""``mmmjax fleet`` on tiny data: what it reads, refuses and writes, every exit code."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mmmjax as mm
+from mmmjax.cli import fleet as command
+from mmmjax.cli import fleet_case
+from mmmjax.cli.app import run
+from mmmjax.fleet import run as engine
+from tests.fleet.test_store import sampled
+from tests.infer.problems import panel
+
+ROOT = Path(__file__).parent.parent
+HEAD = """
+[data]
+date = "date"
+outcome = "y"
+media = ["m0", "m1"]
+"""
+MODEL = """
+[model]
+adstock = { kind = "geometric", max_lag = 3 }
+seasonality = { order = 1 }
+[model.priors]
+saturation_lam = { dist = "Gamma", concentration = 3.0, rate = 1.0 }
+[sampler]
+warmup = 50
+draws = 50
+until = false
+"""
+OWN = """
+[market."Ö 1".model.priors]
+saturation_beta = { dist = "HalfNormal", scale = 0.5 }
+[market.C.data]
+media = { First = "m0" }
+controls = ["x0"]
+train_until = "2022-09-26"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_cache(monkeypatch):
+    monkeypatch.setenv("MMMJAX_CACHE", "off")
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    monkeypatch.setattr(engine, "sample", sampled)
+
+
+def frame(seed):
+    return panel(seed=seed, controls=1).to_frame()
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """A long table of three good markets and one with a text for a number."""
+    bad = frame(3).astype({"m1": object})
+    bad.loc[4, "m1"] = "lots"
+    parts = {"A": frame(0), "Ö 1": frame(1), "bad": bad, "C": frame(2)}
+    table = pd.concat([f.assign(country=name) for name, f in parts.items()])
+    folder = tmp_path_factory.mktemp("long")
+    table.to_csv(folder / "all.csv", index=False)
+    return folder
+
+
+def case(folder, *changes, text=None, name="fleet.toml"):
+    """A fleet file, (old, new) text replaced."""
+    whole = HEAD + 'path = "all.csv"\nmarket = "country"\n' + MODEL + OWN
+    text = whole if text is None else text
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / name).write_text(text, encoding="utf-8")
+    return str(folder / name)
+
+
+def test_a_long_table_becomes_a_fleet_and_bad_markets_are_told(
+    long, tmp_path, capsys, monkeypatch
+):
+    fleets, out = [], tmp_path / "deep" / "run"
+    real = command.fit_fleet
+    keep = lambda *args, **more: fleets.append(real(*args, **more))
+    monkeypatch.setattr(command, "fit_fleet", keep)
+    asked = ["fleet", case(long), "--out", str(out), "--no-refit", "--seed", "4"]
+    assert run(asked) == 2
+    said = capsys.readouterr()
+    assert {p.name for p in out.iterdir()} == {
+        "manifest.json", "markets", "fleet.csv", "channels.csv",
+    }  # fmt: skip
+    table = pd.read_csv(out / "fleet.csv").set_index("market")
+    assert list(table.index) == ["A", "Ö 1", "bad", "C"]
+    assert table.status["bad"] == "refused"
+    line = 2 + 40 + 40 + 4
+    assert f"line {line} of all.csv" in table.reason["bad"]
+    assert set(table.status.drop("bad")) <= {"converged", "not converged"}, table.reason
+    assert "bad: refused: " in said.err
+    assert "mm.open_fleet" in said.out
+    words = set(re.findall(r"[a-z_0-9]+", (ROOT / "docs" / "files.md").read_text()))
+    for name in ("fleet.csv", "channels.csv"):
+        assert set(pd.read_csv(out / name)) <= words
+
+    found = mm.open_fleet(out)
+    assert found["A"].spec.priors["saturation_beta"] != mm.Prior("HalfNormal", scale=0.5)
+    assert found["Ö 1"].spec.priors["saturation_beta"] == mm.Prior("HalfNormal", scale=0.5)
+    lam = mm.Prior("Gamma", concentration=3.0, rate=1.0)
+    assert all(fit.spec.priors["saturation_lam"] == lam for fit in found.values())
+    assert found["C"].panel.channels == ("First",)
+    assert found["C"].panel.dates[-1] == pd.Timestamp("2022-09-26")
+    assert found["A"].panel.control_names == ()
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["seed"], manifest["refit"], len(manifest["specs"])) == (4, False, 2)
+    assert manifest["sampler"] | {"warmup": 50, "until": None} == manifest["sampler"]
+    shapes = {b.markets: b.key for b in fleets[0].plan}
+    assert any({"A", "Ö 1"} <= set(names) for names in shapes)  # priors share programs
+
+    files = sorted((out / "markets").glob("[!b]*"))
+    times = [p.stat().st_mtime_ns for p in files]
+    assert run(asked) == 2
+    assert [p.stat().st_mtime_ns for p in files] == times
+    assert run([*asked[:-1], "5"]) == 1
+    assert "begun with other seed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "paths",
+    ['path = ["A.csv", "sub/B.csv"]', 'path = "**/[AB].csv"',
+     'files = { A = "A.csv", B = "sub/B.csv" }'],
+)  # fmt: skip
+def test_a_file_for_each_market_and_exit_0(paths, tmp_path, fast, capsys):
+    (tmp_path / "sub").mkdir()
+    frame(0).to_csv(tmp_path / "A.csv", index=False)
+    frame(1).to_csv(tmp_path / "sub" / "B.csv", index=False)
+    file = case(tmp_path, text=HEAD + paths + MODEL)
+    url = f"memory://{tmp_path.name}"
+    assert run(["fleet", file, "--out", url]) == 0
+    found = mm.open_fleet(url)
+    assert found.table["market"].tolist() == ["A", "B"]
+    np.testing.assert_array_equal(found["B"].panel.outcome[0], frame(1)["y"])
+    assert "converged" in capsys.readouterr().out
+
+
+def test_settings_are_the_usual_ones_unless_given(long):
+    sampler = fleet_case.read(Path(case(long, ("until = false\n", "chains = 2\n")))).sampler
+    assert sampler.until == mm.Converged()
+    assert (sampler.chains, sampler.warmup) == (2, 50)
+    more = '[fleet]\nseed = 3\nbatch = 8\non_empty = "drop"\nrefit = false\n'
+    asked = fleet_case.read(Path(case(long, ("[model]", more + "[model]"))), {"batch": 9})
+    assert asked.settings == {"seed": 3, "batch": 9, "on_empty": "drop", "refit": False}
+    assert list(asked.unread) == ["bad"]
+    assert asked.order == ["A", "Ö 1", "bad", "C"]
+
+
+def test_everything_wrong_with_the_file_is_said_at_once(long, tmp_path, capsys):
+    file = case(
+        long,
+        ('market = "country"', 'market = "contry"\nseed = 3'),
+        ("warmup = 50", "warmup = 1\nsead = 2"),
+        ("order = 1", "order = -1"),
+        ('dist = "HalfNormal"', 'dist = "HalfNormale"'),
+        ("[market.C.data]", '[fleet]\nbatch = 0\nrefit = "no"\n[market.C.dta]'),
+        ("[model]\n", "[modle]\n[model]\n"),
+    )
+    out = tmp_path / "run"
+    assert run(["fleet", file, "--out", str(out)]) == 1
+    assert not out.exists()
+    said = capsys.readouterr().err
+    for words in (
+        'did you mean "model"?', "write it in [fleet]", 'did you mean "country"?', "sead",
+        "seasonality", "HalfNormale", '[market."Ö 1"]', "batch", "refit", "dta", "warmup",
+    ):  # fmt: skip
+        assert words in said, words
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ([('path = "all.csv"', 'path = "al.csv"')], 'did you mean "all.csv"?'),
+        ([('market = "country"\n', "")], 'market = "country" beside path'),
+        ([('path = "all.csv"\nmarket = "country"', 'path = "*.json"')], "pattern of files"),
+        ([('path = "all.csv"\nmarket = "country"', 'path = ["al.csv"]')], "exists"),
+        ([('path = "all.csv"\nmarket = "country"', "")], "a file for each market"),
+        ([('path = "all.csv"', 'path = "all.csv"\nfiles = {}')], "leave them out"),
+        ([("[market.C.data]", "[market.bat.data]")], 'did you mean "bad"?'),
+        ([('["m0", "m1"]', '["n0"]'), ('{ First = "m0" }', '["n0"]')], "no market can be"),
+        ([('outcome = "y"\n', "")], "no outcome"),
+        ([("[sampler]", '[sampler]\nkind = "nuts"')], "lock-step"),
+    ],
+)
+def test_bad_input_is_exit_1_and_writes_nothing(changes, words, long, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(["fleet", case(long, *changes), "--out", str(out)]) == 1
+    assert words in capsys.readouterr().err
+    assert not out.exists()
