@@ -49,11 +49,6 @@ def _no_cache(monkeypatch):
     monkeypatch.setenv("MMMJAX_CACHE", "off")
 
 
-@pytest.fixture
-def fast(monkeypatch):
-    monkeypatch.setattr(engine, "sample", sampled)
-
-
 def frame(seed):
     return panel(seed=seed, controls=1).to_frame()
 
@@ -103,14 +98,15 @@ def test_a_long_table_becomes_a_fleet_and_bad_markets_are_told(
     assert "bad: refused: " in said.err
     assert "mm.open_fleet" in said.out
     words = set(re.findall(r"[a-z_0-9]+", (ROOT / "docs" / "files.md").read_text()))
-    for name in ("fleet.csv", "channels.csv"):
-        assert set(pd.read_csv(out / name)) <= words
+    assert set(pd.read_csv(out / "fleet.csv")) <= words
 
     found = mm.open_fleet(out)
-    assert found["A"].spec.priors["saturation_beta"] != mm.Prior("HalfNormal", scale=0.5)
-    assert found["Ö 1"].spec.priors["saturation_beta"] == mm.Prior("HalfNormal", scale=0.5)
-    lam = mm.Prior("Gamma", concentration=3.0, rate=1.0)
-    assert all(fit.spec.priors["saturation_lam"] == lam for fit in found.values())
+    priors = {name: fit.spec.priors for name, fit in found.items()}
+    scale = {name: dict(own["saturation_beta"].params) for name, own in priors.items()}
+    assert scale == {n: {"scale": 0.5 if n == "Ö 1" else mm.spend_share} for n in found}
+    shared = {str(own["saturation_lam"]) for own in priors.values()}
+    assert len(shared) == 1
+    assert "3.0" in shared.pop()
     assert found["C"].panel.channels == ("First",)
     assert found["C"].panel.dates[-1] == pd.Timestamp("2022-09-26")
     assert found["A"].panel.control_names == ()
@@ -133,16 +129,21 @@ def test_a_long_table_becomes_a_fleet_and_bad_markets_are_told(
     ['path = ["A.csv", "sub/B.csv"]', 'path = "**/[AB].csv"',
      'files = { A = "A.csv", B = "sub/B.csv" }'],
 )  # fmt: skip
-def test_a_file_for_each_market_and_exit_0(paths, tmp_path, fast, capsys):
+def test_a_file_for_each_market(paths, tmp_path):
     (tmp_path / "sub").mkdir()
     frame(0).to_csv(tmp_path / "A.csv", index=False)
     frame(1).to_csv(tmp_path / "sub" / "B.csv", index=False)
-    file = case(tmp_path, text=HEAD + paths + MODEL)
-    url = f"memory://{tmp_path.name}"
-    assert run(["fleet", file, "--out", url]) == 0
-    found = mm.open_fleet(url)
-    assert found.table["market"].tolist() == ["A", "B"]
-    np.testing.assert_array_equal(found["B"].panel.outcome[0], frame(1)["y"])
+    asked = fleet_case.read(Path(case(tmp_path, text=HEAD + paths + MODEL)))
+    assert asked.order == list(asked.panels) == ["A", "B"]
+    np.testing.assert_array_equal(asked.panels["B"].outcome[0], frame(1)["y"])
+
+
+def test_all_usable_is_exit_0_behind_a_url_too(long, monkeypatch, capsys):
+    monkeypatch.setattr(engine, "sample", sampled)
+    own = OWN + '[market.bad.data]\nmedia = ["m0"]\n'
+    text = HEAD + 'path = "all.csv"\nmarket = "country"\n' + MODEL + own
+    assert run(["fleet", case(long, text=text), "--out", "memory://cli/run"]) == 0
+    assert mm.open_fleet("memory://cli/run").table["market"].tolist()[2] == "bad"
     assert "converged" in capsys.readouterr().out
 
 
