@@ -101,7 +101,7 @@ def _loudly(bad: pd.DataFrame, total: int) -> None:
     ]
     more = f"\n  and {len(bad) - SHOWN} more: see fleet.csv" if len(bad) > SHOWN else ""
     longer = ""
-    if (bad["status"] == NOT_CONVERGED).any():
+    if NOT_CONVERGED in set(bad["status"]):
         longer = (
             "\n  For what did not converge: raise max_draws in [sampler], or tighten the "
             "priors of what its data do not inform; into another folder."
