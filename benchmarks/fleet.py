@@ -20,7 +20,8 @@ from common import HERE, options, show, write
 
 import mmmjax as mm
 from mmmjax.cli import case as cases
-from mmmjax.fleet.run import USUAL, WIDTH
+from mmmjax.fleet.batch import WIDTH
+from mmmjax.fleet.run import USUAL
 from mmmjax.infer import lanes
 from mmmjax.infer.precondition import outline
 from mmmjax.model import model_data

@@ -26,7 +26,7 @@ import jax
 import numpy as np
 from jax import export
 
-__all__ = ["Program", "compiled", "program"]
+__all__ = ["Program", "compiled", "device", "program"]
 
 PACKAGE = __name__.partition(".")[0]
 SUFFIX = ".stablehlo"
@@ -44,6 +44,12 @@ _TURNS: dict[Any, threading.Lock] = {}
 _TRACING = threading.Lock()  # NumPyro's handlers are one stack for all threads
 
 type Measure = Callable[[Any], int]
+
+
+def device() -> Any:
+    """The device that this thread's programs are compiled for and run on."""
+    asked = jax.config.jax_default_device
+    return asked if isinstance(asked, jax.Device) else jax.local_devices(backend=asked)[0]
 
 
 @dataclasses.dataclass
@@ -115,11 +121,13 @@ def program(
     """The program of ``function(*args, **static)``, not yet compiled.
 
     Arguments as :func:`compiled`; leaves may be :class:`jax.ShapeDtypeStruct`. ``measure``
-    makes one number of its jaxpr, which is kept with it.
+    makes one number of its jaxpr, which is kept with it. It runs on this thread's
+    :func:`device`; each device has a program of its own.
     """
     leaves, tree = jax.tree.flatten(args)
     shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
-    key = (function, tuple(sorted(static.items())), tree, shapes, jax.config.jax_enable_x64)
+    where = (device(), jax.config.jax_enable_x64)
+    key = (function, tuple(sorted(static.items())), tree, shapes, where)
     with _TURNS.setdefault(key, threading.Lock()):  # other programs are made meanwhile
         if key not in _PROGRAMS:
             start = time.perf_counter()
@@ -204,11 +212,11 @@ def _place(
         what = (_named(function), _named(static))
     except TypeError:
         return None
-    device = jax.devices()[0]
+    kind = device()
     parts = (
         *what, str(tree), [(x.shape, str(x.dtype)) for x in shapes],
         _sources(), _versions(), [getattr(jax.config, name, None) for name in _SETTINGS],
-        device.platform, device.device_kind,
+        kind.platform, kind.device_kind,
     )  # fmt: skip
     digest = hashlib.sha256(repr(parts).encode()).hexdigest()
     return Path(folder) / f"{PACKAGE}-{digest}{SUFFIX}"

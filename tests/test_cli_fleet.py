@@ -12,7 +12,7 @@ import mmmjax as mm
 from mmmjax.cli import fleet as command
 from mmmjax.cli import fleet_case
 from mmmjax.cli.app import run
-from mmmjax.fleet import run as engine
+from mmmjax.fleet import batch as engine
 from tests.fleet.test_store import sampled
 from tests.infer.problems import panel
 

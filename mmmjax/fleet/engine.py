@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ from mmmjax.infer.laplace import whitened_together
 from mmmjax.infer.lockstep import Draw
 from mmmjax.infer.precondition import shear
 from mmmjax.infer.progress import Progress
-from mmmjax.infer.threads import in_batches
+from mmmjax.infer.threads import go_on, in_batches, pool
 from mmmjax.infer.warmup import warm_up
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
@@ -40,7 +40,7 @@ from mmmjax.samplers import HMC, NUTS
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 
-__all__ = ["Done", "Ready", "market_seed", "ready", "sample"]
+__all__ = ["Done", "Ready", "alone", "market_seed", "ready", "sample", "scored"]
 
 CONVERGED = "converged"
 REFITTED = "refitted"  # converged, alone by NUTS after lock-step had not
@@ -197,7 +197,7 @@ def sample(
     size = len(markets) if in_batches() else max(WAVE, _at_once(how))
     waves = [markets[i : i + size] for i in range(0, len(markets), size)]
     ended: list[Future[None]] = []
-    with ThreadPoolExecutor(1) as after, ThreadPoolExecutor(1) as ahead:
+    with pool(1) as after, pool(1) as ahead:
         try:
             coming = ahead.submit(_prepared, waves[0], how)
             for following in [*waves[1:], []]:
@@ -267,6 +267,7 @@ def _prepared(markets: Sequence[Ready], how: _How) -> list[_Run]:
     """Preconditioned problems; markets that fail here are told of."""
     began, runs = time.perf_counter(), []
     for market in markets:
+        go_on()
         try:
             data = fitted_to(market.data, market.spec, how.shape)
             problem, compiled = shear(market.spec.structure(), data)
@@ -329,7 +330,7 @@ def _end(run: _Run, verdict: Verdict, how: _How) -> None:
         status, reason = NOT_CONVERGED, verdict.fault
     if verdict.fault and how.refit:
         try:
-            again = _alone(market, how.shape, sampler.dtype)
+            again = alone(market, how.shape, sampler.dtype)
         except Exception as error:  # the draws of lock-step are kept
             reason = f"{verdict.fault}; alone: {type(error).__name__}: {error}"
         else:
@@ -337,17 +338,21 @@ def _end(run: _Run, verdict: Verdict, how: _How) -> None:
             status = NOT_CONVERGED if found.fault else REFITTED
             reason = f"by NUTS {found.fault}" if found.fault else f"by HMC {verdict.fault}"
             fit, verdict = again, found
-    try:
-        scores = scores_of(fit, market.data, how.shape)
-    except Exception as error:  # the fit is kept
-        scores = Scores()
-        why = f"no scores: {type(error).__name__}: {error}"
-        reason = f"{reason}; {why}" if reason else why
+    scores, reason = scored(market, how.shape, fit, reason)
     seconds = run.seconds + time.perf_counter() - began
     how.emit(Done(market.name, status, reason, fit, verdict, seconds, *scores))
 
 
-def _alone(market: Ready, shape: Shape, dtype: Any) -> Fit:
+def scored(market: Ready, shape: Shape, fit: Fit, reason: str) -> tuple[Scores, str]:
+    """Scores of a fit; where there are none the fit is kept and the reason says why."""
+    try:
+        return scores_of(fit, market.data, shape), reason
+    except Exception as error:
+        why = f"no scores: {type(error).__name__}: {error}"
+        return Scores(), f"{reason}; {why}" if reason else why
+
+
+def alone(market: Ready, shape: Shape, dtype: Any) -> Fit:
     """One market by NUTS, in the arrays of its bucket."""
     sampler = dataclasses.replace(ALONE, dtype=dtype)
     data = fitted_to(market.data, market.spec, shape)

@@ -4,7 +4,7 @@ import math
 import os
 
 from mmmjax.checks import Phrase, fail
-from mmmjax.fleet.run import Fleet
+from mmmjax.fleet.result import Fleet
 from mmmjax.fleet.store import Folder, read_manifest, table_of
 
 __all__ = ["PENDING", "open_fleet"]

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmjax.fleet.buckets import Shape
+from mmmjax.fleet.plan import FleetPlan
 from mmmjax.infer.progress import Display
 
 __all__ = ["FleetProgress"]
@@ -31,6 +32,11 @@ class FleetProgress(Display):
         self.total, self.before = total, before
         self.counts: Counter[str] = Counter()
         self.where, self.started = "", time.perf_counter()
+
+    def plan(self, plan: FleetPlan) -> None:
+        """Print what is going to be done."""
+        if self.shown:
+            self.console.print(plan.table())
 
     def bucket(self, number: int, of: int, shape: Shape) -> None:
         """Say which shape is being sampled."""

@@ -1,100 +1,31 @@
 """fit_fleet: many markets, one spec, every market with a verdict."""
 
 import dataclasses
-import math
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+import functools
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-import pandas as pd
-import xarray as xr
+from typing import Any, Literal
 
 from mmmjax import checks
 from mmmjax.checks import Phrase, fail
 from mmmjax.draws import Fit
-from mmmjax.fleet.buckets import Bucket, Shape, buckets, shape_of
-from mmmjax.fleet.engine import FAILED, USABLE, Done, Ready, ready, sample
+from mmmjax.fleet import cluster as ray_cluster
+from mmmjax.fleet.batch import Asked, How, carefully
+from mmmjax.fleet.devices import Machine, OnDevice, chosen, machine_of
+from mmmjax.fleet.engine import FAILED, Done, Ready, ready
+from mmmjax.fleet.plan import FleetPlan, Look, plan_fleet
 from mmmjax.fleet.progress import FleetProgress
-from mmmjax.fleet.store import Folder, row_of, table_of
-from mmmjax.fleet.trees import channels_of, fleet_tree
-from mmmjax.infer.lanes import lane_size
-from mmmjax.infer.threads import in_batches
+from mmmjax.fleet.result import Fleet
+from mmmjax.fleet.schedule import Make, Part, schedule
+from mmmjax.fleet.store import Folder, read_manifest, row_of, table_of
 from mmmjax.panel import Panel
 from mmmjax.samplers import HMC, Converged, Sampler
 from mmmjax.spec import Spec
 
-__all__ = ["USUAL", "Fleet", "fit_fleet"]
+__all__ = ["USUAL", "fit_fleet"]
 
 USUAL = HMC(chains=4, warmup=250, draws=800, until=Converged(), max_draws=4000)
-WIDTH = 8  # lanes that a call of the program moves on a CPU: wider ones leave its caches
-OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "out of memory", "Out of memory")
-
-
-class Fleet(Mapping[str, Fit]):
-    """Fits by market, read from the folder when they are asked for.
-
-    Args:
-        table: A row for each market: market, status, reason, r_hat, min_ess, divergences,
-            seconds. Refused and failed ones have no fit.
-        plan: Which markets shared programs.
-        fits: Fits in memory, or the folder that has them.
-    """
-
-    def __init__(
-        self, table: pd.DataFrame, plan: Sequence[Bucket], fits: dict[str, Fit] | Folder
-    ):
-        """Hold the parts."""
-        self.table, self.plan, self._fits = table, tuple(plan), fits
-        have = set(fits.fitted() if isinstance(fits, Folder) else fits)
-        self._names = [name for name in table["market"] if name in have]
-
-    def __getitem__(self, name: str) -> Fit:
-        """The fit of a market; KeyError where it has none, with the reason."""
-        if name not in self._names:
-            row = self.table[self.table["market"] == name]
-            why = "no such market" if row.empty else f"{row.status.iloc[0]}: "
-            raise KeyError(f"{name}: {why}{'' if row.empty else row.reason.iloc[0]}")
-        if isinstance(self._fits, Folder):
-            return self._fits.load(name)
-        return self._fits[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Names of markets with a fit, in the order of the fleet."""
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        """How many markets have a fit."""
-        return len(self._names)
-
-    @property
-    def usable(self) -> dict[str, Fit]:
-        """Fits that converged: what a budget over markets should be made of."""
-        good = set(self.table["market"][self.table["status"].isin(USABLE)])
-        return {name: self[name] for name in self if name in good}
-
-    def __repr__(self) -> str:
-        """How many ended how, and what to ask next."""
-        counts = self.table["status"].value_counts()
-        said = ", ".join(f"{count} {status}" for status, count in counts.items())
-        shapes = ", ".join(
-            f"{len(b.markets)} of {b.shape.periods} periods x {b.shape.channels} channels"
-            for b in self.plan
-        )
-        return (
-            f"Fleet: {len(self.table)} markets: {said}\n"
-            f"  shapes   {len(self.plan)}: {shapes}\n"
-            f'  next     fleet.table, fleet["{next(iter(self), "")}"], '
-            "mm.optimize(fleet.usable, ...)"
-        )
-
-    @property
-    def channels(self) -> pd.DataFrame:
-        """Rows of channels.csv of all markets with a fit, ``market`` first."""
-        return channels_of(self._fits, self._names)
-
-    def to_tree(self, markets: Iterable[str] | None = None) -> xr.DataTree:
-        """One child for each market with a fit, opened lazily; see `trees`."""
-        return fleet_tree(self._fits, self._names, markets)
 
 
 def fit_fleet(
@@ -106,15 +37,18 @@ def fit_fleet(
     seed: int = 0,
     on_empty: Literal["error", "drop", "prior"] = "error",
     refit: bool = True,
-    batch: int = 64,
+    batch: int | None = None,
+    devices: Sequence[Any] | None = None,
+    cluster: str | None = None,
+    check_precision: bool | None = None,
     progress: bool | None = None,
 ) -> Fleet:
     """Fit many independent markets; each ends with a status, none stops the others.
 
     Markets are padded to a few shapes and sampled in lock-step, a batch of a shape at a
-    time. Those that do not converge go on with the others that do not, up to
-    ``sampler.max_draws``, and are then fitted alone by NUTS. The seed of a market is made
-    of ``seed`` and its name: its draws do not depend on the other markets.
+    time, each batch on one device. Those that do not converge go on with the others that
+    do not, up to ``sampler.max_draws``, and are then fitted alone by NUTS. The seed of a
+    market is made of ``seed`` and its name: its draws do not depend on the other markets.
 
     Args:
         spec: The model, or one for each market.
@@ -128,105 +62,200 @@ def fit_fleet(
         seed: Of the fleet.
         on_empty: As for :func:`mmmjax.fit`.
         refit: Whether markets that do not converge are fitted alone by NUTS.
-        batch: Markets that are sampled together: it bounds memory. Another one rounds
-            otherwise, so a store goes on with its own only.
-        progress: Show live progress; None shows it on a terminal only.
+        batch: Markets that are sampled together. Another one rounds otherwise, so a store
+            goes on with its own only. None takes the store's, and in a new one what the
+            memory of the devices holds (at most 64 on a CPU); ``fleet.plan`` says it.
+        devices: Where to fit, a batch on each at a time; None: all local devices.
+        cluster: Fit on a Ray cluster, one process on each of its GPUs (on each core where
+            it has none), which write to ``store``: the address, or "auto" for the one that
+            runs here, started if there is none. A process that dies is replaced.
+        check_precision: Whether the float32 log densities of two converged markets of each
+            batch are compared with float64, and markets where they vary by more than 0.1
+            nat refitted in float64. None: on accelerators.
+        progress: Show the plan and live progress; None shows them on a terminal only.
 
     Returns:
         The fleet: ``fleet.table`` has a row for each market, ``fleet[name]`` its fit.
 
     Raises:
-        InputError: No markets, specs that are missing, settings out of range, or a store
-            that holds another fleet. Bad data of a market are its status, no error.
+        InputError: No markets, specs that are missing, settings out of range, a store that
+            holds another fleet, devices or a cluster that cannot be used. Bad data of a
+            market are its status, no error.
+        Unavailable: No worker of the cluster could be started, or all keep dying.
     """
     sampler = USUAL if sampler is None else sampler
     seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
-    batch = checks.integer("batch", batch, low=1, fix="batch=64")
+    if batch is not None:
+        batch = checks.integer("batch", batch, low=1, fix="batch=64")
     specs = _specs(spec, panels)
     if not isinstance(sampler, HMC):
         fix = "mm.HMC(chains=4, until=mm.Converged())"
         fail("sampler", sampler, "", "mm.HMC: fleets are sampled in lock-step", fix)
-    order = list(panels)
-    folder = None
-    if store is not None:
-        folder = Folder(
-            store, _manifest(specs, panels, sampler, seed, on_empty, refit, batch)
-        )
-    rows = folder.rows() if folder else {}
-    fits: dict[str, Fit] = {}
-
-    def emit(done: Done) -> None:
-        rows[done.name] = folder.write(done) if folder else row_of(done)
-        if done.fit is not None and folder is None:
-            fits[done.name] = done.fit
-        shown.ended(done.status)
-
-    with FleetProgress(len(order), len(rows), progress) as shown:
-        plan = _fit(specs, panels, sampler, seed, on_empty, refit, batch, rows, emit, shown)
-    table = table_of(rows, order)
-    if folder:
-        folder.write_table(table)
-    return Fleet(table, plan, folder or fits)
+    where = None if cluster is None else _cluster(cluster, store, devices)
+    run = _Run(specs, panels, sampler, seed, on_empty, refit, check_precision)
+    if where is None:
+        return run.here(chosen(devices), store, batch, progress)
+    return run.there(where, ray_cluster.absolute(store or ""), batch, progress)
 
 
-def _fit(
-    specs: Mapping[str, Spec], panels: Mapping[str, Panel], sampler: HMC, seed: int,
-    on_empty: Any, refit: bool, batch: int, rows: Mapping[str, Any], emit: Any,
-    shown: FleetProgress,
-) -> list[Bucket]:  # fmt: skip
-    """Plan buckets of all markets, sample those that have not ended."""
-    markets: dict[str, Ready] = {}
-    for name, panel in panels.items():
-        found = ready(name, specs[name], panel, seed, on_empty)
-        if isinstance(found, Ready):
-            markets[name] = found
-        elif name not in rows:
-            emit(found)
-    keys = {n: (m.spec.structure(), m.panel.n_geos) for n, m in markets.items()}
-    plan = buckets({n: shape_of(m.data) for n, m in markets.items()}, keys)
-    width = _width(sampler, batch)
-    for number, bucket in enumerate(plan, 1):
-        todo = [markets[n] for n in bucket.markets if n not in rows]
-        for first in range(0, len(todo), batch):
-            shown.bucket(number, len(plan), bucket.shape)
-            how = _How(bucket.shape, sampler, width, emit, refit, rows)
-            _careful(todo[first : first + batch], how)
-    return plan
+def _cluster(address: str, store: Any, devices: Any) -> ray_cluster.Cluster:
+    """A cluster that can be used for this."""
+    if not isinstance(address, str) or not address:
+        fix = 'cluster="auto"'
+        fail("cluster", address, "", '"auto" or the address of a Ray cluster', fix)
+    if store is None:
+        fail("store", None, "for a cluster", "a folder that all its machines share, or a "
+             "URL: workers write finished markets there", 'store="runs/x"')  # fmt: skip
+    if devices is not None:
+        fail("devices", Phrase("some, and a cluster"), "", "devices of this machine or a "
+             "cluster", "leave devices out: workers have their own")  # fmt: skip
+    return ray_cluster.connected(address)
 
 
-def _width(sampler: HMC, batch: int) -> int:
-    """Lanes of a call: all of a batch on an accelerator, a few in each thread on a CPU."""
-    each = sampler.chains // lane_size(sampler.chains)
-    return each * batch if in_batches() else min(WIDTH, each * batch)
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """What is asked, wherever it is done."""
 
-
-class _How(NamedTuple):
-    """How batches of a bucket are sampled."""
-
-    shape: Shape
+    specs: Mapping[str, Spec]
+    panels: Mapping[str, Panel]
     sampler: HMC
-    width: int
-    emit: Callable[[Done], None]
+    seed: int
+    on_empty: Any
     refit: bool
-    ended: Container[str]
+    check: bool | None
+
+    def here(
+        self, devices: Sequence[Any], store: Any, batch: int | None, progress: Any
+    ) -> Fleet:
+        """Fit on devices of this process, a thread for each."""
+        machine = machine_of(devices[0]).shared(len(devices))
+        board = _Board(self)
+        makes = [
+            lambda _, d=device: OnDevice(d, machine.cores, board.fit) for device in devices
+        ]
+        return self._fit(board, makes, machine, store, batch, progress)
+
+    def there(
+        self, where: ray_cluster.Cluster, store: str, batch: int | None, progress: Any
+    ) -> Fleet:
+        """Fit on a cluster; its first process says what machines it has."""
+        board = _Board(self)
+        new = functools.partial(ray_cluster.OnActor, where, store, board.job, board.told)
+        spare = [new()]
+
+        def make(stop: threading.Event) -> ray_cluster.OnActor:
+            try:
+                return spare.pop()
+            except IndexError:
+                return new(stop)
+
+        try:
+            machine, makes = spare[0].hello.machine, [make] * where.workers
+            return self._fit(board, makes, machine, store, batch, progress)
+        finally:
+            for worker in spare:
+                worker.close()
+
+    def _fit(
+        self, board: "_Board", makes: Sequence[Make], machine: Machine, store: Any,
+        batch: int | None, progress: bool | None,
+    ) -> Fleet:  # fmt: skip
+        """Plan, open the store, fit what has not ended."""
+        looks, refused = {}, []
+        for name in self.panels:
+            found = self.ready(name)
+            if isinstance(found, Ready):
+                looks[name] = Look.of(found)
+            else:
+                refused.append(found)
+        known = read_manifest(store) if batch is None and store is not None else None
+        used = (known or {}).get("batch", batch)
+        plan = plan_fleet(looks, self.ready, self.sampler, machine, len(makes), used)
+        board.plan = plan
+        if store is not None:
+            used = used if isinstance(used, int) else plan.batches
+            board.folder = Folder(store, self._manifest(used))
+            board.rows = board.folder.rows()
+        order = list(self.panels)
+        with FleetProgress(len(order), len(board.rows), progress) as board.shown:
+            board.shown.plan(plan)
+            for done in refused:
+                if done.name not in board.rows:
+                    board.emit(done)
+            schedule(plan.parts(), makes, board.left, board.kills)
+        table = table_of(board.rows, order)
+        if board.folder:
+            board.folder.write_table(table)
+        return Fleet(table, plan, board.folder or board.fits)
+
+    def ready(self, name: str) -> Any:
+        """A market's data checked and scaled, or how it ended."""
+        return ready(name, self.specs[name], self.panels[name], self.seed, self.on_empty)
+
+    def _manifest(self, batch: int | list[int]) -> dict[str, Any]:
+        """What decides the draws of a fleet."""
+        sampler = self.sampler
+        return {
+            "seed": self.seed,
+            "sampler": {"kind": sampler.kind, **dataclasses.asdict(sampler)},
+            "on_empty": self.on_empty,
+            "refit": self.refit,
+            "batch": batch,
+            "check_precision": self.check,
+            "spec": _dicts(self.specs),
+            "data": {name: panel.data_hash() for name, panel in self.panels.items()},
+        }
 
 
-def _careful(markets: list[Ready], how: _How) -> None:
-    """A batch; in halves where memory is short, and never an end of the fleet."""
-    try:
-        sample(markets, how.shape, how.sampler, how.width, how.emit, how.refit)
-    except Exception as error:
-        left = [market for market in markets if market.name not in how.ended]
-        short = any(word in str(error) for word in OUT_OF_MEMORY)
-        if not (short or isinstance(error, MemoryError)) or len(markets) == 1:
-            for market in left:
-                how.emit(Done(market.name, FAILED, f"{type(error).__name__}: {error}"))
-            return
-        half = math.ceil(len(left) / 2)
-        less = how._replace(width=max(1, math.ceil(how.width / 2)))
-        for part in (left[:half], left[half:]):
-            if part:
-                _careful(part, less)
+class _Board:
+    """What has ended, for all workers."""
+
+    def __init__(self, run: _Run):
+        """Nothing has."""
+        self.run, self.turn = run, threading.Lock()
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.fits: dict[str, Fit] = {}
+        self.folder: Folder | None = None
+        self.plan: FleetPlan
+        self.shown: FleetProgress
+
+    def left(self, part: Part) -> list[str]:
+        """Markets of a part that have not ended."""
+        return [name for name in part.markets if name not in self.rows]
+
+    def emit(self, done: Done) -> None:
+        """A market has ended here."""
+        row = self.folder.write(done) if self.folder else row_of(done)
+        if done.fit is not None and self.folder is None:
+            self.fits[done.name] = done.fit
+        self.told(row)
+
+    def told(self, row: dict[str, Any]) -> None:
+        """A market has ended, and was written, here or elsewhere."""
+        with self.turn:
+            if row["market"] not in self.rows:
+                self.rows[row["market"]] = row
+                self.shown.ended(row["status"])
+
+    def kills(self, name: str, how: str) -> None:
+        """A market that its worker does not survive."""
+        self.emit(Done(name, FAILED, how))
+
+    def job(self, part: Part) -> ray_cluster.Job:
+        """What is left of a part, and how it is fitted."""
+        run, row = self.run, self.plan.rows[part.bucket]
+        self.shown.bucket(part.bucket + 1, len(self.plan), row.bucket.shape)
+        how = How(
+            row.bucket.shape, run.sampler, run.seed, run.on_empty, row.batch, run.refit,
+            run.check,
+        )  # fmt: skip
+        asked = [Asked(n, run.specs[n], run.panels[n]) for n in self.left(part)]
+        return ray_cluster.Job(asked, how)
+
+    def fit(self, part: Part) -> None:
+        """Fit a part on this thread's device."""
+        asked, how = self.job(part)
+        carefully(asked, how, self.emit, self.rows)
 
 
 def _specs(spec: Spec | Mapping[str, Spec], panels: Mapping[str, Panel]) -> dict[str, Spec]:
@@ -243,17 +272,10 @@ def _specs(spec: Spec | Mapping[str, Spec], panels: Mapping[str, Panel]) -> dict
     return {name: spec[name] for name in panels}
 
 
-def _manifest(
-    specs: Mapping[str, Spec], panels: Mapping[str, Panel], sampler: HMC, seed: int,
-    on_empty: str, refit: bool, batch: int,
-) -> dict[str, Any]:  # fmt: skip
-    """What decides the draws of a fleet."""
-    return {
-        "seed": seed,
-        "sampler": {"kind": sampler.kind, **dataclasses.asdict(sampler)},
-        "on_empty": on_empty,
-        "refit": refit,
-        "batch": batch,
-        "spec": {name: s.to_dict() for name, s in specs.items()},
-        "data": {name: panel.data_hash() for name, panel in panels.items()},
-    }
+def _dicts(specs: Mapping[str, Spec]) -> dict[str, Any]:
+    """Specs as data; those that are equal are one object."""
+    made: dict[Spec, Any] = {}
+    for one in specs.values():
+        if one not in made:
+            made[one] = one.to_dict()
+    return {name: made[one] for name, one in specs.items()}

@@ -20,6 +20,8 @@ from numpyro.infer.util import log_density as numpyro_log_density
 from mmmjax import response
 from mmmjax.model import ModelData, program, sample_parameters
 from mmmjax.prior import Site
+from mmmjax.programs import compiled
+from mmmjax.response import align
 from mmmjax.spec import Spec
 
 __all__ = [
@@ -30,8 +32,10 @@ __all__ = [
     "law_of",
     "layout",
     "log_density",
+    "positions",
     "rewhiten",
     "shape_of",
+    "sites_of",
     "sizes",
     "to_support",
     "unflatten",
@@ -179,6 +183,71 @@ def constrain(z: Float[Array, " n"], problem: Problem, spec: Spec) -> dict[str, 
     values, _, _ = _resolve(problem.center + problem.whiten @ z, problem, spec)
     with handlers.block(), handlers.substitute(data=values):
         return sample_parameters(spec, problem.data)
+
+
+def sites_of(problem: Problem, spec: Spec) -> dict[str, tuple[int, ...]]:
+    """Shapes of the parameters that are sampled, nested ones included."""
+    others, linear, members = layout(spec, problem.data)
+    return {_value(s): shape_of(s, members) for s in (*others, *linear)}
+
+
+def _value(site: Site) -> str:
+    """Name of the parameter that a site makes."""
+    return site.name.removesuffix("_offset") if site.offset else site.name
+
+
+def positions(problem: Problem, spec: Spec, params: Mapping[str, Any]) -> np.ndarray:
+    """Where the sampler was, (draw, P) in float64: the inverse of :func:`constrain`.
+
+    Args:
+        problem: The problem, float64.
+        spec: Structure of its spec.
+        params: Values (draw, ...) by name, of the shapes of :func:`sites_of`; NaN takes
+            the middle of a parameter's coordinate.
+    """
+    with jax.enable_x64(True):
+        values = {n: np.asarray(x, float) for n, x in params.items()}
+        args = (values, problem.astype(np.float64))
+        call, _ = compiled(_positions, {"spec": spec}, *args)
+        return np.asarray(call(*args))
+
+
+def _positions(params: dict[str, Array], problem: Problem, spec: Spec) -> Array:
+    return jax.vmap(lambda one: _position(one, problem, spec))(params)
+
+
+def _position(params: dict[str, Array], problem: Problem, spec: Spec) -> Array:
+    others, linear, _ = layout(spec, problem.data)
+    parts = [_from_support(s, params, problem).ravel() for s in others]
+    flat = jnp.concatenate([*parts, jnp.zeros(problem.base.shape)])
+    flat = jnp.where(jnp.isfinite(flat), flat, 0.0)
+    middle, _, _ = _resolve(flat, problem, spec)  # the linear block at u = 0
+    join = lambda of: jnp.concatenate([jnp.ravel(of[s.name]) for s in linear])
+    if linear:
+        gap = join(params) - join(middle)
+        gap = jnp.where(jnp.isfinite(gap), gap, 0.0)
+        u = jnp.linalg.solve(problem.factor, gap)
+        flat = flat.at[flat.shape[0] - u.shape[0] :].set(u)
+    return jnp.linalg.solve(problem.whiten, flat - problem.center)
+
+
+def _from_support(site: Site, params: Mapping[str, Array], problem: Problem) -> Array:
+    """Unconstrained coordinates of a site's value; offsets of nested priors included."""
+    data, value = problem.data, params[_value(site)]
+    if site.offset:
+        values: Any = hyperparameters(site, data)
+        used = {
+            key: align(params[f"{_value(site)}_{key}"], inner.dims or (), site.dims)
+            for key, inner in site.prior.nested.items()
+        }
+        loc = used.get("loc", values.get("loc", 0.0))
+        value = (value - loc) / used.get("scale", values.get("scale"))
+    if site.prior.support == "positive":
+        ratio = value / problem.scales[site.name]
+        return ratio + jnp.log(-jnp.expm1(-ratio))
+    if site.prior.support == "real":
+        return value
+    return dist.biject_to(law_of(site, data).support).inv(value)
 
 
 def rewhiten(problem: Problem, mean: np.ndarray, chol: np.ndarray) -> Problem:

@@ -5,19 +5,18 @@ import importlib
 import importlib.metadata
 import platform
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
-import jax
 import numpy as np
 
 from mmmjax import checks
 from mmmjax.draws import Draws, Fit
 from mmmjax.infer.precondition import Problem, outline, precondition
 from mmmjax.infer.progress import Progress
-from mmmjax.infer.threads import single_blas
+from mmmjax.infer.threads import pool, single_blas
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
+from mmmjax.programs import device
 from mmmjax.samplers import (
     HMC,
     MCLMC,
@@ -146,8 +145,8 @@ def _prepare(
 ) -> tuple[Problem, float]:
     """Precondition while the sampler's program compiles; seconds waited for compiling."""
     shapes = outline(spec, data)
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(engine(sampler).build, shapes, spec, sampler)
+    with pool(1) as other:
+        ahead = other.submit(engine(sampler).build, shapes, spec, sampler)
         problem, seconds = precondition(spec, data, seed)
         worked = time.perf_counter()
         compiled_now = ahead.result()[-1] > 0
@@ -158,7 +157,7 @@ def _prepare(
 def machine() -> dict[str, Any]:
     """Device, platform and versions, for the record of a run."""
     return {
-        "device": str(jax.devices()[0].device_kind),
+        "device": str(device().device_kind),
         "platform": platform.platform(),
         "versions": {p: _version(p) for p in _PACKAGES},
     }

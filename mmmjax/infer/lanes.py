@@ -10,7 +10,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +20,7 @@ from mmmjax.infer.adaptation import averaging
 from mmmjax.infer.density import Problem
 from mmmjax.infer.laplace import Potentials
 from mmmjax.infer.lockstep import Draw, State
-from mmmjax.infer.threads import in_batches, in_threads
+from mmmjax.infer.threads import in_batches, in_threads, pool
 from mmmjax.programs import compiled
 from mmmjax.samplers import HMC
 from mmmjax.spec import Spec
@@ -67,8 +66,8 @@ def build(problem: Problem, spec: Spec, sampler: HMC, width: int | None = None) 
             return compiled(function, {"spec": spec}, *args)
 
     began = time.perf_counter()
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(make, lockstep.unfold, path, many)
+    with pool(1) as other:
+        ahead = other.submit(make, lockstep.unfold, path, many)
         chunk, seconds = make(
             lockstep.chunk, state, keys, *_runtime(0, True, sampler), many
         )

@@ -9,7 +9,7 @@ import pytest
 
 import mmmjax as mm
 from mmmjax import programs
-from mmmjax.fleet import engine, run
+from mmmjax.fleet import batch, engine, run
 from mmmjax.infer import laplace
 from tests.infer.agreement import errors
 from tests.infer.problems import panel, spec
@@ -153,7 +153,7 @@ def test_a_killed_run_goes_on_with_the_same_draws(tmp_path, monkeypatch):
 
 
 def test_a_batch_too_large_for_memory_is_halved(monkeypatch):
-    sizes, sample = [], run.sample
+    sizes, sample = [], batch.sample
 
     def small(markets, shape, sampler, width, emit, refit):
         sizes.append((len(markets), width))
@@ -161,7 +161,7 @@ def test_a_batch_too_large_for_memory_is_halved(monkeypatch):
             raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
         return sample(markets, shape, sampler, width, emit, refit)
 
-    monkeypatch.setattr(run, "sample", small)
+    monkeypatch.setattr(batch, "sample", small)
     same = {f"m{i}": panel(seed=i) for i in range(3)}
     found = mm.fit_fleet(spec(), same, QUICK, refit=False, progress=False)
     assert len(found) == 3

@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 
 import mmmjax as mm
-from mmmjax.fleet import run
+from mmmjax.fleet import batch
 from mmmjax.fleet.engine import Done
 from mmmjax.fleet.places import Remote
 from mmmjax.fleet.store import COLUMNS, Folder, read_manifest
@@ -239,7 +239,7 @@ def three(place):
     """A fleet of three markets, one at a time."""
     markets = {f"m{i}": panel(seed=i) for i in range(3)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "sample", sampled)
+        patch.setattr(batch, "sample", sampled)
         return mm.fit_fleet(spec(), markets, store=place, batch=1, progress=False)
 
 
