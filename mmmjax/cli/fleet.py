@@ -1,20 +1,27 @@
 """``mmmjax fleet``: many markets from one file, a folder that a killed run goes on with."""
 
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 import typer
 
 from mmmjax.cli import files, fleet_case, show
 from mmmjax.fleet import Fleet, fit_fleet, open_fleet
 from mmmjax.fleet.engine import NOT_CONVERGED, REFUSED, USABLE, Done
+from mmmjax.fleet.places import place
 from mmmjax.fleet.store import Folder
+from mmmjax.panel import Panel
+from mmmjax.reporting import fleet_report
 
 __all__ = ["fleet"]
 
 NOT_USABLE = 2
 SHOWN = 5  # markets whose reasons are printed
+REPORT = "fleet.html"
 FILES = "manifest.json, fleet.csv, channels.csv, markets/"
 
 FleetFile = Annotated[
@@ -39,6 +46,14 @@ NoRefit = Annotated[
         "--no-refit", help="Do not fit again, alone by NUTS, what does not converge."
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        help='Fit on a Ray cluster: its address, or "auto" (docs/fleets.md). --out must be '
+        "seen by all its machines."
+    ),
+]
+WithoutReport = Annotated[bool, typer.Option("--no-report", help="Leave out fleet.html.")]
 
 
 def fleet(
@@ -47,6 +62,8 @@ def fleet(
     seed: FleetSeed = None,
     batch: Batch = None,
     no_refit: NoRefit = False,
+    cluster: Cluster = None,
+    no_report: WithoutReport = False,
 ) -> int:
     """Fit many markets of one long table or of a list of files, each with a verdict.
 
@@ -57,20 +74,42 @@ def fleet(
         files.folder(Path(out))
     given = {"seed": seed, "batch": batch, "refit": False if no_refit else None}
     asked = fleet_case.read(case, given)
-    fit_fleet(asked.specs, asked.panels, asked.sampler, store=out, **asked.settings)
+    fit_fleet(
+        asked.specs, asked.panels, asked.sampler, store=out, cluster=cluster, progress=True,
+        **asked.settings,
+    )  # fmt: skip
     folder = Folder.at(out)
     for name, reason in asked.unread.items():
         folder.write(Done(name, REFUSED, reason))
     folder.write_tables(asked.order)
     found = open_fleet(out)
-    bad = _summary(found, out)
+    shown = not no_report and _report(found, asked.panels, out)
+    written = f"{FILES}, {REPORT}" if shown else FILES
+    bad = _summary(found, out, written)
     if bad.empty:
         return 0
     _loudly(bad, len(found.table))
     return NOT_USABLE
 
 
-def _summary(found: Fleet, out: str) -> pd.DataFrame:
+def _report(found: Fleet, panels: Mapping[str, Panel], out: str) -> bool:
+    """Write fleet.html if any market has a fit; whether it did."""
+    channels = found.channels
+    if channels.empty:
+        return False
+    with np.errstate(all="ignore"):
+        size = {name: float(np.nanmean(panel.outcome)) for name, panel in panels.items()}
+    one = next(iter(panels.values()))
+    with tempfile.TemporaryDirectory() as folder:
+        page = fleet_report(
+            found.table, channels, Path(folder) / REPORT, outcome=one.outcome_name,
+            currency=one.currency, size=size,
+        )  # fmt: skip
+        place(out).write(REPORT, page.read_bytes())
+    return True
+
+
+def _summary(found: Fleet, out: str, written: str) -> pd.DataFrame:
     """Say how the markets ended; those that cannot be used."""
     table = found.table
     counts = table["status"].value_counts()
@@ -85,10 +124,10 @@ def _summary(found: Fleet, out: str) -> pd.DataFrame:
             f"  largest R-hat {r_hat:.4g} ({names.iloc[worst]}), least ESS {ess:,.0f} "
             f"({names.iloc[least]})"
         )
-    show.say(f"Wrote {out.rstrip('/')}/: {FILES}")
+    show.say(f"Wrote {out.rstrip('/')}/: {written}")
     show.say(
-        f'Next: fleet = mm.open_fleet("{out}"); fleet.table, fleet.channels, '
-        "mm.optimize(fleet.usable, periods=26)"
+        f'Next: fleet = mm.open_fleet("{out}"); mm.fleet_ranking(fleet.table), '
+        "mm.fleet_returns(fleet.channels), mm.optimize(fleet.usable, periods=26)"
     )
     return table.loc[~table["status"].isin(USABLE)]
 
