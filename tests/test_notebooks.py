@@ -16,6 +16,7 @@ PICTURES = {
 SIMULATED = {"budget_risk", "fleet"}  # need no shared data
 
 
+@pytest.mark.slow(parts=2)  # each in every other run
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(notebook, tmp_path):
     if not SHARED.exists() and notebook.stem not in SIMULATED:
