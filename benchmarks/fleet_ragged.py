@@ -114,8 +114,8 @@ def main() -> int:
     columns = ("seconds", "markets_per_minute", "buckets", "sampler_programs", "converged",
                "refitted", "not converged", "refused", "failed", "before_mb",
                "peak_memory_mb")  # fmt: skip
-    show("ragged markets, one in twenty pathological", ("", *columns),
-         [[row["what"], *(row.get(name, 0) for name in columns)] for row in rows])  # fmt: skip
+    lines = [[row["what"], *(row.get(name, 0) for name in columns)] for row in rows]
+    show("ragged markets, one in twenty pathological", ("", *columns), lines)
     write("fleet_ragged", rows, asked.out)
     return 1 if any(row["without_reason"] for row in rows) else 0
 

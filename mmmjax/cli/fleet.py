@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import typer
 
+from mmmjax import reporting
 from mmmjax.cli import files, fleet_case, show
 from mmmjax.fleet import Fleet, fit_fleet, open_fleet
 from mmmjax.fleet.engine import NOT_CONVERGED, REFUSED, USABLE, Done
 from mmmjax.fleet.places import place
 from mmmjax.fleet.store import Folder
 from mmmjax.panel import Panel
-from mmmjax.reporting import fleet_report
 
 __all__ = ["fleet"]
 
@@ -101,7 +101,7 @@ def _report(found: Fleet, panels: Mapping[str, Panel], out: str) -> bool:
         size = {name: float(np.nanmean(panel.outcome)) for name, panel in panels.items()}
     one = next(iter(panels.values()))
     with tempfile.TemporaryDirectory() as folder:
-        page = fleet_report(
+        page = reporting.fleet_report(
             found.table, channels, Path(folder) / REPORT, outcome=one.outcome_name,
             currency=one.currency, size=size,
         )  # fmt: skip

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 from jaxtyping import Array
-from scipy.stats import qmc
 
 from mmmjax.infer import adaptation
 from mmmjax.infer.precondition import Problem, constrain, log_density
@@ -54,10 +53,15 @@ for kind in (State, Draw):  # so that compiled programs can be kept on disk
 
 
 def leaps(start: int, length: int, most: int) -> np.ndarray:
-    """Leapfrogs of iterations ``start`` and after: 1 to ``most``, evenly spread."""
-    halton = qmc.Halton(1, scramble=False)
-    halton.fast_forward(start + 1)
-    return (1 + np.floor(halton.random(length)[:, 0] * most)).astype(np.int32)
+    """Leapfrogs of iterations ``start`` and after: 1 to ``most``, evenly spread.
+
+    By the Halton sequence of base 2: the bits of an iteration's number, mirrored at the
+    point. (scipy.stats has it too, and takes 0.6 s to import.)
+    """
+    left, halton = np.arange(start + 1, start + length + 1), np.zeros(length)
+    for bit in range(int(left[-1]).bit_length()):
+        halton += (left >> bit & 1) / 2.0 ** (bit + 1)
+    return (1 + np.floor(halton * most)).astype(np.int32)
 
 
 def chunk(

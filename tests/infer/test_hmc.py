@@ -130,6 +130,9 @@ def test_lengths_are_spread_evenly_and_known_to_all():
     assert (leaps.min(), leaps.max()) == (1, 8)
     np.testing.assert_allclose(np.bincount(leaps)[1:], 100, atol=1)
     np.testing.assert_array_equal(leaps[300:350], lockstep.leaps(300, 50, 8))
+    halton = stats.qmc.Halton(1, scramble=False)
+    halton.fast_forward(1)
+    np.testing.assert_array_equal(leaps, 1 + np.floor(8 * halton.random(800)[:, 0]))
 
 
 def test_coordinates_may_change_but_not_the_place():
