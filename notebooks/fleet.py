@@ -150,11 +150,8 @@ show(mm.plot.fleet_diagnostics(fleet.table), "01-diagnostics")
 
 # %%
 usable = fleet.usable if not SMOKE else dict(fleet)
-channels = pd.concat(
-    [mm.tables.channels(fit).assign(market=name) for name, fit in usable.items()],
-    ignore_index=True,
-)
-returns = mm.fleet_returns(channels)
+channels = fleet.channels  # every market's channels.csv in one table
+returns = mm.fleet_returns(channels, None if SMOKE else fleet.table)
 print(returns.channels.round(2).to_string(index=False))
 show(mm.plot.fleet_spread(returns, outcome="kEUR", currency="kEUR", truth=TYPICAL),
      "02-spread")  # fmt: skip

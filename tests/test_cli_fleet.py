@@ -87,7 +87,7 @@ def test_a_long_table_becomes_a_fleet_and_bad_markets_are_told(
     assert run(asked) == 2
     said = capsys.readouterr()
     assert {p.name for p in out.iterdir()} == {
-        "manifest.json", "markets", "fleet.csv", "channels.csv",
+        "manifest.json", "markets", "fleet.csv", "channels.csv", "fleet.html",
     }  # fmt: skip
     table = pd.read_csv(out / "fleet.csv").set_index("market")
     assert list(table.index) == ["A", "Ö 1", "bad", "C"]

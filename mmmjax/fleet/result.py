@@ -23,6 +23,7 @@ class Fleet(Mapping[str, Fit]):
         plan: Which markets shared programs and batches, and what that was to cost; empty
             for one that was opened.
         fits: Fits in memory, or the folder that has them.
+        channels: Rows of channels.csv of fits in memory, as far as they are known.
     """
 
     def __init__(
@@ -30,9 +31,11 @@ class Fleet(Mapping[str, Fit]):
         table: pd.DataFrame,
         plan: FleetPlan | tuple[()],
         fits: dict[str, Fit] | Folder,
+        channels: Mapping[str, pd.DataFrame] | None = None,
     ):
         """Hold the parts."""
         self.table, self.plan, self._fits = table, plan, fits
+        self._channels = channels or {}
         have = set(fits.fitted() if isinstance(fits, Folder) else fits)
         self._names = [name for name in table["market"] if name in have]
 
@@ -78,7 +81,7 @@ class Fleet(Mapping[str, Fit]):
     @property
     def channels(self) -> pd.DataFrame:
         """Rows of channels.csv of all markets with a fit, ``market`` first."""
-        return channels_of(self._fits, self._names)
+        return channels_of(self._fits, self._names, self._channels)
 
     def to_tree(self, markets: Iterable[str] | None = None) -> xr.DataTree:
         """One child for each market with a fit, opened lazily; see `trees`."""

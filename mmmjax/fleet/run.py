@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
+
 from mmmjax import checks
 from mmmjax.checks import Phrase, fail
 from mmmjax.draws import Fit
@@ -186,7 +188,7 @@ class _Run:
         table = table_of(board.rows, order)
         if board.folder:
             board.folder.write_table(table)
-        return Fleet(table, plan, board.folder or board.fits)
+        return Fleet(table, plan, board.folder or board.fits, board.channels)
 
     def ready(self, name: str) -> Any:
         """A market's data checked and scaled, or how it ended."""
@@ -215,6 +217,7 @@ class _Board:
         self.run, self.turn = run, threading.Lock()
         self.rows: dict[str, dict[str, Any]] = {}
         self.fits: dict[str, Fit] = {}
+        self.channels: dict[str, pd.DataFrame] = {}
         self.folder: Folder | None = None
         self.plan: FleetPlan
         self.shown: FleetProgress
@@ -228,6 +231,8 @@ class _Board:
         row = self.folder.write(done) if self.folder else row_of(done)
         if done.fit is not None and self.folder is None:
             self.fits[done.name] = done.fit
+            if done.channels is not None:
+                self.channels[done.name] = done.channels
         self.told(row)
 
     def told(self, row: dict[str, Any]) -> None:

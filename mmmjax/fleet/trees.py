@@ -30,18 +30,23 @@ OWN = (
 )  # fmt: skip
 
 
-def channels_of(fits: Mapping[str, Fit] | Folder, names: Iterable[str]) -> pd.DataFrame:
-    """Rows of channels.csv of markets, ``market`` first; in memory they are computed.
+def channels_of(
+    fits: Mapping[str, Fit] | Folder,
+    names: Iterable[str],
+    known: Mapping[str, pd.DataFrame],
+) -> pd.DataFrame:
+    """Rows of channels.csv of markets, ``market`` first.
 
     Args:
         fits: Fits in memory, or the folder that has them.
         names: Of the markets, in the order of the rows.
+        known: Rows of markets in memory; those of others are computed.
     """
     if isinstance(fits, Folder):
         return fits.channels(names)
     found = []
     for name in names:
-        table = channels_table(fits[name])
+        table = known[name].copy() if name in known else channels_table(fits[name])
         table.insert(0, "market", name)
         found.append(table)
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()

@@ -49,7 +49,10 @@ def shared_programs(tmp_path, monkeypatch):
         jax.config.update(name, value)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::FutureWarning",
+    r"ignore:os.fork\(\) was called:RuntimeWarning",  # Ray starts its own processes
+)  # fmt: skip
 def test_a_killed_worker_costs_nothing(tmp_path, monkeypatch, shared_programs, two_workers):
     """All markets end, none twice, with the draws of a run without a cluster."""
     markets = {f"m{i}": panel(channels=1, controls=0, seed=i) for i in range(4)}

@@ -66,6 +66,8 @@ def test_every_market_ends_and_bad_ones_touch_nobody(tmp_path):
             np.testing.assert_array_equal(draws, mixed[name].draws.params[parameter])
         assert mixed[name].panel.channels == good[name].channels
         assert len(mm.summary(mixed[name])) == mixed[name].draws.n_parameters
+        rows = mixed.channels.query("market == @name")
+        assert set(rows.channel) == set(good[name].channels)
     assert repr(mixed).startswith("Fleet: 8 markets: ")
 
 
