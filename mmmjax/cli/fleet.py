@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 import typer
 
@@ -97,8 +96,8 @@ def _report(found: Fleet, panels: Mapping[str, Panel], out: str) -> bool:
     channels = found.channels
     if channels.empty:
         return False
-    with np.errstate(all="ignore"):
-        size = {name: float(np.nanmean(panel.outcome)) for name, panel in panels.items()}
+    known = {name: panel.outcome[panel.mask] for name, panel in panels.items()}
+    size = {name: float(outcome.mean()) for name, outcome in known.items() if outcome.size}
     one = next(iter(panels.values()))
     with tempfile.TemporaryDirectory() as folder:
         page = reporting.fleet_report(

@@ -176,7 +176,7 @@ def sample(
     width: int,
     emit: Emit,
     refit: bool = True,
-) -> float:
+) -> None:
     """Fit markets of one shape together; tell of each as soon as it has ended.
 
     On a CPU they go in waves: while one is sampled the next is prepared and the last is
@@ -189,11 +189,8 @@ def sample(
         width: Lanes that one call of the program moves.
         emit: Told how each market ended, from a thread of its own.
         refit: Whether those that do not converge are fitted alone by NUTS.
-
-    Returns:
-        Seconds spent compiling.
     """
-    how, seconds = _How(shape, sampler, width, emit, refit), 0.0
+    how = _How(shape, sampler, width, emit, refit)
     size = len(markets) if in_batches() else max(WAVE, _at_once(how))
     waves = [markets[i : i + size] for i in range(0, len(markets), size)]
     ended: list[Future[None]] = []
@@ -204,14 +201,12 @@ def sample(
                 runs = coming.result()
                 coming = ahead.submit(_prepared, following, how)
                 for run, verdict in _sampled(runs, how):
-                    seconds += run.compiled
                     ended.append(after.submit(_end, run, verdict, how))
         except KeyboardInterrupt:
             after.shutdown(cancel_futures=True)
             raise
     for job in ended:
         job.result()
-    return seconds
 
 
 def _at_once(how: _How) -> int:
@@ -230,7 +225,6 @@ def _sampled(runs: list[_Run], how: _How) -> Iterator[tuple[_Run, Verdict]]:
         problems = [run.problem for run in runs]
         seeds = [run.market.seed for run in runs]
         lanes = Lanes(problems, structure, sampler, seeds, how.width)
-        runs[0].compiled += lanes.seconds
         for at, found in warm_up(lanes, n_warm, _silent):
             for m, chains in found.items():
                 runs[m].restarts += [f"chain {c} restarted at {at}" for c in chains]

@@ -141,3 +141,21 @@ def test_a_failing_evaluation_ends_all_that_wait(monkeypatch):
     monkeypatch.setattr(laplace.Potentials, "__call__", broken)
     with pytest.raises(MemoryError, match="no room"):
         laplace.whitened(problem, the_spec.structure(), 0)
+
+
+def test_curvature_is_that_of_automatic_differentiation():
+    """Of several problems at once, each at a place of its own."""
+    the_spec = spec()
+    structure = the_spec.structure()
+    problems = [
+        room.shear(structure, data_of(the_spec, panel(seed=seed)))[0] for seed in range(3)
+    ]
+    potentials = laplace.Potentials(problems, structure, smooth=True, width=2)
+    at = 0.3 * np.random.default_rng(0).standard_normal((3, potentials.size))
+    found = laplace._hessians(potentials, at)
+    with jax.enable_x64(True):
+        for problem, z, hessian in zip(problems, at, found, strict=True):
+            wide = problem.astype(np.float64)
+            slope = lambda z, p=wide: laplace._slope(z, p, jnp.ones(()), structure)[1]
+            exact = jax.jacfwd(slope)(jnp.asarray(z))
+            np.testing.assert_allclose(hessian, exact, rtol=1e-4, atol=1e-3)
