@@ -17,7 +17,7 @@ from jax.scipy.special import erfc
 from jaxtyping import Array, ArrayLike, Float
 from numpyro.distributions import constraints
 
-from mmmjax import checks
+from mmmjax import checks, laws
 
 __all__ = [
     "LIKELIHOODS",
@@ -224,7 +224,7 @@ class StudentT(Likelihood):
         self, mu: Array, params: Mapping[str, Any], low: Any = None
     ) -> dist.Distribution:
         """See :meth:`Likelihood.distribution`."""
-        return dist.StudentT(params["y_nu"], mu, params["y_sigma"])
+        return laws.StudentT(params["y_nu"], mu, params["y_sigma"])
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from mmmjax import checks
+from mmmjax import checks, laws
 
 __all__ = ["FAMILIES", "DataValue", "Prior", "Site", "spend_share"]
 
@@ -60,7 +60,7 @@ FAMILIES: dict[str, Family] = {
         nests=("loc", "scale"),
     ),
     "StudentT": Family(
-        dist.StudentT,
+        laws.StudentT,
         ("df", "loc", "scale"),
         "real",
         _LOC_SCALE | {"nu": "df"},
@@ -76,14 +76,14 @@ FAMILIES: dict[str, Family] = {
         dist.Exponential, ("rate",), "positive", {"lam": "rate"}, positive=("rate",)
     ),
     "Gamma": Family(
-        dist.Gamma,
+        laws.Gamma,
         ("concentration", "rate"),
         "positive",
         _GAMMA,
         positive=("concentration", "rate"),
     ),
     "InverseGamma": Family(
-        dist.InverseGamma,
+        laws.InverseGamma,
         ("concentration", "rate"),
         "positive",
         _GAMMA,
@@ -91,7 +91,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "LogNormal": Family(dist.LogNormal, ("loc", "scale"), "positive", _LOC_SCALE),
     "Beta": Family(
-        dist.Beta,
+        laws.Beta,
         ("concentration1", "concentration0"),
         "unit",
         _BETA,

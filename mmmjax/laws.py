@@ -1,0 +1,85 @@
+"""Distributions whose density holds the log of the gamma function, made to compile fast.
+
+They are NumPyro's in everything but ``log_prob``. XLA's own log gamma, right for every real
+number, is a thousand instructions each time it is called; priors call it for their
+normalisers, which were a third of the compile time of a sampler. Ours is for positive
+numbers, which is what hyperparameters are.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jax.scipy.special import xlog1py, xlogy
+from jaxtyping import Array, ArrayLike, Float
+
+__all__ = ["Beta", "Gamma", "InverseGamma", "StudentT", "log_gamma"]
+
+_SHIFT = 8  # from here on the series has an error under 1e-14
+_SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+def log_gamma(x: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
+    r"""$\log\Gamma(x)$ for x > 0.
+
+    Stirling's series from 8 on; below, $\Gamma(x) = \Gamma(x + 8) / (x (x+1) ... (x+7))$.
+
+    Source: Abramowitz and Stegun (1964), 6.1.15 and 6.1.41.
+    """
+    x = jnp.asarray(x)
+    below = x < _SHIFT
+    small = jnp.where(below, x, 1.0)
+    rising = math.prod((small + k for k in range(1, _SHIFT)), start=small)
+    large = jnp.where(below, x + _SHIFT, x)
+    inverse = 1.0 / large
+    square, tail = inverse * inverse, jnp.zeros_like(x)
+    for term in reversed(_SERIES):
+        tail = term + square * tail
+    stirling = (large - 0.5) * jnp.log(large) - large + _HALF_LOG_2PI + inverse * tail
+    return stirling - jnp.where(below, jnp.log(rising), 0.0)
+
+
+class Gamma(dist.Gamma):
+    """Gamma(concentration, rate)."""
+
+    def log_prob(self, value: Any) -> Array:
+        """Log density at ``value`` > 0."""
+        a, b = self.concentration, self.rate
+        return (a - 1) * jnp.log(value) - b * value + a * jnp.log(b) - log_gamma(a)
+
+
+class InverseGamma(dist.InverseGamma):
+    """1 / Gamma(concentration, rate)."""
+
+    def log_prob(self, value: Any, intermediates: Any = None) -> Array:
+        """Log density at ``value`` > 0."""
+        a, b = self.concentration, self.rate
+        return a * jnp.log(b) - (a + 1) * jnp.log(value) - b / value - log_gamma(a)
+
+
+class Beta(dist.Beta):
+    """Beta(concentration1, concentration0)."""
+
+    def log_prob(self, value: Any) -> Array:
+        """Log density at 0 <= ``value`` <= 1; at the bounds its gradient is 0."""
+        a, b = self.concentration1, self.concentration0
+        inside = (value > 0) & (value < 1)
+        safe = jnp.where(inside, value, 0.5)
+        density = (a - 1) * jnp.log(safe) + (b - 1) * jnp.log1p(-safe)
+        bound = jax.lax.stop_gradient(xlogy(a - 1, value) + xlog1py(b - 1, -value))
+        beta = log_gamma(a) + log_gamma(b) - log_gamma(a + b)
+        return jnp.where(inside, density, bound) - beta
+
+
+class StudentT(dist.StudentT):
+    """StudentT(df, loc, scale)."""
+
+    def log_prob(self, value: Any) -> Array:
+        """Log density at ``value``."""
+        n, z = self.df, (value - self.loc) / self.scale
+        normaliser = log_gamma(0.5 * n) - log_gamma(0.5 * (n + 1)) + jnp.log(self.scale)
+        normaliser += 0.5 * (jnp.log(n) + math.log(math.pi))
+        return -0.5 * (n + 1) * jnp.log1p(z * z / n) - normaliser
