@@ -21,7 +21,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mmmjax import convergence
 from mmmjax.checks import Phrase, fail, integer
+from mmmjax.convergence import MIN_DRAWS
+from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
 from mmmjax.response import Inputs, make_inputs
 from mmmjax.scaling import Scale
@@ -38,7 +41,6 @@ MIN_BFMI = 0.3  # Betancourt (2016): below it the energy is explored badly
 MAX_PARETO_K = 0.7  # Vehtari et al. (2024): above it importance weights do not correct
 MAX_ENERGY_ERROR = 0.002  # of moves that are never refused: see mmmjax.MCLMC
 MAX_DRIFT = 5.0  # errors; particles that more moves still move, see mmmjax.SMC
-MIN_DRAWS = 4  # fewer draws a chain have no split R-hat and no ESS
 HDI_PROB = 0.94
 COLUMNS = ("mean", "sd", "hdi_3", "hdi_97", "ess_bulk", "ess_tail", "r_hat", "mcse_mean")
 
@@ -451,26 +453,15 @@ def _least(energy: np.ndarray | None) -> float:
 
 
 UNITLESS = ("ess_bulk", "ess_tail", "r_hat")
-ALL = (*UNITLESS, "hdi", "mcse_mean", "mcse_sd")
+ALL = (*UNITLESS, "hdi_3", "hdi_97", "mcse_mean", "mcse_sd")
 
 
 def _statistics(values: np.ndarray, only: Sequence[str] = ALL) -> dict[str, np.ndarray]:
     """Statistics of rows (parameter, chain, draw); NaN where one is not defined.
 
-    Rows are brought to a spread of about 1 first, because the array functions compare
-    spreads with fixed numbers; by powers of two, so that no bit and no tie changes.
+    Rows are brought to a spread of about 1 first, so that no square of theirs overflows;
+    by powers of two, so that no bit and no tie changes.
     """
-    # Lazy: this import takes about a second, and drawing and storing do not need it.
-    from arviz_stats.base.array import array_stats
-
-    functions = {
-        "hdi": lambda z: array_stats.hdi(z.reshape(len(z), -1), prob=HDI_PROB),
-        "ess_bulk": lambda z: array_stats.ess(z, method="bulk"),
-        "ess_tail": lambda z: array_stats.ess(z, method="tail", prob=(0.05, 0.95)),
-        "r_hat": lambda z: array_stats.rhat(z, method="rank"),
-        "mcse_mean": lambda z: array_stats.mcse(z, method="mean"),
-        "mcse_sd": lambda z: array_stats.mcse(z, method="sd"),
-    }
     n_rows, _, n_draws = values.shape
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -482,11 +473,20 @@ def _statistics(values: np.ndarray, only: Sequence[str] = ALL) -> dict[str, np.n
         found = {"mean": values.mean(axis=(1, 2)), "sd": sd}
         judged = moves & (n_draws >= MIN_DRAWS)
         for name in only:
-            result = np.full((n_rows, 2) if name == "hdi" else n_rows, np.nan)
-            if judged.any():
-                result[judged] = functions[name](z[judged])
-            found[name] = result if name in UNITLESS else np.ldexp(result.T, power).T
-    if "hdi" in found:
-        bounds = np.where(spread[:, None] == 0, found["mean"][:, None], found["hdi"])
-        found["hdi_3"], found["hdi_97"] = bounds.T
+            found[name] = np.full(n_rows, np.nan)
+        if judged.any():
+            for name, result in _judged(z[judged], only).items():
+                unit = 0 if name in UNITLESS else power[judged]
+                found[name][judged] = np.ldexp(result, unit)
+    for name in {"hdi_3", "hdi_97"}.intersection(only):
+        found[name] = np.where(spread == 0, found["mean"], found[name])
     return found
+
+
+def _judged(z: np.ndarray, only: Sequence[str]) -> dict[str, np.ndarray]:
+    """Statistics of rows that move, by name."""
+    found = convergence.judged(z)._asdict()
+    if "mcse_mean" in only:
+        found["mcse_mean"], found["mcse_sd"] = convergence.mcse(z)
+        found["hdi_3"], found["hdi_97"] = hdi(z.reshape(len(z), -1), HDI_PROB, axis=1)
+    return {name: found[name] for name in only}

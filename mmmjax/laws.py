@@ -42,12 +42,16 @@ def log_gamma(x: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
     return stirling - jnp.where(below, jnp.log(rising), 0.0)
 
 
+def _numbers(*hyperparameters: Any) -> tuple[Array, ...]:
+    return tuple(jnp.asarray(x) for x in hyperparameters)
+
+
 class Gamma(dist.Gamma):
     """Gamma(concentration, rate)."""
 
     def log_prob(self, value: Any) -> Array:
         """Log density at ``value`` > 0."""
-        a, b = self.concentration, self.rate
+        a, b = _numbers(self.concentration, self.rate)
         return (a - 1) * jnp.log(value) - b * value + a * jnp.log(b) - log_gamma(a)
 
 
@@ -56,7 +60,7 @@ class InverseGamma(dist.InverseGamma):
 
     def log_prob(self, value: Any, intermediates: Any = None) -> Array:
         """Log density at ``value`` > 0."""
-        a, b = self.concentration, self.rate
+        a, b = _numbers(self.concentration, self.rate)
         return a * jnp.log(b) - (a + 1) * jnp.log(value) - b / value - log_gamma(a)
 
 
@@ -65,7 +69,7 @@ class Beta(dist.Beta):
 
     def log_prob(self, value: Any) -> Array:
         """Log density at 0 <= ``value`` <= 1; at the bounds its gradient is 0."""
-        a, b = self.concentration1, self.concentration0
+        a, b = _numbers(self.concentration1, self.concentration0)
         inside = (value > 0) & (value < 1)
         safe = jnp.where(inside, value, 0.5)
         density = (a - 1) * jnp.log(safe) + (b - 1) * jnp.log1p(-safe)
@@ -79,7 +83,8 @@ class StudentT(dist.StudentT):
 
     def log_prob(self, value: Any) -> Array:
         """Log density at ``value``."""
-        n, z = self.df, (value - self.loc) / self.scale
-        normaliser = log_gamma(0.5 * n) - log_gamma(0.5 * (n + 1)) + jnp.log(self.scale)
+        n, loc, scale = _numbers(self.df, self.loc, self.scale)
+        z = (value - loc) / scale
+        normaliser = log_gamma(0.5 * n) - log_gamma(0.5 * (n + 1)) + jnp.log(scale)
         normaliser += 0.5 * (jnp.log(n) + math.log(math.pi))
         return -0.5 * (n + 1) * jnp.log1p(z * z / n) - normaliser

@@ -113,10 +113,11 @@ def hdi(draws: Any, prob: float = 0.94, axis: int = 0) -> tuple[np.ndarray, np.n
     if not 1 <= inside < samples:
         raise ValueError(f"prob = {prob:g} leaves no interval in {samples} draws")
     flat = draws.reshape(samples, -1)
+    kind = flat.dtype if flat.dtype.kind == "f" else float  # sorted as they are
     low, high = np.empty(flat.shape[1]), np.empty(flat.shape[1])
     outside = samples - inside
     for part in _blocks(samples, flat.shape[1]):
-        rows = np.array(flat[:, part].T, float, order="C")
+        rows = np.array(flat[:, part].T, kind, order="C")
         if outside <= inside:  # only the tails need to be in order
             rows.partition((outside - 1, inside), axis=1)
             starts, ends = np.sort(rows[:, :outside]), np.sort(rows[:, inside:])

@@ -36,6 +36,7 @@ from mmmjax.posterior.scope import (
 )
 from mmmjax.response import Inputs
 from mmmjax.scaling import Scale
+from mmmjax.seeds import key_data
 from mmmjax.shapes import DATE, GEO
 from mmmjax.spec import Spec
 
@@ -249,27 +250,65 @@ def judged(
     """
     scope = Scope.of(fit, panel)
     keep: dict[str, Any] = {"seed": seed, "prob": prob, "memory": memory}
-    found = cells(fit, scope, **keep)
-    numbers = cell_scores(scope.outcome, found)
-    if panel is None:
-        numbers = {"crps_train": numbers.pop("crps"), "crps_test": np.nan} | numbers
-    else:
-        numbers = {f"{name}_test": value for name, value in numbers.items()}
+    found, whole = _both(fit, scope, keep)
+    return _told(scope, found, whole, "train" if panel is None else "test")
+
+
+def judged_through(
+    fit: Fit, test: Panel, *, seed: int = 0, prob: float = PROB, memory: int = MEMORY
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
+    """:func:`judged` of training and of the panel that follows it, in one pass.
+
+    Returns:
+        The table of training, that of ``test``, and the scores of both.
+    """
+    train, later = Scope.of(fit), Scope.of(fit, test)
+    n, keep = len(train.dates), {"seed": seed, "prob": prob, "memory": memory}
+    found, whole = _both(fit, train.then(later), keep | {"first": n})
+
+    def told(scope: Scope, part: slice, window: str) -> tuple[pd.DataFrame, dict]:
+        sums = None if whole is None else whole[..., part]
+        return _told(scope, found[..., part], sums, window)
+
+    table, scores = told(train, slice(n), "train")
+    after, more = told(later, slice(n, None), "test")
+    return table, after, scores | more
+
+
+def _both(
+    fit: Fit, scope: Scope, keep: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """:func:`cells` of every geo, and of their sum where there are several."""
     several = scope.panel.n_geos > 1
     whole = cells(fit, scope, total=True, **keep) if several else None
+    return cells(fit, scope, **keep), whole
+
+
+def _told(
+    scope: Scope, found: Any, whole: Any, window: str
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Table and scores of a window from its cells."""
+    numbers = cell_scores(scope.outcome, found)
+    if window == "test":
+        numbers = {f"{name}_test": value for name, value in numbers.items()}
+    else:
+        numbers = {"crps_train": numbers.pop("crps"), "crps_test": np.nan} | numbers
     return cells_table(scope, found, whole), numbers
 
 
 def cells(
     fit: Fit, scope: Scope, *, seed: int = 0, prob: float = PROB, memory: int = MEMORY,
-    total: bool = False,
+    total: bool = False, first: int | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Mean, lo, hi and CRPS of the prediction of every cell, (4, geo, time).
 
     CRPS is NaN where nothing was observed; if that is so everywhere, and for the total over
-    geos, its row is left out.
+    geos, its row is left out. ``first`` periods are one window, those after it another,
+    each with the noise that it has alone.
     """
     args, options = _arguments(fit, scope), _options(fit, scope, seed)
+    if first is not None:
+        args = (*args[:-1], np.zeros((scope.factor.size, first)), args[-1])
     known = not total and np.isfinite(scope.outcome).any()
 
     def reduce(tile: np.ndarray, geos: slice, times: slice) -> np.ndarray:
@@ -279,7 +318,10 @@ def cells(
         score = metrics.crps_cells(scope.outcome[geos, times], tile)
         return np.concatenate([interval, score[None]])
 
-    f = _outcome_total if total else _outcome
+    each, sums = (_outcome, _outcome_total)
+    if first is not None:
+        each, sums = (_through, _through_total)
+    f = sums if total else each
     return fold_cells(fit, f, reduce, *args, by_geo=not total, memory=memory, **options)
 
 
@@ -339,8 +381,7 @@ def _options(fit: Fit, scope: Scope, seed: int) -> dict[str, Any]:
     """Inputs, and one random key for every draw."""
     seed = checks.integer("seed", seed, low=0)
     n_draws = fit.draws.n_chains * fit.draws.n_draws
-    keys = jax.random.key_data(jax.random.split(jax.random.key(seed), n_draws))
-    return {"inputs": scope.inputs, "each": {"key": np.asarray(keys)}}
+    return {"inputs": scope.inputs, "each": {"key": key_data(seed, count=n_draws)}}
 
 
 def _arguments(fit: Fit, scope: Scope) -> tuple[np.ndarray, ...]:
@@ -370,6 +411,31 @@ def _outcome(
 ) -> Array:  # fmt: skip
     """One draw of the outcome, (geo, time), original units."""
     mu = response.mean(params, inputs, spec)
+    return _drawn(mu, params, spec, low, numbers) * factor[:, None]
+
+
+def _through(
+    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, low: Array,
+    numbers: Array, first: Array, present: Array,
+) -> Array:  # fmt: skip
+    """The same of two windows in one, the first as long as ``first`` (geo, time).
+
+    The noise of each counts from its own start: it is that of the window alone.
+    """
+    mu, n = response.mean(params, inputs, spec), first.shape[1]
+    windows = [mu[:, :n], mu[:, n:]]
+    longest = max(window.shape[1] for window in windows)
+    padded = [jnp.pad(x, ((0, 0), (0, longest - x.shape[1]))) for x in windows]
+    draw = lambda mu: _drawn(mu, params, spec, low, numbers)
+    drawn = jax.vmap(draw)(jnp.stack(padded))
+    cut = [y[:, : x.shape[1]] for x, y in zip(windows, drawn, strict=True)]
+    return jnp.concatenate(cut, axis=1) * factor[:, None]
+
+
+def _drawn(
+    mu: Array, params: Mapping[str, Any], spec: Spec, low: Array, numbers: Array
+) -> Array:
+    """The outcome around its mean (geo, time), scaled units."""
     key = jax.random.wrap_key_data(params["key"])
 
     def of_geo(mu: Array, noise: dict[str, Array], low: Array, number: Array) -> Array:
@@ -377,12 +443,17 @@ def _outcome(
         return jnp.asarray(law.sample(jax.random.fold_in(key, number)))
 
     noise = _noise(params, spec, mu.shape[0])
-    return jax.vmap(of_geo)(mu, noise, low, numbers) * factor[:, None]
+    return jax.vmap(of_geo)(mu, noise, low, numbers)
 
 
 def _outcome_total(*args: Any) -> Array:
     """The same summed over geos, cells without a row as zero: (1, time)."""
     return jnp.where(args[-1], _outcome(*args), 0.0).sum(0, keepdims=True)
+
+
+def _through_total(*args: Any) -> Array:
+    """:func:`_through` summed in the same way."""
+    return jnp.where(args[-1], _through(*args), 0.0).sum(0, keepdims=True)
 
 
 def _log_density(

@@ -27,7 +27,7 @@ from mmmjax.posterior.explained import sweep_table as sweep
 from mmmjax.posterior.tables import channels_table as channels
 from mmmjax.posterior.tables import weekly_table as weekly
 from mmmjax.prediction import forecast_table as forecast
-from mmmjax.prediction import judged
+from mmmjax.prediction import judged, judged_through
 
 __all__ = [
     "NAMES",
@@ -71,10 +71,14 @@ def every(
         given: Results that are at hand; they are not computed again.
     """
     found = dict(given or {})
-    scored = "scores" in found
+    names = ("fitted", "scores") if test is None else ("fitted", "forecast", "scores")
+
+    def predicted() -> dict[str, Any]:
+        made = judged(fit) if test is None else judged_through(fit, test)
+        return dict(zip(names, made, strict=True))
+
     jobs: dict[str, Callable[[], Any]] = {  # the long ones first
-        "fitted": lambda: judged(fit),
-        "forecast": lambda: judged(fit, test),
+        "predicted": predicted,
         "parameters": lambda: parameters(fit),
         "weekly": lambda: weekly(fit),
         "returns": lambda: returns(fit),
@@ -83,22 +87,13 @@ def every(
         "decomposition": lambda: decomposition(fit),
         "carryover": lambda: carryover(fit),
     }
-    if test is None:
-        del jobs["forecast"]
-    predicted = [name for name in ("fitted", "forecast") if name in jobs]
-    needed = [
-        name for name in jobs
-        if name not in found or (name in predicted and not scored)
-    ]  # fmt: skip
+    if all(name in found for name in names):
+        del jobs["predicted"]
+    needed = [name for name in jobs if name not in found]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # compiling and sorting run abreast
         waiting = {name: pool.submit(jobs[name]) for name in needed}
         done = {name: job.result() for name, job in waiting.items()}
-    scores: dict[str, float] = {}
-    for name in [n for n in predicted if n in done]:
-        done[name], more = done[name]
-        scores |= more
-    found = done | found
-    found.setdefault("scores", scores)
+    found = done.pop("predicted", {}) | done | found
     if "channels" not in found:
         found["channels"] = channels(fit, known=found["returns"])
     if "priors" not in found:

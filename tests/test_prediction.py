@@ -246,6 +246,25 @@ def test_forecast_table():
     assert set(one["geo"]) == {"national"}
 
 
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("size", [1, 4])
+def test_both_windows_at_once_are_each_alone(law, size):
+    fit, test, _ = split_fit()
+    likelihood, values = LAWS[law]
+    shapes = {n: a.shape for n, a in fit.draws.params.items()} | {"y_nu_excess": (2, 3)}
+    params = fit.draws.params | {n: np.full(shapes[n], v) for n, v in values.items()}
+    spec = replace(fit.spec, likelihood=likelihood)
+    fit = replace(fit, spec=spec, draws=replace(fit.draws, params=params))
+    if size == 1:
+        test = test.split(test.dates[0])[0]
+    table, after, scores = prediction.judged_through(fit, test, seed=3)
+    for window, found, tag in ((None, table, ""), (test, after, "_test")):
+        alone, numbers = prediction.judged(fit, window, seed=3)
+        pd.testing.assert_frame_equal(found, alone, rtol=1e-12)
+        for name in ("r2" + tag, "mape" + tag, "coverage" + tag):
+            np.testing.assert_allclose(scores[name], numbers[name], rtol=1e-9)
+
+
 def test_prior_is_a_fit_of_prior_draws():
     priors = geo_spec().priors | {  # families that compile quickly
         "adstock_alpha": Prior("Uniform", low=0.0, high=0.8),

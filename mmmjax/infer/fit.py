@@ -1,6 +1,7 @@
 """fit: spec + panel + sampler to a Fit."""
 
 import dataclasses
+import functools
 import importlib
 import importlib.metadata
 import platform
@@ -156,16 +157,18 @@ def _prepare(
 
 def machine() -> dict[str, Any]:
     """Device, platform and versions, for the record of a run."""
-    return {
-        "device": str(device().device_kind),
-        "platform": platform.platform(),
-        "versions": {p: _version(p) for p in _PACKAGES},
-    }
+    where = {"device": str(device().device_kind), "platform": platform.platform()}
+    return where | {"versions": dict(_installed())}
 
 
 def engine(sampler: Sampler) -> Any:
     """The module that runs a sampler."""
     return importlib.import_module(f"mmmjax.infer.{ENGINES[type(sampler)]}")
+
+
+@functools.cache  # reading what is installed takes milliseconds, a fleet asks often
+def _installed() -> dict[str, str]:
+    return {package: _version(package) for package in _PACKAGES}
 
 
 def _version(package: str) -> str:

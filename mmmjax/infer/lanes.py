@@ -23,6 +23,7 @@ from mmmjax.infer.lockstep import Draw, State
 from mmmjax.infer.threads import in_batches, in_threads, pool
 from mmmjax.programs import compiled
 from mmmjax.samplers import HMC
+from mmmjax.seeds import key_data
 from mmmjax.spec import Spec
 
 __all__ = ["Lanes", "Programs", "build", "lane_size", "statistics"]
@@ -168,8 +169,7 @@ class Lanes:
 
     def _key(self, lane: int) -> np.ndarray:
         market, group = divmod(lane, self.each)
-        key = jax.random.fold_in(jax.random.key(self.seeds[market]), group)
-        return np.asarray(jax.random.key_data(key))
+        return key_data(self.seeds[market], group)
 
     def _shards(self, of: Any) -> list[Any]:
         return [of[i : i + self.width] for i in range(0, len(self.lanes), self.width)]

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
@@ -269,7 +268,7 @@ class _Work:
 
     def chunks(self, chunk: _Chunk) -> Iterator[tuple[slice, list[Any]]]:
         """Results of chunks of draws; the last one overlaps, so that all have one shape."""
-        rest = jax.tree.map(jnp.asarray, (self.inputs, self.args))
+        rest = jax.device_put((self.inputs, self.args))
         for draws in _blocks(self.n_draws, chunk.n_draws):
             values = jax.tree.leaves(chunk.run(self._draws(draws), *rest))
             yield draws, [np.asarray(v) for v in values]
@@ -290,9 +289,12 @@ def _cast(x: Any, dtype: str) -> np.ndarray:
 
 
 def _gather(work: _Work, program: _Chunk, times: slice) -> Tree:
-    """All draws of one tile on the host."""
+    """All draws of one tile on the host; those of a cell lie together, to be sorted."""
     n_times = times.stop - times.start
-    tile = [np.empty((work.n_draws, *s[:-1], n_times), kind) for s, kind in program.out]
+    tile = [
+        np.moveaxis(np.empty((*s[:-1], n_times, work.n_draws), kind), -1, 0)
+        for s, kind in program.out
+    ]
     for draws, values in work.chunks(program):
         for whole, value in zip(tile, values, strict=True):
             whole[draws] = value[..., times]
@@ -300,11 +302,12 @@ def _gather(work: _Work, program: _Chunk, times: slice) -> Tree:
 
 
 def _tile(work: _Work, by_geo: bool, memory: int) -> tuple[int, int, _Chunk]:
-    """Geos and periods of a tile, so that its draws fill at most a quarter of ``memory``.
+    """Geos and periods of a tile: its draws fill half of what a compiled call leaves.
 
-    Half is left to the compiled function, a quarter to what the reduction copies.
+    The other half is for what the reduction copies.
     """
     n_geos = work.n_geos
+    most = (memory - min(memory // 2, CHUNK)) // 2
     program = work.program(memory // 2, n_geos if by_geo else None)
 
     def bytes_of(p: _Chunk) -> int:
@@ -312,14 +315,14 @@ def _tile(work: _Work, by_geo: bool, memory: int) -> tuple[int, int, _Chunk]:
 
     if by_geo:
         per_geo = math.ceil(bytes_of(program) / n_geos)
-        n_geos = min(max(memory // 4 // per_geo, 1), n_geos)
+        n_geos = min(max(most // per_geo, 1), n_geos)
         program = work.program(memory // 2, n_geos)
         while n_geos > 1 and program.bytes_per_draw > memory // 2:
             n_geos = math.ceil(n_geos / 2)
             program = work.program(memory // 2, n_geos)
     n_times = program.out[0][0][-1]
     per_time = math.ceil(bytes_of(program) / n_times)
-    return n_geos, min(max(memory // 4 // per_time, 1), n_times), program
+    return n_geos, min(max(most // per_time, 1), n_times), program
 
 
 def _blocks(total: int, size: int) -> Iterator[slice]:

@@ -74,6 +74,25 @@ class Scope:
         inputs = make_inputs(fit.spec, panel, fit.scale, after=train)
         return cls(panel, inputs, fit.scale.outcome)
 
+    def then(self, later: "Scope") -> "Scope":
+        """This window and the one that follows it as one."""
+        join = lambda a, b: np.concatenate([a, b], axis=-1)
+        ours, theirs = self.inputs, later.inputs
+        inputs = Inputs(
+            join(ours.media, theirs.media[..., theirs.history :]),
+            join(ours.controls, theirs.controls),
+            join(ours.fourier, theirs.fourier),
+            join(ours.trend, theirs.trend),
+            ours.history,
+        )
+        first, second = self.panel, later.panel
+        rows = {
+            n: np.concatenate([getattr(first, n), getattr(second, n)], axis=1)
+            for n in ("outcome", "media", "spend", "controls", "present")
+        }
+        panel = replace(first, **rows, dates=first.dates.append(second.dates))
+        return replace(self, panel=panel, inputs=inputs)
+
     @property
     def dates(self) -> pd.DatetimeIndex:
         """Periods of the results: without the media history."""

@@ -8,6 +8,7 @@ import pandas as pd
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.posterior.contributions import totals, weekly
+from mmmjax.posterior.explained import returns_table
 from mmmjax.posterior.fold import MEMORY
 from mmmjax.posterior.returns import returns
 from mmmjax.posterior.scope import ALL, PROB, Scope, summarise
@@ -88,14 +89,16 @@ def _returns(
 ) -> np.ndarray:  # fmt: skip
     """Add roas and mroas, (3, geo, channel), the sum over geos last; spend of those."""
     names = ("roas", "mroas")
-    if known is not None and carryover:
+    if carryover:
+        keep: dict[str, Any] = {"prob": prob, "memory": memory}
+        known = returns_table(fit, ("all",), **keep) if known is None else known
         rows = known.loc[known["kind"] == "all"]
         shape = (fit.panel.n_geos + 1, -1)
         for name in names:
             columns = [rows[f"{name}_{s}"].to_numpy(float) for s in _STATISTICS]
             measures[name] = np.stack(columns).reshape(3, *shape)
         return rows["spend"].to_numpy(float).reshape(shape)
-    found = returns(fit, carryover=carryover, memory=memory)
+    found = returns(fit, carryover=False, memory=memory)
     for name in names:
         pair = [
             found[name].to_numpy(),

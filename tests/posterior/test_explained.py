@@ -74,7 +74,7 @@ def test_tables_are_their_data_sets_row_by_row(table, kind):
         for prefix, name in measures.items():
             values = source[name].to_numpy().reshape(3, -1)
             columns = [prefix + s for s in STATISTICS]
-            np.testing.assert_array_equal(rows[columns].to_numpy().T, values)
+            np.testing.assert_allclose(rows[columns].to_numpy().T, values, rtol=1e-13)
         if "spend" in rows:
             np.testing.assert_array_equal(rows["spend"], source["spend"].to_numpy().ravel())
 
