@@ -5,6 +5,7 @@ bucket, in which what it does not have is zero and marked as absent.
 """
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -97,11 +98,9 @@ def _wide_draws(fit: Fit, shape: Shape) -> Draws:
 
 def _wide_panel(panel: Panel, shape: Shape) -> Panel:
     """Rows before and after that were never in the table; channels that did nothing."""
-    dates, step = panel.dates, to_offset(panel.freq)
     before = shape.history - panel.history
-    after = shape.periods - (len(dates) - panel.history)
-    dates = pd.date_range(dates[0] - before * step, periods=before + len(dates) + after,
-                          freq=step)  # fmt: skip
+    after = shape.periods - (len(panel.dates) - panel.history)
+    dates = _dates(panel.dates[0], panel.freq, before, len(panel.dates) + after)
     rows = lambda x, fill: np.pad(
         x, [(0, 0), (before, after)] + [(0, 0)] * (x.ndim - 2), constant_values=fill
     )
@@ -123,6 +122,13 @@ def _wide_panel(panel: Panel, shape: Shape) -> Panel:
         history=shape.history,
         columns=Columns(),
     )
+
+
+@functools.lru_cache(256)  # markets of a fleet have much the same dates
+def _dates(first: pd.Timestamp, freq: str, before: int, after: int) -> pd.DatetimeIndex:
+    """So many periods before a first one, and from it on."""
+    step = to_offset(freq)
+    return pd.date_range(first - before * step, periods=before + after, freq=step)
 
 
 def _grown(x: np.ndarray, axis: int, size: int, fill: float) -> np.ndarray:
