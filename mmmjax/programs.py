@@ -43,6 +43,10 @@ _PROGRAMS: dict[Any, "Program"] = {}
 _TURNS: dict[Any, threading.Lock] = {}
 _TRACING = threading.Lock()  # NumPyro's handlers are one stack for all threads
 
+QUICK = 1
+"""Level of LLVM's optimisation on a CPU: a quarter to a third less to compile than its
+highest, 3, and as fast to run, but for what transposes large arrays (half as fast)."""
+
 type Measure = Callable[[Any], int]
 
 
@@ -50,6 +54,16 @@ def device() -> Any:
     """The device that this thread's programs are compiled for and run on."""
     asked = jax.config.jax_default_device
     return asked if isinstance(asked, jax.Device) else jax.local_devices(backend=asked)[0]
+
+
+def _options(level: int) -> dict[str, Any]:
+    """How XLA compiles for this thread's device.
+
+    On a CPU with vectors as wide as it has them: 6% faster than XLA's own choice, 256 bits.
+    """
+    if device().platform != "cpu":
+        return {}
+    return {"xla_backend_optimization_level": level, "xla_cpu_prefer_vector_width": 512}
 
 
 @dataclasses.dataclass
@@ -62,6 +76,7 @@ class Program:
         out: Shape and type of each leaf of the results.
         size: What ``measure`` made of the traced program.
         seconds: Spent so far on tracing and compiling.
+        options: For XLA.
     """
 
     lowered: Any
@@ -69,6 +84,7 @@ class Program:
     out: tuple[tuple[tuple[int, ...], Any], ...]
     size: int
     seconds: float
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
     _made: Any = None
     _turn: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
@@ -83,7 +99,7 @@ class Program:
         with self._turn:
             if self._made is None:
                 start = time.perf_counter()
-                self._made = self.lowered.compile()
+                self._made = self.lowered.compile(compiler_options=self.options)
                 self.seconds += time.perf_counter() - start
         return self._made
 
@@ -117,21 +133,24 @@ def program(
     static: Mapping[str, Any],
     *args: Any,
     measure: Measure | None = None,
+    level: int = QUICK,
 ) -> Program:
     """The program of ``function(*args, **static)``, not yet compiled.
 
     Arguments as :func:`compiled`; leaves may be :class:`jax.ShapeDtypeStruct`. ``measure``
-    makes one number of its jaxpr, which is kept with it. It runs on this thread's
-    :func:`device`; each device has a program of its own.
+    makes one number of its jaxpr, which is kept with it; ``level`` is how much LLVM
+    optimises, see :data:`QUICK`. It runs on this thread's :func:`device`; each device has a
+    program of its own.
     """
     leaves, tree = jax.tree.flatten(args)
     shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
     where = (device(), jax.config.jax_enable_x64)
-    key = (function, tuple(sorted(static.items())), tree, shapes, where)
+    key = (function, tuple(sorted(static.items())), tree, shapes, where, level)
     with _TURNS.setdefault(key, threading.Lock()):  # other programs are made meanwhile
         if key not in _PROGRAMS:
             start = time.perf_counter()
             made = _make(function, static, leaves, tree, measure)
+            made.options = _options(level)
             made.seconds = time.perf_counter() - start
             while len(_PROGRAMS) >= MOST:
                 _PROGRAMS.pop(next(iter(_PROGRAMS)), None)

@@ -100,7 +100,8 @@ def _wide_panel(panel: Panel, shape: Shape) -> Panel:
     """Rows before and after that were never in the table; channels that did nothing."""
     before = shape.history - panel.history
     after = shape.periods - (len(panel.dates) - panel.history)
-    dates = _dates(panel.dates[0], panel.freq, before, len(panel.dates) + after)
+    first: Any = panel.dates[0]
+    dates = _dates(first, panel.freq, before, len(panel.dates) + after)
     rows = lambda x, fill: np.pad(
         x, [(0, 0), (before, after)] + [(0, 0)] * (x.ndim - 2), constant_values=fill
     )

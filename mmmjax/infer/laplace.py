@@ -28,7 +28,7 @@ __all__ = ["POINTS", "Potential", "Potentials", "whitened", "whitened_together"]
 POINTS = 4  # of a problem in one call: the starts of a Laplace fit, or of a chain
 STEP = 1e-4  # of the central differences, in coordinates of prior size
 EIGENVALUES = (0.3, 1e6)  # of the Laplace precision, in coordinates of prior size
-LBFGS = {"maxiter": 1000, "maxcor": 20, "ftol": 1e-6}  # within 1e-4 nats of the mode
+LBFGS = {"maxiter": 1000, "maxcor": 20, "ftol": 1e-6}  # a tenth of a sd from the mode
 
 type Values = tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]
 

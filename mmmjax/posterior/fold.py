@@ -54,6 +54,7 @@ def fold(
     by_geo: bool = False,
     memory: int = MEMORY,
     dtype: str = DTYPE,
+    level: int = programs.QUICK,
 ) -> Tree:
     """Evaluate a function of one draw at every draw; keep every result.
 
@@ -67,12 +68,13 @@ def fold(
             geos are evaluated in blocks where one draw of all of them is too large.
         memory: Bound in bytes on intermediate arrays (at least one draw is evaluated).
         dtype: "float64" or "float32" inside.
+        level: How much it is optimised: see :data:`mmmjax.programs.QUICK`.
 
     Returns:
         The tree of ``f`` with NumPy arrays (draw_total, ...), chain after chain.
     """
     with _precision(dtype):
-        work = _Work.of(fit, f, args, inputs, each, dtype)
+        work = _Work.of(fit, f, args, inputs, each, dtype, level)
         sizes = [work.n_geos]
         if by_geo:  # halve until one draw fits
             while sizes[-1] > 1 and work.program(memory, sizes[-1]).bytes_per_draw > memory:
@@ -104,6 +106,7 @@ def fold_cells(
     by_geo: bool = True,
     memory: int = MEMORY,
     dtype: str = DTYPE,
+    level: int = programs.QUICK,
 ) -> Tree:
     """Reduce over all draws of every (geo, time) cell, a tile of cells at a time.
 
@@ -119,12 +122,13 @@ def fold_cells(
             geos at once, and tiles differ in time only.
         memory: Bound in bytes on everything besides the result.
         dtype: "float64" or "float32" inside.
+        level: As for :func:`fold`.
 
     Returns:
         The tree of ``reduce`` over all cells, NumPy arrays (k, geo, ..., time).
     """
     with _precision(dtype):
-        work = _Work.of(fit, f, args, inputs, each, dtype)
+        work = _Work.of(fit, f, args, inputs, each, dtype, level)
         n_geos, n_times, program = _tile(work, by_geo, memory)
         geos_out = work.n_geos if by_geo else program.out[0][0][0]
         time_out = program.out[0][0][-1]
@@ -210,16 +214,17 @@ class _Work:
     inputs: Inputs
     args: tuple[Tree, ...]
     dtype: str
+    level: int
 
     @classmethod
     def of(
         cls, fit: Fit, f: OneDraw, args: tuple[Tree, ...], inputs: Inputs | None,
-        each: Mapping[str, np.ndarray] | None, dtype: str,
+        each: Mapping[str, np.ndarray] | None, dtype: str, level: int = programs.QUICK,
     ) -> "_Work":  # fmt: skip
         given = fit.inputs() if inputs is None else inputs
         given, args = jax.tree.map(lambda x: _cast(x, dtype), (given, args))
         params = fit.flat() | dict(each or {})
-        return cls(f, fit.spec.structure(), params, given, args, dtype)
+        return cls(f, fit.spec.structure(), params, given, args, dtype, level)
 
     @property
     def n_draws(self) -> int:
@@ -259,7 +264,8 @@ class _Work:
         def of(n: int) -> _Chunk:
             many = {k: jax.ShapeDtypeStruct((n, *a.shape), a.dtype) for k, a in one.items()}
             static = {"f": self.f, "spec": self.spec}
-            made = programs.program(_over_draws, static, many, *rest, measure=_live_bytes)
+            keep: dict[str, Any] = {"measure": _live_bytes, "level": self.level}
+            made = programs.program(_over_draws, static, many, *rest, **keep)
             return _Chunk(made, n)
 
         chunk = of(_even(self.n_draws, DRAWS))

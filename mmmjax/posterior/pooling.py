@@ -11,6 +11,7 @@ import numpy as np
 
 from mmmjax.draws import Fit
 from mmmjax.posterior.fold import MEMORY, fold_cells
+from mmmjax.programs import QUICK
 
 __all__ = ["Total", "over_geos", "pooled", "reduce_geos"]
 
@@ -44,6 +45,7 @@ def reduce_geos(
     total: Total,
     n_last: int,
     memory: int = MEMORY,
+    level: int = QUICK,
 ) -> Any:
     """Reduce over draws for geos, their sum, or both in one pass where memory allows.
 
@@ -55,10 +57,12 @@ def reduce_geos(
         total: What is asked for.
         n_last: Size of the last axis.
         memory: Bound in bytes on what lives besides the result.
+        level: As for :func:`fold_cells`.
     """
 
     def run(f: Any, reduce: Any, by_geo: bool, memory: int = memory) -> Any:
-        return fold_cells(fit, f, reduce, *args, by_geo=by_geo, memory=memory)
+        keep: dict[str, Any] = {"memory": memory, "level": level}
+        return fold_cells(fit, f, reduce, *args, by_geo=by_geo, **keep)
 
     if total:
         return run(over_geos(f), lambda tile, *_: reduce(tile), False)

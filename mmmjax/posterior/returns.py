@@ -42,6 +42,7 @@ WINDOW = "window"
 Window = Sequence[Any] | str | None  # checked in spans_of
 
 _PERIODS = {"year": "Y", "quarter": "Q", "month": "M"}
+LEVEL = 3  # of _values, which transposes large arrays: twice as fast as at 1
 _NOW, _AFTER = 0, 1  # rows of _values: the gain, then its slope (2 and 3)
 
 
@@ -145,7 +146,7 @@ def _windows(fit: Fit, window: Window, memory: int) -> xr.Dataset:
     scope = Scope.of(fit)
     spans = spans_of(scope.dates, window)
     plan = _Rounds.of(scope, list(spans.values()), fit.spec.adstock.max_lag - 1)
-    found = fold(fit, _values, *plan.args, by_geo=True, memory=memory)
+    found = fold(fit, _values, *plan.args, by_geo=True, memory=memory, level=LEVEL)
     several = isinstance(window, str)
     first = (WINDOW,) if several else ()
     data = {}
@@ -212,7 +213,7 @@ def summaries(
 
     found = reduce_geos(
         fit, _values, reduce, *plan.args,
-        total=total, n_last=plan.n_slots, memory=memory,
+        total=total, n_last=plan.n_slots, memory=memory, level=LEVEL,
     )  # fmt: skip
     gain, slope, (now, after) = (
         found[name][..., plan.place] for name in ("gain", "slope", "parts")
