@@ -6,14 +6,12 @@ Those of budgets (`scenarios`, `outcome`, `knowledge`) are of what `mm.evaluate`
 `mm.forecast_plan` and `mm.knowledge` return.
 """
 
+import importlib
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmmjax.budget.compare import table as scenarios
-from mmmjax.budget.outcome import outcome_table as outcome
-from mmmjax.budget.regret import knowledge_table as knowledge
 from mmmjax.criticism import prior_posterior as priors
 from mmmjax.draws import Fit
 from mmmjax.draws import diagnostics as diagnose
@@ -28,6 +26,11 @@ from mmmjax.posterior.tables import channels_table as channels
 from mmmjax.posterior.tables import weekly_table as weekly
 from mmmjax.prediction import forecast_table as forecast
 from mmmjax.prediction import judged, judged_through
+
+if TYPE_CHECKING:
+    from mmmjax.budget.compare import table as scenarios
+    from mmmjax.budget.outcome import outcome_table as outcome
+    from mmmjax.budget.regret import knowledge_table as knowledge
 
 __all__ = [
     "NAMES",
@@ -53,6 +56,20 @@ NAMES = (
     "sweep", "decomposition", "carryover",
 )  # fmt: skip
 """In the order in which they are written."""
+
+_OF_BUDGETS = {
+    "knowledge": ("regret", "knowledge_table"),
+    "outcome": ("outcome", "outcome_table"),
+    "scenarios": ("compare", "table"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a table of budgets on first use: those of a fit do without the optimizer."""
+    if name not in _OF_BUDGETS:
+        raise AttributeError(f"module 'mmmjax.tables' has no attribute {name!r}")
+    module, function = _OF_BUDGETS[name]
+    return getattr(importlib.import_module(f"mmmjax.budget.{module}"), function)
 
 
 def fitted(fit: Fit) -> Any:

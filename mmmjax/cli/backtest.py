@@ -10,11 +10,10 @@ from mmmjax.backtesting import backtest as cross_validate
 from mmmjax.checks import choice
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
+from mmmjax.cli.codes import INTERRUPTED, NOT_CONVERGED
 from mmmjax.cli.options import X64, CaseFile, Chains, Kept, Kind, Out, Seed, Warmup
 
 __all__ = ["backtest", "write"]
-
-NOT_CONVERGED, INTERRUPTED = 2, 130
 
 
 def backtest(

@@ -13,23 +13,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import xarray as xr
 
 import mmmjax as mm
-from mmmjax import store, tables
-from mmmjax.budget import Plan
+from mmmjax import reporting, store, tables
 from mmmjax.checks import Phrase, fail
 from mmmjax.draws import Diagnostics, Fit, diagnostics
 from mmmjax.panel import Panel
-from mmmjax.reporting.evidence import media_of
 from mmmjax.store import replace_file
 
-__all__ = ["FIT", "REPORT", "folder", "load_run", "write_fit", "write_plan", "write_report"]
+__all__ = ["FIT", "REPORT", "folder", "load_run", "write_fit", "write_report"]
 
 FIT, SPEC, DIAGNOSTICS, REPORT = "fit.nc", "spec.toml", "diagnostics.json", "report.html"
-FORECAST, PLAN, PLAN_JSON = "forecast.csv", "plan.csv", "plan.json"
-PERIODS, PLAN_DRAWS = "plan_periods.csv", "plan_draws.csv"
-SCENARIOS, FRONTIER = "scenarios.csv", "frontier.csv"
+FORECAST = "forecast.csv"
 MEDIA = "media.csv"
 OF_A_FIT = (SPEC, *(f"{name}.csv" for name in tables.NAMES), DIAGNOSTICS, REPORT, MEDIA)
 DIGITS = "%.10g"
@@ -80,47 +75,11 @@ def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
     return Written(fit, paths, judged, found)
 
 
-def write_plan(
-    plan: Plan,
-    out: Path,
-    scenarios: pd.DataFrame | None = None,
-    frontier: pd.DataFrame | None = None,
-) -> list[Path]:
-    """Write the files of a plan; those of an earlier one that it has not are removed."""
-    out.mkdir(parents=True, exist_ok=True)
-    told = plan.to_dict()
-    draws = plan.response.transpose("plan", ...).to_numpy().reshape(2, -1)
-    names = [str(name) for name in plan.response["plan"].to_numpy()]
-    tables = {
-        PLAN: plan.to_frame(),
-        PERIODS: plan.periods_frame() if told["flighting"] != "even" else None,
-        PLAN_DRAWS: pd.DataFrame(dict(zip(names, draws, strict=True))),
-        SCENARIOS: scenarios,
-        FRONTIER: frontier,
-    }
-    for name, frame in tables.items():
-        if frame is None:
-            (out / name).unlink(missing_ok=True)
-    paths = [table(out / name, x) for name, x in tables.items() if x is not None]
-    return [*paths, text(out / PLAN_JSON, as_json(told))]
-
-
-def frontier_table(found: xr.Dataset) -> pd.DataFrame:
-    """Columns of frontier.csv: a row a budget, spend of every channel over geos."""
-    names = ["response_mean", "response_lo", "response_hi", "objective", "shadow_price",
-             "gap", "certified"]  # fmt: skip
-    spend = found["spend"].sum("geo").transpose("budget", "channel").to_numpy()
-    channels = [f"spend_{name}" for name in found["channel"].to_numpy()]
-    columns = {name: found[name].to_numpy() for name in names}
-    each = dict(zip(channels, spend.T, strict=True))
-    return pd.DataFrame({"budget": found["budget"].to_numpy()} | columns | each)
-
-
 def write_report(
     fit: Fit, out: Path, tables: Mapping[str, Any], **about: Any
 ) -> list[Path]:
     """Write report.html, and media.csv: what it says of all channels together."""
-    joint = media_of(fit)
+    joint = reporting.media_of(fit)
     written = [] if joint is None else [table(out / MEDIA, joint.to_frame())]
     mm.report(fit, out / REPORT, tables={**tables, "media": joint}, **about)
     return [*written, out / REPORT]

@@ -9,12 +9,12 @@ from mmmjax.budget import Plan, optimize
 from mmmjax.budget.compare import evaluate, table
 from mmmjax.budget.many import frontier as many
 from mmmjax.cli import asked, files, show
+from mmmjax.cli.codes import NOT_CONVERGED, code
 from mmmjax.cli.options import Run
+from mmmjax.cli.plan_files import frontier_table, say_plan, write_plan
 from mmmjax.draws import Fit
 
 __all__ = ["plan"]
-
-NOT_CONVERGED = 2
 
 Texts = list[str] | None
 """What of a flag that may be repeated."""
@@ -126,15 +126,12 @@ def plan(
     fit, found = files.load_run(run)
     made = optimize(fit, **wanted.plan)
     tables = _compared(fit, made, wanted)
-    show.plan(made)
-    show.files(files.write_plan(made, folder, **tables))
+    say_plan(made)
+    show.files(write_plan(made, folder, **tables))
     if not made.certified and not made.gap_reason:
         show.warn(f"the solver stopped before the best plan: {made.status}.")
         return NOT_CONVERGED
-    if found.converged:
-        return 0
-    show.not_converged(found)
-    return NOT_CONVERGED
+    return code(found)
 
 
 def _compared(fit: Fit, made: Plan, wanted: asked.Asked) -> dict[str, Any]:
@@ -147,5 +144,5 @@ def _compared(fit: Fit, made: Plan, wanted: asked.Asked) -> dict[str, Any]:
     tables = {"scenarios": table(scenarios)}
     if wanted.frontier is not None:
         levels = many(fit, wanted.frontier, **wanted.of_frontier)
-        tables["frontier"] = files.frontier_table(levels)
+        tables["frontier"] = frontier_table(levels)
     return tables

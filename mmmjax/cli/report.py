@@ -8,32 +8,54 @@ of a test window cannot be computed again, since the fit does not hold that wind
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
+import typer
 
 import mmmjax as mm
 from mmmjax import store
 from mmmjax.checks import Phrase, fail
-from mmmjax.cli import files, show
+from mmmjax.cli import files, plan_files, show
+from mmmjax.cli.codes import code
+from mmmjax.cli.options import Run
 from mmmjax.draws import Diagnostics, Fit
 from mmmjax.reporting.evidence import COLUMNS, Evidence, Planned, gather, missing
 
-__all__ = ["rebuild"]
+__all__ = ["rebuild", "report"]
 
 OF_A_BACKTEST = ("backtest", "backtest_forecast", "backtest_parameters")
-OF_A_PLAN = {"periods": files.PERIODS, "draws": files.PLAN_DRAWS,
-             "scenarios": files.SCENARIOS, "frontier": files.FRONTIER}  # fmt: skip
+OF_A_PLAN = {
+    "periods": plan_files.PERIODS,
+    "draws": plan_files.PLAN_DRAWS,
+    "scenarios": plan_files.SCENARIOS,
+    "frontier": plan_files.FRONTIER,
+}
 COLUMNS_OF_A_PLAN = {
-    files.PERIODS: {"channel", "period", "spend"},
-    files.PLAN_DRAWS: {"reference", "optimized"},
-    files.SCENARIOS: {"plan", "channel", "spend", "response_mean", "response_lo",
+    plan_files.PERIODS: {"channel", "period", "spend"},
+    plan_files.PLAN_DRAWS: {"reference", "optimized"},
+    plan_files.SCENARIOS: {"plan", "channel", "spend", "response_mean", "response_lo",
                       "response_hi", "gain_mean", "gain_lo", "gain_hi", "roas", "roas_lo",
                       "roas_hi", "probability_better", "extrapolated"},
-    files.FRONTIER: {"budget", "response_mean", "response_lo", "response_hi",
+    plan_files.FRONTIER: {"budget", "response_mean", "response_lo", "response_hi",
                      "shadow_price"},
 }  # fmt: skip
 SCORES = ("crps", "r2", "mape", "coverage")
+
+
+def report(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; RUN/report.html by default.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="JSON file of the true ROAS, for simulated data.")
+    ] = None,
+) -> int:
+    """Write report.html again from the files of a run; samples nothing."""
+    written = rebuild(run, out, truth)
+    show.files(written.paths)
+    return code(written.diagnostics)
 
 
 class Rebuilt(NamedTuple):
@@ -127,7 +149,7 @@ def _read(path: Path, folder: Path | None = None) -> pd.DataFrame | None:
 def _plan(folder: Path) -> Planned | None:
     """The plan of the run, if there is one and it is no older than the fit."""
     for place in (folder / "plan", folder):
-        path, facts = place / files.PLAN, place / files.PLAN_JSON
+        path, facts = place / plan_files.PLAN, place / plan_files.PLAN_JSON
         if not (path.is_file() and facts.is_file()):
             continue
         if not _fresh(path, folder):

@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmmjax import checks, exploration
-from mmmjax.budget import Plan
 from mmmjax.checks import Phrase
 from mmmjax.draws import Diagnostics, Fit
 from mmmjax.graph import data_priors, structure
@@ -332,11 +331,6 @@ def recovered(table: pd.DataFrame, truth: dict[str, Any]) -> None:
         rows,
     )
     say(f"  {inside} of {len(rows)} intervals hold the truth")
-
-
-def plan(found: Plan) -> None:
-    """Print a plan."""
-    say(found.text(period_noun(found.freq)))
 
 
 def forecast(table: pd.DataFrame, train: Panel) -> None:

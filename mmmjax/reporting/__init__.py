@@ -11,12 +11,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmmjax.reporting.evidence import media_of as media_of
     from mmmjax.reporting.fleet import fleet_report as fleet_report
     from mmmjax.reporting.html import report as report
 
-_FILE_OF = {"fleet_report": "fleet", "report": "html"}
+_FILE_OF = {"fleet_report": "fleet", "media_of": "evidence", "report": "html"}
 
-__all__ = ["fleet_report", "report"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["fleet_report", "media_of", "report"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

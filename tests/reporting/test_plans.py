@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mmmjax as mm
-from mmmjax.cli.files import write_plan
+from mmmjax.cli.plan_files import write_plan
 from mmmjax.cli.report import _plan
 from mmmjax.reporting import plan_words, plans
 from mmmjax.reporting.html import figures, render, tables

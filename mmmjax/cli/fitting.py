@@ -1,0 +1,138 @@
+"""``mmmjax check``, ``fit`` and ``predict``: a case, its fit and its tables, a forecast."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from mmmjax.checks import InputError
+from mmmjax.cli import case as cases
+from mmmjax.cli import files, show
+from mmmjax.cli.codes import code
+from mmmjax.cli.options import (
+    X64,
+    CaseFile,
+    Chains,
+    Kept,
+    Kind,
+    NoReport,
+    Out,
+    Run,
+    Seed,
+    Warmup,
+)
+from mmmjax.draws import Fit
+from mmmjax.infer.fit import fit as sample
+from mmmjax.model import model_data
+from mmmjax.panel import Panel, for_training
+from mmmjax.prediction import forecast_table
+from mmmjax.scaling import Scale
+from mmmjax.spec import Spec
+
+__all__ = ["check", "fit", "fitted", "predict", "reported"]
+
+
+def check(case: CaseFile) -> int:
+    """Print what would be fitted and every warning, or what is wrong; sample nothing."""
+    draft = cases.draft(case)
+    problems, train, test, notes = list(draft.problems), None, None, ()
+    if draft.panels:
+        _, train, test = draft.panels
+        show.panel(train, test)
+    if train is not None:
+        usable = draft.spec is not None
+        try:
+            train, notes = _prepared(draft.spec, train, draft.on_empty or "error")
+        except InputError as error:
+            problems.append(str(error))
+            usable = False
+        count = show.n_parameters(draft.spec, train) if draft.spec else None
+        show.grouped(train, count, test)
+        if draft.spec:
+            show.spec(draft.spec, train)
+        if draft.spec and usable:
+            show.priors(draft.spec, train)
+    if draft.drawn:
+        sampler, seed = draft.drawn
+        show.say(f"Sampler: {sampler!r}, seed {seed}")
+    show.notes(notes)
+    if problems:
+        raise InputError(cases.joined(case, problems))
+    show.say(f"Ready: mmmjax fit {case} --out run/")
+    return 0
+
+
+def fit(
+    case: CaseFile,
+    out: Out = Path("run"),
+    sampler: Kind = None,
+    chains: Chains = None,
+    warmup: Warmup = None,
+    draws: Kept = None,
+    seed: Seed = None,
+    x64: X64 = False,
+    no_report: NoReport = False,
+) -> int:
+    """Fit a case and write the fit, its tables, diagnostics and report."""
+    files.folder(out)
+    given = {"chains": chains, "warmup": warmup, "draws": draws, "seed": seed}
+    asked = cases.read(case, given | {"kind": sampler, "dtype": "float64" if x64 else None})
+    done = fitted(asked, out)
+    about = {"test": asked.test, "tables": done.tables}
+    show.files([*done.paths, *reported(done.fit, out, no_report, **about)])
+    return code(done.diagnostics)
+
+
+def predict(
+    run: Run,
+    table: Annotated[Path, typer.Argument(help="Future table.", metavar="TABLE")],
+    out: Annotated[Path | None, typer.Option(help="Folder; RUN/next by default.")] = None,
+) -> int:
+    """Forecast the periods after training from planned spend (or media) and controls."""
+    folder = files.folder(out or (run if run.is_dir() else run.parent) / "next")
+    fit, found = files.load_run(run)
+    future = fit.panel.read_future(table)
+    forecast = forecast_table(fit, future)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = files.table(folder / files.FORECAST, forecast)
+    show.beyond(fit.panel, future)
+    show.forecast(forecast, fit.panel)
+    show.files([written])
+    return code(found)
+
+
+def _prepared(
+    spec: Spec | None, train: Panel, on_empty: Literal["error", "drop", "prior"]
+) -> tuple[Panel, tuple[str, ...]]:
+    """The panel that would be fitted and its notes, refused as a fit would refuse it."""
+    lags, bound = (spec.adstock.max_lag, spec.likelihood.low) if spec else (1, None)
+    train, notes = for_training(train, max_lag=lags, lower_bound=bound, on_empty=on_empty)
+    if spec:
+        scale = Scale.fit(train, spec.outcome_scale == "geo", spec.media_scale == "geo")
+        model_data(spec, train, scale)
+    return train, notes
+
+
+def fitted(case: cases.Case, out: Path) -> files.Written:
+    """Sample, write the fit and its tables, and say what was found on the way."""
+    show.findings(case.train, show.n_parameters(case.spec, case.train), case.test)
+    fit = sample(
+        case.spec, case.train, case.sampler, seed=case.seed, on_empty=case.on_empty
+    )
+    show.notes(fit.info.get("notes", []))
+    written = files.write_fit(fit, out, case.test)
+    show.verdict(fit, written.diagnostics)
+    if len(written.channels):
+        show.channels(written.channels, fit.panel.currency)
+    return written
+
+
+def reported(fit: Fit, out: Path, leave_out: bool, **about: Any) -> list[Path]:
+    """Write the report; its failure must not cost the fit, which is written by now."""
+    if leave_out:
+        return []
+    try:
+        return files.write_report(fit, out, **about)
+    except Exception as error:
+        show.warn(f"{files.REPORT} could not be written ({type(error).__name__}: {error}).")
+        return []
