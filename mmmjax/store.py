@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mmmjax import netcdf
 from mmmjax.checks import InputError, Phrase, fail
 from mmmjax.draws import Draws, Fit
 from mmmjax.panel import Columns, Panel
@@ -43,7 +44,6 @@ ENGINE = "h5netcdf"
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LIBRARIES = ("mmmjax", "jax", "jaxlib", "numpyro", "numpy", "pandas", "xarray", "h5netcdf")
 ALLOWED = "a file that mm.save wrote"
-COMPRESS_ABOVE = 2048  # bytes; smaller arrays only grow by being chunked
 
 PANEL_DIMS = {
     "outcome": (GEO, DATE),
@@ -80,8 +80,7 @@ def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
 
 def dumps(fit: Fit) -> bytes:
     """The bytes of a fit's file."""
-    tree = tree_of(fit)
-    return bytes(tree.to_netcdf(engine=ENGINE, encoding=_encoding(tree)))
+    return netcdf.to_bytes(tree_of(fit))
 
 
 def load(path: str | os.PathLike[str]) -> Fit:
@@ -316,19 +315,6 @@ def _panel(data: xr.Dataset) -> Panel:
         freq=str(data.attrs["freq"]),
         columns=Columns(**columns),
     )
-
-
-def _encoding(tree: xr.DataTree) -> dict[str, dict[str, Any]]:
-    """Compress what is large; no fill values, so that arrays keep every bit."""
-    found: dict[str, dict[str, Any]] = {}
-    for node in tree.subtree:
-        found[node.path] = {}
-        for name, variable in node.to_dataset(inherit=False).variables.items():
-            how: dict[str, Any] = {"_FillValue": None} if variable.dtype.kind == "f" else {}
-            if variable.dtype.kind in "fiub" and variable.nbytes > COMPRESS_ABOVE:
-                how |= {"zlib": True, "complevel": 4, "shuffle": True}
-            found[node.path][str(name)] = how
-    return found
 
 
 def _plain(value: Any) -> Any:
