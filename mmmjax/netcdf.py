@@ -21,6 +21,7 @@ from xarray.conventions import cf_encoder
 __all__ = ["to_bytes"]
 
 COMPRESS_ABOVE = 2048  # bytes; smaller arrays only grow by being chunked
+ONE_CHUNK = 2**24  # bytes; larger arrays are cut, so that a part of them can be read
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable.%10d"
 TEXT = h5py.string_dtype()
 
@@ -70,8 +71,9 @@ def _array(place: Any, name: str, variable: xr.Variable) -> Any:
     text = values.dtype.kind in "OU"
     how: dict[str, Any] = {"track_order": True, "dtype": TEXT if text else values.dtype}
     if not text and values.nbytes > COMPRESS_ABOVE:
-        how |= {"chunks": values.shape, "compression": "gzip", "compression_opts": 4}
-        how["shuffle"] = True
+        whole = values.nbytes <= ONE_CHUNK
+        how |= {"chunks": values.shape if whole else True, "shuffle": True}
+        how |= {"compression": "gzip", "compression_opts": 4}
     made = place.create_dataset(name, data=values.astype(object) if text else values, **how)
     _tell(made, variable.attrs)
     return made

@@ -84,3 +84,14 @@ def test_a_fit_comes_back_to_the_bit(draws):
     for name, values in fit.draws.params.items():
         assert again.draws.params[name].tobytes() == values.tobytes(), name
     assert again.panel.data_hash() == fit.panel.data_hash()
+
+
+def test_large_arrays_are_cut_so_that_a_part_can_be_read(monkeypatch):
+    monkeypatch.setattr(netcdf, "ONE_CHUNK", 4096)
+    values = np.random.default_rng(0).standard_normal((5000, 50))
+    data = xr.Dataset({"wide": (("draw", "parameter"), values)})
+    content = netcdf.to_bytes(xr.DataTree(data))
+    with h5py.File(io.BytesIO(content)) as file:
+        wide: Any = file["wide"]
+        assert wide.chunks != wide.shape
+    np.testing.assert_array_equal(opened(content)["wide"].to_numpy(), values)

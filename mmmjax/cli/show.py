@@ -275,8 +275,8 @@ def not_converged(found: Diagnostics) -> None:
     """Say loudly, and last, that the numbers cannot be trusted."""
     err.print(
         f"[bold red]NOT CONVERGED[/] {escape(found.verdict)}. Everything was written, but "
-        "do not trust the numbers: run longer (--warmup, --draws), raise target_accept, or "
-        "tighten the priors of what the data do not inform.",
+        "do not trust the numbers: run longer (--warmup, --draws), take another sampler "
+        "(--sampler nuts), or tighten the priors of what the data do not inform.",
         soft_wrap=True,
     )
 
