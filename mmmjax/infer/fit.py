@@ -12,7 +12,7 @@ import numpy as np
 
 from mmmjax import checks
 from mmmjax.draws import Draws, Fit
-from mmmjax.infer.precondition import Problem, outline, precondition
+from mmmjax.infer.precondition import Potential, Problem, outline, precondition
 from mmmjax.infer.progress import Progress
 from mmmjax.infer.threads import pool, single_blas
 from mmmjax.model import ModelData, model_data
@@ -144,11 +144,16 @@ def sampled(
 def _prepare(
     spec: Spec, data: ModelData, sampler: Sampler, seed: int
 ) -> tuple[Problem, float]:
-    """Precondition while the sampler's program compiles; seconds waited for compiling."""
+    """Precondition while the sampler's program compiles; seconds waited for compiling.
+
+    The program of the Laplace fit comes first: the fit waits for it, then sampling for both.
+    """
     shapes = outline(spec, data)
-    with pool(1) as other:
-        ahead = other.submit(engine(sampler).build, shapes, spec, sampler)
+    with pool(2) as others:
+        fitting = others.submit(Potential, shapes, spec)
+        ahead = others.submit(engine(sampler).build, shapes, spec, sampler)
         problem, seconds = precondition(spec, data, seed)
+        fitting.result()
         worked = time.perf_counter()
         compiled_now = ahead.result()[-1] > 0
         waited = time.perf_counter() - worked if compiled_now else 0.0
