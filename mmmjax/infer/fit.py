@@ -146,7 +146,7 @@ def _prepare(
 ) -> tuple[Problem, float]:
     """Precondition while the sampler's program compiles; seconds waited for compiling.
 
-    The program of the Laplace fit comes first: the fit waits for it, then sampling for both.
+    The program of the Laplace fit comes first: sampling waits for it and for its own.
     """
     shapes = outline(spec, data)
     with pool(2) as others:
