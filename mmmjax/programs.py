@@ -145,7 +145,7 @@ def program(
     leaves, tree = jax.tree.flatten(args)
     shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
     where = (device(), jax.config.jax_enable_x64)
-    key = (function, tuple(sorted(static.items())), tree, shapes, where, level)
+    key = (function, tuple(sorted(static.items())), tree, shapes, level, where)
     with _TURNS.setdefault(key, threading.Lock()):  # other programs are made meanwhile
         if key not in _PROGRAMS:
             start = time.perf_counter()
