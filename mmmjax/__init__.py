@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mmmjax.draws import summary as summary
     from mmmjax.exploration import explore as explore
     from mmmjax.exploration import warnings as warnings
+    from mmmjax.findings import Finding as Finding
     from mmmjax.fleet import Fleet as Fleet
     from mmmjax.fleet import FleetReturns as FleetReturns
     from mmmjax.fleet import fit_fleet as fit_fleet
@@ -101,6 +102,7 @@ _ROOMS = {
     "mmmjax.criticism": ("prior_posterior", "residuals"),
     "mmmjax.draws": ("Draws", "Fit", "diagnostics", "summary"),
     "mmmjax.exploration": ("explore", "warnings"),
+    "mmmjax.findings": ("Finding",),
     "mmmjax.fleet": (
         "Fleet",
         "FleetReturns",

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from mmmjax.checks import InputError
-from mmmjax.exploration import Finding, describe, explore, rare, robust_z, warnings
+from mmmjax.exploration import describe, explore, rare, robust_z, warnings
 from mmmjax.exploration.outliers import quarter
+from mmmjax.findings import Finding
 from mmmjax.panel import Panel
 from tests.tables import NAMES, weekly
 
@@ -29,7 +30,7 @@ def test_good_data_raise_nothing():
 
 def test_more_parameters_than_data():
     found = look(weekly(40), n_parameters=41)["parameters"]
-    assert found.severity == "serious"
+    assert found.level == "serious"
     assert "41 parameters for 40 observed outcomes" in str(found)
 
 
@@ -68,7 +69,7 @@ def test_dependent_controls_are_named():
         week=df.index,
     )
     found = look(df, controls=["promo", "eve", "day", "temp", "week", "sum"])["rank"]
-    assert found.severity == "warning"
+    assert found.level == "warning"
     assert '"promo", "eve" and "day" always move together' in found.message
     assert "is a combination of" in found.message
     assert set(found.where) == {"promo", "eve", "day", "temp", "week", "sum"}
@@ -125,7 +126,7 @@ def test_missing_outcomes_are_a_note():
     df = weekly(40)
     df.loc[10:15, "sales"] = np.nan
     found = look(df)["missing"]
-    assert found.severity == "note"
+    assert found.level == "note"
     assert "15% of the outcomes are missing (first: 2023-03-12)" in found.message
 
 
@@ -134,7 +135,7 @@ def test_the_most_severe_come_first():
     df.loc[10:15, "sales"] = np.nan
     df["radio"] = df.tv
     found = warnings(Panel.from_frame(df, **NAMES), n_parameters=99)
-    assert [f.severity for f in found] == ["serious", "warning", "note"]
+    assert [f.level for f in found] == ["serious", "warning", "note"]
     assert all(isinstance(f, Finding) for f in found)
 
 
@@ -245,12 +246,12 @@ def test_outliers_of_the_outcome_are_told_from_events():
     df["holiday"] = (df.index % 26 == 5).astype(float)
     df.loc[[5, 31], "sales"] = 900.0
     said = look(df, controls=["promo", "holiday"])["outcome_outliers"]
-    assert said.severity == "note"
+    assert said.level == "note"
     assert "2 of 60 periods" in said.message
     assert "all with an event control" in said.message
     df.loc[40, "sales"] = 800.0
     said = look(df, controls=["promo", "holiday"])["outcome_outliers"]
-    assert said.severity == "warning"
+    assert said.level == "warning"
     assert "3 of 60 periods" in said.message
     assert "1 of them without an event control: 2023-10-08 (z +" in said.message
     assert said.where == ("sales",)
@@ -279,7 +280,7 @@ def test_a_typing_error_in_the_media_is_a_warning():
     df["tv"] += 5
     df.loc[30, "tv"] *= 10
     said = look(df)["media_outliers"]
-    assert said.severity == "warning"
+    assert said.level == "warning"
     assert said.where == ("tv",)
     assert '"tv" 2023-07-30 (' in said.message
     assert "squeezes" in said.message
@@ -289,7 +290,7 @@ def test_an_outlier_of_spend_alone_is_found_but_does_not_squeeze_media():
     df = weekly(60).assign(tv=lambda d: d.tv + 5, cost=lambda d: 2 * d.tv)
     df.loc[30, "cost"] *= 20
     said = look(df, spend={"tv": "cost"})["media_outliers"]
-    assert said.severity == "note"
+    assert said.level == "note"
     assert "typing error" in said.message
 
 
@@ -304,13 +305,13 @@ def test_test_media_beyond_training_are_said():
     df["radio"] = df.radio[::-1].cummax()
     df.loc[50:, "tv"] = 9.5
     said = look(df, until="2023-12-10")["beyond_training"]
-    assert said.severity == "warning"
+    assert said.level == "warning"
     assert said.where == ("tv",)
     assert '"tv" (100% of the cells, ' in said.message
     df = weekly(60)
     df.loc[:49, "tv"] = df.loc[:49, "tv"].clip(upper=5)
     df.loc[50:, "tv"] = [*[1.0] * 9, 5.1]
-    assert look(df, until="2023-12-10")["beyond_training"].severity == "note"
+    assert look(df, until="2023-12-10")["beyond_training"].level == "note"
     df["tv"], df["radio"] = np.arange(60)[::-1], df.radio[::-1].cummax()
     assert "beyond_training" not in look(df, until="2023-12-10")
 
@@ -321,7 +322,7 @@ def test_columns_that_only_change_in_the_test_are_said_once():
     df.loc[:49, "radio"] = 0.0
     found = look(df, controls=["promo", "sale"], until="2023-12-10")
     assert found["new_in_test"].where == ("radio", "sale")
-    assert found["new_in_test"].severity == "warning"
+    assert found["new_in_test"].level == "warning"
     assert "beyond_training" not in found  # of a channel that never ran there is no range
 
 

@@ -238,21 +238,21 @@ def n_parameters(model: Spec, train: Panel) -> int | None:
 def findings(train: Panel, count: int | None, test: Panel | None = None) -> None:
     """Say what the data make hard, before any model, to standard error."""
     for finding in exploration.warnings(train, test, count):
-        if finding.severity == "note":
+        if finding.level == "note":
             notes([finding.message + "."])
         else:
             warn(finding.message + ".")
 
 
 def grouped(train: Panel, count: int | None, test: Panel | None) -> None:
-    """The same to standard output, by severity."""
+    """The same to standard output, by level."""
     found = exploration.warnings(train, test, count)
     title("Findings" if found else "Findings: none")
     last = ""
     for finding in found:
-        severity = "" if finding.severity == last else finding.severity
-        entry(severity, f"- {finding.message}.")
-        last = finding.severity
+        level = "" if finding.level == last else finding.level
+        entry(level, f"- {finding.message}.")
+        last = finding.level
 
 
 def notes(texts: Iterable[str]) -> None:

@@ -5,14 +5,13 @@ and `windows` (training against test) the measures, `look` puts them into one da
 `findings` says what the posterior will suffer from and what an analyst can do about it.
 """
 
-from mmmjax.exploration.findings import Finding, warnings
+from mmmjax.exploration.findings import warnings
 from mmmjax.exploration.look import condition, describe, explore
 from mmmjax.exploration.outliers import rare, robust_z
 from mmmjax.exploration.windows import Difference, difference
 
 __all__ = [
     "Difference",
-    "Finding",
     "condition",
     "describe",
     "difference",

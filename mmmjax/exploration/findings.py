@@ -1,8 +1,7 @@
-"""Findings: what the data make hard, each with its severity and reason, in a sentence."""
+"""What the data make hard: a finding for each kind, with its reason, in a sentence."""
 
 import re
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -10,10 +9,11 @@ from mmmjax.checks import Phrase, listing, show
 from mmmjax.exploration import tables
 from mmmjax.exploration.outliers import LIMIT, Outliers, events, outliers
 from mmmjax.exploration.windows import Difference, difference
+from mmmjax.findings import Finding, Level, ranked
 from mmmjax.metrics import condition_number, dependences, vif
 from mmmjax.panel import Panel
 
-__all__ = ["Finding", "warnings"]
+__all__ = ["warnings"]
 
 HIGH_VIF = 10.0
 FEW_PERIODS = 10
@@ -21,30 +21,6 @@ FEW_SHARE = 0.05
 FAR, OFTEN = 1.5, 0.1  # times the training maximum, share of test cells: a warning
 SQUEEZES = 2.5  # times the largest ordinary cell of a channel: a warning
 CLEAR, MANY = 5.5, 0.01  # robust z, share of cells: fewer and smaller are left unsaid
-
-Severity = Literal["note", "warning", "serious"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing worth knowing before fitting.
-
-    Args:
-        severity: "note" (for information), "warning" (some results will lean on the prior
-            or on few periods) or "serious" (the model as a whole will).
-        code: Short name of the kind of finding, for programs.
-        message: What was found, why it matters and what to do, in one sentence or two.
-        where: The channels, controls or geos concerned.
-    """
-
-    severity: Severity
-    code: str
-    message: str
-    where: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """Print severity and message."""
-        return f"{self.severity}: {self.message}"
 
 
 def warnings(
@@ -79,8 +55,7 @@ def warnings(
     if test is not None:
         versus = difference(panel, test)
         found += [*_new_in_test(panel, versus), *_beyond(panel, versus)]
-    order = ("serious", "warning", "note")
-    return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
+    return ranked(found)
 
 
 def _too_many(panel: Panel, n_parameters: int | None) -> list[Finding]:
@@ -272,13 +247,13 @@ def _media_outliers(panel: Panel, apart: Outliers) -> list[Finding]:
     ordinary = np.where(found, 0.0, media).max(1, keepdims=True)
     squeezes = found & (media > SQUEEZES * ordinary)
     clear = found & ~squeezes & (np.nan_to_num(apart.media_z) > CLEAR)
-    reasons: dict[Severity, str] = {
+    reasons: dict[Level, str] = {
         "warning": "Media are divided by their largest value, so this squeezes all other "
         "periods together: correct it if it is a typing error",
         "note": "Check that it is no typing error",
     }
     findings = []
-    for severity, cells in zip(reasons, (squeezes, clear), strict=True):
+    for level, cells in zip(reasons, (squeezes, clear), strict=True):
         where = np.flatnonzero(cells.any((0, 1)))
         if not where.size:
             continue
@@ -290,8 +265,8 @@ def _media_outliers(panel: Panel, apart: Outliers) -> list[Finding]:
             said.append(Phrase(f'"{panel.channels[c]}" {_place(panel, g, t)} ({size})'))
         above = f"channels far above what is usual for them: {listing(said, 3)}"
         names = tuple(panel.channels[c] for c in where)
-        message = f"{above}. {reasons[severity]}"
-        findings.append(Finding(severity, "media_outliers", message, names))
+        message = f"{above}. {reasons[level]}"
+        findings.append(Finding(level, "media_outliers", message, names))
     return findings
 
 
