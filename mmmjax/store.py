@@ -226,6 +226,8 @@ def tree_of(fit: Fit) -> xr.DataTree:
         "freq": panel.freq,
         "columns": json.dumps(dataclasses.asdict(panel.columns)),
     }
+    if panel.outcome_value is not None:
+        about["outcome_value"] = panel.outcome_value
     texts = {"spec": fit.spec.to_toml(), "run": json.dumps(run, default=_plain)}
     groups = fit.to_arviz()
     groups["panel"] = xr.DataTree(_dataset(panel, PANEL_DIMS, coords).assign_attrs(about))
@@ -314,6 +316,7 @@ def _panel(data: xr.Dataset) -> Panel:
         history=int(data.attrs["history"]),
         freq=str(data.attrs["freq"]),
         columns=Columns(**columns),
+        outcome_value=data.attrs.get("outcome_value"),
     )
 
 

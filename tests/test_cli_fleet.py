@@ -158,6 +158,14 @@ def test_settings_are_the_usual_ones_unless_given(long):
     assert asked.order == ["A", "Ö 1", "bad", "C"]
 
 
+def test_a_market_may_have_its_own_value_of_an_outcome(long):
+    for_all = ("[data]\ndate", "[data]\noutcome_value = 0.5\ndate")
+    for_c = ("[market.C.data]", "[market.C.data]\noutcome_value = 0.25")
+    asked = fleet_case.read(Path(case(long, for_all, for_c)))
+    values = {name: panel.outcome_value for name, panel in asked.panels.items()}
+    assert values == {"A": 0.5, "Ö 1": 0.5, "C": 0.25}
+
+
 def test_everything_wrong_with_the_file_is_said_at_once(long, tmp_path, capsys):
     file = case(
         long,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmmjax.checks import InputError
 from mmmjax.panel import Columns, Panel, for_prediction, for_training
 from tests.tables import NAMES, weekly, with_cell
 
@@ -314,6 +315,22 @@ def test_the_hash_sees_every_change_of_the_data_and_no_other():
         renamed, geo="geo", population="people", media={"tv": "x", "radio": "radio"}
     )
     assert named.data_hash() == panel.data_hash()
+
+
+def test_the_value_of_an_outcome_travels_and_is_no_datum():
+    plain, panel = read(weekly()), read(weekly(), outcome_value=np.float64(0.5))
+    assert plain.outcome_value is None
+    assert type(panel.outcome_value) is float
+    assert panel.data_hash() == plain.data_hash()
+    train, test = panel.split("2023-02-26")
+    fitted, _ = for_training(train, max_lag=4, lower_bound=None, on_empty="drop")
+    future = train.read_future(test.to_frame().drop(columns="sales"))
+    for part in (train, test, fitted, future, for_prediction(train, test),
+                 panel.select("national")):  # fmt: skip
+        assert part.outcome_value == 0.5
+    for wrong in (0, -1.0, np.nan, np.inf):
+        with pytest.raises(InputError, match=r"outcome_value: .*outcome_value=1.0 where"):
+            read(weekly(), outcome_value=wrong)
 
 
 def test_a_panel_cannot_be_changed():

@@ -1,5 +1,6 @@
 """One file a fit: exact round trips, readable by others, atomic, and refusals in words."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -40,7 +41,7 @@ def assert_same(actual, expected):
     for name in ("outcome", "media", "spend", "controls", "present", "population"):
         same_array(getattr(actual.panel, name), getattr(expected.panel, name))
     for name in ("geos", "channels", "control_names", "currency", "outcome_name", "history",
-                 "freq", "columns"):  # fmt: skip
+                 "freq", "columns", "outcome_value"):  # fmt: skip
         assert getattr(actual.panel, name) == getattr(expected.panel, name), name
     assert actual.panel.dates.equals(expected.panel.dates)
     assert actual.panel.dates.dtype == expected.panel.dates.dtype
@@ -68,6 +69,11 @@ def test_round_trip_is_exact(path, dtype):
     assert save(fit, path) == path.resolve()
     assert_same(load(path), fit)
     assert load(path).panel.read_future is not None
+    worth = dataclasses.replace(
+        fit, panel=dataclasses.replace(fit.panel, outcome_value=0.35)
+    )
+    save(worth, path)
+    assert_same(load(path), worth)
 
 
 def test_round_trip_of_other_shapes(path):
@@ -323,6 +329,7 @@ def test_released_format_loads():
     assert fit.spec == written.spec
     assert fit.panel.geos == ("north", "süd")
     assert fit.panel.currency == "EUR"
+    assert fit.panel.outcome_value is None
     assert fit.sampler.target_accept == 0.9
     assert fit.draws.params["saturation_beta"].dtype == np.float32
     np.testing.assert_array_equal(

@@ -14,6 +14,7 @@ from mmmjax import checks
 from mmmjax.checks import InputError
 from mmmjax.cli.parts import (
     COLUMNS,
+    LABELS,
     Problems,
     columns_of,
     joined,
@@ -29,7 +30,7 @@ from mmmjax.spec import Spec
 __all__ = ["Case", "Draft", "draft", "joined", "read"]
 
 TABLES = ("data", "model", "sampler")
-DATA = ("path", *COLUMNS, "freq", "train_until", "currency", "on_empty")
+DATA = ("path", *COLUMNS, *LABELS, "train_until", "on_empty")
 NEEDED = ("path", "date", "outcome")
 ON_EMPTY = ("error", "drop", "prior")
 

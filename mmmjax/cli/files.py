@@ -110,6 +110,7 @@ def record(fit: Fit, found: Diagnostics, scores: Mapping[str, float]) -> dict[st
         "data_hash": fit.panel.data_hash(),
         "currency": fit.panel.currency,
         "outcome": fit.panel.outcome_name,
+        "outcome_value": fit.panel.outcome_value,
     }
 
 

@@ -21,6 +21,7 @@ from mmmjax.checks import InputError, Phrase, fail
 from mmmjax.cli.case import ON_EMPTY
 from mmmjax.cli.parts import (
     COLUMNS,
+    LABELS,
     Problems,
     columns_of,
     joined,
@@ -39,7 +40,7 @@ from mmmjax.spec import Spec
 __all__ = ["FleetCase", "read"]
 
 TABLES = ("data", "model", "sampler", "fleet", "market")
-OF_A_MARKET = (*COLUMNS, "freq", "train_until", "currency")
+OF_A_MARKET = (*COLUMNS, *LABELS, "train_until")
 DATA = ("path", "files", "market", *OF_A_MARKET)
 FLEET = ("seed", "batch", "on_empty", "refit")
 SAMPLER = ("kind", *(f.name for f in dataclasses.fields(HMC)))

@@ -15,11 +15,12 @@ from mmmjax.prior import Prior
 from mmmjax.spec import Spec
 
 __all__ = [
-    "COLUMNS", "Problems", "columns_of", "joined", "known", "parse", "part", "spec_of",
-    "tried",
+    "COLUMNS", "LABELS", "Problems", "columns_of", "joined", "known", "parse", "part",
+    "spec_of", "tried",
 ]  # fmt: skip
 
 COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population")
+LABELS = ("freq", "currency", "outcome_value")
 TEXT = ("geo", "population", "freq", "currency")
 
 type Collect = Callable[[Callable[[], Any]], Any]
@@ -115,7 +116,7 @@ def columns_of(data: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, An
     for key in (*needed, *TEXT):
         if not isinstance(data.get(key, ""), str):
             checks.fail(f"[data] {key}", data[key], "", "text", f'{key} = "..."')
-    found = {k: data[k] for k in (*COLUMNS, "freq", "currency") if k in data}
+    found = {k: data[k] for k in (*COLUMNS, *LABELS) if k in data}
     found.setdefault("media", [])
     return found
 

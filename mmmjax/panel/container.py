@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmmjax.checks import Phrase, closest, fail, listing, show
+from mmmjax.checks import Phrase, closest, fail, listing, number, show
 from mmmjax.panel.calendar import check_follows, describe
 from mmmjax.panel.columns import Columns, Names
 from mmmjax.panel.reading import first_outcome, load_table, read, read_future
@@ -42,6 +42,7 @@ class Panel:
         history: Leading periods before the first outcome: media context, not modelled.
         freq: Length of a period, as a pandas frequency.
         columns: Where in the user's table each part came from.
+        outcome_value: Money per unit of outcome, above 0; None: not known.
     """
 
     outcome: np.ndarray
@@ -59,6 +60,7 @@ class Panel:
     history: int = 0
     freq: str = "W-SUN"
     columns: Columns = field(default_factory=Columns)
+    outcome_value: float | None = None
 
     def __post_init__(self) -> None:
         """Copy the arrays, check their shapes and make them read only."""
@@ -78,6 +80,7 @@ class Panel:
         population: str | None = None,
         currency: str = "",
         freq: str | None = None,
+        outcome_value: float | None = None,
     ) -> "Panel":
         """Read a pandas DataFrame with one row per date (and geo), in any order.
 
@@ -93,9 +96,13 @@ class Panel:
             population: Column of the population, the same in all rows of a geo.
             currency: Label of money in tables and pictures.
             freq: Pandas frequency such as "W-SUN"; found from the dates if None.
+            outcome_value: Money per unit of outcome, above 0: 1.0 where the outcome is
+                money, its margin where only a part is kept. Returns are then shown in
+                money per money, with break-even at 1. It changes no draw.
         """
         names = Names(date, outcome, media, controls, geo, spend, population)
-        return cls(**read(df, names, freq), currency=currency)
+        value = {"currency": currency, "outcome_value": outcome_value}
+        return cls(**read(df, names, freq), **value)
 
     @classmethod
     def from_file(cls, path: str | Path, **names: Any) -> "Panel":
@@ -167,6 +174,10 @@ class Panel:
 
 
 def _freeze(panel: Panel) -> None:
+    if panel.outcome_value is not None:
+        fix = "outcome_value=1.0 where the outcome is money, or the margin of one unit"
+        value = number("outcome_value", panel.outcome_value, low=0, open_low=True, fix=fix)
+        object.__setattr__(panel, "outcome_value", value)
     cells = (len(panel.geos), len(panel.dates))
     shapes = {
         "outcome": cells,
@@ -252,8 +263,8 @@ def _read_future(panel: Panel, table: Any) -> Panel:
         frame, panel.columns, panel.channels, panel.geos, costs, panel.freq
     )
     check_follows(fields["dates"], panel.dates[-1], panel.freq)
-    kept = {"population": panel.population, "outcome_name": panel.outcome_name}
-    return Panel(**(fields | kept), currency=panel.currency)
+    same = ("population", "outcome_name", "currency", "outcome_value")
+    return Panel(**(fields | {name: getattr(panel, name) for name in same}))
 
 
 def _to_frame(panel: Panel) -> pd.DataFrame:

@@ -163,4 +163,6 @@ def summary(values: np.ndarray, dims: Sequence[str]) -> xr.Variable:
 def attributes(fit: Fit, **more: Any) -> Mapping[str, Any]:
     """What a picture or a table needs to name units."""
     panel = fit.panel
+    if panel.outcome_value is not None:
+        more["outcome_value"] = panel.outcome_value
     return {"outcome": panel.outcome_name, "currency": panel.currency, **more}
