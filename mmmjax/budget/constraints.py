@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from mmmjax.budget.region import ROUNDING, Region
 from mmmjax.checks import Phrase, closest, fail, listing, number
@@ -335,7 +335,13 @@ def read(
     )
 
 
-def limited(region: Region, limits: Limits, labels: Sequence[str], unit: float) -> Region:
+def limited(
+    region: Region,
+    limits: Limits,
+    labels: Sequence[str],
+    unit: float,
+    fixed: Bool[np.ndarray, " variable"],
+) -> Region:
     """Region of bounds and a total, cut down to what limits allow.
 
     On/off sets and floors are not in it: no region of rows holds them.
@@ -345,6 +351,7 @@ def limited(region: Region, limits: Limits, labels: Sequence[str], unit: float) 
         limits: What :func:`read` returned.
         labels: Name of each variable, for messages.
         unit: As for :func:`read`.
+        fixed: Variables held at a given spend, for messages.
 
     Raises:
         InputError: A variable whose bounds leave nothing of what the limits allow.
@@ -359,12 +366,14 @@ def limited(region: Region, limits: Limits, labels: Sequence[str], unit: float) 
                 (region.lower[i], region.upper[i]),
             )
         )
+        name, held = labels[int(i)], f"what is fixed, {_figure(region.upper[i] / unit)}"
         fail(
             "constraints",
-            Phrase(f"{limits.box}: {labels[int(i)]} {allowed}"),
+            Phrase(f"{limits.box}: {name} {allowed}"),
             "",
-            f"some of what its bounds leave, {bounds}",
-            f"widen the bounds of {labels[int(i)]}, or leave it out of max_change",
+            held if fixed[i] else f"some of what its bounds leave, {bounds}",
+            f"{'fix it elsewhere' if fixed[i] else f'widen the bounds of {name}'}, or "
+            "leave it out of max_change",
         )
     return Region(
         np.minimum(lower, upper),

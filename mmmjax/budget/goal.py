@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from mmmjax.budget.feasible import totals_of
@@ -65,7 +66,13 @@ def reach(
     Raises:
         InputError: A target that no allowed plan reaches.
     """
-    aim = mean_response() if goal.probability is None else value_at_risk(goal.probability)
+    aim, rank = mean_response(), 0
+    if goal.probability is not None:
+        # the draw that at least `probability` of the draws reach: no interpolated quantile
+        draws = len(jax.tree.leaves(prepared.window.draws)[0])
+        rank = draws - int(np.ceil(goal.probability * draws - 1e-9))
+        level = 1.0 - rank / max(draws - 1, 1)
+        aim = dataclasses.replace(value_at_risk(), parameters={"level": level})
     smooth = not aim.needs_smoothing
     concave = aim.concave_at_total and not prepared.doubt
     doubt = prepared.doubt or ("" if concave else f"{aim} is not known to be concave")
@@ -86,11 +93,23 @@ def reach(
             layout=dataclasses.replace(prepared.layout, budget=total),
         )  # fmt: skip
         one, solved = settle(one)
-        return one, solved, solved.seen[1].utility - goal.target
+        reached = solved.seen[1].utility
+        if goal.probability is not None:
+            reached = float(np.sort(solved.seen[1].samples.sum(1))[rank])
+        return one, solved, reached - goal.target
 
     one, solved, above = at(most)
     if above < 0:
-        _unreached(goal, solved.seen[1].utility, most / prepared.layout.unit)
+        sure = goal.probability
+        with_ = "" if sure is None else f" with probability {sure:g}"
+        best, budget = f"at most {goal.target + above:,.6g}", most / prepared.layout.unit
+        fail(
+            "target",
+            Phrase(f"{goal.target:,.6g}{with_}"),
+            "",
+            f"{best}, what the best plan within bounds brings at {budget:,.6g}",
+            "raise the budget or the upper bounds, or lower the target",
+        )
     low, high, count = least, most, solved.evaluations
     below = -goal.target
     if least > 0:
@@ -116,14 +135,3 @@ def reach(
             side = -1
     status = f"smallest spend that reaches the target; {solved.status}"
     return one, solved._replace(evaluations=count, status=status, goal=goal)
-
-
-def _unreached(goal: Goal, most: float, budget: float) -> None:
-    with_ = "" if goal.probability is None else f" with probability {goal.probability:g}"
-    fail(
-        "target",
-        Phrase(f"{goal.target:,.6g}{with_}"),
-        "",
-        f"at most {most:,.6g}, what the best plan within bounds brings at {budget:,.6g}",
-        "raise the budget or the upper bounds, or lower the target",
-    )

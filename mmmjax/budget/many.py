@@ -20,7 +20,7 @@ from mmmjax.budget.ascent import NOT_FINITE, STATUS
 from mmmjax.budget.horizon import Form, Window, response_of
 from mmmjax.budget.prepare import Asked, Fits, Prepared, prepare
 from mmmjax.budget.region import scaled
-from mmmjax.budget.scenario import CERTIFIED_GAP
+from mmmjax.budget.scenario import CERTIFIED_GAP, relative_gap
 from mmmjax.budget.search import Found, Kind, Problem, budget_price, cell_members, search
 from mmmjax.budget.solve import Settings, fail_not_finite, scaled_problem
 from mmmjax.budget.starts import starts_of
@@ -292,9 +292,12 @@ def _summary(
     samples = _by_channel(respond(spend), problem.members)
     total = samples.sum(1)
     scale = problem.size / problem.budget
-    can_grow = found.point < problem.region.upper
     price = budget_price(
-        found.gradient * scale, found.multipliers * scale, can_grow, problem.price
+        found.gradient * scale,
+        found.multipliers * scale,
+        found.point,
+        problem.region,
+        problem.price,
     )
     return Summary(
         spend,
@@ -347,8 +350,8 @@ def _dataset(
         quantiles[place] = summary.quantiles
         for name, field in PLAIN.items():
             plain[name][place] = getattr(summary, field)
-        size = abs(float(summary.objective)) or 1.0
-        plain["gap"][place] = np.nan if prepared.doubt else summary.gap / size
+        gap = relative_gap(float(summary.gap), float(summary.objective))
+        plain["gap"][place] = np.nan if prepared.doubt else gap
         proven = not prepared.doubt
         status[place] = STATUS[int(summary.status)] if proven else "best of several starts"
     budgets = [first.layout.budget / first.layout.unit if x is None else x for x in levels]

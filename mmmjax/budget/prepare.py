@@ -11,10 +11,10 @@ from jaxtyping import Float
 from mmmjax.budget import constraints as rules
 from mmmjax.budget.constraints import Constraint, Limits
 from mmmjax.budget.curves import ResponseCurves
-from mmmjax.budget.feasible import check_feasible
-from mmmjax.budget.horizon import CarryIn, Form, Window, block_of, make_window
+from mmmjax.budget.feasible import check_feasible, totals_of
+from mmmjax.budget.horizon import CarryIn, Form, Window, block_of, make_window, media_names
 from mmmjax.budget.layout import Layout, lay_out, markets_of
-from mmmjax.budget.region import Region, scaled, with_nesting
+from mmmjax.budget.region import ROUNDING, Region, scaled, with_nesting
 from mmmjax.budget.request import Bounds, Money
 from mmmjax.budget.search import Kind, Problem
 from mmmjax.budget.utility import Utility, as_utility
@@ -26,6 +26,12 @@ __all__ = ["Asked", "Prepared", "prepare"]
 
 PULSE = 3.0  # a period may take this multiple of the even share of the upper bound
 EVEN, OPTIMAL = "even", "optimal"
+PROVEN = {
+    "saturation_beta": (0.0, np.inf, "negative"),
+    "saturation_lam": (0.0, np.inf, "negative"),
+    "adstock_alpha": (0.0, 1.0, "outside [0, 1]"),
+}
+"""Where a parameter keeps the response concave in spend: least, most, what else it is."""
 
 type Fits = Fit | ResponseCurves | Mapping[str, Fit] | Sequence[Fit]
 type Weights = Sequence[float] | np.ndarray
@@ -164,7 +170,7 @@ def prepare(
     chosen = as_utility(utility)
     check_utility(chosen, len(layout.channels))
     window, form = _window(markets, layout, carry_in, max_draws, free, profile, window)
-    doubt = _doubt(form, window, markets, chosen, up_to or price > 0)
+    doubt = _doubt(form, window, markets, chosen, by_cell, up_to or price > 0)
     return Prepared(
         markets, layout, limits, with_nesting(_by_variable(by_cell, free)), window,
         Kind(form, not doubt, not chosen.needs_smoothing), chosen, price, doubt, profile,
@@ -211,10 +217,29 @@ def _cell_region(layout: Layout, limits: Limits, up_to: bool) -> tuple[Layout, R
         lower, layout.upper, np.ones((1, len(lower))), np.array([least]), np.array([most])
     )
     unit = layout.unit
-    region = rules.limited(box, limits, layout.labels, unit)
-    checked = check_feasible(
-        scaled(region, unit), layout.labels, layout.fixed, layout.words, limits.words
-    )
+    region = rules.limited(box, limits, layout.labels, unit, layout.fixed)
+
+    def check(region: Region, *words: tuple[str, str]) -> Region:
+        words = (*limits.words, *words)
+        return check_feasible(
+            scaled(region, unit), layout.labels, layout.fixed, layout.words, words
+        )
+
+    checked = check(region)
+    if up_to and len(region.rows) > 1 and totals_of(checked)[1] <= ROUNDING * most / unit:
+        check(region._replace(least=np.append(most, region.least[1:])))  # names the clash
+    for switch in limits.on_off:
+        if region.upper[switch.variables].any():  # else it is off, as asked for
+            on = np.isin(np.arange(len(lower)), switch.variables)[None]
+            words = f"{switch.name} at least {switch.minimum / unit:,.6g} if on"
+            check(
+                region._replace(
+                    rows=np.concatenate([region.rows, on]),
+                    least=np.append(region.least, switch.minimum),
+                    most=np.append(region.most, np.inf),
+                ),
+                (words, ""),
+            )
     region = region._replace(least=checked.least * unit, most=checked.most * unit)
     layout = dataclasses.replace(layout, lower=region.lower, upper=region.upper)
     if not up_to:
@@ -288,7 +313,7 @@ def _window(
         ones = np.ones(len(layout.lower))
         window = Window(dict(first.draws), ones, ones, np.zeros((len(ones), 0)),
                         np.ones((1, 1)), np.ones(1))  # fmt: skip
-        return window, Form(None, first.function)
+        return window, Form(None, first.floored)
     fits = list(markets.values())
     window = made or make_window(
         fits, layout.periods, carry_in, layout.costs, max_draws, profile, bool(free)
@@ -302,6 +327,7 @@ def _doubt(
     window: Window,
     markets: Mapping[str, Any],
     utility: Utility,
+    region: Region,
     open_total: bool,
 ) -> str:
     """Why the gap proves nothing; empty if it does."""
@@ -310,11 +336,15 @@ def _doubt(
         return f"{utility} is not known to be concave"
     first = next(iter(markets.values()))
     if isinstance(first, ResponseCurves):
-        return "" if first.concave else "the response curves are not said to be concave"
+        if not first.concave:
+            return "the response curves are not said to be concave"
+        return first.bent(region.lower, region.upper)
     if form.spec is None or not getattr(form.spec.saturation, "concave", False):
         return f"the response is not concave under {first.spec.saturation!r}"
-    beta = np.asarray(window.draws["saturation_beta"])
-    negative = (beta < 0).any(1)
-    if negative.any():
-        return f"saturation_beta is negative in {int(negative.sum())} of {len(beta)} draws"
+    for name in media_names(form.spec):
+        low, high, words = PROVEN.get(name, (np.inf, 0.0, "of an unknown effect"))
+        draws = np.asarray(window.draws[name])
+        bad = ~((draws >= low) & (draws <= high)).all(1)  # NaN counts as bad
+        if bad.any():
+            return f"{name} is {words} in {int(bad.sum())} of {len(draws)} draws"
     return ""

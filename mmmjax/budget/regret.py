@@ -32,7 +32,7 @@ from mmmjax.budget.prepare import Asked, Fits, Prepared, prepare
 from mmmjax.budget.region import ROUNDING, inside
 from mmmjax.budget.request import known_of
 from mmmjax.budget.scenario import PROB, Plan
-from mmmjax.budget.search import Found, Kind, Problem, search
+from mmmjax.budget.search import Found, Kind, Problem, budget_price, search
 from mmmjax.budget.solve import Settings, solve
 from mmmjax.budget.utility import mean_response
 from mmmjax.checks import Phrase, fail, number
@@ -105,8 +105,12 @@ def knowledge(
         values = None
         if channels:
             values = _channels(prepared, solved.spend, settings)
-    free = solved.gradient[solved.spend < np.asarray(prepared.region.upper)]
-    price = float(free.max(initial=0.0)) if prepared.price == 0 else prepared.price
+        price = float(
+            budget_price(
+                solved.gradient, solved.multipliers, solved.spend, prepared.region, 0.0
+            )
+        )
+    price = prepared.price or float(np.nan_to_num(price))
     return _dataset(prepared, solved.spend, acted, found, values, price, prob)
 
 

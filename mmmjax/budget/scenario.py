@@ -12,11 +12,12 @@ from mmmjax.budget.region import ROUNDING
 from mmmjax.metrics import hdi
 from mmmjax.shapes import CHANNEL, GEO
 
-__all__ = ["CERTIFIED_GAP", "Gain", "Limit", "Plan"]
+__all__ = ["CERTIFIED_GAP", "Gain", "Limit", "Plan", "relative_gap"]
 
 CERTIFIED_GAP = 1e-6  # relative gap bound up to which a plan is called certified
 QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
 PROB = 0.94  # of the interval of the gain
+NOTHING = "the objective is 0, and a better plan is not ruled out"
 
 
 class Gain(NamedTuple):
@@ -134,7 +135,7 @@ class Plan:
     def relative_gap(self) -> float | None:
         """Gap bound as a share of the objective; None if there is none."""
         bound = self.gap_bound
-        return None if bound is None else bound / (abs(self.objective) or np.inf)
+        return None if bound is None else relative_gap(bound, self.objective)
 
     @property
     def certified(self) -> bool:
@@ -197,6 +198,13 @@ class Plan:
         return wording.text(self, noun)
 
 
+def relative_gap(bound: float, objective: float) -> float:
+    """A gap as a share of the objective; of an objective of 0 only a gap of 0 is none."""
+    if objective == 0:
+        return 0.0 if bound == 0 else np.inf
+    return bound / abs(objective)
+
+
 def _gains(plan: Plan) -> np.ndarray:
     after, before = (plan.response.sel(plan=p) for p in ("optimized", "reference"))
     return after.to_numpy() - before.to_numpy()
@@ -231,6 +239,7 @@ def _extrapolated(plan: Plan) -> xr.DataArray:
 
 def _record(plan: Plan) -> dict[str, Any]:
     unit = "money a period" if plan.per_period else "money over the window"
+    gap = plan.relative_gap
     return {
         "objective": plan.objective,
         "reference_objective": plan.reference_objective,
@@ -241,8 +250,8 @@ def _record(plan: Plan) -> dict[str, Any]:
         "probability_better": plan.probability_better,
         "extrapolated": _beyond(plan),
         "gap_bound": plan.gap_bound,
-        "relative_gap": plan.relative_gap,
-        "gap_reason": plan.gap_reason,
+        "relative_gap": gap if gap is None or np.isfinite(gap) else None,
+        "gap_reason": plan.gap_reason if gap is None or np.isfinite(gap) else NOTHING,
         "certified": plan.certified,
         "status": plan.status,
         "utility": plan.utility,

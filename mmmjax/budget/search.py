@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from mmmjax.budget.ascent import (
     LIMIT,
@@ -36,6 +36,8 @@ from mmmjax.budget.region import Region, project, support
 from mmmjax.budget.utility import Smooth, Smoothing, Utility
 
 __all__ = [
+    "AT_BOUND",
+    "AT_ROW",
     "Found",
     "Kind",
     "Problem",
@@ -54,6 +56,8 @@ ROUNDS = {"smooth": 1, "concave": 12, "rough": 6, "curved": 40}
 STIFF, STIFFER, STIFFEST = 10.0, 8.0, 1e7  # penalty of a curved limit, its growth
 MET = 1e-9  # miss of a curved limit, in shares of the budget, that counts as met
 MISSED = 1e-6  # miss from which on the limit was not met
+AT_BOUND = 1e-8  # share of its range within which a variable counts as at its bound
+AT_ROW = 1e-7  # share of the budget within which a limit counts as met exactly
 
 
 class Problem(NamedTuple):
@@ -388,21 +392,29 @@ def _limits(
 def budget_price(
     gradient: Float[ArrayLike, " variable"],
     multipliers: Float[ArrayLike, " row"],
-    can_grow: Bool[ArrayLike, " variable"],
+    point: Float[ArrayLike, " variable"],
+    region: Region,
     price: Float[ArrayLike, ""],
 ) -> Float[Array, ""]:
     """Utility that one more unit of budget brings; NaN where nothing can take it.
 
     With no limit but the total that is the steepest slope that can be followed, exact at
-    any point; otherwise the multiplier of the total.
+    any point; otherwise the multiplier of the total. A variable within rounding of its
+    upper bound, or in a group of variables that is at its most, cannot take any.
 
     Args:
         gradient: Of the utility less the price of the spend, per money.
         multipliers: Of the rows of the region, the total first.
-        can_grow: Variables below their upper bound.
+        point: The plan, in the unit of the region.
+        region: What it may spend.
         price: Utility that a unit of money has to bring.
     """
-    can_grow, multipliers = jnp.asarray(can_grow), jnp.asarray(multipliers)
+    point, multipliers = jnp.asarray(point), jnp.asarray(multipliers)
+    lower, upper, rows, _, most = (jnp.asarray(part) for part in region[:5])
+    can_grow = upper - point > AT_BOUND * (upper - lower)
+    full = rows[1:] @ point >= most[1:] - AT_ROW * point.sum()
+    groups = full & (rows[1:] >= 0).all(1)
+    can_grow &= ~((rows[1:] > 0) & groups[:, None]).any(0)
     steepest = jnp.where(can_grow, gradient, -jnp.inf).max()
     net = steepest if multipliers.shape[0] == 1 else multipliers[0]
     gross = jnp.maximum(net + price, 0.0)

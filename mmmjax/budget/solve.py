@@ -123,7 +123,7 @@ def optimize(
         prepared, solved = (
             settle(prepared) if aim is None else goals.reach(prepared, aim, settle)
         )
-    return plan_of(prepared, solved)
+        return plan_of(prepared, solved)
 
 
 def _settle(prepared: Prepared, settings: "Settings") -> tuple[Prepared, "Solved"]:

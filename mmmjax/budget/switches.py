@@ -11,7 +11,7 @@ from mmmjax.budget.constraints import OnOff
 from mmmjax.budget.feasible import is_empty
 from mmmjax.budget.prepare import Prepared
 from mmmjax.budget.region import Region, with_nesting
-from mmmjax.checks import Phrase, fail
+from mmmjax.checks import InputError, Phrase, fail
 
 __all__ = ["MOST", "best"]
 
@@ -38,24 +38,34 @@ def best(prepared: Prepared, solve: Callable[[Prepared], Any]) -> tuple[Prepared
             "give a plain lower bound to channels that will be on anyway",
         )
     found: list[tuple[float, Prepared, Any]] = []
+    refused: InputError | None = None
     ceiling, evaluations, tried = -np.inf, 0, 0
     for states in itertools.product((True, False), repeat=len(switches)):
         combination = _switched(prepared, switches, states)
         if combination is None:
             continue
         tried += 1
-        solved = solve(combination)
+        try:
+            solved = solve(combination)
+        except InputError as error:  # a floor that this combination cannot keep
+            refused = error
+            continue
         net = solved.seen[1].utility - prepared.price * solved.spend.sum()
         ceiling = max(ceiling, net + solved.gap)
         evaluations += solved.evaluations
         found.append((net, combination, solved))
+    if not found and refused is not None:
+        raise refused
     if not found:
+        unit = prepared.layout.unit
+        minima = [f"{s.name} at least {s.minimum / unit:,.6g}" for s in switches]
+        got = f"{', '.join(minima)} if on: no combination of on and off keeps "
         fail(
             "minimum_if_on",
-            Phrase("no combination of on and off keeps budget, bounds and limits"),
+            Phrase(f"{got}{prepared.limits.words[0][0]}, bounds and limits"),
             "",
             "minima that leave a plan",
-            "lower the minima or raise the budget",
+            "lower the minima, widen the bounds or change the budget",
         )
     value, chosen, solved = max(found, key=lambda entry: entry[0])
     status = f"best of {tried} combinations of on and off; {solved.status}"

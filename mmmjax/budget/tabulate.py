@@ -10,13 +10,10 @@ from mmmjax.budget.layout import ABSENT, Layout
 from mmmjax.budget.prepare import Prepared
 from mmmjax.budget.region import residuals
 from mmmjax.budget.scenario import Limit, Plan
-from mmmjax.budget.search import budget_price
+from mmmjax.budget.search import AT_BOUND, AT_ROW, budget_price
 from mmmjax.shapes import CHANNEL, DRAW, GEO
 
 __all__ = ["plan_of", "spend_by_period"]
-
-AT_BOUND = 1e-8  # share of its range within which a channel counts as at its bound
-AT_ROW = 1e-7  # share of the budget within which a limit counts as met exactly
 
 
 def plan_of(prepared: Prepared, solved: Any) -> Plan:
@@ -37,6 +34,15 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
     samples = np.stack([before.samples, after.samples])
     plans = {"plan": ["reference", "optimized"]}
     reduced = _per_cell(prepared, solved, solved.gradient - _row_prices(prepared, solved))
+    price = float(
+        budget_price(
+            solved.gradient,
+            solved.multipliers,
+            solved.spend,
+            prepared.region,
+            prepared.price,
+        )
+    )
     return Plan(
         reference=blank,
         optimized=named(spend / unit),
@@ -58,7 +64,7 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         gap_reason=prepared.doubt,
         status=solved.status,
         kkt_residual=solved.residual,
-        shadow_price=_price(prepared, solved, binding),
+        shadow_price=None if np.isnan(price) else price,
         limits=_limits(prepared, solved),
         residuals={name: miss / unit for name, miss in misses.items()},
         evaluations=solved.evaluations,
@@ -126,15 +132,6 @@ def _row_prices(prepared: Prepared, solved: Any) -> np.ndarray:
     if prepared.free_periods:
         count -= len(prepared.layout.lower)  # the last ones are the bounds of cells
     return solved.multipliers[:count] @ rows[:count]
-
-
-def _price(prepared: Prepared, solved: Any, binding: np.ndarray) -> float | None:
-    """Utility that one more unit of budget brings; None if nothing can take it."""
-    can_grow = np.repeat(np.isin(binding, ["free", "lower"]), max(prepared.free_periods, 1))
-    price = float(
-        budget_price(solved.gradient, solved.multipliers, can_grow, prepared.price)
-    )
-    return None if np.isnan(price) else price
 
 
 def _limits(prepared: Prepared, solved: Any) -> tuple[Limit, ...]:

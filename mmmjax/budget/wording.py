@@ -182,6 +182,8 @@ def proof(plan: "Plan") -> str:
         return f"none, a better plan may exist ({plan.gap_reason}); {how}"
     word = "certified" if plan.certified else "NOT certified"
     most = f"no plan is better by more than {plan.relative_gap:.1e} of it"
+    if plan.objective == 0:
+        most = f"no plan is better by more than {plan.gap_bound:,.4g}"
     if plan.relative_gap == 0:
         most = "no plan is better (gap below rounding)"
     return (

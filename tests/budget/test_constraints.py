@@ -24,6 +24,7 @@ from mmmjax.checks import InputError
 CHANNELS, GEOS = ("TV", "Search", "Social"), ("north", "south")
 LAST = np.array([[10.0, 0.0, 5.0], [20.0, 4.0, 1.0]])
 CELLS = [f"{c} in {g}" for g in GEOS for c in CHANNELS]
+FREE = np.zeros(len(CELLS), bool)
 
 
 def limits_of(given, periods=4, unit=1.0, budget=1000.0):
@@ -42,7 +43,7 @@ def test_nothing_asked_limits_nothing():
         assert np.isinf(limits.upper).all()
         assert limits.on_off == limits.floors == ()
     region = simple(np.zeros(6), np.full(6, 900.0), 1000.0)
-    for part, whole in zip(limited(region, limits, CELLS, 1.0), region, strict=True):
+    for part, whole in zip(limited(region, limits, CELLS, 1.0, FREE), region, strict=True):
         np.testing.assert_array_equal(part, whole)
 
 
@@ -124,7 +125,7 @@ def test_a_plan_respects_what_was_asked():
     asked = [group(["Search", "Social"], at_most=0.3, share=True), per_geo({"north": 400})]
     limits = limits_of(asked)
     box = simple(np.zeros(6), np.full(6, 900.0), 1000.0)
-    region = limited(box, limits, CELLS, 1.0)
+    region = limited(box, limits, CELLS, 1.0, FREE)
     region = check_feasible(region, CELLS, np.zeros(6, bool), "money", limits.words)
     x, _ = project(jnp.array([0.0, 500, 100, 0, 300, 300]), region)
     table = np.reshape(x, (2, 3))
@@ -136,7 +137,7 @@ def test_a_plan_respects_what_was_asked():
 def test_clashing_constraints_are_named_in_the_words_of_the_user():
     asked = [per_geo({"north": 400, "south": 500}), group("TV", at_least=10.0)]
     limits = limits_of(asked, unit=4.0, budget=4000.0)
-    region = limited(simple(np.zeros(6), np.full(6, 4e3), 4000.0), limits, CELLS, 4.0)
+    region = limited(simple(np.zeros(6), np.full(6, 4e3), 4000.0), limits, CELLS, 4.0, FREE)
     in_unit = region._replace(
         lower=region.lower / 4, upper=region.upper / 4, least=region.least / 4,
         most=region.most / 4,
@@ -153,7 +154,7 @@ def test_a_change_that_the_bounds_forbid_names_the_variable():
     limits = limits_of(max_change(0.1), periods=10, unit=10.0)
     box = simple(np.zeros(6), np.array([900.0, 900, 900, 100, 900, 900]), 1000.0)
     with pytest.raises(InputError) as error:
-        limited(box, limits, CELLS, 10.0)
+        limited(box, limits, CELLS, 10.0, FREE)
     for part in ("max_change(0.1)", "TV in south 18 to 22", "0 to 10"):
         assert part in str(error.value)
 
