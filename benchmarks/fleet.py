@@ -87,7 +87,7 @@ def main() -> int:
     real = DATA.exists() and not asked.smoke
     path = CASE if real else Path(mm.__file__).parent / "datasets" / "demo.toml"
     case = cases.read(path)
-    sampler = mm.HMC(chains=4, warmup=50, draws=50) if asked.smoke else USUAL
+    sampler = mm.HMC(chains=4, warmup=50, draws=50, until=None) if asked.smoke else USUAL
     compiled = compile_seconds(case, sampler)
     counts = (2,) if asked.smoke else (2, 64, 128)
     rows = [measure(case, n, sampler, refit=not asked.smoke) for n in counts]

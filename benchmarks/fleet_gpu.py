@@ -115,7 +115,7 @@ def main() -> int:
     case = cases.read(CASE if real else demo)
     place, host = jax.devices()[0], jax.devices("cpu")[0]
     fast = place.platform != "cpu"
-    sampler = mm.HMC(chains=4, warmup=50, draws=50) if asked.smoke else USUAL
+    sampler = mm.HMC(chains=4, warmup=50, draws=50, until=None) if asked.smoke else USUAL
     count = 2 if asked.smoke else 1000 if fast else 16
     counts = (1, 2) if asked.smoke else (1, 4, 16, 64, 256, 1000) if fast else (1, 4, 16)
     copied = COPIED // 64 if asked.smoke else COPIED

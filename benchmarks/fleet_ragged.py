@@ -100,7 +100,7 @@ def main() -> int:
     parser = options(__doc__ or "")
     parser.add_argument("--count", type=int, help="one size, printed as JSON")
     asked = parser.parse_args()
-    sampler = mm.HMC(chains=4, warmup=50, draws=50) if asked.smoke else USUAL
+    sampler = mm.HMC(chains=4, warmup=50, draws=50, until=None) if asked.smoke else USUAL
     if asked.count:
         jax.config.update("jax_enable_compilation_cache", False)
         print(json.dumps(measure(asked.count, sampler)))

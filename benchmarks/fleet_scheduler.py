@@ -117,7 +117,7 @@ def main() -> int:
     asked = options(__doc__ or "").parse_args()
     one = panel(40, 1) if asked.smoke else panel()
     draws = 50 if asked.smoke else 400
-    sampler = mm.HMC(chains=4, warmup=50, draws=draws)
+    sampler = mm.HMC(chains=4, warmup=50, draws=draws, until=None)
     ask = {"refit": False, "progress": False, "devices": jax.devices()[:1]}
     fit = mm.fit_fleet(mm.Spec(), {"a": one}, sampler, **ask)["a"]
     sizes = ((16, fit), (16, None)) if asked.smoke else ((200, fit), (10_000, None))

@@ -151,9 +151,9 @@ def main() -> int:
     asked = parser.parse_args()
     real = DATA.exists() and not asked.smoke
     path = CASE if real else ROOT / "mmmjax" / "datasets" / "demo.toml"
-    short = mm.NUTS(chains=2, warmup=50, draws=50) if asked.smoke else None
+    short = mm.NUTS(chains=2, warmup=50, draws=50, until=None) if asked.smoke else None
     flags = ["--draws", "50", "--no-report"] if asked.smoke else []
-    quick = mm.HMC(chains=2, warmup=50, draws=50) if asked.smoke else mm.HMC()
+    quick = mm.HMC(chains=2, warmup=50, draws=50, until=None) if asked.smoke else mm.HMC()
     seeds = SEEDS[:1] if asked.smoke else SEEDS
     rows = [ours(path, seeds, short), ours(path, seeds, quick)]
     shells = shell(path, flags)

@@ -16,8 +16,10 @@ from jaxtyping import Float
 from scipy.fft import next_fast_len
 from scipy.special import ndtri
 
-__all__ = ["MIN_DRAWS", "Judged", "judged", "mcse"]
+__all__ = ["MAX_R_HAT", "MIN_DRAWS", "MIN_ESS_PER_CHAIN", "Judged", "judged", "mcse"]
 
+MAX_R_HAT = 1.01  # Vehtari et al. (2021), section 2
+MIN_ESS_PER_CHAIN = 100  # the same: 400 for four chains, bulk and tail
 MIN_DRAWS = 4  # fewer draws a chain have no split R-hat and no ESS
 TAILS = (0.05, 0.95)
 

@@ -23,7 +23,7 @@ import xarray as xr
 
 from mmmjax import convergence
 from mmmjax.checks import Phrase, fail, integer
-from mmmjax.convergence import MIN_DRAWS
+from mmmjax.convergence import MAX_R_HAT, MIN_DRAWS, MIN_ESS_PER_CHAIN
 from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
 from mmmjax.response import Inputs, make_inputs
@@ -33,8 +33,6 @@ from mmmjax.spec import Spec
 
 __all__ = ["Diagnostics", "Draws", "Fit", "diagnostics", "summary"]
 
-MAX_R_HAT = 1.01  # Vehtari et al. (2021), section 2
-MIN_ESS_PER_CHAIN = 100  # the same: 400 for four chains, bulk and tail
 MAX_DIVERGENCE_RATE = 0.01  # above it the posterior is not to be trusted
 CARE_DIVERGENCE_RATE = 0.001  # above it the fit is used with care
 MIN_BFMI = 0.3  # Betancourt (2016): below it the energy is explored badly

@@ -5,11 +5,46 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 from mmmjax import checks
+from mmmjax.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
 
 __all__ = [
     "HMC", "MCLMC", "MEADS", "NUTS", "SAMPLERS", "SMC", "ChEES", "Converged", "Laplace",
-    "Pathfinder", "Sampler", "shorter",
+    "Pathfinder", "Sampler", "most_draws", "shorter",
 ]  # fmt: skip
+
+GO_ON = 4  # times the draws asked for, at most, where `max_draws` says nothing
+
+
+@dataclass(frozen=True)
+class Converged:
+    """When to stop: every scalar parameter at most this R-hat and at least this ESS.
+
+    The defaults are what :func:`mmmjax.diagnostics` asks for.
+
+    Args:
+        r_hat: Largest rank-normalised split R-hat, above 1.
+        ess: Smallest effective sample size, bulk and tail, over all chains; None: 100 a
+            chain.
+
+    Source: Vehtari et al. (2021).
+    """
+
+    r_hat: float = MAX_R_HAT
+    ess: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        checks.number("until r_hat", self.r_hat, low=1, open_low=True, fix="r_hat=1.01")
+        if self.ess is not None:
+            checks.number("until ess", self.ess, low=0, fix="ess=400")
+
+    def least(self, chains: int) -> float:
+        """Effective sample size that so many chains must have."""
+        return float(MIN_ESS_PER_CHAIN * chains if self.ess is None else self.ess)
+
+    def met(self, r_hat: float, ess: float, chains: int) -> bool:
+        """Whether draws of so many chains are enough."""
+        return r_hat <= self.r_hat and ess >= self.least(chains)
 
 
 @dataclass(frozen=True)
@@ -20,6 +55,8 @@ class NUTS:
         chains: Independent chains, run on all cores (at least 2 are needed for R-hat).
         warmup: Iterations per chain that adapt step size and metric and are not kept.
         draws: Kept draws per chain. Both are rounded up to whole chunks; the fit says so.
+        until: Go on, ``draws`` at a time, until this is reached; None: never.
+        max_draws: Most kept draws per chain with ``until``; None: four times ``draws``.
         target_accept: Mean acceptance that the step size aims at, in (0, 1).
         max_tree_depth: At most ``2 ** max_tree_depth - 1`` leapfrogs a draw.
         chunk: Iterations per compiled call; progress is shown between chunks.
@@ -32,34 +69,17 @@ class NUTS:
     chains: int = 4
     warmup: int = 1000
     draws: int = 1000
+    until: Converged | None = Converged()
+    max_draws: int | None = None
     target_accept: float = 0.8
     max_tree_depth: int = 10
     chunk: int = 50
     dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check ranges; ``until`` as a table or a flag of a file becomes a record."""
         _check(self, warmup=(50, 1_000_000), max_tree_depth=(1, 20))
-
-
-@dataclass(frozen=True)
-class Converged:
-    """When to stop: every scalar parameter at most this R-hat and at least this ESS.
-
-    Args:
-        r_hat: Largest rank-normalised split R-hat, above 1.
-        ess: Smallest effective sample size, bulk and tail, over all chains.
-
-    Source: Vehtari et al. (2021).
-    """
-
-    r_hat: float = 1.01
-    ess: float = 400.0
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        checks.number("until r_hat", self.r_hat, low=1, open_low=True, fix="r_hat=1.01")
-        checks.number("until ess", self.ess, low=0, fix="ess=400")
+        _check_until(self)
 
 
 @dataclass(frozen=True)
@@ -78,7 +98,7 @@ class HMC:
         warmup: Iterations per chain that adapt step size and metric and are not kept.
         draws: Kept draws per chain. Both are rounded up to whole chunks; the fit says so.
         until: Go on, ``draws`` at a time, until this is reached; None: never.
-        max_draws: Most kept draws per chain with ``until``.
+        max_draws: Most kept draws per chain with ``until``; None: four times ``draws``.
         target_accept: Mean acceptance that the step size aims at, in (0, 1).
         leapfrogs: Most leapfrogs of an iteration.
         chunk: Iterations per compiled call; progress is shown between chunks.
@@ -93,32 +113,17 @@ class HMC:
     chains: int = 8
     warmup: int = 250
     draws: int = 800
-    until: Converged | None = None
-    max_draws: int = 4000
+    until: Converged | None = Converged()
+    max_draws: int | None = None
     target_accept: float = 0.8
     leapfrogs: int = 8
     chunk: int = 50
     dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
-        """Check ranges; a table of a file becomes a record."""
-        if isinstance(self.until, Mapping):
-            names = tuple(f.name for f in fields(Converged))
-            for key in self.until:
-                checks.choice("sampler until", key, names)
-            object.__setattr__(self, "until", Converged(**self.until))
-        if not isinstance(self.until, Converged | None):
-            checks.fail(
-                "sampler until", self.until, "", "mm.Converged(...) or None",
-                "until=mm.Converged(r_hat=1.01, ess=400)",
-            )  # fmt: skip
-        ranges = {"leapfrogs": (1, 1024), "max_draws": (1, 10_000_000)}
-        _check(self, warmup=(50, 1_000_000), **ranges)
-        if self.until is not None and self.max_draws < self.draws:
-            checks.fail(
-                "sampler max_draws", self.max_draws, "", f"at least draws, {self.draws}",
-                "raise max_draws, or lower draws",
-            )  # fmt: skip
+        """Check ranges; ``until`` as a table or a flag of a file becomes a record."""
+        _check(self, warmup=(50, 1_000_000), leapfrogs=(1, 1024))
+        _check_until(self)
 
 
 @dataclass(frozen=True)
@@ -346,6 +351,39 @@ def _check_proposals(sampler: Laplace | Pathfinder) -> None:
             f"at least chains * draws, {sampler.chains * sampler.draws}",
             "raise proposals, or lower draws",
         )  # fmt: skip
+
+
+def _check_until(sampler: NUTS | HMC) -> None:
+    """What a sampler goes on for: false is None and true the usual, as in files."""
+    until = sampler.until
+    if isinstance(until, Mapping):
+        names = tuple(f.name for f in fields(Converged))
+        for key in until:
+            checks.choice("sampler until", key, names)
+        until = Converged(**until)
+    elif isinstance(until, bool):
+        until = Converged() if until else None
+    if not isinstance(until, Converged | None):
+        checks.fail(
+            "sampler until", until, "", "mm.Converged(...) or None",
+            "until=mm.Converged(r_hat=1.01, ess=400)",
+        )  # fmt: skip
+    object.__setattr__(sampler, "until", until)
+    if sampler.max_draws is None:
+        return
+    checks.integer("sampler max_draws", sampler.max_draws, low=1, high=10_000_000)
+    if until is not None and sampler.max_draws < sampler.draws:
+        checks.fail(
+            "sampler max_draws", sampler.max_draws, "", f"at least draws, {sampler.draws}",
+            "raise max_draws, or lower draws",
+        )  # fmt: skip
+
+
+def most_draws(sampler: NUTS | HMC) -> int:
+    """Draws a chain that may be kept, not yet in whole chunks."""
+    if sampler.until is None:
+        return sampler.draws
+    return GO_ON * sampler.draws if sampler.max_draws is None else sampler.max_draws
 
 
 def _check(sampler: Any, **more: tuple[int, int]) -> None:

@@ -32,7 +32,7 @@ from mmmjax import netcdf
 from mmmjax.checks import InputError, Phrase, fail
 from mmmjax.draws import Draws, Fit
 from mmmjax.panel import Columns, Panel
-from mmmjax.samplers import SAMPLERS
+from mmmjax.samplers import NUTS, SAMPLERS
 from mmmjax.scaling import Scale
 from mmmjax.shapes import CHANNEL, CONTROL, DATE, GEO
 from mmmjax.spec import Spec
@@ -259,6 +259,8 @@ def _from_tree(tree: xr.DataTree) -> Fit:
     kind = settings.pop("kind")
     if kind not in SAMPLERS:
         fail("sampler", kind, "", f"one of {', '.join(SAMPLERS)}", "upgrade mmmjax")
+    if kind == NUTS.kind:
+        settings.setdefault("until", None)  # of a time when it did not go on
     return Fit(
         spec=Spec.from_toml(record["spec"].item()),
         panel=panel,

@@ -86,7 +86,7 @@ spec = mm.Spec(
         "y_sigma": mm.Prior("HalfNormal", scale=1),
     },
 )
-short = {"chains": 2, "warmup": 100, "draws": 100}
+short = {"chains": 2, "warmup": 100, "draws": 100, "until": None}
 sampler = mm.NUTS(**short) if SMOKE else mm.NUTS(target_accept=0.9)
 fit = mm.fit(spec, train, sampler, seed=0, progress=False)
 verdict = mm.diagnostics(fit)

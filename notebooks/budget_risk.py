@@ -65,7 +65,7 @@ assert low < 0.05
 
 # %%
 sampler = (
-    mm.NUTS(chains=2, warmup=100, draws=100)
+    mm.NUTS(chains=2, warmup=100, draws=100, until=None)
     if SMOKE
     else mm.NUTS(chains=4, warmup=1000, draws=1000, target_accept=0.95)
 )

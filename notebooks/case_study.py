@@ -154,7 +154,7 @@ show(
 
 # %%
 sampler = (
-    mm.NUTS(chains=2, warmup=100, draws=100)
+    mm.NUTS(chains=2, warmup=100, draws=100, until=None)
     if SMOKE
     else mm.NUTS(chains=4, warmup=1000, draws=1000, target_accept=0.9)
 )
@@ -303,7 +303,7 @@ show(
 backtest = mm.backtest(
     spec,
     panel,
-    mm.NUTS(chains=2, warmup=100, draws=100) if SMOKE else sampler,
+    mm.NUTS(chains=2, warmup=100, draws=100, until=None) if SMOKE else sampler,
     folds=2 if SMOKE else 5,
     horizon=13,
     progress=False,

@@ -331,6 +331,7 @@ def test_released_format_loads():
     assert fit.panel.currency == "EUR"
     assert fit.panel.outcome_value is None
     assert fit.sampler.target_accept == 0.9
+    assert fit.sampler.until is None  # nothing went on in those days
     assert fit.draws.params["saturation_beta"].dtype == np.float32
     np.testing.assert_array_equal(
         fit.draws.params["adstock_alpha"], written.draws.params["adstock_alpha"]

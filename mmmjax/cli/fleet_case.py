@@ -293,14 +293,12 @@ def _market(
 
 
 def _sampler(table: Mapping[str, Any]) -> HMC:
-    """The fleet's usual sampler, with what is given; ``until = false``: no continuation."""
+    """The fleet's usual sampler, with what is given."""
     kind = table.get("kind", HMC.kind)
     if kind != HMC.kind:
         allowed = f'"{HMC.kind}": fleets are sampled in lock-step'
         fail("[sampler] kind", kind, "", allowed, f'kind = "{HMC.kind}"')
     given = {k: v for k, v in table.items() if k in SAMPLER and k != "kind"}
-    if given.get("until") is False:
-        given["until"] = None
     return dataclasses.replace(USUAL, **given)
 
 

@@ -24,6 +24,13 @@ Kind = Annotated[
 ]
 Chains = Annotated[int | None, typer.Option(help="Chains, instead of the case's.")]
 Warmup = Annotated[int | None, typer.Option(help="Warm-up iterations a chain.")]
-Kept = Annotated[int | None, typer.Option("--draws", help="Kept draws a chain.")]
+Kept = Annotated[
+    int | None,
+    typer.Option(
+        "--draws",
+        help="Kept draws a chain; nuts and hmc go on, up to four times as many, where they "
+        "are not enough.",
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed; the same seed, the same draws.")]
 X64 = Annotated[bool, typer.Option("--x64", help="Sample in float64.")]

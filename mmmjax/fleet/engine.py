@@ -36,7 +36,7 @@ from mmmjax.infer.warmup import warm_up
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
 from mmmjax.response import sizes_of
-from mmmjax.samplers import HMC, NUTS
+from mmmjax.samplers import HMC, NUTS, most_draws
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 
@@ -228,7 +228,7 @@ def _sampled(runs: list[_Run], how: _How) -> Iterator[tuple[_Run, Verdict]]:
         for at, found in warm_up(lanes, n_warm, _silent):
             for m, chains in found.items():
                 runs[m].restarts += [f"chain {c} restarted at {at}" for c in chains]
-        done, most = n_warm, n_warm + _most(sampler, n_draw)
+        done, most = n_warm, n_warm + math.ceil(most_draws(sampler) / sampler.chunk)
         while runs:
             now = min(n_draw, most - done)
             _advance(lanes, runs, done, now)
@@ -245,12 +245,6 @@ def _sampled(runs: list[_Run], how: _How) -> Iterator[tuple[_Run, Verdict]]:
             if left:
                 lanes = lanes.part(left)
             runs = [runs[m] for m in left]
-
-
-def _most(sampler: HMC, n_draw: int) -> int:
-    """Chunks of kept draws at most."""
-    most = sampler.max_draws if sampler.until else sampler.draws
-    return max(n_draw, math.ceil(most / sampler.chunk))
 
 
 def _silent(*_: Any) -> None:
@@ -307,7 +301,7 @@ def _stats(lanes: Lanes, draws: Draw, leaps: np.ndarray) -> dict[str, np.ndarray
 def _enough(verdict: Verdict, sampler: HMC) -> bool:
     """Whether a market has what `until` asks for; without it every market has."""
     until = sampler.until
-    return until is None or (verdict.r_hat <= until.r_hat and verdict.ess >= until.ess)
+    return until is None or until.met(verdict.r_hat, verdict.ess, sampler.chains)
 
 
 def _end(run: _Run, verdict: Verdict, how: _How) -> None:

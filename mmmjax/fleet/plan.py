@@ -33,7 +33,7 @@ from mmmjax.fleet.engine import Ready
 from mmmjax.fleet.schedule import Part
 from mmmjax.infer.lanes import lane_size
 from mmmjax.infer.precondition import Problem, outline
-from mmmjax.samplers import HMC
+from mmmjax.samplers import HMC, most_draws
 
 __all__ = [
     "BucketPlan",
@@ -252,8 +252,8 @@ def size_of(problem: Problem, sampler: HMC) -> Size:
     numbers = sum(np.size(x) for x in jax.tree.leaves(problem))
     scalars, chains = problem.center.shape[0], sampler.chains
     wide = 8 if sampler.dtype == "float64" else 4
-    kept = sampler.max_draws if sampler.until else sampler.draws
-    host = chains * (scalars + STATS) * wide * (kept + 4 * sampler.draws) + 8 * numbers
+    kept = most_draws(sampler) + 4 * sampler.draws
+    host = chains * (scalars + STATS) * wide * kept + 8 * numbers
     periods = problem.data.inputs.history + problem.data.target.outcome.shape[-1]
     geos, channels = problem.data.inputs.media.shape[:2]
     columns = OWN + 2 * channels + problem.data.inputs.controls.shape[1]

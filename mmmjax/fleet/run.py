@@ -22,12 +22,12 @@ from mmmjax.fleet.result import Fleet
 from mmmjax.fleet.schedule import Make, Part, schedule
 from mmmjax.fleet.store import Folder, read_manifest, row_of, table_of
 from mmmjax.panel import Panel
-from mmmjax.samplers import HMC, Converged, Sampler
+from mmmjax.samplers import HMC, Sampler, most_draws
 from mmmjax.spec import Spec
 
 __all__ = ["USUAL", "fit_fleet"]
 
-USUAL = HMC(chains=4, warmup=250, draws=800, until=Converged(), max_draws=4000)
+USUAL = HMC(chains=4, warmup=250, draws=800, max_draws=4000)
 
 
 def fit_fleet(
@@ -57,7 +57,7 @@ def fit_fleet(
         panels: Training data by market; markets may differ in length, channels, controls.
             Those of different numbers of geos share no program.
         sampler: Settings; by default 4 chains of 250 + 800, until R-hat is at most 1.01
-            and ESS at least 400, up to 4,000 draws a chain.
+            and ESS at least 100 a chain, up to 4,000 draws a chain.
         store: Folder to keep every market in as it ends. The same call goes on with a
             folder whose run was stopped, repeats no market that has ended and gives the
             draws that it would have given. None: all fits stay in memory.
@@ -91,7 +91,7 @@ def fit_fleet(
         batch = checks.integer("batch", batch, low=1, fix="batch=64")
     specs = _specs(spec, panels)
     if not isinstance(sampler, HMC):
-        fix = "mm.HMC(chains=4, until=mm.Converged())"
+        fix = "mm.HMC(chains=4)"
         fail("sampler", sampler, "", "mm.HMC: fleets are sampled in lock-step", fix)
     where = None if cluster is None else _cluster(cluster, store, devices)
     run = _Run(specs, panels, sampler, seed, on_empty, refit, check_precision)
@@ -196,10 +196,14 @@ class _Run:
 
     def _manifest(self, batch: int | list[int]) -> dict[str, Any]:
         """What decides the draws of a fleet."""
-        sampler = self.sampler
+        sampler, until = self.sampler, None
+        if sampler.until is not None:  # in numbers: what they come from may change
+            least = sampler.until.least(sampler.chains)
+            until = {"r_hat": sampler.until.r_hat, "ess": least}
+        how = {"until": until, "max_draws": most_draws(sampler)}
         return {
             "seed": self.seed,
-            "sampler": {"kind": sampler.kind, **dataclasses.asdict(sampler)},
+            "sampler": {"kind": sampler.kind, **dataclasses.asdict(sampler), **how},
             "on_empty": self.on_empty,
             "refit": self.refit,
             "batch": batch,

@@ -135,7 +135,7 @@ def sampled(
         "restarts": found["restarts"],
         "n_parameters": int(np.asarray(problem.center).size),
         **machine(),
-        "notes": [*_rounded(sampler, found), *found["restarts"], *_unmet(sampler, found)],
+        "notes": [*_rounded(sampler, found), *found["restarts"], *_went_on(sampler, found)],
     }
     info |= {name: found[name] for name in _JUDGED if found.get(name) is not None}
     return Draws(result.params, result.stats), info
@@ -183,15 +183,22 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _unmet(sampler: Sampler, info: dict[str, Any]) -> list[str]:
-    """What a sampler that was to go on until something did not reach."""
+def _went_on(sampler: Sampler, info: dict[str, Any]) -> list[str]:
+    """That draws went on until they were enough, or were not enough at the end."""
     judged = info.get("until")
-    if not judged or judged["met"] or not isinstance(sampler, HMC):
+    if not judged or not isinstance(sampler, NUTS | HMC) or sampler.until is None:
         return []
-    return [
-        f"stopped at max_draws={sampler.max_draws} a chain with R-hat "
-        f"{judged['r_hat']:.4f} and ESS {judged['ess']:.0f}, short of {sampler.until}"
-    ]
+    first, *_, last = judged["looks"] * 2
+    now = f"R-hat {judged['r_hat']:.4f} and ESS {judged['ess']:.0f}"
+    if not judged["met"]:
+        least = sampler.until.least(sampler.chains)
+        return [
+            f"stopped at {last:,} draws a chain, the most allowed, with {now}: asked for "
+            f"were {sampler.until.r_hat:g} and {least:.0f} (until, max_draws)"
+        ]
+    if last == first:
+        return []
+    return [f"went on from {first:,} to {last:,} draws a chain, until {now}"]
 
 
 def _rounded(sampler: Sampler, info: dict[str, Any]) -> list[str]:

@@ -2,16 +2,15 @@
 
 import math
 import time
-from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from mmmjax.infer.judge import worst
+from mmmjax.infer.judge import until_enough
 from mmmjax.infer.lanes import Lanes, Report, build, statistics
 from mmmjax.infer.lockstep import Draw
 from mmmjax.infer.precondition import Problem
-from mmmjax.infer.progress import Progress
+from mmmjax.infer.progress import Progress, Shown
 from mmmjax.infer.result import Result
 from mmmjax.infer.warmup import warm_up
 from mmmjax.samplers import HMC
@@ -43,7 +42,14 @@ def run(
         restarts = warm_up(lanes, n_warm, report)
         middle = time.perf_counter()
         progress.phase("sample")
-        kept, params, judged = _sample(lanes, n_warm, n_draw, progress, report)
+
+        def advance(done: int, now: int) -> tuple[Draw, dict[str, np.ndarray]]:
+            begin = (n_warm + done) * sampler.chunk
+            draws = lanes.advance(begin, now, False, report)
+            return draws, {name: x[0] for name, x in lanes.unfold(draws.z).items()}
+
+        parts, params, judged = until_enough(sampler, advance, progress)
+        kept: Draw = jax.tree.map(lambda *x: np.concatenate(x), *parts)
         ended = time.perf_counter()
     leaps = lanes.leaps(n_warm, len(kept.lp) // sampler.chunk)
     info = {
@@ -64,15 +70,7 @@ def run(
         "until": judged,
     }  # fmt: skip
     stats = {n: lanes.by_market(x)[0] for n, x in statistics(kept, leaps).items()}
-    return Result({n: x[0] for n, x in params.items()}, stats, info)
-
-
-class Shown(NamedTuple):
-    """One chain's part of a chunk, as the progress display reads it."""
-
-    diverging: np.ndarray
-    step_size: np.ndarray
-    n_steps: np.ndarray
+    return Result(params, stats, info)
 
 
 def _reporter(lanes: Lanes, progress: Progress) -> Report:
@@ -86,28 +84,3 @@ def _reporter(lanes: Lanes, progress: Progress) -> Report:
             progress.advance((shard * width + lane) * chains + c, shown)
 
     return report
-
-
-def _sample(
-    lanes: Lanes, n_warm: int, n_draw: int, progress: Progress, report: Report
-) -> tuple[Draw, dict[str, np.ndarray], dict[str, Any] | None]:
-    """Draws, their parameters, and how far ``until`` was reached."""
-    sampler, done = lanes.sampler, n_warm
-    most = max(n_draw, math.ceil(sampler.max_draws / sampler.chunk))
-    parts, params = [], []
-    while True:
-        now = min(n_draw, n_warm + most - done)
-        parts.append(lanes.advance(done * sampler.chunk, now, False, report))
-        params.append(lanes.unfold(parts[-1].z))
-        done += now
-        every = {n: np.concatenate([p[n] for p in params], 2) for n in params[0]}
-        if sampler.until is None:
-            judged = None
-            break
-        r_hat, ess = worst({n: x[0] for n, x in every.items()})
-        met = r_hat <= sampler.until.r_hat and ess >= sampler.until.ess
-        judged = {"r_hat": r_hat, "ess": ess, "met": met}
-        if met or done >= n_warm + most:
-            break
-        progress.extend(min(n_draw, n_warm + most - done) * sampler.chunk)
-    return jax.tree.map(lambda *x: np.concatenate(x), *parts), every, judged

@@ -29,6 +29,7 @@ from numpyro.infer.hmc_util import (
 from mmmjax.infer import adaptation
 from mmmjax.infer.adaptation import averaging
 from mmmjax.infer.density import Problem, constrain, log_density, rewhiten
+from mmmjax.infer.judge import until_enough
 from mmmjax.infer.laplace import Potential
 from mmmjax.infer.progress import Progress
 from mmmjax.infer.result import Result
@@ -285,10 +286,17 @@ def run(
         middle = time.perf_counter()
         progress.phase("sample")
         lanes.update(lambda states: [settle(s) for s in states])
-        kept = lanes.advance(problem, n_warm * sampler.chunk, n_draw, False, progress)
+
+        def advance(done: int, now: int) -> tuple[Draw, dict[str, np.ndarray]]:
+            begin = (n_warm + done) * sampler.chunk
+            chains = lanes.advance(problem, begin, now, False, progress)
+            joined = [jax.tree.map(lambda *x: np.concatenate(x), *one) for one in chains]
+            draws: Draw = jax.tree.map(lambda *x: np.stack(x), *joined)
+            return draws._replace(z=None, params={}), draws.params
+
+        parts, params, judged = until_enough(sampler, advance, progress)
+        every: Draw = jax.tree.map(lambda *x: np.concatenate(x, 1), *parts)
         ended = time.perf_counter()
-    joined = [jax.tree.map(lambda *x: np.concatenate(x), *chain) for chain in kept]
-    every: Draw = jax.tree.map(lambda *x: np.stack(x), *joined)
     stats = {f: getattr(every, f) for f in Draw._fields if f not in ("z", "params")}
     info = {
         "compile_s": lanes.seconds,
@@ -298,8 +306,9 @@ def run(
         "warmup": n_warm * sampler.chunk,
         "draws": n_draw * sampler.chunk,
         "restarts": events,
+        "until": judged,
     }
-    return Result(every.params, stats, info)
+    return Result(params, stats, info)
 
 
 def _warm_up(

@@ -83,7 +83,7 @@ class Progress(Display):
         self.divergences = np.zeros(chains, int)
         self.steps = np.zeros(chains)
         self.gradients = np.zeros(chains)
-        self.total = 0
+        self.total, self.why = 0, ""
 
     def phase(self, name: str) -> None:
         """Name what is going on: prepare, compile, warm-up, sample, summarise."""
@@ -97,9 +97,11 @@ class Progress(Display):
         self.compiled += compiled
         self._draw()
 
-    def extend(self, iterations: int) -> None:
-        """Say that so many more iterations a chain are to come."""
+    def extend(self, iterations: int, why: str = "") -> None:
+        """Say that so many more iterations a chain are to come, and why."""
         self.total += iterations
+        self.why = why
+        self._draw()
 
     def advance(self, chain: int, draws: Any) -> None:
         """Count one finished chunk of a chain."""
@@ -120,6 +122,7 @@ class Progress(Display):
         """Build the table shown while sampling."""
         seconds = time.perf_counter() - self.started
         title = f"{self.name}   {seconds:.1f} s (compiling {self.compiled:.1f} s)"
+        title += f"   {self.why}" if self.why else ""
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
         for column in _COLUMNS:
             table.add_column(column, justify="right")

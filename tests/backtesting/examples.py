@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from mmmjax.samplers import NUTS
 
-QUICK = NUTS(chains=2, warmup=100, draws=100, chunk=50)
+QUICK = NUTS(chains=2, warmup=100, draws=100, until=None, chunk=50)
 OPTIONS = {"folds": 3, "horizon": 6, "step": 5, "least": 40, "progress": False}
 PERIODS = 72  # cuts after 56, 61 and 66 periods
 NAIVE_TOO = PERIODS + 30  # a year and enough errors before the first cut

@@ -15,7 +15,7 @@ from mmmjax import programs
 from mmmjax.fleet import run
 from tests.infer.problems import panel, spec
 
-QUICK = mm.HMC(chains=4, warmup=50, draws=50)
+QUICK = mm.HMC(chains=4, warmup=50, draws=50, until=None)
 ASK = {"seed": 3, "refit": False, "progress": False, "batch": 1}
 
 

@@ -22,7 +22,7 @@ from mmmjax.infer import precondition as room
 from mmmjax.infer.threads import Stopped, cores, in_threads, working_on
 from tests.infer.problems import CASES, data_of, panel, spec
 
-QUICK = mm.HMC(chains=4, warmup=50, draws=50)
+QUICK = mm.HMC(chains=4, warmup=50, draws=50, until=None)
 ASK = {"seed": 3, "refit": False, "progress": False}
 GB = 10**9
 ROOT = Path(__file__).resolve().parents[2]
@@ -203,7 +203,7 @@ def test_a_market_that_float32_does_not_serve_is_refitted(narrow, monkeypatch):
     worse = precision.checked(market, done, shape, refit=False)
     assert worse.status == "not converged"
     assert "nat" in worse.reason
-    alone = mm.NUTS(chains=4, warmup=100, draws=100)
+    alone = mm.NUTS(chains=4, warmup=100, draws=100, until=None)
     monkeypatch.setattr(precision.engine, "ALONE", alone)
     again = precision.checked(market, done, shape)
     assert again.fit.sampler == dataclasses.replace(alone, dtype="float64")

@@ -14,7 +14,7 @@ from mmmjax.infer import laplace
 from tests.infer.agreement import errors
 from tests.infer.problems import panel, spec
 
-QUICK = mm.HMC(chains=4, warmup=100, draws=100)
+QUICK = mm.HMC(chains=4, warmup=100, draws=100, until=None)
 LOOSE = dataclasses.replace(QUICK, until=mm.Converged(r_hat=1.05, ess=50), max_draws=400)
 
 
@@ -96,7 +96,7 @@ def test_a_market_of_a_fleet_has_the_posterior_of_a_fit_alone():
 
 
 def test_what_does_not_converge_goes_on_and_is_then_fitted_alone(monkeypatch):
-    alone = mm.NUTS(chains=4, warmup=100, draws=100)
+    alone = mm.NUTS(chains=4, warmup=100, draws=100, until=None)
     monkeypatch.setattr(engine, "ALONE", alone)
     strict = dataclasses.replace(QUICK, until=mm.Converged(ess=1e6), max_draws=250)
     found = mm.fit_fleet(spec(), fleet(2), strict, progress=False, refit=False)

@@ -11,7 +11,7 @@ from mmmjax.fleet.scores import DRAWS, scores_of
 from mmmjax.model import model_data
 from tests.infer.problems import panel, spec
 
-QUICK = mm.HMC(chains=4, warmup=50, draws=DRAWS // 4)
+QUICK = mm.HMC(chains=4, warmup=50, draws=DRAWS // 4, until=None)
 
 
 @pytest.mark.parametrize(

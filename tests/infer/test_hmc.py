@@ -15,7 +15,7 @@ from mmmjax.infer.progress import Progress
 from tests.infer.agreement import agree
 from tests.infer.problems import CASES, data_of, panel, spec
 
-QUICK = mm.HMC(chains=4, warmup=100, draws=100)
+QUICK = mm.HMC(chains=4, warmup=100, draws=100, until=None)
 
 
 def problem_of(name="national", seed=None):
@@ -181,7 +181,7 @@ def test_it_goes_on_until_it_is_enough():
     little = dataclasses.replace(sampler, max_draws=150)
     fit = mm.fit(the_spec, the_panel, little, progress=False)
     assert fit.draws.n_draws == 150
-    assert any("stopped at max_draws=150" in note for note in fit.info["notes"])
+    assert any("stopped at 150 draws a chain" in note for note in fit.info["notes"])
 
 
 def test_a_second_fit_of_other_data_of_the_same_shape_compiles_nothing():
@@ -222,6 +222,7 @@ def test_a_stored_fit_names_its_sampler(tmp_path):
         ({"until": {"rhat": 1.01}}, "r_hat"),
         ({"until": {"r_hat": 0.5}}, "r_hat"),
         ({"until": mm.Converged(), "max_draws": 10}, "raise max_draws"),
+        ({"until": None, "max_draws": 0}, "max_draws"),
         ({"dtype": "float16"}, "float64"),
     ],
 )

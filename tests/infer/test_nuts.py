@@ -13,7 +13,7 @@ from mmmjax.infer.progress import Progress
 from mmmjax.model import program
 from tests.infer.problems import CASES, data_of, panel, spec
 
-QUICK = mm.NUTS(chains=2, warmup=100, draws=100, chunk=50)
+QUICK = mm.NUTS(chains=2, warmup=100, draws=100, until=None, chunk=50)
 
 
 def run(name="national", seed=0, batched=None, sampler=QUICK):
@@ -55,9 +55,8 @@ def test_a_second_fit_of_other_data_of_the_same_shape_compiles_nothing():
 
 
 def test_rounding_up_to_chunks_is_said():
-    found = mm.fit(
-        spec(), panel(), mm.NUTS(chains=2, warmup=60, draws=30, chunk=50), progress=False
-    )
+    few = mm.NUTS(chains=2, warmup=60, draws=30, until=None, chunk=50)
+    found = mm.fit(spec(), panel(), few, progress=False)
     assert found.draws.params["intercept"].shape == (2, 50)
     text = " ".join(found.info["notes"])
     assert "draws rounded up from 30 to 50" in text

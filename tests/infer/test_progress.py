@@ -35,6 +35,14 @@ def test_phase_draws_divergences_step_size_and_gradients_are_shown():
     assert rows[1].split()[-5:] == ["50%", "10", "0", "0.432", "7.0"]
 
 
+def test_why_it_goes_on_is_shown():
+    progress = Progress(2, True, Console(file=io.StringIO(), force_terminal=True))
+    progress.begin(50, 2, 4, 0.0)
+    progress.extend(200, "R-hat 1.016, ESS 380: 200 draws more")
+    assert progress.total == 500
+    assert "R-hat 1.016, ESS 380: 200 draws more" in str(progress.table().title)
+
+
 def test_nothing_is_drawn_when_it_is_off_or_no_terminal():
     for show, terminal in ((False, True), (None, False)):
         text = io.StringIO()

@@ -22,7 +22,7 @@ def test_forty_geos_converge_and_a_second_panel_compiles_nothing():
     assert case.spec.dims("intercept") == ("geo",)
     assert case.spec.dims("saturation_beta") == ("channel",)
     assert case.spec.outcome_scale == "geo"
-    settings = mm.NUTS(warmup=500, draws=500)
+    settings = mm.NUTS(warmup=500, draws=500, until=None)
     fit = mm.fit(case.spec, case.train, settings, progress=False)
     found = mm.diagnostics(fit)
     assert found.converged, found.verdict
@@ -44,7 +44,7 @@ def test_the_whole_study_on_forty_geos(tmp_path):
     """Look, doubt, explain, what-if, validate, report: totals over geos, and one geo."""
     case = cases.read(ROOT / "benchmarks" / "geo" / "case.toml")
     train, test = case.panel.split(case.panel.dates[-9])
-    short = mm.NUTS(chains=2, warmup=100, draws=100)
+    short = mm.NUTS(chains=2, warmup=100, draws=100, until=None)
     fit = mm.fit(case.spec, train, short, progress=False)
     geo = train.geos[7]
     for seen in (mm.explore(train, test, total=True), mm.explore(train.select(geo), None)):
