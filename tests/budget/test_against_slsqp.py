@@ -58,7 +58,8 @@ def case_study():
     panel = mm.Panel.from_frame(frame, date="wk_strt_dt", outcome="sales", media=COLUMNS)
     train, _ = panel.split("2018-02-01")
     spec = mm.Spec(adstock=mm.adstock.Geometric(max_lag=6))
-    return mm.fit(spec, train, mm.NUTS(chains=2, warmup=500, draws=250, until=None), progress=False)
+    few = mm.NUTS(chains=2, warmup=500, draws=250, until=None)
+    return mm.fit(spec, train, few, progress=False)
 
 
 @pytest.fixture(scope="module", params=["two", "case study", "fifty"])
