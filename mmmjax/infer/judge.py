@@ -116,8 +116,8 @@ def until_enough(
         part, new = advance(done, now)
         done += now
         parts.append(part)
-        join = lambda n, x: np.concatenate([params[n], x], 1) if params else x
-        params = {name: join(name, x) for name, x in new.items()}
+        known = params or {name: x[:, :0] for name, x in new.items()}
+        params = {name: np.concatenate([known[name], x], 1) for name, x in new.items()}
         if until is None or sampler.chains < 2:
             return parts, params, None
         looks.append(done * chunk)
