@@ -1,5 +1,6 @@
 """``mmmjax backtest`` on tiny data: its files, what it says, every exit code."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -29,7 +30,9 @@ def _no_cache(monkeypatch):
 def case(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     simulate.generate(TINY).write(folder, "tiny")
-    return str(folder / "tiny.toml")
+    file = folder / "tiny.toml"
+    file.write_text(file.read_text().replace("[sampler]\n", "[sampler]\nuntil = false\n"))
+    return str(file)
 
 
 def names(folder):
@@ -45,6 +48,7 @@ def test_short_chains_are_exit_2_with_everything_written(case, tmp_path, capsys)
     assert "no media" in said.out
     assert "not usable" in said.out
     assert "cannot be used" in said.err
+    assert said.out.startswith("Verdict: ")
     table = pd.read_csv(out / "backtest.csv")
     assert list(table["train_end"].unique()) == ["2023-12-04", "2024-01-08"]
     assert table["test_end"].max() == "2024-02-19"  # the test window of the case as well
@@ -66,6 +70,30 @@ def test_converged_is_exit_0(case, tmp_path):
     assert list(table["model"]) == ["mmm", "mmm"]
     assert list(table["status"]) == ["usable", "usable"]
     assert table["train_start"].iloc[0] == "2023-04-10"  # 40 periods
+
+
+def test_forecasts_no_better_than_without_media_are_said_first_and_last(
+    case, tmp_path, monkeypatch, capsys
+):
+    """By scores that are turned round: the headline, a warning, and 2 with --strict."""
+    real = runs.collect
+
+    def turned(panel, layout, done, notes):
+        for fold in done:
+            mine, bare = fold.runs["mmm"], fold.runs["no_media"]
+            fold.runs["mmm"] = dataclasses.replace(mine, test=2 * bare.test)
+        return real(panel, layout, done, notes)
+
+    monkeypatch.setattr(runs, "collect", turned)
+    longer = ["--chains", "2", "--warmup", "200", "--draws", "1000", "--folds", "1"]
+    args = ["backtest", case, "--out", str(tmp_path), *FOLDS, *longer]
+    assert run(args) == 0
+    said = capsys.readouterr()
+    words = "forecasts worse than the same model without media (100% more error over 1 past"
+    assert said.out.startswith("Verdict: It ")
+    assert words in said.out.splitlines()[0]
+    assert words in said.err
+    assert run([*args, "--strict"]) == 2
 
 
 @pytest.mark.parametrize(

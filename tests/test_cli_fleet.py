@@ -13,6 +13,7 @@ from mmmjax.cli import fleet as command
 from mmmjax.cli import fleet_case
 from mmmjax.cli.app import run
 from mmmjax.fleet import batch as engine
+from mmmjax.fleet.engine import Done
 from tests.fleet.test_store import sampled
 from tests.infer.problems import panel
 
@@ -122,6 +123,36 @@ def test_a_long_table_becomes_a_fleet_and_bad_markets_are_told(
     assert [p.stat().st_mtime_ns for p in files] == times
     assert run([*asked[:-1], "5"]) == 1
     assert "begun with other seed" in capsys.readouterr().err
+
+
+def ends(status, bad="refused"):
+    """A stand-in for sampling: markets end like this, without fits; C as ``bad``."""
+
+    def sample(markets, *args, **more):
+        emit = args[3]
+        for market in markets:
+            how = bad if market.name == "C" else status
+            emit(Done(market.name, how, "as told"))
+
+    return sample
+
+
+@pytest.mark.parametrize(
+    ("status", "last", "code", "strictly"),
+    [("converged", "refused", 0, 2), ("refitted", "converged", 0, 2),
+     ("not converged", "refitted", 0, 2), ("not converged", "failed", 2, 2)],
+)  # fmt: skip
+def test_a_fleet_ends_with_2_only_where_nothing_is_usable_or_if_strict(
+    long, tmp_path, monkeypatch, capsys, status, last, code, strictly
+):
+    """Market "bad" is refused in all of them; that alone never makes a 2."""
+    monkeypatch.setattr(engine, "sample", ends(status, last))
+    asked = ["fleet", case(long), "--no-report", "--no-refit", "--out", str(tmp_path / "a")]
+    assert run(asked) == code
+    said = capsys.readouterr().err
+    bad = 1 + 2 * (status == "not converged") + (last in ("refused", "failed"))
+    assert f"{bad} of 4 markets cannot be used" in said
+    assert run([*asked[:-1], str(tmp_path / "b"), "--strict"]) == strictly
 
 
 @pytest.mark.parametrize(

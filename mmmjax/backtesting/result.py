@@ -12,6 +12,7 @@ from mmmjax.backtesting.folds import Layout
 from mmmjax.checks import show
 from mmmjax.draws import Fit
 from mmmjax.prediction import cell_scores
+from mmmjax.standing import headline, standings, tally, verdict_of
 
 __all__ = ["MODELS", "Backtest", "Run"]
 
@@ -119,6 +120,25 @@ class Backtest:
             table.loc[base, f"skill_{base}"] = np.nan
         return table
 
+    @property
+    def headline(self) -> str:
+        """That media add nothing to its forecasts, where it is so; else empty."""
+        return headline(standings(self.to_frames()["backtest"]))
+
+    @property
+    def verdict(self) -> str:
+        """What it comes to, in sentences; first of all where media add nothing to it."""
+        own = self.overall().loc[MMM]
+        if not own["cells"]:
+            return "No forecast could be scored."
+        found = standings(self.to_frames()["backtest"])
+        against = tally(found).replace("In a backtest it", "It", 1)
+        text = [self.headline or verdict_of(found), against]
+        size = f"Off by {own['mape']:.1%} on average" if np.isfinite(own["mape"]) else ""
+        inside = f"{own['coverage']:.0%} of what came inside the 94% interval."
+        text.append("; ".join(filter(None, [size, inside])))
+        return " ".join(filter(None, text))
+
     def to_frames(self) -> dict[str, pd.DataFrame]:
         """Long tables by name of their file: `backtest`, `backtest_...`."""
         scores = self.scores.to_dataframe().reset_index()
@@ -132,8 +152,10 @@ class Backtest:
         }
 
     def __repr__(self) -> str:
-        """Scores of every fold and of all together, then ROAS over folds."""
-        return "\n".join([*_head(self), *_scores_text(self), *_returns_text(self)])
+        """The verdict, scores of every fold and of all together, then ROAS over folds."""
+        verdict = f"Verdict: {self.verdict}"
+        rest = [*_head(self), *_scores_text(self), *_returns_text(self)]
+        return "\n".join([verdict, *rest])
 
 
 def _head(found: Backtest) -> list[str]:

@@ -11,7 +11,17 @@ from mmmjax.checks import choice
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
 from mmmjax.cli.codes import INTERRUPTED, NOT_CONVERGED
-from mmmjax.cli.options import X64, CaseFile, Chains, Kept, Kind, Out, Seed, Warmup
+from mmmjax.cli.options import (
+    X64,
+    CaseFile,
+    Chains,
+    Kept,
+    Kind,
+    Out,
+    Seed,
+    Strict,
+    Warmup,
+)
 
 __all__ = ["backtest", "write"]
 
@@ -45,10 +55,12 @@ def backtest(
     draws: Kept = None,
     seed: Seed = None,
     x64: X64 = False,
+    strict: Strict = False,
 ) -> int:
     """Fit at several past dates and score each forecast on what came after.
 
-    All periods of the case are used, those after train_until too.
+    All periods of the case are used, those after train_until too. With --strict it ends
+    with 2 also where the model forecasts no better than itself without media.
     """
     files.folder(out)
     given = {"chains": chains, "warmup": warmup, "draws": draws, "seed": seed}
@@ -68,7 +80,7 @@ def backtest(
     show.notes(found.notes)
     show.say(repr(found))
     show.files(write(found, out))
-    return _code(found)
+    return _code(found, strict)
 
 
 def write(found: Backtest, out: Path) -> list[Path]:
@@ -78,13 +90,17 @@ def write(found: Backtest, out: Path) -> list[Path]:
     return [files.table(out / f"{name}.csv", frame) for name, frame in frames.items()]
 
 
-def _code(found: Backtest) -> int:
+def _code(found: Backtest, strict: bool) -> int:
     if found.interrupted:
         return INTERRUPTED
-    if found.converged:
-        return 0
-    show.warn(
-        "some folds cannot be used (above). Everything was written; for chains that did "
-        "not converge, run longer (--warmup, --draws)."
-    )
-    return NOT_CONVERGED
+    code = 0
+    if not found.converged:
+        show.warn(
+            "some folds cannot be used (above). Everything was written; for chains that "
+            "did not converge, raise max_draws or warmup in [sampler]."
+        )
+        code = NOT_CONVERGED
+    if worse := found.headline:
+        show.warn(worse)
+        code = NOT_CONVERGED if strict else code
+    return code

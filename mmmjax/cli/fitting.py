@@ -25,9 +25,11 @@ from mmmjax.draws import Fit
 from mmmjax.infer.fit import fit as sample
 from mmmjax.model import model_data
 from mmmjax.panel import Panel, for_training
+from mmmjax.plot.labels import period_noun
 from mmmjax.prediction import forecast_table
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
+from mmmjax.standing import held_out
 
 __all__ = ["check", "fit", "fitted", "predict", "reported"]
 
@@ -53,8 +55,7 @@ def check(case: CaseFile) -> int:
         if draft.spec and usable:
             show.priors(draft.spec, train)
     if draft.drawn:
-        sampler, seed = draft.drawn
-        show.say(f"Sampler: {sampler!r}, seed {seed}")
+        show.sampler(*draft.drawn)
     show.notes(notes)
     if problems:
         raise InputError(cases.joined(case, problems))
@@ -122,6 +123,10 @@ def fitted(case: cases.Case, out: Path) -> files.Written:
     show.notes(fit.info.get("notes", []))
     written = files.write_fit(fit, out, case.test)
     show.verdict(fit, written.diagnostics)
+    if case.test is not None:
+        noun, count = period_noun(fit.panel.freq), len(case.test.dates)
+        text = held_out(written.tables["scores"], count, noun)
+        show.say(f"Forecast: {text or 'nothing was observed to judge it by'}")
     if len(written.channels):
         show.channels(written.channels, fit.panel.currency)
     return written

@@ -10,15 +10,15 @@ import typer
 
 from mmmjax import reporting
 from mmmjax.cli import files, fleet_case, show
-from mmmjax.fleet import Fleet, fit_fleet, open_fleet
-from mmmjax.fleet.engine import NOT_CONVERGED, REFUSED, USABLE, Done
+from mmmjax.cli.codes import NOT_CONVERGED
+from mmmjax.fleet import Fleet, engine, fit_fleet, open_fleet
+from mmmjax.fleet.engine import REFUSED, USABLE, Done
 from mmmjax.fleet.places import place
 from mmmjax.fleet.store import Folder
 from mmmjax.panel import Panel
 
 __all__ = ["fleet"]
 
-NOT_USABLE = 2
 SHOWN = 5  # markets whose reasons are printed
 REPORT = "fleet.html"
 FILES = "manifest.json, fleet.csv, channels.csv, markets/"
@@ -52,6 +52,9 @@ Cluster = Annotated[
         "seen by all its machines."
     ),
 ]
+OfAFleet = Annotated[
+    bool, typer.Option("--strict", help="End with 2 unless all markets are usable.")
+]
 WithoutReport = Annotated[bool, typer.Option("--no-report", help="Leave out fleet.html.")]
 
 
@@ -63,11 +66,13 @@ def fleet(
     no_refit: NoRefit = False,
     cluster: Cluster = None,
     no_report: WithoutReport = False,
+    strict: OfAFleet = False,
 ) -> int:
     """Fit many markets of one long table or of a list of files, each with a verdict.
 
     No market stops another: one whose data cannot be fitted is refused, with the reason.
-    Ends with 0 if every market is usable, 2 if some are not (all is written).
+    Ends with 0 if some market is usable, and says how many are not; with 2 if none is, or
+    with --strict if not all are.
     """
     if "://" not in out:
         files.folder(Path(out))
@@ -85,10 +90,10 @@ def fleet(
     shown = not no_report and _report(found, asked.panels, out)
     written = f"{FILES}, {REPORT}" if shown else FILES
     bad = _summary(found, out, written)
-    if bad.empty:
-        return 0
-    _loudly(bad, len(found.table))
-    return NOT_USABLE
+    if len(bad):
+        _loudly(bad, len(found.table))
+    none = len(bad) == len(found.table)
+    return NOT_CONVERGED if none or (strict and len(bad)) else 0
 
 
 def _report(found: Fleet, panels: Mapping[str, Panel], out: str) -> bool:
@@ -139,7 +144,7 @@ def _loudly(bad: pd.DataFrame, total: int) -> None:
     ]
     more = f"\n  and {len(bad) - SHOWN} more: see fleet.csv" if len(bad) > SHOWN else ""
     longer = ""
-    if NOT_CONVERGED in set(bad["status"]):
+    if engine.NOT_CONVERGED in set(bad["status"]):
         longer = (
             "\n  For what did not converge: raise max_draws in [sampler], or tighten the "
             "priors of what its data do not inform; into another folder."

@@ -8,7 +8,8 @@ import typer
 from mmmjax.samplers import SAMPLERS
 
 __all__ = [
-    "X64", "CaseFile", "Chains", "Kept", "Kind", "NoReport", "Out", "Run", "Seed", "Warmup",
+    "X64", "CaseFile", "Chains", "Kept", "Kind", "NoReport", "Out", "Run", "Seed",
+    "Strict", "Warmup",
 ]  # fmt: skip
 
 CaseFile = Annotated[Path, typer.Argument(help="Case file (TOML).", metavar="CASE")]
@@ -34,3 +35,10 @@ Kept = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed; the same seed, the same draws.")]
 X64 = Annotated[bool, typer.Option("--x64", help="Sample in float64.")]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="End with 2 also where the data contradict the model (not adequate).",
+    ),
+]

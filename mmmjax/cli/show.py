@@ -3,6 +3,7 @@
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mmmjax.graph import data_priors, structure
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import describe
 from mmmjax.plot.labels import ALL, period_noun
+from mmmjax.samplers import HMC, NUTS, Sampler, most_draws
 from mmmjax.spec import Spec
 
 # a file or a pipe has no width: wide enough that tables need not fold
@@ -253,6 +255,21 @@ def grouped(train: Panel, count: int | None, test: Panel | None) -> None:
         level = "" if finding.level == last else finding.level
         entry(level, f"- {finding.message}.")
         last = finding.level
+
+
+def sampler(settings: Sampler, seed: int) -> None:
+    """Say how the draws would be taken, and how many at most."""
+    always = ("chains", "warmup", "draws")
+    given = lambda f: f.name in always or getattr(settings, f.name) != f.default
+    names = [f.name for f in fields(settings) if given(f)]
+    said = ", ".join(f"{n}={getattr(settings, n)!r}" for n in names if n != "until")
+    more = ""
+    if isinstance(settings, NUTS | HMC) and (until := settings.until) is not None:
+        more = (
+            f", up to {most_draws(settings):,} draws a chain until R-hat <= "
+            f"{until.r_hat:g} and ESS >= {until.least(settings.chains):,.0f}"
+        )
+    say(f"Sampler: {type(settings).__name__}({said}), seed {seed}{more}")
 
 
 def notes(texts: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from mmmjax.reporting.evidence import Evidence
 from mmmjax.reporting.figure import Figure, Key
 from mmmjax.reporting.rows import Cell, Table, written
 from mmmjax.reporting.sentences import percent
-from mmmjax.reporting.standing import MMM, NAMES, standings, verdict_of
+from mmmjax.standing import MMM, NAMES, standings, verdict_of
 
 __all__ = ["folds", "forecasts", "parameters", "scores", "stability"]
 
@@ -68,7 +68,7 @@ def scores(found: Evidence) -> Figure | None:
          "yaxis": {"fixedrange": True, "rangemode": "tozero"}},
         f"Mean CRPS: {said}", unit=f"CRPS in {found.outcome}; smaller is better",
         caption="Each fold was fitted on what was known then and judged on what came next. "
-        f"{verdict_of(standings(found))}",
+        f"{verdict_of(standings(rows))}",
         legend=[Key(MODELS[m][0], MODELS[m][1], "area", m) for m in _models(rows)],
         height=330, phone=300,
     )  # fmt: skip

@@ -140,6 +140,7 @@ class Evidence:
     plan: Planned | None = None
     truth: dict[str, float] = field(default_factory=dict)  # ROAS by channel, where known
     more: dict[str, pd.DataFrame] = field(default_factory=dict)  # the tables below, if any
+    judged: Any = None  # sampled and adequate, of mmmjax.adequacy
 
     def table(self, name: str) -> pd.DataFrame | None:
         """One of the tables that a report may lack; None where it does."""

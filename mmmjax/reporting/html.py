@@ -28,7 +28,7 @@ from mmmjax.reporting import (
 )
 from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.figure import CONFIG, TEMPLATE, Figure, as_json, payload
-from mmmjax.reporting.sentences import lead, tiles, verdict
+from mmmjax.reporting.sentences import GLOSSARY, lead, tiles, verdict
 from mmmjax.store import file_to_write, replace_file
 
 __all__ = ["assemble", "figures", "render", "report"]
@@ -180,6 +180,7 @@ def content(found: Evidence) -> dict[str, Any]:
         ]),
         "lead": lead(found),
         "tiles": tiles(found),
+        "glossary": GLOSSARY,
         "figures": figures(found),
         "curves": curves,
         "curve_keys": responses.CURVE_KEYS,

@@ -7,11 +7,11 @@ import numpy as np
 
 from mmmjax.plot.labels import amount, for_geo, large, period_noun, span
 from mmmjax.reporting.evidence import Evidence, Interval, Media, Move, Planned
-from mmmjax.reporting.standing import standings, tally
+from mmmjax.standing import headline, misfit, standings, tally
 
 __all__ = [
-    "Tile", "chance", "direction", "gain_text", "lead", "percent", "share_span",
-    "sure_text", "tiles", "verdict",
+    "GLOSSARY", "Tile", "chance", "direction", "gain_text", "if_it_holds", "lead",
+    "percent", "share_span", "sure_text", "tiles", "verdict",
 ]  # fmt: skip
 
 GOOD, CARE, BAD, PLAIN = "good", "care", "bad", "plain"  # tones; the text says it too
@@ -19,7 +19,24 @@ CLEAR, LIKELY = 0.9, 0.6  # probabilities of being the best
 WORTH_TRYING = 0.75  # probability that a move of spend helps, from which it is advised
 LEAST_LEARNT = 0.2  # contraction below which a channel's effect is mostly its prior
 LEAST_MOVED = 0.005  # of all spend: smaller changes of a channel are not named
-LEAST_COVERAGE = 0.8  # of intervals that should hold 94%
+IF_IT_HOLDS = "if the model holds, which the residuals contradict"
+
+GLOSSARY = (
+    ("94% interval", "the range that holds the answer with 94% probability, given the data "
+     "and if the model is right; the wider, the less is known"),
+    ("return on spend", "the outcome that one unit of money brought, against not spending "
+     "it; what comes in the weeks after is counted"),
+    ("the next unit", "what one unit more would bring at today's spend: less than the "
+     "average one, since returns fall"),
+    ("assumption", "what the model took for likely before it saw the data (the prior); "
+     "where the data say little, the answer stays close to it"),
+    ("the computation worked", "independent runs of it agree (R-hat, effective sample size "
+     "and divergences under Diagnostics); it says nothing about the model"),
+    ("the model fits the data", "what it leaves over looks like noise: no season, trend, "
+     "memory or outlier in it that the model should have had"),
+    ("paid and organic", "media that cost money, and media that do not"),
+)  # fmt: skip
+"""Words of the first screen, each with what it means."""
 
 
 class Tile(NamedTuple):
@@ -50,6 +67,16 @@ def verdict(found: Evidence) -> tuple[str, str, str]:
     return word, reason.removesuffix(")"), tones.get(word, BAD)
 
 
+def inadequate(found: Evidence) -> bool:
+    """Whether what the fit leaves over contradicts it."""
+    return found.judged is not None and not found.judged.adequate.ok
+
+
+def if_it_holds(found: Evidence) -> str:
+    """``, if the model holds, ...`` after a claim, where the data contradict the model."""
+    return f", {IF_IT_HOLDS}" if inadequate(found) else ""
+
+
 def chance(probability: float) -> str:
     """A probability as text, never said to be certain."""
     if probability > 0.995:
@@ -58,22 +85,43 @@ def chance(probability: float) -> str:
 
 
 def lead(found: Evidence) -> str:
-    """The report in a few sentences."""
+    """The report in a few sentences, what speaks against it first."""
     outcome, media = found.outcome, found.media
-    word, _, _ = verdict(found)
+    worth = _worth(found)
     if media is None:
         return (
             "This model has no media: it is the baseline that others are compared with. "
-            f"The draws are {word}."
+            f"{worth}"
         )
     said = [
+        headline(standings(found.table("backtest"))),
         f"Media brought {percent(media.share.mean)} of {outcome} "
-        f"(94% interval {share_span(media.share)}).",
+        f"(94% interval {share_span(media.share)}){if_it_holds(found)}.",
         *([_ranking(media)] if len(media.best) > 1 else []),
-        f"The draws are {word}.",
+        worth,
         *([_truth(found)] if found.truth else []),
     ]
     return " ".join(filter(None, said))
+
+
+def _worth(found: Evidence) -> str:
+    """Whether the computation worked and whether the model fits the data, apart."""
+    _, _, tone = verdict(found)
+    computed = {
+        GOOD: "The computation worked",
+        CARE: "The computation worked, with care",
+    }.get(tone, "The computation did not settle: these numbers may still change")
+    if found.judged is None:
+        return f"{computed}."
+    if not inadequate(found):
+        return f"{computed}, and the data do not contradict the model."
+    first = found.judged.adequate.findings[0].what
+    return f"{computed}. But the data contradict the model: {_lower(first)}."
+
+
+def _lower(text: str) -> str:
+    """A sentence that goes on after a colon; names in capitals stay."""
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
 def _ranking(media: Media) -> str:
@@ -110,13 +158,11 @@ def tiles(found: Evidence) -> list[Tile]:
     to_do = None if media is None or media.move is None else _advice(found, media.move)
     if found.plan is not None:
         to_do = _plan(found, found.plan)
-    return [
-        *([] if media is None else _media_tiles(found, media)),
-        *([] if to_do is None else [to_do]),
-        _forecast(found),
-        *_taught(found),
-        _usable(found),
-    ]
+    media_told = [] if media is None else _media_tiles(found, media)
+    doubts = [_computed(found), *_fits(found), _forecast(found)]
+    told = [*media_told, *([] if to_do is None else [to_do]), *_taught(found)]
+    bad = [tile for tile in doubts if tile.tone == BAD]  # first what speaks against it all
+    return [*bad, *told, *(tile for tile in doubts if tile.tone != BAD)]
 
 
 def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
@@ -127,7 +173,9 @@ def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
         "What did media bring?",
         f"{percent(media.share.mean)} of {panel.outcome_name}",
         f"{large(media.total.mean)} {panel.outcome_name} in {periods}, 94% interval "
-        f"{span(*media.total)}; observed were {observed}.{_kinds(media)}",
+        f"{span(*media.total)}; observed were {observed}.{_kinds(media)}"
+        f"{_impossible(media)}",
+        BAD if _impossible(media) else CARE if media.share.hi > 1 else PLAIN,
     )
     if media.returns is None:
         return [brought]
@@ -141,6 +189,18 @@ def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
         f"{amount(media.marginal)}.",
     )
     return [brought, _best(found, media), each]
+
+
+def _impossible(media: Media) -> str:
+    """Why what media brought cannot be; empty if it can."""
+    if media.share.mean > 1:
+        return (
+            " That is more than all there was: without media there would have been less "
+            "than nothing. Do not use these returns; look at what the model lacks."
+        )
+    if media.share.mean < 0:
+        return " That is less than nothing: look at what the model lacks."
+    return ""
 
 
 def _kinds(media: Media) -> str:
@@ -172,30 +232,36 @@ def _best(found: Evidence, media: Media) -> Tile:
     return Tile(question, name, f"{worth}.{best if several else ''}")
 
 
+def _not_yet(found: Evidence) -> str:
+    """Why nobody should act on the numbers yet; empty if nothing speaks against it."""
+    if verdict(found)[2] == BAD:
+        return (
+            "The computation did not settle, so the numbers may still change: run it "
+            "longer, then decide."
+        )
+    return headline(standings(found.table("backtest")))
+
+
 def _advice(found: Evidence, move: Move) -> Tile:
     """What the marginal returns say about the next unit of money."""
     question = "What to do?"
-    word, _, tone = verdict(found)
-    if tone == BAD:
-        text = (
-            f"The fit is {word}, so the numbers may still change: sample longer, then "
-            "decide."
-        )
-        return Tile(question, "Do not act on it yet", text, BAD)
+    why = _not_yet(found)
+    if why:
+        return Tile(question, "Do not act on it yet", why, BAD)
     target, source = (_of(found, name, "mroas") for name in (move.target, move.source))
     worth = (
         f"The next {found.money} brings about {amount(target.mean)} {found.outcome} in "
         f"{move.target} (94% interval {span(*target)}) and {amount(source.mean)} in "
         f"{move.source} ({span(*source)})"
     )
-    sure = f"more with probability {chance(move.probability)}"
+    sure = f"more with probability {chance(move.probability)}{if_it_holds(found)}"
     if move.probability < WORTH_TRYING:
         text = f"{worth}: {sure} only. An experiment on {move.target} would tell most."
         return Tile(question, "No clear move", text)
     where = f"spend from {move.source} to {move.target}"
     if _learnt(found, move.target) < LEAST_LEARNT:
         text = f"{worth}: {sure}. But the data have said little about {move.target} beyond "
-        text += "its prior: make it an experiment, and measure."
+        text += "what was assumed: make it an experiment, and measure."
         return Tile(question, f"Test moving {where}", text)
     text = f"{worth}: {sure}. This holds near today's spend: move in steps and measure."
     return Tile(question, f"Move {where}", text)
@@ -217,16 +283,39 @@ def _learnt(found: Evidence, channel: str) -> float:
     return _contractions(found).get(channel, 1.0)
 
 
-def _usable(found: Evidence) -> Tile:
-    told, (word, reason, tone) = found.diagnostics, verdict(found)
-    numbers = (
-        f"{told.n_chains * told.n_draws:,} draws, {told.divergences:,} divergent; R-hat at "
-        f"most {told.max_r_hat:.3f}, effective sample size at least "
-        f"{min(told.min_ess_bulk, told.min_ess_tail):,.0f}. This is about the draws, not "
-        "about whether the model is right."
+def _computed(found: Evidence) -> Tile:
+    """Whether the sampler worked, without its words; those stand under Diagnostics."""
+    tone = verdict(found)[2]
+    question, about = "Did the computation work?", "Diagnostics has the numbers."
+    if tone == GOOD:
+        text = "Independent runs of it agree. This says nothing about whether the model is "
+        return Tile(question, "Yes", f"{text}right. {about}", tone)
+    if tone == CARE:
+        text = "Independent runs of it agree, but parts of it were inexact: take small "
+        return Tile(
+            question, "Yes, with care", f"{text}differences for none. {about}", tone
+        )
+    text = "Its independent runs do not agree, or it is only a rough look: the numbers may "
+    return Tile(question, "No", f"{text}still change. Run it longer. {about}", tone)
+
+
+def _fits(found: Evidence) -> list[Tile]:
+    """Whether the data contradict the model; nothing where that was not judged."""
+    if found.judged is None:
+        return []
+    question, told = "Does the model fit the data?", found.judged.adequate
+    blind = (
+        "No such check sees a driver of demand that is missing from the data: a test with "
+        "media switched off in some places would."
     )
-    text = f"{reason[:1].upper()}{reason[1:]}. {numbers}" if reason else numbers
-    return Tile("Did the sampler work?", f"Draws: {word}", text, tone)
+    if told.ok:
+        text = f"What it leaves over looks like noise. {blind}"
+        return [Tile(question, "Yes, as far as can be seen", text, GOOD)]
+    first, more = told.findings[0], len(told.findings) - 1
+    others = f" There {'is' if more == 1 else 'are'} {more} more below." if more else ""
+    means = f" {first.means}." if first.means else ""
+    text = f"{first.what}.{means}{others} {blind}"
+    return [Tile(question, "No: it is contradicted", text, BAD)]
 
 
 def _taught(found: Evidence) -> list[Tile]:
@@ -237,17 +326,13 @@ def _taught(found: Evidence) -> list[Tile]:
     question = "What did the data teach?"
     lowest = min(known, key=lambda name: known[name])
     prior = [name for name, share in known.items() if share < LEAST_LEARNT]
-    scale = (
-        "(1 - posterior variance / prior variance of saturation_beta; near 0 the answer is "
-        "an assumption)"
-    )
-    least = percent(max(known[lowest], 0.0))
     if not prior:
-        text = f"Least about {lowest}, with a contraction of {least} {scale}."
-        return [Tile(question, "Something about every channel", text)]
+        least = percent(max(known[lowest], 0.0))
+        text = f"Least about {lowest}, where they took away {least} of what was uncertain "
+        return [Tile(question, "Something about every channel", f"{text}before.")]
     text = (
-        f"The size of the effect of {_listed(prior, 6)} is still mostly the prior: a "
-        f"contraction below {LEAST_LEARNT:.0%} {scale}."
+        f"The size of the effect of {_listed(prior, 6)} is still mostly what was assumed: "
+        f"the data took away less than {LEAST_LEARNT:.0%} of what was uncertain before."
     )
     few = f"Little about {len(prior)} of {len(known)} channels"
     return [Tile(question, few, text, CARE)]
@@ -262,47 +347,42 @@ def _listed(names: Sequence[str], most: int = 3) -> str:
 
 
 def _forecast(found: Evidence) -> Tile:
-    scores, outcome = found.scores, found.outcome
-    within, warning = "of what was observed lies in its 94% interval", _misfit(scores)
-    compared = standings(found)
+    scores, compared = found.scores, standings(found.table("backtest"))
+    within = "of what was observed lies in its 94% interval"
+    against, useless = misfit(scores)
+    worse = headline(compared)
     behind = any(not standing.ahead for standing in compared)
-    after = " ".join(filter(None, [warning.strip(), tally(compared)]))
-    tone = CARE if warning or behind else PLAIN
+    after = " ".join(filter(None, [against, tally(compared)]))
+    tone = BAD if useless or worse else CARE if against or behind else PLAIN
+    error = scores.get("mape_test", np.nan)
     if not np.isfinite(scores.get("crps_test", np.nan)):
-        return Tile(
-            "How well does it describe the data?",
-            f"Off by {percent(scores['mape'])}",
+        question = "How well does it describe the data?"
+        answer = f"Off by {percent(scores['mape'])}"
+        text = (
             f"Mean error of a prediction in training; {percent(scores['coverage'])} "
             f"{within}. Nothing was held back, so this says nothing about forecasts. "
-            f"{after}".rstrip(),
-            tone,
+            f"{after}"
         )
-    crps = f"CRPS {large(scores['crps_test'])} {outcome}"
-    error = scores.get("mape_test", np.nan)
-    if found.tested is None:
-        periods, lacking = "periods it had not seen", " The forecast table is not there."
     else:
-        periods = f"{found.tested['date'].nunique():,} {found.period}s it had not seen"
-        lacking = ""
-    return Tile(
-        "How well does it forecast?",
-        f"Off by {percent(error)}" if np.isfinite(error) else crps,
-        f"Mean error over {periods}; {percent(scores.get('coverage_test', np.nan))} "
-        f"{within}. {crps}, in training {large(scores['crps_train'])} (smaller is "
-        f"better).{lacking} {after}".rstrip(),
-        tone,
-    )
-
-
-def _misfit(scores: Mapping[str, float]) -> str:
-    """What speaks against the model although its draws are fine; empty if nothing."""
-    if scores["r2"] <= 0:
-        return " Care: in training it predicts no better than the plain mean of the data."
-    if scores.get("r2_test", 1.0) <= 0:
-        return " Care: it did no better than the mean of these periods, known afterwards."
-    if min(scores["coverage"], scores.get("coverage_test", 1.0)) < LEAST_COVERAGE:
-        return " Care: its intervals are too narrow."
-    return ""
+        question = "How well does it forecast?"
+        answer = f"Off by {percent(error)}"
+        if not np.isfinite(error):
+            answer = f"{percent(scores.get('coverage_test', np.nan))} inside its range"
+        if found.tested is None:
+            periods, lacking = (
+                "periods it had not seen",
+                " The forecast table is not there.",
+            )
+        else:
+            count = found.tested["date"].nunique()
+            periods, lacking = f"{count:,} {found.period}s it had not seen", ""
+        text = (
+            f"Mean error over {periods}, in training {percent(scores['mape'])}; "
+            f"{percent(scores.get('coverage_test', np.nan))} {within}.{lacking} {after}"
+        )
+    if worse:
+        answer, text = "No better than without media", f"{worse} {answer}: {_lower(text)}"
+    return Tile(question, answer, text.rstrip(), tone)
 
 
 def sure_text(plan: Planned) -> str:
@@ -365,7 +445,7 @@ def _plan(found: Evidence, plan: Planned) -> Tile:
     """What a plan says to do, as sure as it is."""
     question, sure = "What to do?", plan.probability
     where, targets = direction(plan)
-    gain, before, (word, _, tone) = plan.gain, plan.before, verdict(found)
+    gain, before, why = plan.gain, plan.before, _not_yet(found)
     of = "what paid media bring"
     more = "more" if gain.mean >= 0 else "less"
     size = f"{percent(abs(gain.mean) / before)} {more} of {of}" if before > 0 else (
@@ -374,10 +454,11 @@ def _plan(found: Evidence, plan: Planned) -> Tile:
     if sure is None:
         how = "whether it beats the reference, and how surely, is not known"
     only = " only" if sure is not None and sure < CLEAR else ""
-    worth = f"{size} ({gain_text(found, plan)}); {how}{only}. {_budget(found, plan)}"
+    how = f"{how}{only}{if_it_holds(found)}"
+    worth = f"{size} ({gain_text(found, plan)}); {how}. {_budget(found, plan)}"
     capital = where[:1].upper() + where[1:]
-    if tone == BAD:
-        text = f"The plan would {where}: {worth} The fit is {word}: do not act on it yet."
+    if why:
+        text = f"{why} The plan would {where}: {worth}"
         return Tile(question, "Do not act on it yet", text, BAD)
     if sure is None or sure < CLEAR or not targets:
         move = None if found.media is None else found.media.move
@@ -388,7 +469,8 @@ def _plan(found: Evidence, plan: Planned) -> Tile:
     unknown = [name for name in targets if _learnt(found, name) < LEAST_LEARNT]
     if unknown:
         text += f" But the data have said little about {_listed(unknown)} beyond "
-        text += f"{'its prior' if len(unknown) == 1 else 'their priors'}: make it an "
-        text += "experiment, and measure."
+        text += "what was assumed: make it an experiment, and measure."
         return Tile(question, f"Test this: {where}", text)
+    if inadequate(found):  # what the data contradict is tried, not done
+        return Tile(question, f"Test this: {where}", f"{text} Make it an experiment.", CARE)
     return Tile(question, capital, f"{text} Move in steps and measure.")

@@ -136,7 +136,9 @@ def test_the_first_screen_answers_the_manager(found, page):
     assert "(5 sales, 94% interval -1.00 to 11.00; " in header
     assert "better than the reference with probability 93%" in header
     assert "Off by 12%" in header
-    assert "Did the sampler work? Draws: not usable" in header
+    assert "Did the computation work? No" in header
+    assert "What these words mean" in header
+    assert "94% interval the range that holds the answer with 94% probability" in header
     assert "What did the data teach? Little about 1 of 2 channels" in header
     assert "Paid media brought 15%, organic media 2.5%." in header
     assert "What did one US$ of paid media bring?" in header
