@@ -11,9 +11,16 @@ import numpy as np
 import pandas as pd
 
 __all__ = [
-    "MMM", "NAMES", "Standing", "headline", "held_out", "misfit", "standings", "tally",
+    "MMM",
+    "NAMES",
+    "Standing",
+    "headline",
+    "held_out",
+    "misfit",
+    "standings",
+    "tally",
     "verdict_of",
-]  # fmt: skip
+]
 
 MMM, NO_MEDIA = "mmm", "no_media"
 NAMES = {
@@ -148,6 +155,7 @@ def verdict_of(found: list[Standing]) -> str:
             f"On average this model beats {' and '.join(won)} but not "
             f"{' and '.join(lost)}, which had the better forecasts."
         )
-    neither = f"beats neither {' nor '.join(lost)}" if len(lost) > 1 else (
-        f"does not beat {lost[0]}")  # fmt: skip
+    neither = f"does not beat {lost[0]}"
+    if len(lost) > 1:
+        neither = f"beats neither {' nor '.join(lost)}"
     return f"On average this model {neither}: it has no forecast to offer."
