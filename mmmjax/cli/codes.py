@@ -1,5 +1,5 @@
 """Exit codes: 0 sampled well; 1 bad input, one message and nothing written; 2 not sampled
-well, or with --strict not adequate, everything written and said loudly; 130 interrupted."""
+well, everything written and said loudly; 130 interrupted."""
 
 from mmmjax.cli import show
 from mmmjax.draws import Diagnostics

@@ -39,6 +39,6 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="End with 2 also where the data contradict the model (not adequate).",
+        help="End with 2 also where it forecasts no better than without media.",
     ),
 ]

@@ -32,8 +32,6 @@ GLOSSARY = (
      "where the data say little, the answer stays close to it"),
     ("the computation worked", "independent runs of it agree (R-hat, effective sample size "
      "and divergences under Diagnostics); it says nothing about the model"),
-    ("the model fits the data", "what it leaves over looks like noise: no season, trend, "
-     "memory or outlier in it that the model should have had"),
     ("paid and organic", "media that cost money, and media that do not"),
 )  # fmt: skip
 """Words of the first screen, each with what it means."""
