@@ -97,8 +97,8 @@ class Panel:
             currency: Label of money in tables and pictures.
             freq: Pandas frequency such as "W-SUN"; found from the dates if None.
             outcome_value: Money per unit of outcome, above 0: 1.0 where the outcome is
-                money, its margin where only a part is kept. Returns are then shown in
-                money per money, with break-even at 1. It changes no draw.
+                money, its margin where only a part is kept. Kept with the panel and its
+                fits; it changes no draw and no table.
         """
         names = Names(date, outcome, media, controls, geo, spend, population)
         value = {"currency": currency, "outcome_value": outcome_value}
