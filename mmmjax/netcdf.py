@@ -4,12 +4,17 @@ NetCDF-4 is HDF5 with conventions; xarray and h5netcdf follow them too and look 
 dimension up again for every variable, which is four fifths of their time where arrays are
 many and small. Readers see no difference (tests compare).
 
+A root attribute holds a digest of every array and of the attributes of every group, as they
+are stored: names, dims, types, values and attributes. Who reads can tell what has changed.
+
 Source: NetCDF-C documentation, "NetCDF-4 file format": dimensions are HDF5 dimension
 scales, numbered by ``_Netcdf4Dimid``.
 """
 
+import hashlib
 import io
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -18,12 +23,29 @@ import numpy as np
 import xarray as xr
 from xarray.conventions import cf_encoder
 
-__all__ = ["to_bytes"]
+__all__ = [
+    "DIGESTS",
+    "array",
+    "attributes",
+    "changed",
+    "digest",
+    "dims_of",
+    "raw",
+    "to_bytes",
+]
 
 COMPRESS_ABOVE = 2048  # bytes; smaller arrays only grow by being chunked
 ONE_CHUNK = 2**24  # bytes; larger arrays are cut, so that a part of them can be read
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable.%10d"
+UNNAMED = NO_VARIABLE[:30].encode()
 TEXT = h5py.string_dtype()
+DIGESTS = "mmmjax_digests"
+OWN = {
+    "CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid",
+    "_Netcdf4Coordinates", "_NCProperties", "_nc3_strict", DIGESTS,
+}  # fmt: skip
+
+type Read = Callable[[h5py.Dataset], Any]
 
 
 def to_bytes(tree: xr.DataTree) -> bytes:
@@ -36,18 +58,101 @@ def to_bytes(tree: xr.DataTree) -> bytes:
         tree: Its groups hold the coordinates of their own dimensions.
     """
     buffer, ids = io.BytesIO(), count()
+    digests: dict[str, str] = {}
     with h5py.File(buffer, "w", track_order=True) as file:
         for node in tree.subtree:
             place = (
                 file if node.path == "/" else file.create_group(node.path, track_order=True)
             )
-            _write(place, node.to_dataset(inherit=False), ids)
+            found = _write(place, node.to_dataset(inherit=False), ids)
+            digests |= {f"{node.path.rstrip('/')}/{n}": text for n, text in found.items()}
+        file.attrs.create(DIGESTS, json.dumps(digests), dtype=TEXT)
     return buffer.getvalue()
 
 
-def _write(place: Any, data: xr.Dataset, ids: Iterator[int]) -> None:
-    variables, attributes = cf_encoder(data.variables, data.attrs)
-    _tell(place, attributes)
+def raw(file: h5py.File, read: Read | None = None) -> dict[str, xr.Dataset]:
+    """Groups of a file by path, as they are stored: nothing is decoded yet.
+
+    Args:
+        file: Open.
+        read: Gives the data of arrays that are no coordinates; None: all are read.
+    """
+    found, left = {}, ["/"]
+    while left:
+        path = left.pop()
+        group: Any = file[path]
+        variables = {}
+        for name, item in group.items():
+            if isinstance(item, h5py.Group):
+                left.append(f"{path.rstrip('/')}/{name}")
+                continue
+            if item.is_scale and bytes(item.attrs["NAME"]).startswith(UNNAMED):
+                continue
+            if item.is_scale:
+                dims, data = (name,), array(item)[()]
+            else:
+                dims = dims_of(item)
+                data = read(item) if read else array(item)[()]
+            variables[name] = xr.Variable(dims, data, attributes(item))
+        found[path] = xr.Dataset(variables, attrs=attributes(group))
+    return dict(sorted(found.items()))
+
+
+def dims_of(item: h5py.Dataset) -> tuple[str, ...]:
+    """Names of the dimensions of an array."""
+    named = ((d[0].name if len(d) else f"dim_{i}") for i, d in enumerate(item.dims))
+    return tuple(str(name).rsplit("/", 1)[-1] for name in named)
+
+
+def array(item: h5py.Dataset) -> Any:
+    """An array of a file, texts as texts."""
+    return item.asstr() if h5py.check_string_dtype(item.dtype) else item
+
+
+def attributes(item: Any) -> dict[str, Any]:
+    """Attributes but those by which HDF5 and NetCDF keep dimensions, and the digests."""
+    one = lambda v: v[0] if isinstance(v, np.ndarray) and v.shape == (1,) else v
+    return {k: one(item.attrs[k]) for k in item.attrs if k not in OWN}
+
+
+def changed(found: Mapping[str, xr.Dataset], digests: Mapping[str, str]) -> list[str]:
+    """What of a file is not as it was written; attributes of a group by its name and "/".
+
+    Args:
+        found: From :func:`raw`, all arrays read.
+        digests: Of the file, by path.
+    """
+    now = {}
+    for path, data in found.items():
+        start = path.rstrip("/") + "/"
+        now[start] = digest((), np.zeros(0), data.attrs)
+        for name, v in data.variables.items():
+            now[f"{start}{name}"] = digest(v.dims, v.values, v.attrs)
+    return sorted(n for n in {*now, *digests} if now.get(n) != digests.get(n))
+
+
+def digest(dims: Iterable[Any], values: Any, about: Mapping[Any, Any]) -> str:
+    """Of an array as it is stored: 128 bits, hexadecimal."""
+    made = hashlib.blake2b(repr([str(dim) for dim in dims]).encode(), digest_size=16)
+    for name, value in [("", values), *sorted(about.items())]:
+        part = np.asarray(value) if name == "" else np.atleast_1d(value)
+        if part.dtype.kind in "OUT":
+            kind, stored = "text", repr([str(text) for text in part.ravel()]).encode()
+        else:
+            kind = part.dtype.kind + str(part.dtype.itemsize)
+            stored = part.astype(part.dtype.newbyteorder("<"), copy=False).tobytes()
+        if name == "_FillValue" and kind[0] == "f" and np.isnan(part).all():
+            continue  # other writers add it; NaN in place of NaN changes nothing
+        made.update(repr((name, kind, part.shape, len(stored))).encode() + stored)
+    return made.hexdigest()
+
+
+def _write(place: Any, data: xr.Dataset, ids: Iterator[int]) -> dict[str, str]:
+    """Write a group; the digests of its arrays, under "" that of its attributes."""
+    variables, about = cf_encoder(data.variables, data.attrs)
+    _tell(place, about)
+    digests = {"": digest((), np.zeros(0), about)}
+    digests |= {str(n): digest(v.dims, v.values, v.attrs) for n, v in variables.items()}
     made: dict[str, Any] = {}
     for dim, size in data.sizes.items():  # dimensions first: the others refer to them
         name = str(dim)
@@ -61,9 +166,10 @@ def _write(place: Any, data: xr.Dataset, ids: Iterator[int]) -> None:
     for name, variable in variables.items():
         if name in made:
             continue
-        array = _array(place, str(name), variable)
+        stored = _array(place, str(name), variable)
         for axis, dim in enumerate(variable.dims):
-            array.dims[axis].attach_scale(made[str(dim)])
+            stored.dims[axis].attach_scale(made[str(dim)])
+    return digests
 
 
 def _array(place: Any, name: str, variable: xr.Variable) -> Any:

@@ -1,17 +1,19 @@
 """Save and load a fit: one NetCDF-4 file, written atomically, read without running code.
 
-Groups of a file, format 1:
+Groups of a file, format 2:
 
-- ``/`` attributes: mmmjax_format, mmmjax_version, data_hash.
+- ``/`` attributes: mmmjax_format, mmmjax_version, data_hash; mmmjax_digests (JSON) holds a
+  digest of every array and of the attributes of every group, checked on load.
 - ``/posterior`` and ``/sample_stats``: the draws as ArviZ reads them, named dims.
 - ``/panel``: outcome, media, spend, controls, present, population over (geo, date, ...).
 - ``/scale``: the units of the model.
 - ``/record``: two texts; ``spec`` (TOML) says what the model is, ``run`` (JSON) holds the
   sampler, the seed, library versions and whatever the run reported.
 
-Arrays keep their type and every bit. A file that was damaged, cut short or written by a
-newer format is refused with a message; so is one whose panel is not the one it was
-fitted on.
+Arrays keep their type and every bit. A file that was damaged, changed, cut short or written
+by a newer format is refused with a message that names what is not as it was saved. A file
+of format 1 has no digests: it loads, says so in ``fit.info["notes"]``, and is refused where
+its panel is not the one it was fitted on.
 """
 
 import dataclasses
@@ -24,12 +26,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NoReturn
 
+import h5py
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from mmmjax import netcdf
-from mmmjax.checks import InputError, Phrase, fail
+from mmmjax.checks import InputError, Phrase, fail, listing
 from mmmjax.draws import Draws, Fit
 from mmmjax.panel import Columns, Panel
 from mmmjax.samplers import NUTS, SAMPLERS
@@ -37,10 +40,13 @@ from mmmjax.scaling import Scale
 from mmmjax.shapes import CHANNEL, CONTROL, DATE, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["FORMAT", "dumps", "load", "loads", "save", "tree_of"]
+__all__ = ["FORMAT", "NO_DIGEST", "dumps", "load", "loads", "save", "tree_of"]
 
-FORMAT = 1
-ENGINE = "h5netcdf"
+FORMAT = 2
+NO_DIGEST = (
+    "loaded from a file of format 1, which carries no digest: whether its numbers are "
+    "those that were saved cannot be checked; save it again to have one"
+)
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LIBRARIES = ("mmmjax", "jax", "jaxlib", "numpyro", "numpy", "pandas", "xarray", "h5netcdf")
 ALLOWED = "a file that mm.save wrote"
@@ -104,12 +110,11 @@ def loads(content: bytes, path: str | os.PathLike[str]) -> Fit:
         InputError: As :func:`load`.
     """
     tree = _tree(content, path)
-    _check_format(tree, path)
     try:
         return _from_tree(tree)
     except InputError as error:
         raise InputError(f'fit file "{path}": {error}') from error
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever a damaged file makes of the steps above
         _damaged(path, error)
 
 
@@ -165,10 +170,28 @@ def _tree(content: bytes, path: str | os.PathLike[str]) -> xr.DataTree:
         got = Phrase(f'"{path}", which is {"not NetCDF-4" if content else "empty"}')
         fail("fit file", got, "", ALLOWED, "name the fit.nc of a run")
     try:
-        with xr.open_datatree(io.BytesIO(content), engine=ENGINE) as tree:
-            return tree.load()
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        with h5py.File(io.BytesIO(content)) as file:
+            marks = netcdf.attributes(file)
+            _check_format(marks, path)
+            digests = json.loads(file.attrs.get(netcdf.DIGESTS, "{}"))
+            found = netcdf.raw(file)
+        changed = netcdf.changed(found, digests) if digests else []
+        groups = {where: xr.decode_cf(data).load() for where, data in found.items()}
+    except InputError:
+        raise
+    except Exception as error:  # HDF5 and its readers raise nearly everything
         _damaged(path, error)
+    if changed or not (digests or int(marks["mmmjax_format"]) == 1):
+        what = listing((Phrase(name) for name in changed), 4) if changed else "its digests"
+        fail(
+            "fit file",
+            Phrase(f'"{path}", in which {what} differ from what was saved'),
+            "",
+            f"{ALLOWED}, every value as it was",
+            "copy it again from where it was written, or fit again: it was damaged, or "
+            "another program changed it",
+        )
+    return xr.DataTree.from_dict(groups)
 
 
 def _damaged(path: str | os.PathLike[str], error: Exception) -> NoReturn:
@@ -179,20 +202,20 @@ def _damaged(path: str | os.PathLike[str], error: Exception) -> NoReturn:
     ) from error
 
 
-def _check_format(tree: xr.DataTree, path: str | os.PathLike[str]) -> None:
+def _check_format(marks: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Refuse files of other libraries and of newer formats."""
-    found = tree.attrs.get("mmmjax_format")
+    found = marks.get("mmmjax_format")
     if found is None:
         got = Phrase(f'"{path}", a NetCDF file without the mark of mmmjax')
         fail("fit file", got, "", ALLOWED, "name the fit.nc of a run")
-    if int(found) > FORMAT:
-        writer = tree.attrs.get("mmmjax_version", "a newer version")
+    if not 1 <= int(found) <= FORMAT:
+        writer = marks.get("mmmjax_version", "a newer version")
         fail(
             "fit file",
             Phrase(f"format {int(found)}, written by mmmjax {writer}"),
             str(path),
             f"formats up to {FORMAT}, which this mmmjax {_version('mmmjax')} reads",
-            f'upgrade: pip install -U "mmmjax>={writer}"',
+            f'upgrade: pip install -U "mmmjax>={writer}"; or the file is damaged',
         )
 
 
@@ -254,6 +277,8 @@ def _from_tree(tree: xr.DataTree) -> Fit:
             f"{then[:12]}..., the data the draws were made from",
             "the panel was changed after the fit: take the original file, or fit again",
         )
+    if int(tree.attrs["mmmjax_format"]) == 1:
+        run["info"]["notes"] = [*run["info"].get("notes", []), NO_DIGEST]
     sizes = {GEO: len(panel.geos), CHANNEL: len(panel.channels)}
     settings = dict(run["sampler"])
     kind = settings.pop("kind")

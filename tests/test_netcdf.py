@@ -1,6 +1,7 @@
 """Files of our writer, read by xarray, against those that xarray writes itself."""
 
 import io
+import json
 from typing import Any
 
 import h5py
@@ -50,6 +51,7 @@ def test_readers_see_what_xarray_would_have_written():
     encoding = {"/one": plain, "/one/two": {"again": {"_FillValue": None}}}
     theirs = opened(bytes(tree().to_netcdf(engine="h5netcdf", encoding=encoding)))
     ours = opened(netcdf.to_bytes(tree()))
+    assert ours.attrs.pop(netcdf.DIGESTS)
     xr.testing.assert_identical(ours, theirs)
     for node in theirs.subtree:
         for name, variable in node.variables.items():
@@ -75,6 +77,24 @@ def test_dimensions_are_numbered_and_attached():
         assert [scale[0].name for scale in wide.dims] == ["/one/draw", "/one/channel"]
         assert wide.compression == "gzip"
         assert short.compression is None
+
+
+def test_our_reader_and_xarrays_agree_and_digests_tell_what_changed():
+    content = netcdf.to_bytes(tree())
+    with h5py.File(io.BytesIO(content)) as file:
+        found = netcdf.raw(file)
+        digests = json.loads(file.attrs[netcdf.DIGESTS])
+    assert netcdf.changed(found, digests) == []
+    theirs = opened(content)
+    theirs.attrs.pop(netcdf.DIGESTS)
+    decoded = {path: xr.decode_cf(data).load() for path, data in found.items()}
+    xr.testing.assert_identical(xr.DataTree.from_dict(decoded), theirs)
+    found["/one"]["short"].values[1] = 0.0  # was minus zero
+    found["/one"].attrs["size"] = 4
+    del found["/one/two"]["letter"]
+    del digests["/one/wide"]
+    changed = ["/one/", "/one/short", "/one/two/letter", "/one/wide"]
+    assert netcdf.changed(found, digests) == changed
 
 
 @pytest.mark.parametrize("draws", [3, 200])

@@ -1,6 +1,7 @@
 """One file a fit: exact round trips, readable by others, atomic, and refusals in words."""
 
 import dataclasses
+import io
 import os
 import signal
 import subprocess
@@ -8,11 +9,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
 
-from mmmjax import store
+from mmmjax import netcdf, store
 from mmmjax.checks import InputError
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.likelihood import StudentT
@@ -279,30 +281,123 @@ def test_a_changed_panel_is_refused(path):
         tree["panel"]["media"].values[0, 3, 1] += 1e-9
 
     edited(path, change)
+    with pytest.raises(InputError, match=r"/panel/media differ.*Fix: copy it again"):
+        load(path)
+
+
+def test_a_changed_panel_of_format_1_is_refused_by_its_data_hash(path):
+    path.write_bytes(RELEASED.read_bytes())
+
+    def change(tree):
+        tree["panel"]["media"].values[0, 3, 1] += 1e-9
+
+    edited(path, change)
     with pytest.raises(InputError, match=r"data hash.*changed after the fit"):
         load(path)
 
 
+def h5_edited(path, change):
+    save(make_fit(), path)
+    with h5py.File(path, "r+") as file:
+        change(file)
+
+
+def halved(name):
+    def change(file):
+        file[name][...] = file[name][...] / 2
+
+    return change
+
+
+def of_another_type(file):
+    values = file["posterior/y_sigma"][...].astype("f8")
+    del file["posterior/y_sigma"]
+    file["posterior/y_sigma"] = values
+    for axis, dim in enumerate(("chain", "draw")):
+        file["posterior/y_sigma"].dims[axis].attach_scale(file[f"posterior/{dim}"])
+
+
+def renamed(file):
+    file.move("posterior/saturation_beta", "posterior/saturation_bets")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (halved("scale/outcome"), "/scale/outcome"),
+        (halved("posterior/saturation_beta"), "/posterior/saturation_beta"),
+        (lambda f: f["posterior/y_sigma"].write_direct(np.full((2, 5), np.nan, "f4")),
+         "/posterior/y_sigma"),
+        (of_another_type, "/posterior/y_sigma"),
+        (renamed, "/posterior/saturation_bet[as] and /posterior/saturation_bet"),
+        (lambda f: f["panel"].attrs.modify("currency", "USD"), "/panel/ "),
+        (lambda f: f["panel"].attrs.pop("freq"), "/panel/ "),
+        (lambda f: f["panel/date"].attrs.modify("units", "days since 2021-01-02"),
+         "/panel/date"),
+        (lambda f: f["posterior/y_sigma"].attrs.create("_FillValue", np.float32(0.3)),
+         "/posterior/y_sigma"),
+        (lambda f: f.attrs.modify("data_hash", "0" * 64), " / "),
+        (lambda f: f.pop("scale"), "/scale/"),
+        (lambda f: f.pop("sample_stats/energy"), "/sample_stats/energy"),
+        (lambda f: f.create_group("extra").create_dataset("x", data=[1.0]), "/extra/"),
+        (lambda f: f.create_group("extra").create_group("deeper"), "/extra/"),
+        (lambda f: f["record/run"].write_direct(np.array("{}", object)), "/record/run"),
+        (lambda f: f.attrs.pop(netcdf.DIGESTS), "its digests"),
+        (lambda f: f.attrs.modify(netcdf.DIGESTS, "{"), "damaged"),
+    ],
+)  # fmt: skip
+def test_what_was_changed_is_named(path, change, named):
+    """One array halved, NaN, of another type or name; attributes; groups gone or added."""
+    h5_edited(path, change)
+    with pytest.raises(InputError, match=named):
+        load(path)
+
+
+def test_a_flip_anywhere_is_refused_or_changes_nothing(path, capfd):
+    """One byte of every array, and every 300th byte of the file, each with other bits."""
+    fit = make_fit(panel=make_panel(periods=8))
+    content = store.dumps(fit)
+    places = set(range(0, len(content), 300))
+    with h5py.File(io.BytesIO(content)) as file:
+        file.visititems(lambda _, x: places.update(bytes_of(x)))
+    assert len(places) > len(content) / 300 + 25
+    harmless = 0
+    for number, place in enumerate(sorted(places)):
+        flipped = bytearray(content)
+        flipped[place] ^= (1, 16, 128, 255)[number % 4]
+        try:
+            found = store.loads(bytes(flipped), "fit.nc")
+        except InputError:
+            continue
+        assert_same(found, fit)
+        harmless += 1
+    assert 0 < harmless < len(places) / 2
+    assert capfd.readouterr().err == ""
+
+
+def bytes_of(item):
+    """A place among the bytes of an array; texts lie in heaps, which the steps reach."""
+    if not isinstance(item, h5py.Dataset) or h5py.check_string_dtype(item.dtype):
+        return []
+    if item.chunks:
+        found = item.id.get_chunk_info(0)
+        return [found.byte_offset + found.size // 2]
+    offset = item.id.get_offset()
+    return [] if offset is None else [offset + item.nbytes // 2]
+
+
 def test_a_newer_format_is_refused(path):
     save(make_fit(), path)
-    edited(path, lambda tree: tree.attrs.update(mmmjax_format=2, mmmjax_version="9.1"))
-    with pytest.raises(InputError, match=r"format 2, written by mmmjax 9\.1.*pip install"):
+    edited(path, lambda tree: tree.attrs.update(mmmjax_format=3, mmmjax_version="9.1"))
+    with pytest.raises(InputError, match=r"format 3, written by mmmjax 9\.1.*pip install"):
         load(path)
 
 
-def test_an_unknown_sampler_or_a_missing_group_is_refused(path):
-    save(make_fit(), path)
-    text = '{"sampler": {"kind": "dice"}, "seed": 0, "info": {}}'
-
-    def other(tree):
-        tree["record"]["run"] = text
-
-    edited(path, other)
+def test_an_unknown_sampler_is_refused(path):
+    tree = store.tree_of(make_fit())
+    tree["record"]["run"] = '{"sampler": {"kind": "dice"}, "seed": 0, "info": {}}'
+    path.write_bytes(netcdf.to_bytes(tree))
     with pytest.raises(InputError, match="dice"):
-        load(path)
-    save(make_fit(), path)
-    edited(path, lambda tree: tree.__delitem__("scale"))
-    with pytest.raises(InputError, match="damaged or cut short"):
         load(path)
 
 
@@ -317,15 +412,17 @@ def test_bad_targets_are_refused(tmp_path):
 
 
 def released_fit():
-    """What ``tests/data/fit_v1.nc`` holds; ``python -m tests.test_store`` wrote it once."""
+    """What ``tests/data/fit_v*.nc`` hold; ``-m tests.test_store`` writes the last."""
     panel = make_panel(geos=("north", "süd"), periods=8)
     return make_fit(2, 5, spec=make_spec(), panel=panel, seed=7)
 
 
-def test_released_format_loads():
-    assert RELEASED.stat().st_size < 40_000
-    assert store.FORMAT == 1, "a new format: commit a file of it and keep loading this one"
-    fit, written = load(RELEASED), released_fit()
+@pytest.mark.parametrize("number", [1, 2])
+def test_released_formats_load(number):
+    file = RELEASED.with_name(f"fit_v{number}.nc")
+    assert file.stat().st_size < 40_000
+    assert store.FORMAT == 2, "a new format: commit a file of it and keep loading these"
+    fit, written = load(file), released_fit()
     assert fit.spec == written.spec
     assert fit.panel.geos == ("north", "süd")
     assert fit.panel.currency == "EUR"
@@ -337,8 +434,8 @@ def test_released_format_loads():
         fit.draws.params["adstock_alpha"], written.draws.params["adstock_alpha"]
     )
     assert np.isnan(fit.panel.spend[..., 2]).all()
+    assert fit.info["notes"][1:] == ([store.NO_DIGEST] if number == 1 else [])
 
 
 if __name__ == "__main__":
-    RELEASED.parent.mkdir(exist_ok=True)
-    save(released_fit(), RELEASED)
+    save(released_fit(), RELEASED.with_name(f"fit_v{store.FORMAT}.nc"))

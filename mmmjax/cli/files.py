@@ -17,6 +17,7 @@ import pandas as pd
 import mmmjax as mm
 from mmmjax import reporting, store, tables
 from mmmjax.checks import Phrase, fail
+from mmmjax.cli import show
 from mmmjax.draws import Diagnostics, Fit, diagnostics
 from mmmjax.panel import Panel
 from mmmjax.store import replace_file
@@ -91,6 +92,8 @@ def load_run(run: Path) -> tuple[Fit, Diagnostics]:
     if not path.exists():
         fail("run", str(run), "", f"a folder with {FIT}", "mmmjax fit case.toml --out run/")
     fit = store.load(path)
+    if store.NO_DIGEST in fit.info.get("notes", []):
+        show.notes([f"{path}: {store.NO_DIGEST}."])
     return fit, diagnostics(fit)
 
 
