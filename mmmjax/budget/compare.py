@@ -19,7 +19,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from mmmjax.budget.curves import ResponseCurves
-from mmmjax.budget.given import Spend, named_plans, spend_of
+from mmmjax.budget.given import Spend, costs_of, named_plans, spend_of
 from mmmjax.budget.horizon import CarryIn, Form, Response, Window, block_of, response_of
 from mmmjax.budget.layout import Layout
 from mmmjax.budget.prepare import Fits, Prepared, prepare
@@ -52,7 +52,7 @@ def evaluate(
     per_period: bool | None = None,
     flighting: Any = "even",
     carry_in: CarryIn | None = None,
-    cost_per_unit: Mapping[str, Any] | None = None,
+    cost_per_unit: Any = None,
     max_draws: int | None = None,
     prob: float = PROB,
 ) -> xr.Dataset:
@@ -78,8 +78,8 @@ def evaluate(
         flighting: "even", or weights of the periods as in :func:`mmmjax.optimize`. A Plan
             brings its own (its reference does not).
         carry_in: "zero" or "history"; None: that of the first Plan, else "zero".
-        cost_per_unit: {channel: money per unit of media} where it differs from training; a
-            Plan does not remember it.
+        cost_per_unit: As in :func:`mmmjax.optimize`; None: that of the first Plan, which
+            all others then share.
         max_draws: Use at most this many draws, evenly spaced; None: all.
         prob: Probability inside every [lo, hi], a highest-density interval.
 
@@ -165,8 +165,16 @@ def _prepared(fit: Fits, plans: Any, **asked: Any) -> Prepared:
     each = plans.values() if isinstance(plans, Mapping) else plans
     each = [plans] if isinstance(plans, Plan) else each
     each = each if isinstance(each, Iterable) else ()
-    like = next((plan for plan in each if isinstance(plan, Plan)), None)
-    if like is not None:
+    made = [plan for plan in each if isinstance(plan, Plan)]
+    if made:
+        like = made[0]
+        if asked["cost_per_unit"] is None:
+            prices = [plan.cost_per_unit for plan in made]
+            if any(not price.broadcast_equals(prices[0]) for price in prices):
+                got, allowed = Phrase("plans of different prices"), "plans of one price"
+                fix = "give cost_per_unit: all plans are then judged at these prices"
+                fail("plans", got, "", allowed, fix)
+            asked["cost_per_unit"] = costs_of(like, fit)
         own = {name: getattr(like, name) for name in ("periods", "per_period", "carry_in")}
         asked = {n: own.get(n) if v is None else v for n, v in asked.items()}
     if isinstance(fit, ResponseCurves) and asked["periods"] is None:

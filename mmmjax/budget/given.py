@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mmmjax.budget.layout import Layout
-from mmmjax.budget.prepare import Prepared
+from mmmjax.budget.layout import Layout, markets_of
+from mmmjax.budget.prepare import Fits, Prepared
 from mmmjax.budget.request import known_of
 from mmmjax.budget.scenario import Plan
 from mmmjax.checks import Phrase, closest, fail, finite, listing
 from mmmjax.shapes import CHANNEL, GEO
 
-__all__ = ["REFERENCE", "Spend", "named_plans", "spend_of"]
+__all__ = ["REFERENCE", "Spend", "costs_of", "named_plans", "spend_of"]
 
 PLAN, REFERENCE = "plan", "reference"  # names of a single plan and what it is compared with
 
@@ -26,6 +26,20 @@ class Spend(NamedTuple):
 
     money: np.ndarray
     profile: np.ndarray | None
+
+
+def costs_of(plan: Plan, fits: Fits) -> dict[str, Any]:
+    """The `cost_per_unit` that a plan was made with, as :func:`optimize` takes it."""
+    prices, out, start = plan.cost_per_unit.to_numpy(), {}, 0
+    names = [str(name) for name in plan.optimized[CHANNEL].to_numpy()]
+    for market, source in markets_of(fits).items():
+        known = known_of(source)
+        own = prices[start : start + len(known.geos)]
+        own = own.reshape(*own.shape[:2], -1)  # (geo, channel, period or 1)
+        start += len(known.geos)
+        there = enumerate(names if len(own) == len(known.geos) else ())
+        out[market] = {n: own[:, c] for c, n in there if n in known.channels}
+    return out if len(out) > 1 else next(iter(out.values()))
 
 
 def named_plans(plans: Any, prepared: Prepared, reference: Any) -> dict[str, Any]:

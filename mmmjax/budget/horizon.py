@@ -48,7 +48,8 @@ class Window(NamedTuple):
         draws: Parameters of every cell by name, (draw, cell); "factors" of the levels, see
             :func:`_factored`; for a response of one's own whatever its function takes,
             (draw, ...).
-        media_per_money: Scaled media that one unit of money buys, (cell,).
+        media_per_money: Scaled media that one unit of money buys, (cell, period), or
+            (cell, 1) in any period.
         outcome: Outcome units of one scaled unit, (cell,).
         history: Scaled media of the periods before the window, (cell, past), or of none.
         pattern: Share of the money of the window spent in each level, (cell or 1, level).
@@ -111,7 +112,7 @@ def make_window(
     fits: Sequence[Fit],
     periods: int,
     carry_in: CarryIn,
-    costs: Sequence[Float[np.ndarray, "_ _"]],
+    costs: Sequence[Float[np.ndarray, "_ _ _"]],
     max_draws: int | None = None,
     profile: Float[np.ndarray, "cell period"] | None = None,
     free: bool = False,
@@ -125,7 +126,8 @@ def make_window(
         fits: The fits; one is the usual case.
         periods: Length of the window.
         carry_in: Whether the last max_lag - 1 training periods still act in the window.
-        costs: Money per unit of media of the paid channels of each fit.
+        costs: Money per unit of media of the paid channels of each fit, (geo, channel,
+            period), or (geo, channel, 1) in any period.
         max_draws: Use at most this many draws, evenly spaced.
         profile: Share of a cell's money spent in each period, rows of sum 1; None: even.
         free: Whether every period has a variable of its own.
@@ -140,6 +142,11 @@ def make_window(
     draws = {name: np.concatenate([f[name] for f in flats], 1) for name in flats[0]}
     past = lag - 1 if carry_in == "history" else 0
     pairs = list(zip(fits, costs, strict=True))
+    per_money = np.concatenate([_per_money(fit, cost, periods) for fit, cost in pairs])
+    if (per_money == per_money[:, :1]).all():
+        per_money = per_money[:, :1]
+    elif profile is None:
+        profile = np.full(per_money.shape, 1.0 / periods)
     pattern, multiplicity = even_levels(periods, lag)
     pattern = pattern[None]
     if profile is not None:
@@ -147,7 +154,7 @@ def make_window(
         multiplicity = np.ones(pattern.shape[-1])
     window = Window(
         draws,
-        np.concatenate([_per_money(fit, cost) for fit, cost in pairs]),
+        per_money,
         np.concatenate([_outcome(fit) for fit in fits]),
         np.concatenate([_history(fit, past) for fit in fits]),
         pattern,
@@ -173,8 +180,11 @@ def _of_cells(fit: Fit, max_draws: int | None) -> dict[str, Float[np.ndarray, "d
     return out
 
 
-def _per_money(fit: Fit, cost: np.ndarray) -> Float[np.ndarray, " cell"]:
-    return (1.0 / (cost * fit.scale.media[:, fit.panel.paid])).ravel()
+def _per_money(
+    fit: Fit, cost: np.ndarray, periods: int
+) -> Float[np.ndarray, "cell period"]:
+    each = 1.0 / (cost * fit.scale.media[:, fit.panel.paid, None])
+    return np.broadcast_to(each, (*each.shape[:2], periods)).reshape(-1, periods)
 
 
 def _outcome(fit: Fit) -> Float[np.ndarray, " cell"]:
@@ -284,7 +294,11 @@ def _factored(window: Window, *, spec: Spec) -> list[list[Array]]:
 
 def _media_of_money(window: Window) -> tuple[Array, Array]:
     """Media of one unit of money in every level, and history; (draw, cell, ...)."""
-    pattern = jnp.asarray(window.pattern) * jnp.asarray(window.media_per_money)[:, None]
+    pattern, bought = jnp.asarray(window.pattern), jnp.asarray(window.media_per_money)
+    if bought.shape[1] > 1:  # nothing is bought in the tail
+        tail = pattern.shape[1] - bought.shape[1]
+        bought = jnp.pad(bought, [(0, 0), (0, tail)])
+    pattern = pattern * bought
     shape = (_count(window), len(pattern))
     history = jnp.asarray(window.history)
     return (
@@ -334,7 +348,7 @@ def _free(window: Window, form: Form) -> Response:
     tail = jnp.zeros((cells, spec.adstock.max_lag - 1))
 
     def gross(spend: Array) -> Array:
-        media = spend.reshape(cells, periods) * jnp.asarray(window.media_per_money)[:, None]
+        media = spend.reshape(cells, periods) * jnp.asarray(window.media_per_money)
         media = jnp.concatenate([jnp.asarray(window.history), media, tail], axis=-1)
         media = jnp.broadcast_to(media, (_count(window), *media.shape))
         effect = media_effect(window.draws, media, spec)[..., past:]

@@ -38,7 +38,7 @@ class Layout:
         fixed: Cells held at a given spend.
         largest: Largest spend of one period of training.
         last: Spend of the last period of training.
-        costs: Money per unit of media of each market, (geo, channel).
+        costs: Money per unit of media of each market, (geo, channel, period or 1).
         budget: Total spend.
         periods: Length of the window.
         per_period: Whether the user speaks of money a period.
@@ -55,7 +55,7 @@ class Layout:
     fixed: Bool[np.ndarray, " cell"]
     largest: Float[np.ndarray, " cell"]
     last: Float[np.ndarray, " cell"]
-    costs: list[Float[np.ndarray, "geo channel"]]
+    costs: list[Float[np.ndarray, "geo channel period"]]
     budget: float
     periods: int
     per_period: bool
@@ -84,6 +84,13 @@ class Layout:
     def members(self) -> Float[np.ndarray, "cell channel"]:
         """1 where a cell belongs to a channel."""
         return np.eye(len(self.channels))[self.channel]
+
+    @property
+    def prices(self) -> Float[np.ndarray, "cell period"]:
+        """Money per unit of media of every cell; one period where it never changes."""
+        whole = [np.broadcast_to(x, (*x.shape[:2], self.periods)) for x in self.costs]
+        each = np.concatenate([x.reshape(-1, self.periods) for x in whole])
+        return each if (each != each[:, :1]).any() else each[:, :1]
 
     def table(self, values: np.ndarray, fill: Any = 0.0) -> np.ndarray:
         """Values (cell, ...) as (geo, channel, ...), `fill` where there is no cell."""
@@ -215,8 +222,8 @@ def _joined(
     rows, columns, prices, largest, last = [], [], [], [], []
     for name, fit in markets.items():
         part, known = asked[name], known_of(fit)
-        price = requests.cost_of(known, costs[name])
-        change = price / known.cost_per_unit  # what the media of a period would cost now
+        price = requests.cost_of(known, costs[name], part.periods)
+        change = price.mean(-1) / known.cost_per_unit  # what media would cost now
         largest.append((known.largest * change).ravel())
         last.append((known.last * change).ravel())
         prices.append(price)

@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from mmmjax import response
 from mmmjax.budget import request as requests
+from mmmjax.budget.given import costs_of
 from mmmjax.budget.scenario import PROB, Plan
 from mmmjax.checks import Phrase, closest, fail, finite, integer, listing, number, show
 from mmmjax.draws import Fit
@@ -43,7 +44,7 @@ def forecast_plan(
     controls: pd.DataFrame | Mapping[str, Any] | None = None,
     organic: Mapping[str, Any] | None = None,
     reference: Any = None,
-    cost_per_unit: Mapping[str, Any] | None = None,
+    cost_per_unit: Any = None,
     seed: int = 0,
     noise: bool = True,
     total: bool = False,
@@ -69,7 +70,7 @@ def forecast_plan(
             training window in each geo.
         reference: Spend of the reference in every period, money, (geo, channel, period);
             None: that of the plan, spread evenly over the periods.
-        cost_per_unit: As given to :func:`mmmjax.optimize` for this plan.
+        cost_per_unit: As in :func:`mmmjax.optimize`; None: that of the plan.
         seed: Of the noise, the same on both sides.
         noise: Forecast y, the outcome with its noise. False: mu, its mean before
             truncation, whose spread is that of the parameters alone.
@@ -95,7 +96,8 @@ def forecast_plan(
     dates = _dates(fit, plan)
     spends = _spends(plan, reference)
     blank = _blank(fit.panel, dates, controls, organic)
-    cost = requests.cost_of(requests.known_of(fit), cost_per_unit)
+    cost = costs_of(plan, fit) if cost_per_unit is None else cost_per_unit
+    cost = requests.cost_of(requests.known_of(fit), cost, len(dates))
     sides = []
     for spend in spends:
         future = _with_spend(blank, spend, cost)
@@ -208,10 +210,10 @@ def _blank(
 
 
 def _with_spend(blank: Panel, spend: np.ndarray, cost: np.ndarray) -> Panel:
-    """The window with paid media bought at `cost`, money per unit (geo, channel)."""
+    """The window with paid media bought at `cost`, (geo, channel, period or 1)."""
     media, money = np.array(blank.media), np.array(blank.spend)
     money[..., blank.paid] = np.moveaxis(spend, 1, 2)
-    media[..., blank.paid] = money[..., blank.paid] / cost[:, None, :]
+    media[..., blank.paid] = money[..., blank.paid] / np.swapaxes(cost, 1, 2)
     return replace(blank, media=media, spend=money)
 
 

@@ -53,7 +53,7 @@ class Asked(TypedDict, total=False):
     constraints: Sequence[Constraint]
     flighting: Flighting
     carry_in: CarryIn
-    cost_per_unit: Mapping[str, Any] | None
+    cost_per_unit: Any
     max_draws: int | None
 
 
@@ -311,7 +311,7 @@ def _window(
     first = next(iter(markets.values()))
     if isinstance(first, ResponseCurves):
         ones = np.ones(len(layout.lower))
-        window = Window(dict(first.draws), ones, ones, np.zeros((len(ones), 0)),
+        window = Window(dict(first.draws), ones[:, None], ones, np.zeros((len(ones), 0)),
                         np.ones((1, 1)), np.ones(1))  # fmt: skip
         return window, Form(None, first.floored)
     fits = list(markets.values())

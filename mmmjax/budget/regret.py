@@ -24,7 +24,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, Float
 
-from mmmjax.budget.given import spend_of
+from mmmjax.budget.given import costs_of, spend_of
 from mmmjax.budget.grid import grid_start
 from mmmjax.budget.horizon import Form, Window, response_of, slopes_of
 from mmmjax.budget.layout import markets_of
@@ -66,9 +66,9 @@ def knowledge(
     Args:
         fit: A fit, fits by market, or response curves, as :func:`mmmjax.optimize` takes.
         plan: The plan that would be acted on; what is not asked for is as in it (budget,
-            periods, bounds, carry-in, reference, `up_to`, and its flighting, which stays
-            as it is). What a Plan does not remember has to be asked for again: constraints
-            and cost_per_unit. None: the best plan on average.
+            periods, bounds, carry-in, reference, prices, `up_to`, and its flighting, which
+            stays as it is). Constraints, which a Plan does not remember, have to be asked
+            for again. None: the best plan on average.
         channels: Whether to value knowing each channel alone (draws x channels small
             problems).
         prob: Probability inside every [lo, hi], a highest-density interval.
@@ -195,6 +195,7 @@ def _like(plan: Plan, fit: Fits) -> dict[str, Any]:
         "budget": plan.budget, "periods": plan.periods, "per_period": plan.per_period,
         "bounds": bounds, "reference": references, "carry_in": plan.carry_in,
         "up_to": plan.up_to, "until_mroas": plan.until_mroas,
+        "cost_per_unit": costs_of(plan, fit),
     }  # fmt: skip
     if len(bounds) == 1:
         out |= {"bounds": bounds[""], "reference": references[""]}

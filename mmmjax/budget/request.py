@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float
 
 from mmmjax.budget.curves import ResponseCurves
@@ -175,22 +176,42 @@ def read(
 
 
 def cost_of(
-    known: Known, given: Mapping[str, Money] | None
-) -> Float[np.ndarray, "geo channel"]:
-    """Money per unit of media of the paid channels, from training or as given."""
-    names, cost = _Names(known), np.array(known.cost_per_unit)
+    known: Known, given: Any, periods: int
+) -> Float[np.ndarray, "geo channel period"]:
+    """Money per unit of media of the paid channels, from training or as given.
+
+    Args:
+        known: The market.
+        given: {channel: price}: one number, (geo,), (geo or 1, period), or, for one geo,
+            (period,); a table with a row per period and a column per channel; or None.
+        periods: Length of the window.
+
+    Returns:
+        Prices; one period stands for all where none changes over the window.
+    """
+    names, geos = _Names(known), len(known.geos)
+    if isinstance(given, pd.DataFrame):
+        given = {name: given[name].to_numpy()[None] for name in given}
+    if not isinstance(given, Mapping | None):
+        fix = 'cost_per_unit={"TV": 12.5}'
+        fail("cost_per_unit", given, "", "{channel: price}, or a table of periods", fix)
+    cost = np.repeat(known.cost_per_unit[..., None], periods, axis=2)
     for channel, value in (given or {}).items():
-        c = names.index("cost_per_unit", channel)
-        cost[:, c] = names.per_geo("cost_per_unit", channel, value)
-        if not (cost[:, c] > 0).all():
-            fail(
-                "cost_per_unit",
-                value,
-                f'channel "{channel}"',
-                "numbers above 0",
-                "a channel that costs nothing is organic and needs no plan",
-            )
-    return cost
+        c, price = names.index("cost_per_unit", channel), _numbers(value)
+        where = f'channel "{channel}"'
+        if price.shape == (geos,) and (geos > 1 or periods == 1):
+            price = price[:, None]
+        if price.shape not in ((), (geos, 1), (1, periods), (geos, periods)) and not (
+            geos == 1 and price.shape == (periods,)
+        ):
+            allowed = f"one number, one per geo ({geos}), or (geo or 1, {periods} periods)"
+            got = Phrase(f"shape {price.shape}")
+            fail("cost_per_unit", got, where, allowed, "give one number")
+        if not (np.isfinite(price) & (price > 0)).all():
+            fix = "a channel that costs nothing is organic and needs no plan"
+            fail("cost_per_unit", value, where, "finite numbers above 0", fix)
+        cost[:, c] = price
+    return cost if (cost != cost[..., :1]).any() else cost[..., :1]
 
 
 class _Names:

@@ -71,7 +71,10 @@ class Plan:
         objective: Utility of the plan; outcome units for the mean response.
         reference_objective: Utility of the reference.
         reference_is: "past spend", "past split scaled to the budget" or "as given".
-        largest: Largest spend of a single period of training, money, (geo, channel).
+        largest: What the media of the largest period of training cost at the prices of the
+            window (their mean over it), money, (geo, channel).
+        cost_per_unit: Money per unit of media that the plan counts on, (geo, channel), or
+            (geo, channel, period) where it changes; 1 with response curves.
         gap_bound: No plan beats `objective` by more, outcome units; None if not proven.
         gap_reason: Why there is no gap bound; empty if there is one.
         status: How the solver ended, in words.
@@ -109,6 +112,7 @@ class Plan:
     reference_objective: float
     reference_is: str
     largest: xr.DataArray
+    cost_per_unit: xr.DataArray
     gap_bound: float | None
     gap_reason: str
     status: str
@@ -164,8 +168,11 @@ class Plan:
 
     @property
     def largest_planned(self) -> xr.DataArray:
-        """Planned spend of the period that gets most, money, (geo, channel)."""
-        return self.spend_by_period.max("period")
+        """Planned spend of the period with most media, at mean prices, (geo, channel)."""
+        price = self.cost_per_unit
+        if "period" not in price.dims:
+            return self.spend_by_period.max("period")
+        return (self.spend_by_period / price).max("period") * price.mean("period")
 
     @property
     def extrapolated(self) -> xr.DataArray:
@@ -299,6 +306,7 @@ def _prices(plan: Plan) -> list[dict[str, Any]]:
         {
             "geo": str(geos[g]),
             "channel": str(channels[c]),
+            "cost_per_unit": plan.cost_per_unit.to_numpy()[g, c].tolist(),
             "binding": str(at[g, c]),
             "marginal": float(marginal[g, c]),
             "bound_price": float(price[g, c]),

@@ -23,7 +23,6 @@ from mmmjax.budget.goal import Goal
 from mmmjax.budget.horizon import CarryIn, Form, response_of, slopes_of
 from mmmjax.budget.prepare import Fits, Flighting, Prepared, prepare
 from mmmjax.budget.region import Region, inside
-from mmmjax.budget.request import Money
 from mmmjax.budget.scenario import Plan
 from mmmjax.budget.search import Found, Kind, Problem, cell_members, search
 from mmmjax.budget.starts import starts_of
@@ -54,7 +53,7 @@ def optimize(
     constraints: Sequence[Constraint] = (),
     flighting: Flighting = "even",
     carry_in: CarryIn = "zero",
-    cost_per_unit: Mapping[str, Money] | None = None,
+    cost_per_unit: Any = None,
     max_draws: int | None = None,
     starts: int = 24,
     seed: int = 0,
@@ -97,7 +96,7 @@ def optimize(
         carry_in: "zero": nothing acts from before; "history": the last training periods
             still do, and the plan is credited with the increment over spending nothing.
         cost_per_unit: {channel: money per unit of media} for the window, where it differs
-            from training.
+            from training: one number, (geo,), (geo or 1, period), or a table of periods.
         max_draws: Use at most this many draws, evenly spaced; None: all.
         starts: Points a search begins from where nothing is proven (weeks as variables: 2).
         seed: Of the starts.

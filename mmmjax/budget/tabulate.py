@@ -27,6 +27,11 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         return blank.copy(deep=False, data=layout.table(values, fill))  # fast
 
     binding = _binding(layout, spend)
+    by_period = spend_by_period(prepared, solved.spend)
+    prices = np.broadcast_to(layout.prices, (len(spend), layout.periods))
+    cost = by_period.copy(data=layout.table(prices, np.nan))
+    if layout.prices.shape[1] == 1:
+        cost = cost.isel(period=0, drop=True)
     first = next(iter(prepared.markets.values()))
     about: Any = getattr(first, "panel", first)
     before, after = solved.seen
@@ -51,7 +56,7 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         binding=named(binding, ABSENT),
         marginal=named(_per_cell(prepared, solved, after.marginal), np.nan),
         bound_price=named(np.where(binding == "free", 0.0, reduced), np.nan),
-        spend_by_period=spend_by_period(prepared, solved.spend),
+        spend_by_period=by_period,
         response=xr.DataArray(samples.sum(2), plans, ("plan", DRAW)),
         response_by_channel=xr.DataArray(
             samples, plans | {CHANNEL: list(layout.channels)}, ("plan", DRAW, CHANNEL)
@@ -60,6 +65,7 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         reference_objective=before.utility,
         reference_is=layout.reference_is,
         largest=named(layout.largest),
+        cost_per_unit=cost,
         gap_bound=None if prepared.doubt else float(solved.gap),
         gap_reason=prepared.doubt,
         status=solved.status,

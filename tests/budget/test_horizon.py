@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 
 def window_of(fit, periods, carry_in, **options):
-    prices = fit.scale.cost_per_unit[:, fit.panel.paid]
+    prices = fit.scale.cost_per_unit[:, fit.panel.paid, None]
     return make_window([fit], periods, carry_in, [prices], **options)
 
 
@@ -40,7 +40,7 @@ def spend_of(fit, seed=0):
 def full_response(fit, money, window):
     """The forward function on every period of the window and its tail; (cell, period)."""
     lag, past = fit.spec.adstock.max_lag, window.history.shape[-1]
-    now = np.pad(money * window.media_per_money[:, None], [(0, 0), (0, lag - 1)])
+    now = np.pad(money * window.media_per_money, [(0, 0), (0, lag - 1)])
 
     def one(draw, now):
         media = jnp.concatenate([jnp.asarray(window.history), now], -1)
@@ -134,7 +134,7 @@ def test_blocks_of_draws_change_neither_values_nor_gradients():
 
 def test_markets_side_by_side_with_draws_of_their_own_order():
     fits = [make_fit(2, draws=12), make_fit(3, draws=12, seed=4)]
-    prices = [fit.scale.cost_per_unit for fit in fits]
+    prices = [fit.scale.cost_per_unit[..., None] for fit in fits]
     window = make_window(fits, 6, "history", prices)
     alone = [make_window([f], 6, "history", [p]) for f, p in zip(fits, prices, strict=True)]
     spend = jnp.concatenate([spend_of(fit) for fit in fits])
