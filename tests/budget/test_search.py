@@ -408,8 +408,10 @@ def test_smallest_spend_that_reaches_a_target(probability):
     target = 0.5 * full.objective
     plan = mm.optimize(fit, target=target, probability=probability, starts=4, **ask)
     draws = plan.response.sel(plan="optimized").values
-    reached = draws.mean() if probability is None else np.quantile(draws, 0.2)
-    assert reached >= target * (1 - 1e-9)
+    if probability is None:
+        assert draws.mean() >= target * (1 - 1e-9)
+    else:  # the promise itself: a quantile between two draws may keep it or not
+        assert (draws >= target * (1 - 1e-9)).mean() >= probability
     assert plan.budget < full.budget
     if probability is None:
         less = mm.optimize(
