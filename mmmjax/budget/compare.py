@@ -22,7 +22,7 @@ from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.given import Spend, costs_of, named_plans, spend_of
 from mmmjax.budget.horizon import CarryIn, Form, Response, Window, block_of, response_of
 from mmmjax.budget.layout import Layout
-from mmmjax.budget.prepare import Fits, Prepared, prepare
+from mmmjax.budget.prepare import Fits, Prepared, prepare, value_of
 from mmmjax.budget.region import ROUNDING
 from mmmjax.budget.scenario import PROB, Plan
 from mmmjax.budget.utility import Utility, as_utility, bind
@@ -91,8 +91,10 @@ def evaluate(
         ``_hi`` over the first plan and ``probability_better``, NaN for the first;
         ``channel_mean``, ``_lo``, ``_hi`` (plan, channel). Outcome per money: ``roas``,
         ``roas_lo``, ``roas_hi`` (plan,) and ``channel_roas``, ``_lo``, ``_hi`` (plan,
-        channel), NaN without spend; ``mroas`` (plan, channel) of one more unit of money,
-        spread over geos as the channel's is (as the reference is, where it has none);
+        channel), NaN without spend; with `outcome_value` ``net_mean``, ``_lo``,
+        ``_hi`` over the first plan and ``probability_net`` (money after the cost of media,
+        NaN for the first); ``mroas`` (plan, channel) of one more unit of money, spread over
+        geos as the channel's is (as the reference is, where it has none);
         ``marginal`` (plan, geo, channel), NaN for a channel that a market lacks.
         ``utility_value`` (plan, utility).
 
@@ -130,7 +132,8 @@ def table(found: xr.Dataset) -> pd.DataFrame:
 
     Columns: plan, channel, spend (money as in the dataset), response_mean, response_lo,
     response_hi, roas, roas_lo, roas_hi, mroas, gain_mean, gain_lo, gain_hi,
-    probability_better, extrapolated, and one per utility; empty where a number has no
+    probability_better, where known net_mean, net_lo, net_hi, probability_net (money after
+    the cost of media), extrapolated, and one per utility; empty where a number has no
     meaning for the row.
     """
     ends = ("", "_lo", "_hi")
@@ -144,6 +147,8 @@ def table(found: xr.Dataset) -> pd.DataFrame:
         whole["mroas"] = np.nan
         for key in ("gain_mean", "gain_lo", "gain_hi", "probability_better"):
             whole[key] = float(at[key])
+        for key in ("net_mean", "net_lo", "net_hi", "probability_net"):
+            whole |= {key: float(at[key])} if key in at else {}
         whole["extrapolated"] = bool(at.extrapolated.any())
         if UTILITY in at.coords:
             values = at.utility_value.to_numpy()
@@ -367,14 +372,21 @@ def _dataset(
         "mroas": (channels, _ratio(weighted, whole)),
         "probability_better": (PLAN, better),
     }
-    measures = {
+    measures: dict[str, Any] = {
         "response": ((PLAN,), _summary(found.response, prob)),
         "gain": ((PLAN,), _summary(gains, prob)),
         "channel": (channels, np.moveaxis(found.channels, 1, 0)),
     }
+    value = value_of(prepared)
+    if value is not None:
+        net = value * gains - (total - total[0])[:, None]
+        chance = (net > 0).mean(1)
+        chance[0] = np.nan
+        data["probability_net"] = (PLAN, chance)
+        measures["net"] = ((PLAN,), _summary(net, prob))
     for name, (dims, values) in measures.items():
-        for end, value in zip(("mean", "lo", "hi"), values, strict=True):
-            data[f"{name}_{end}"] = (dims, value)
+        for end, values_ in zip(("mean", "lo", "hi"), values, strict=True):
+            data[f"{name}_{end}"] = (dims, values_)
     for end, key in (("", "mean"), ("_lo", "lo"), ("_hi", "hi")):
         data[f"roas{end}"] = (PLAN, _ratio(data[f"response_{key}"][1], total))
         channel = data[f"channel_{key}"][1]

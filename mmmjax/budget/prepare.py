@@ -22,7 +22,7 @@ from mmmjax.budget.utility import check as check_utility
 from mmmjax.checks import Phrase, choice, fail, integer, number
 from mmmjax.draws import Fit
 
-__all__ = ["Asked", "Prepared", "prepare"]
+__all__ = ["Asked", "Prepared", "prepare", "value_of"]
 
 PULSE = 3.0  # a period may take this multiple of the even share of the upper bound
 EVEN, OPTIMAL = "even", "optimal"
@@ -176,6 +176,13 @@ def prepare(
         Kind(form, not doubt, not chosen.needs_smoothing), chosen, price, doubt, profile,
         up_to, carry_in,
     )  # fmt: skip
+
+
+def value_of(prepared: Prepared) -> float | None:
+    """Money per unit of outcome, where all markets know it and agree on it."""
+    panels = [getattr(fit, "panel", None) for fit in prepared.markets.values()]
+    values = {getattr(panel, "outcome_value", None) for panel in panels}
+    return values.pop() if len(values) == 1 else None
 
 
 def _limits(constraints: Any, layout: Layout) -> Limits:

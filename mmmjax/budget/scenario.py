@@ -21,7 +21,7 @@ NOTHING = "the objective is 0, and a better plan is not ruled out"
 
 
 class Gain(NamedTuple):
-    """Mean and 94% highest-density interval, outcome units."""
+    """Mean and 94% highest-density interval, outcome units or money."""
 
     mean: float
     lo: float
@@ -96,6 +96,7 @@ class Plan:
         freq: Pandas frequency of a period, such as "W-SUN"; empty if not known.
         currency: Label of money.
         outcome_name: Label of the outcome.
+        outcome_value: Money per unit of outcome; None: not known.
     """
 
     reference: xr.DataArray
@@ -134,6 +135,7 @@ class Plan:
     freq: str = ""
     currency: str = ""
     outcome_name: str = field(default="outcome")
+    outcome_value: float | None = None
 
     @property
     def relative_gap(self) -> float | None:
@@ -155,6 +157,20 @@ class Plan:
     def probability_better(self) -> float:
         """Share of draws in which the plan brings more than the reference."""
         return float((_gains(self) > 0).mean())
+
+    @property
+    def net_gain(self) -> Gain | None:
+        """What `gain` is worth less what it costs more, money over the window, over draws.
+
+        None where `outcome_value` is not known.
+        """
+        return None if self.outcome_value is None else _gain(_net_gains(self))
+
+    @property
+    def probability_net_gain(self) -> float | None:
+        """Share of draws in which `net_gain` is above 0; None as there."""
+        known = self.outcome_value is not None
+        return float((_net_gains(self) > 0).mean()) if known else None
 
     @property
     def reference_breaks(self) -> dict[str, list[str]]:
@@ -217,6 +233,12 @@ def _gains(plan: Plan) -> np.ndarray:
     return after.to_numpy() - before.to_numpy()
 
 
+def _net_gains(plan: Plan) -> np.ndarray:
+    more = float(plan.optimized.sum() - plan.reference.sum())
+    cost = more * (plan.periods if plan.per_period else 1)
+    return (plan.outcome_value or 0.0) * _gains(plan) - cost
+
+
 def _gain(gains: np.ndarray) -> Gain:
     if gains.size < 2:
         return Gain(*[float(gains.mean())] * 3)
@@ -255,6 +277,9 @@ def _record(plan: Plan) -> dict[str, Any]:
         "reference_breaks": list(plan.reference_breaks),
         "gain": plan.gain._asdict(),
         "probability_better": plan.probability_better,
+        "outcome_value": plan.outcome_value,
+        "net_gain": None if plan.net_gain is None else plan.net_gain._asdict(),
+        "probability_net_gain": plan.probability_net_gain,
         "extrapolated": _beyond(plan),
         "gap_bound": plan.gap_bound,
         "relative_gap": gap if gap is None or np.isfinite(gap) else None,

@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from mmmjax.budget.layout import ABSENT, Layout
-from mmmjax.budget.prepare import Prepared
+from mmmjax.budget.prepare import Prepared, value_of
 from mmmjax.budget.region import residuals
 from mmmjax.budget.scenario import Limit, Plan
 from mmmjax.budget.search import AT_BOUND, AT_ROW, budget_price
@@ -87,6 +87,7 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         freq=about.freq,
         currency=about.currency,
         outcome_name=about.outcome_name,
+        outcome_value=value_of(prepared),
     )
 
 

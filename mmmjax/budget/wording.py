@@ -12,7 +12,16 @@ from mmmjax.shapes import CHANNEL, GEO
 if TYPE_CHECKING:
     from mmmjax.budget.scenario import Limit, Plan
 
-__all__ = ["flighted", "is_mean", "proof", "short", "spent", "text", "unit_of"]
+__all__ = [
+    "TO_ROUNDING",
+    "flighted",
+    "is_mean",
+    "proof",
+    "short",
+    "spent",
+    "text",
+    "unit_of",
+]
 
 MOST_ROWS = 16  # a longer table is shown by channel, summed over geos
 MOST_NOTES = 6  # channels named in notes
@@ -20,6 +29,7 @@ MOST_PRICES = 3  # bounds whose price is said
 DECISIVE = 0.9  # probability of a gain from which a plan is not called "not decisive"
 UNITS = ((1e9, " bn"), (1e6, " M"))
 EVEN = 1e-6  # share of a period's mean spend within which a flighting counts as even
+TO_ROUNDING = 1e-12  # relative gap that says no more than 0
 NOTHING = 1e-3  # share of a channel's mean period below which a period is off
 
 OF_OUTCOME = {
@@ -40,6 +50,7 @@ def text(plan: "Plan", noun: str = "period") -> str:
         ("response", [_response(plan)]),
         ("utility", _utility(plan)),
         ("gain", [_gain(plan)]),
+        ("net", _net(plan)),
         ("proof", [proof(plan)]),
         ("next", [_next(plan)]),
         ("bounds", _bounds(plan)),
@@ -162,15 +173,36 @@ def _gain(plan: "Plan") -> str:
         return "none: the plan is the reference"
     gain, better = plan.gain, plan.probability_better
     mean, lo, hi = (short(x, "+", max(map(abs, gain))) for x in gain)
-    doubt = ": not decisive" if 1 - DECISIVE < better < DECISIVE else ""
+    sure = f", better with probability {better:.2f}"
+    sure += ": not decisive" if 1 - DECISIVE < better < DECISIVE else ""
+    sure = sure if plan.outcome_value is None else ""  # the net says whether it is better
     before = float(plan.reference.sum())
     more = spent(plan) - before
     cost = f", for {short(abs(more))} {'more' if more > 0 else 'less'} money"
     cost = cost if abs(more) > 1e-6 * before else ""
-    return (
-        f"{mean} {plan.outcome_name} (94% interval {lo} to {hi}), better with "
-        f"probability {better:.2f}{doubt}{cost}"
+    return f"{mean} {plan.outcome_name} (94% interval {lo} to {hi}){sure}{cost}"
+
+
+def _net(plan: "Plan") -> list[str]:
+    """What the plan brings after its cost, against the reference and of its own."""
+    value, net, better = plan.outcome_value, plan.net_gain, plan.probability_net_gain
+    if value is None or net is None or better is None:
+        return []
+    unit, one = f" {plan.currency}" if plan.currency else "", plan.currency or "unit"
+    mean, lo, hi = (short(x, "+", max(map(abs, net))) for x in net)
+    doubt = ": not decisive" if 1 - DECISIVE < better < DECISIVE else ""
+    spends = [float(x.sum()) for x in (plan.optimized, plan.reference)]
+    returns = []
+    for name, money in zip(("optimized", "reference"), spends, strict=True):
+        money *= plan.periods if plan.per_period else 1
+        brought = value * float(plan.response.sel(plan=name).mean())
+        returns.append(f"{brought / money:,.3g}" if money > 0 else "nothing")
+    gain = (
+        f"{mean}{unit} after the cost of media (94% interval {lo} to {hi}), better with "
+        f"probability {better:.2f}{doubt}"
     )
+    back = f"one {one} returns {returns[0]}, in the reference {returns[1]} (1: break-even)"
+    return [gain, back] if any(net) else [back]
 
 
 def proof(plan: "Plan") -> str:
@@ -184,8 +216,8 @@ def proof(plan: "Plan") -> str:
     most = f"no plan is better by more than {plan.relative_gap:.1e} of it"
     if plan.objective == 0:
         most = f"no plan is better by more than {plan.gap_bound:,.4g}"
-    if plan.relative_gap == 0:
-        most = "no plan is better (gap below rounding)"
+    if plan.relative_gap <= TO_ROUNDING:
+        most = "no better plan to rounding"
     return (
         f"{word}: {most}; {plan.status}. This is about the search within the model, not "
         "about the data"

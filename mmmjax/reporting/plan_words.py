@@ -3,9 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mmmjax.budget.wording import TO_ROUNDING
 from mmmjax.plot.labels import amount, large
 from mmmjax.reporting.evidence import Evidence, Planned
-from mmmjax.reporting.sentences import chance, direction, gain_text, percent, sure_text
+from mmmjax.reporting.sentences import (
+    chance,
+    direction,
+    gain_text,
+    net_text,
+    percent,
+    sure_text,
+)
 
 __all__ = ["facts", "findings", "is_mean"]
 
@@ -51,6 +59,8 @@ def _brings(found: Evidence, plan: Planned) -> str:
     _, _, interval = gain_text(found, plan).partition(", ")
     how = "" if sure is None else f" It beats the reference {sure_text(plan)}."
     text = f"{large(abs(gain.mean))} {found.outcome} {more} than the reference"
+    if plan.net is not None:
+        text = f"{net_text(found, plan)}: {text}"
     return f"{text} ({interval}).{how}"
 
 
@@ -158,6 +168,7 @@ def facts(found: Evidence, plan: Planned) -> list[tuple[str, str]]:
         ("response of the reference", before),
         *_utility(told),
         ("what the plan brings more", gain_text(found, plan)),
+        *([("after the cost of media", net_text(found, plan))] if plan.net else []),
         ("better than the reference", sure_text(plan)),
         ("proof", _proof(told)),
         ("solver", str(told["status"])),
@@ -191,6 +202,6 @@ def _proof(told: Mapping[str, Any]) -> str:
     if gap is None:
         return f"none: {told['gap_reason']}"
     word = "certified" if told["certified"] else "NOT certified"
-    if gap <= 0:
-        return f"{word}: no plan is better, rounding aside"
+    if gap <= TO_ROUNDING:
+        return f"{word}: no better plan to rounding"
     return f"{word}: no plan is better by more than {gap:.1e} of the response"

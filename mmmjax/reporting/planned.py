@@ -53,7 +53,9 @@ class Planned(NamedTuple):
 
     @property
     def probability(self) -> float | None:
-        """Posterior probability that the plan brings more; None if it is not known."""
+        """That the plan brings more (where known: net of its cost); None: not known."""
+        if (net := self.facts.get("probability_net_gain")) is not None:
+            return float(net)
         known = self.better if self.better is not None else (
             self.facts.get("probability_better"))  # fmt: skip
         return None if known is None else float(known)
@@ -72,6 +74,12 @@ class Planned(NamedTuple):
         if known is not None:
             pair = (known["optimized"]["mean"], known["reference"]["mean"])
         return Interval(float(pair[0] - pair[1]), np.nan, np.nan)
+
+    @property
+    def net(self) -> Interval | None:
+        """What the gain is worth after the cost of media, money; None if not known."""
+        told = self.facts.get("net_gain")
+        return None if told is None else Interval(told["mean"], told["lo"], told["hi"])
 
     @property
     def before(self) -> float:

@@ -18,6 +18,7 @@ GOOD, CARE, BAD, PLAIN = "good", "care", "bad", "plain"  # tones; the text says 
 CLEAR, LIKELY = 0.9, 0.6  # probabilities of being the best
 WORTH_TRYING = 0.75  # probability that a move of spend helps, from which it is advised
 LEAST_LEARNT = 0.2  # contraction below which a channel's effect is mostly its prior
+KEEP = "keep the split"
 LEAST_MOVED = 0.005  # of all spend: smaller changes of a channel are not named
 IF_IT_HOLDS = "if the model holds, which the residuals contradict"
 
@@ -400,6 +401,15 @@ def gain_text(found: Evidence, plan: Planned) -> str:
     return f"{large(mean)} {found.outcome}{interval}{share}"
 
 
+def net_text(found: Evidence, plan: Planned) -> str:
+    """What a plan brings after the cost of media; empty where that is not known."""
+    if plan.net is None:
+        return ""
+    more = "more" if plan.net.mean >= 0 else "less"
+    size = f"{large(abs(plan.net.mean))} {found.money} {more} after the cost of media"
+    return f"{size} (94% interval {span(*plan.net)})"
+
+
 def _of_all(found: Evidence, plan: Planned) -> float | None:
     """Outcome of as many periods as the plan has, at the observed mean of a period."""
     panel = found.fit.panel
@@ -421,7 +431,7 @@ def direction(plan: Planned) -> tuple[str, list[str]]:
         return f"move money from {_listed(down)} to {_listed(up)}", up
     if up:
         return f"spend more on {_listed(up)}", up
-    return (f"spend less on {_listed(down)}" if down else "keep the split"), up
+    return (f"spend less on {_listed(down)}" if down else KEEP), up
 
 
 def _budget(found: Evidence, plan: Planned) -> str:
@@ -453,12 +463,14 @@ def _plan(found: Evidence, plan: Planned) -> Tile:
         how = "whether it beats the reference, and how surely, is not known"
     only = " only" if sure is not None and sure < CLEAR else ""
     how = f"{how}{only}{if_it_holds(found)}"
+    size = size if plan.net is None else f"{net_text(found, plan)}: {size}"
     worth = f"{size} ({gain_text(found, plan)}); {how}. {_budget(found, plan)}"
     capital = where[:1].upper() + where[1:]
     if why:
         text = f"{why} The plan would {where}: {worth}"
         return Tile(question, "Do not act on it yet", text, BAD)
-    if sure is None or sure < CLEAR or not targets:
+    idle = not targets and (plan.net is None or where == KEEP)  # to save may be a move
+    if sure is None or sure < CLEAR or idle:
         move = None if found.media is None else found.media.move
         target = targets[:1] if move is None else [move.target]
         trial = f" An experiment on {target[0]} would tell most." if target else ""

@@ -155,6 +155,22 @@ def test_a_plan_that_may_not_help_is_no_clear_move(better, words):
     assert f"An experiment on {found.media.move.target} would tell most." in tile.text
 
 
+def test_a_plan_that_saves_more_than_it_loses_is_a_move_where_money_is_known():
+    found = usable()
+    less = planned(found, 0.01, optimized=found.plan.table["reference"] * 0.5)
+    assert sentences._plan(found, less).answer == "No clear move"
+    net = {"mean": 1.11e6, "lo": 0.4e6, "hi": 1.9e6}
+    facts = {**less.facts, "net_gain": net, "probability_net_gain": 0.98}
+    tile = sentences._plan(found, less._replace(facts=facts))
+    assert tile.answer.startswith("Spend less on")
+    assert "1.11 million" in tile.text
+    assert "more after the cost of media" in tile.text
+    assert "with probability 98%" in tile.text
+    loses = {"mean": -1.11e6, "lo": -1.9e6, "hi": -0.4e6}
+    facts |= {"net_gain": loses, "probability_net_gain": 0.02}
+    assert sentences._plan(found, less._replace(facts=facts)).answer == "No clear move"
+
+
 @pytest.mark.parametrize(
     ("optimized", "words", "budget"),
     [
