@@ -1,17 +1,22 @@
 """Read cells: dates, geos and numbers of one table, naming the first cell that is wrong."""
 
+import datetime
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
-from mmmjax.checks import Phrase, closest, fail, show
+from mmmjax.checks import Phrase, fail, listing, show
+from mmmjax.findings import Finding
+from mmmjax.panel.dialect import Dialect
+from mmmjax.panel.files import Origin, agreed
+from mmmjax.panel.numbers import advice, dotted, read_cells, settings
 
-__all__ = ["Source", "read_dates", "read_geos", "read_numbers"]
+__all__ = ["Source", "date_of", "read_dates", "read_geos", "read_numbers"]
 
-MISSING = ("", "NaN", "nan", "NA", "<NA>", "NULL", "null", "None")
 FORMATS = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y.%m.%d",
     "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y",
@@ -31,17 +36,23 @@ class Source:
         frame: The table, all column names text.
         date: Column of dates.
         geo: Column of geos, if any.
-        path: CSV file the table was read from, if it was.
+        origin: File the table was read from, if it was.
+        dialect: How numbers are written in columns of text.
+        numbers: Field of every column that is read as numbers.
         dates: Date of each row, once read.
         geos: Name of the geo of each row, once read.
+        said: What reading found, for the panel.
     """
 
     frame: pd.DataFrame
     date: str
     geo: str | None = None
-    path: str | None = None
+    origin: Origin | None = None
+    dialect: Dialect = field(default_factory=Dialect)
+    numbers: Mapping[str, str] = field(default_factory=dict)
     dates: Any = None
     geos: Any = None
+    said: list[Finding] = field(default_factory=list)
 
     def column(self, name: str) -> Any:
         """Return one column, categories and strings of any kind as plain objects."""
@@ -52,11 +63,17 @@ class Source:
 
     def row(self, row: int) -> str:
         """Describe a row: its line in the file, or its position in the frame."""
-        if not self.path:
+        if self.origin is None:
             return f"row {row} (df.iloc[{row}])"
         label: Any = self.frame.index[row]  # of some rows of the file: their own lines
         line = int(label) if isinstance(label, int | np.integer) else row
-        return f"line {line + 2} of {self.path}"
+        return f"{self.origin.row} {line + 2} of {self.origin.name}"
+
+    def settings(self, keys: dict[str, Any]) -> str:
+        """Say how to give settings: lines of [data], or arguments."""
+        if self.origin is None:
+            return f"pass {', '.join(f'{k}={v!r}' for k, v in keys.items())}"
+        return self.origin.settings(keys)
 
     def where(self, row: int, column: str | None = None) -> str:
         """Describe a cell: column, row or line, and its date and geo once known."""
@@ -69,8 +86,13 @@ class Source:
         return ", ".join(parts)
 
 
-def read_dates(source: Source) -> np.ndarray:
-    """Read the dates (datetime64[ns], at midnight), whatever way they are written."""
+def read_dates(source: Source) -> tuple[np.ndarray, str | None]:
+    """Read the dates (datetime64[ns], at midnight), whatever way they are written.
+
+    Returns:
+        Dates of the rows and how they are written, such as "%d/%m/%Y"; None: ISO, or none
+            of text.
+    """
     column = source.date
     series = source.column(column)
     if series.isna().any():
@@ -81,10 +103,10 @@ def read_dates(source: Source) -> np.ndarray:
         series = series.dt.start_time
     if isinstance(series.dtype, pd.ArrowDtype):
         series = series.astype(object)
-    zone = getattr(series.dtype, "tz", None)
+    zone, way = getattr(series.dtype, "tz", None), None
     kind = pd.api.types.infer_dtype(series, skipna=True)
     if kind in ("integer", "floating", "boolean", "decimal", "mixed-integer-float"):
-        parsed = _numeric_dates(source, series)
+        parsed, way = _numeric_dates(source, series)
     elif pd.api.types.is_datetime64_any_dtype(series.dtype):
         parsed = series.dt.tz_localize(None)  # the date that the clock showed there
     else:
@@ -93,14 +115,16 @@ def read_dates(source: Source) -> np.ndarray:
             zone = text[0][-6:] if text.str.contains(OFFSET, regex=True).any() else None
             text = text.str.replace(OFFSET, "", regex=True)
             text = text.str.replace(r"[T ]0?0:00(:00(\.0+)?)?$", "", regex=True)
-        parsed = _text_dates(source, text)
+        digits = text.str.fullmatch(r"\d+(\.0)?").all()
+        how = _numeric_dates if digits else _text_dates
+        parsed, way = how(source, text.astype(object) if digits else text)
     years = parsed.dt.year.to_numpy()
     odd = np.flatnonzero((years < 1900) | (years > 2200))
     if odd.size:
         row = int(odd[0])
         allowed = "years 1900 to 2200"
         fail("date", series[row], source.where(row, column), allowed, "correct the year")
-    return _midnight(source, parsed.to_numpy(dtype="datetime64[ns]"), zone)
+    return _midnight(source, parsed.to_numpy(dtype="datetime64[ns]"), zone), way
 
 
 def _midnight(source: Source, dates: np.ndarray, zone: object) -> np.ndarray:
@@ -122,13 +146,15 @@ def _midnight(source: Source, dates: np.ndarray, zone: object) -> np.ndarray:
     return midnight
 
 
-def _numeric_dates(source: Source, series: pd.Series) -> pd.Series:
+def _numeric_dates(source: Source, series: pd.Series) -> tuple[pd.Series, str | None]:
     numbers: Any = pd.to_numeric(series, errors="coerce")
     values = numbers.to_numpy(float, na_value=np.nan)
     if not ((values % 1 == 0) & (values >= 19000101) & (values <= 22001231)).all():
         fix = _numeric_fix(float(values[0]), f'df["{source.date}"]')
         where = source.where(0, source.date)
-        fail("date", series.iloc[0], where, "dates such as 2024-01-31", fix)
+        got = series.iloc[0]
+        got = Phrase(got) if isinstance(got, str) else got
+        fail("date", got, where, "dates such as 2024-01-31", fix)
     return _text_dates(source, pd.Series(values.astype(int).astype(str)))
 
 
@@ -144,11 +170,11 @@ def _numeric_fix(first: float, this: str) -> str:
     return "turn week, month or year numbers into the date on which the period starts"
 
 
-def _text_dates(source: Source, text: pd.Series) -> pd.Series:
+def _text_dates(source: Source, text: pd.Series) -> tuple[pd.Series, str | None]:
     """Read dates in ISO form or in the one other form that fits every row."""
     iso = pd.to_datetime(text, format="ISO8601", errors="coerce")
     if iso.notna().all():
-        return iso
+        return iso, None
     tried = {way: pd.to_datetime(text, format=way, errors="coerce") for way in FORMATS}
     whole = {way: dates for way, dates in tried.items() if dates.notna().all()}
     if not whole:
@@ -157,7 +183,7 @@ def _text_dates(source: Source, text: pd.Series) -> pd.Series:
     for way in ways[1:]:
         if not whole[way].equals(whole[ways[0]]):
             _two_dates(source, text, whole[ways[0]], whole[way], (ways[0], way))
-    return whole[ways[0]]
+    return whole[ways[0]], ways[0]
 
 
 def _no_date(source: Source, text: Any, tried: list[pd.Series]) -> NoReturn:
@@ -188,6 +214,68 @@ def _two_dates(
     fail("date", Phrase(got), place, "dates that can be read in one way only", fix)
 
 
+def date_of(field: str, value: Any, way: str | None, dates: pd.DatetimeIndex) -> Any:
+    """One date given as a setting, read as the dates of the table are.
+
+    Args:
+        field: The setting.
+        value: A date, a text or 20240131.
+        way: How the column of dates is written (`Columns.date_format`); None: ISO.
+        dates: Periods of the panel: a month is read where it is one of them.
+
+    Raises:
+        InputError: No date, or one that may be two.
+    """
+    example = show(dates[-1 - len(dates) // 8])
+    allowed, fix = f"a date such as {example}", f'write "{example}"'
+    text = str(value).strip() if isinstance(value, (str, int, np.integer)) else ""
+    if isinstance(value, (bool, np.bool_)) or value is None or value is pd.NaT:
+        fail(field, value, "", allowed, fix)
+    if isinstance(value, pd.Period) or re.fullmatch(r"\d{4}-\d{2}", text):
+        return _month(field, value, text, dates, allowed)
+    if not text:
+        if not isinstance(value, (datetime.date, np.datetime64)):
+            fail(field, value, "", allowed, fix)
+        stamp: Any = pd.Timestamp(value)
+        return stamp if pd.isna(stamp) or stamp.tzinfo is None else stamp.tz_localize(None)
+    iso = pd.to_datetime(text, format="ISO8601", errors="coerce")
+    if re.match(r"\d{4}-\d{2}-\d{2}", text) and not pd.isna(iso):
+        return iso if iso.tzinfo is None else iso.tz_localize(None)
+    read = {f: pd.to_datetime(text, format=f, errors="coerce") for f in FORMATS}
+    read = {f: day for f, day in read.items() if not pd.isna(day)}
+    if way is not None and "%d" in way and len(set(read.values())) > 1:
+        first = way.index("%d") < way.replace("%b", "%m").replace("%B", "%m").index("%m")
+        read = {f: d for f, d in read.items() if (f.find("%d") < f.find("%m")) == first}
+    days = sorted(set(read.values()))
+    if not days or (text.isdigit() and len(text) != 8):
+        fail(field, value if isinstance(value, str) else Phrase(text), "", allowed, fix)
+    if len(days) > 1:
+        got = Phrase(f'"{text}", which may be {show(days[0])} or {show(days[1])}')
+        fail(
+            field,
+            got,
+            "",
+            "a date that can be read in one way only",
+            f'write "{show(days[0])}"',
+        )
+    if all("%d" not in f for f in read):
+        return _month(field, pd.Period(days[0], "M"), text, dates, allowed)
+    return days[0]
+
+
+def _month(
+    field: str, value: Any, text: str, dates: pd.DatetimeIndex, allowed: str
+) -> pd.Timestamp:
+    """The one period of a month or other span; refused where it holds more of them."""
+    span = value if isinstance(value, pd.Period) else pd.Period(text, "M")
+    inside = dates[(dates >= span.start_time) & (dates <= span.end_time)]
+    if len(inside) != 1:
+        first, last = show(span.start_time), show(span.end_time.normalize())
+        got = Phrase(f"{text or span}, which is {first} to {last}")
+        fail(field, got, "", allowed, f'write "{first}" or "{last}"')
+    return inside[0]
+
+
 def read_geos(source: Source) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read the geos; return the code of each row and the names, in table order."""
     column = str(source.geo)
@@ -199,6 +287,8 @@ def read_geos(source: Source) -> tuple[np.ndarray, tuple[str, ...]]:
         fail("geo", Phrase("no geo"), source.where(row, column), "a name", fix)
     if pd.api.types.is_float_dtype(series.dtype) and (series % 1 == 0).all():
         series = series.astype("int64")  # codes that a missing cell once turned to floats
+    elif source.origin is not None and series.astype(str).str.fullmatch(r"\d+\.0").all():
+        series = series.astype(str).str.removesuffix(".0")
     codes, names = pd.factorize(series.astype(str))
     plain: dict[str, str] = {}
     for name in names:
@@ -220,14 +310,29 @@ def read_numbers(source: Source, column: str, field: str) -> np.ndarray:
     """Read a column as float64, missing cells as NaN; refuse text, dates and infinity."""
     series = source.column(column)
     dtype = series.dtype
-    if pd.api.types.is_datetime64_any_dtype(dtype) or dtype.kind in "mc":
+    marks = source.dialect.marks(column)
+    if (
+        pd.api.types.is_datetime64_any_dtype(dtype)
+        or isinstance(dtype, pd.PeriodDtype)
+        or dtype.kind in "mc"
+    ):
         fix = "name another column or turn it into numbers first"
         got = Phrase(f"a column of type {dtype}")
         fail(field, got, f'column "{column}"', "a column of numbers", fix)
+    points = None if source.origin is None else source.origin.points.get(column)
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
         values = series.to_numpy(dtype=float, na_value=np.nan)
+        unknown = [float(text) for text in marks.missing if re.fullmatch(r"-?[\d.]+", text)]
+        values = np.where(np.isin(values, unknown), np.nan, values) if unknown else values
     else:
-        values = _text_numbers(source, column, field, series.astype(object))
+        cells = series.astype(object).tolist()
+        values, bad = read_cells(cells, marks)
+        if bad.any():
+            _no_number(source, column, field, cells, np.flatnonzero(bad))
+        plain = marks.thousands is None and not marks.said
+        points = dotted(cells) if plain and points is None else points
+    if points is not None:
+        _two_readings(source, column, field, values, *points)
     infinite = np.flatnonzero(np.isinf(values))
     if infinite.size:
         row = int(infinite[0])
@@ -236,42 +341,87 @@ def read_numbers(source: Source, column: str, field: str) -> np.ndarray:
     return values
 
 
-def _text_numbers(source: Source, column: str, field: str, series: pd.Series) -> np.ndarray:
-    plain = series.map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
-    missing = plain.isna() | plain.isin(MISSING)
-    numbers: Any = pd.to_numeric(plain.where(~missing, np.nan), errors="coerce")
-    values = numbers.to_numpy(dtype=float, na_value=np.nan)
-    text = np.flatnonzero(np.isnan(values) & ~missing.to_numpy())
-    if text.size:
-        row = int(text[0])
-        more = f" ({text.size} such cells in this column)" if text.size > 1 else ""
-        fix = _text_fix(str(plain[row]), column, field)
-        fail(field, plain[row], source.where(row, column) + more, "numbers", fix)
-    return values
+def _two_readings(
+    source: Source, column: str, field: str, values: np.ndarray, cell: str, certain: bool
+) -> None:
+    """Say of 1.250 that it may be 1250: refuse what is certain, note what is not."""
+    row = int(np.flatnonzero(np.isclose(np.abs(values), float(cell)))[0])
+    both = f'"{cell}", which may be {float(cell) * 1000:.0f} or {float(cell):g}'
+    keys: list[dict[str, Any]] = [{"thousands": "."}, {"decimal": "."}]
+    cells = {c: _written(source, c) for c in source.numbers}
+    alone = {c: read_cells(v, source.dialect.marks(c))[0] for c, v in cells.items()}
+    for key in keys:
+        trial = replace(source.dialect, **key)
+        for other, texts in cells.items():
+            new, bad = read_cells(texts, trial.marks(other))
+            same = np.array_equal(new, alone[other], equal_nan=True)
+            if other != column and (bad.any() or not same) and not dotted(texts):
+                key.update({k: {column: "."} for k in key})
+                break
+    first, second = (source.settings(key) for key in keys)
+    fix = f"{first} for {float(cell) * 1000:.0f}, or {second.removeprefix('write ')} "
+    fix = fix.removesuffix(" ").replace("or pass", "or") + f" for {float(cell):g}"
+    where = source.where(row, column)
+    if certain:
+        allowed = (
+            "numbers that can be read in one way only: beside it stand numbers without a"
+        )
+        fail(field, Phrase(both), where, f"{allowed} point, or zeros at the end", fix)
+    if field != "controls":
+        what = f"{field}: {both}, at {where}: every number of the column has three digits"
+        means = f"after a point. It was read as {float(cell):g}"
+        source.said.append(
+            Finding(
+                "warning", "points", f"{what} {means}", (column,), remedy=fix.capitalize()
+            )
+        )
 
 
-def _text_fix(cell: str, column: str, field: str) -> str:
-    """Return the likely remedy for one cell of text in a column of numbers."""
-    this = f'df["{column}"]'
-    if re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", cell):
-        return f'remove the thousands commas: {this} = {this}.str.replace(",", "")'
-    if re.fullmatch(r"-?(\d{1,3}(\.\d{3})+|\d+),\d+", cell):
-        return (
-            "this is a decimal comma: read the file with "
-            'pd.read_csv(path, decimal=",", thousands=".")'
+def _written(source: Source, column: str) -> list[Any]:
+    """The cells of a column as text, numbers as they would be written."""
+    series = source.column(column)
+    if not pd.api.types.is_numeric_dtype(series.dtype):
+        return series.astype(object).tolist()
+    points = {} if source.origin is None else source.origin.points
+    digits = "{:.3f}" if column in points else "{:.15g}"
+    return [
+        "" if x != x else f"{x:.0f}" if x % 1 == 0 else digits.format(x) for x in series
+    ]
+
+
+def _no_number(
+    source: Source, column: str, field: str, cells: list[Any], bad: np.ndarray
+) -> NoReturn:
+    """Refuse a column with text among its numbers: with the settings that would read it."""
+    row = int(bad[0])
+    cell = cells[row].strip() if isinstance(cells[row], str) else cells[row]
+    more = f" ({bad.size} such cells in this column)" if bad.size > 1 else ""
+    marks, allowed = source.dialect.marks(column), "numbers"
+    ways = settings(cells, marks, field in ("outcome", "controls"))
+    fix = advice(cell, cells, column, field)
+    if len(ways) == 1:
+        keys, values = ways[0]
+        every = {c: _written(source, c) for c in source.numbers}
+        free = [c for c, kind in source.numbers.items() if kind in ("outcome", "controls")]
+        keys = agreed(source.dialect, every, free) or {
+            k: {column: v} if k in ("decimal", "thousands") else v for k, v in keys.items()
+        }
+        fix = source.settings(keys)
+        if np.isnan(values[row]):
+            fix = f"leave the cell empty, which is a missing value, or {fix}"
+        else:
+            number = show(values[row])
+            fix += f" to read it as {number}, or write {number} in the cell"
+        if "%" in keys.get("strip", ""):
+            share = show(values[row] / 100)
+            fix += f"; as a share it is {share}: then write shares in all cells"
+    elif len(ways) > 1:
+        apart = [f"{source.settings(keys)} for {show(v[row])}" for keys, v in ways]
+        cell = Phrase(
+            f"{show(cell)}, which may be {' or '.join(show(v[row]) for _, v in ways)}"
         )
-    if re.fullmatch(r"\W*([A-Z]{3})?\W*\d[\d\s.,]*\W*([A-Z]{3})?", cell):
-        strip = r'.str.replace(r"[^0-9.\-]", "", regex=True)'
-        return f"keep only the number: {this} = {this}{strip}"
-    if closest(cell, ("n/a", "#n/a", "missing", "unknown", "tbd")) or cell in "--.?":
-        if field == "outcome":
-            return "leave the cell empty: a missing outcome is allowed and masked"
-        return f"write 0 if nothing happened, else the number: {field} may not be missing"
-    if cell.casefold() in ("yes", "no", "y", "n", "true", "false", "t", "f"):
-        return f'turn it into 0 and 1: {this} = ({this} == "{cell}").astype(float)'
-    if field == "controls":
-        return (
-            "turn categories into columns of 0 and 1: "
-            f'df = pd.get_dummies(df, columns=["{column}"], dtype=float)'
+        fix, allowed = (
+            listing(map(Phrase, apart), 3, "or"),
+            "numbers that read in one way only",
         )
-    return f'correct the cell, or name another column than "{column}"'
+    fail(field, cell, source.where(row, column) + more, allowed, fix)

@@ -1,9 +1,11 @@
 """Find the columns a user named: every name exists, is used once and clashes with none."""
 
+import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -40,6 +42,8 @@ class Columns:
         controls: Column of each control.
         geo: Column of geos; None for one national market.
         population: Column of the population of each geo.
+        date_format: How the dates are written, such as "%d/%m/%Y"; None: ISO, or no text.
+        dialect: How the table is written, as keys of [data].
     """
 
     date: str = "date"
@@ -49,6 +53,8 @@ class Columns:
     controls: tuple[str, ...] = ()
     geo: str | None = None
     population: str | None = None
+    date_format: str | None = None
+    dialect: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def names(self, channels: tuple[str, ...]) -> Names:
         """Return what to ask for to read the same columns again."""
@@ -140,12 +146,12 @@ def _expand(
 ) -> tuple[str, ...]:
     """Replace globs by the columns they match, in table order; exact names go first."""
     names = [names] if isinstance(names, str) else [str(name) for name in names]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        fail(field, Phrase(f'"{twice[0]}" twice'), "", "each name once", "remove one")
-    found: dict[str, None] = {}
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        fail(field, Phrase(f'"{twice}" twice'), "", "each name once", "remove one")
+    found, known = {}, set(have)
     for name in names:
-        if name in have or not any(mark in name for mark in "*?["):
+        if name in known or not any(mark in name for mark in "*?["):
             _exists(field, name, have, frame)
             found[name] = None
             continue
@@ -195,13 +201,13 @@ def _spend(
 
 def _used_once(columns: Columns, have: list[str]) -> None:
     seen: dict[str, str] = {}
+    times = Counter(have)
     for field, column in columns.used():
         if column in seen:
             other = "another channel" if seen[column] == field else seen[column]
             got = Phrase(f'"{column}", which is the column of {other} too')
             fail(field, got, "", "each column used once", _twice(field, column))
-        if have.count(column) > 1:
-            count = have.count(column)
+        if (count := times[column]) > 1:
             raise InputError(
                 f'{field}: the table has {count} columns named "{column}". Allowed: '
                 "one. Fix: rename or drop all but one of them."

@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmmjax.checks import Phrase, closest, fail, listing, number, show
+from mmmjax.checks import InputError, Phrase, closest, fail, listing, number, show
+from mmmjax.findings import Finding
 from mmmjax.panel.calendar import check_follows, describe
+from mmmjax.panel.cells import date_of
 from mmmjax.panel.columns import Columns, Names
-from mmmjax.panel.reading import first_outcome, load_table, read, read_future
+from mmmjax.panel.dialect import KEYS, Dialect
+from mmmjax.panel.dialect import NUMBERS as OF_NUMBERS
+from mmmjax.panel.files import load_table
+from mmmjax.panel.reading import first_outcome, read, read_future
 from mmmjax.shapes import NATIONAL
 
 __all__ = ["Panel", "periods"]
@@ -43,6 +48,7 @@ class Panel:
         freq: Length of a period, as a pandas frequency.
         columns: Where in the user's table each part came from.
         outcome_value: Money per unit of outcome, above 0; None: not known.
+        said: What reading the table found, for the findings of the data.
     """
 
     outcome: np.ndarray
@@ -61,6 +67,7 @@ class Panel:
     freq: str = "W-SUN"
     columns: Columns = field(default_factory=Columns)
     outcome_value: float | None = None
+    said: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         """Copy the arrays, check their shapes and make them read only."""
@@ -81,6 +88,7 @@ class Panel:
         currency: str = "",
         freq: str | None = None,
         outcome_value: float | None = None,
+        **written: Any,
     ) -> "Panel":
         """Read a pandas DataFrame with one row per date (and geo), in any order.
 
@@ -99,23 +107,40 @@ class Panel:
             outcome_value: Money per unit of outcome, above 0: 1.0 where the outcome is
                 money, its margin where only a part is kept. Kept with the panel and its
                 fits; it changes no draw and no table.
+            **written: How numbers are written in columns of text: `decimal`, `thousands`,
+                `strip`, `accounting` and `missing`, as in [data] of a case file.
         """
         names = Names(date, outcome, media, controls, geo, spend, population)
         value = {"currency": currency, "outcome_value": outcome_value}
-        return cls(**read(df, names, freq), **value)
+        dialect = _dialect(written, OF_NUMBERS) if written else None
+        return cls(**read(df, names, freq, dialect), **value)
 
     @classmethod
     def from_file(cls, path: str | Path, **names: Any) -> "Panel":
-        """Read a CSV or Parquet file; the other arguments are those of `from_frame`."""
-        return cls.from_frame(load_table(path), **names)
+        """Read a CSV, Parquet or Excel file.
 
-    def read_future(self, table: Any) -> "Panel":
+        Args:
+            path: The file.
+            **names: Arguments of `from_frame`, and how the file is written: `separator`,
+                `encoding`, `skip_rows`, `comment`, `sheet`, as in [data] of a case file.
+        """
+        dialect = _dialect({k: names.pop(k) for k in KEYS if k in names})
+        wanted, texts = asked(**names)
+        frame = load_table(path, dialect, wanted=wanted, texts=texts)
+        return cls.from_frame(frame, **names)
+
+    def read_future(self, table: Any, **written: Any) -> "Panel":
         """Read the periods after this panel: the same columns, without outcome.
 
         A paid channel may be given by its media, its spend or both; what is missing
         follows from the cost per unit of this panel.
+
+        Args:
+            table: A DataFrame or a file. A file is read as the training table was where
+                it is written so, else as a plain one.
+            **written: How it is written, where it differs: see `from_file`.
         """
-        return _read_future(self, table)
+        return _read_future(self, table, written)
 
     def split(self, date: Any) -> "tuple[Panel, Panel]":
         """Return the panel up to and including `date`, and the panel after it."""
@@ -222,12 +247,7 @@ def _split(panel: Panel, date: Any) -> tuple[Panel, Panel]:
     fix = "name the last date of training, such as " + show(
         panel.dates[-1 - panel.n_periods // 8]
     )
-    try:
-        moment: Any = pd.Timestamp(date)
-    except (ValueError, TypeError):
-        fail("split", date, "", allowed, fix)
-    if moment.tzinfo is not None:
-        moment = moment.tz_localize(None)
+    moment = date_of("split", date, panel.columns.date_format, panel.dates)
     cut = 0 if pd.isna(moment) else int(np.sum(panel.dates <= moment))
     if cut <= panel.history or cut >= len(panel.dates):
         fail("split", moment, "", allowed, fix)
@@ -256,12 +276,57 @@ def _select(panel: Panel, names: list[str]) -> Panel:
     return periods(chosen, times, history)
 
 
-def _read_future(panel: Panel, table: Any) -> Panel:
-    frame = load_table(table) if isinstance(table, (str, Path)) else table
-    costs = panel.cost_per_unit()
-    fields = read_future(
-        frame, panel.columns, panel.channels, panel.geos, costs, panel.freq
-    )
+def _dialect(given: Mapping[str, Any], allowed: Iterable[str] = KEYS) -> Dialect:
+    for key in given:
+        if key not in allowed:
+            near = closest(key, allowed)
+            fix = f'did you mean "{near}"?' if near else "leave it out"
+            where = " of a table in memory" if key in KEYS else ""
+            fail("argument", key, "", f"arguments{where}: {listing(allowed, 20)}", fix)
+    return Dialect(**given)
+
+
+def asked(
+    *,
+    date: Any = None,
+    outcome: Any = None,
+    media: Any = (),
+    controls: Any = (),
+    geo: Any = None,
+    spend: Any = None,
+    population: Any = None,
+    **_: Any,
+) -> tuple[set[str], set[str]]:
+    """Names of the columns that are asked for, and those of them with text or dates."""
+    many = [*(v.values() if isinstance(v, Mapping) else v or () for v in (media, spend))]
+    many = [[one] if isinstance(one, str) else one for one in (*many, controls or ())]
+    listed = [str(name) for names in many if isinstance(names, Iterable) for name in names]
+    plain = [name for name in listed if not any(mark in name for mark in "*?[")]
+    alone = [str(name) for name in (date, outcome, geo, population) if name is not None]
+    return {*plain, *alone}, {str(name) for name in (date, geo) if name is not None}
+
+
+def _read_future(panel: Panel, table: Any, written: Mapping[str, Any]) -> Panel:
+    columns, errors, fields = panel.columns, [], None
+    file = isinstance(table, (str, Path))
+    texts = {name for name in (columns.date, columns.geo) if name}
+    wanted = texts | {name for name in (*columns.media, *columns.controls)}
+    ways = [written] if written or not file else [columns.dialect, {}]
+    for way in ways[: 1 + bool(columns.dialect)]:
+        dialect = _dialect(way)
+        try:
+            frame = table
+            if file:
+                frame = load_table(table, dialect, wanted=wanted, texts=texts, future=True)
+            fields = read_future(
+                frame, columns, panel.channels, panel.geos, panel.cost_per_unit(),
+                panel.freq, dialect,
+            )  # fmt: skip
+            break
+        except InputError as error:
+            errors.append(error)
+    if fields is None:
+        raise errors[-1]
     check_follows(fields["dates"], panel.dates[-1], panel.freq)
     same = ("population", "outcome_name", "currency", "outcome_value")
     return Panel(**(fields | {name: getattr(panel, name) for name in same}))

@@ -11,75 +11,40 @@ from mmmjax.checks import InputError, Phrase, closest, fail, listing
 from mmmjax.panel.calendar import no_gaps, no_repeats, regular
 from mmmjax.panel.cells import Source, read_dates, read_geos, read_numbers
 from mmmjax.panel.columns import Columns, Names, resolve
+from mmmjax.panel.dialect import Dialect
+from mmmjax.panel.files import ORIGIN
 from mmmjax.shapes import NATIONAL
 
-__all__ = ["first_outcome", "load_table", "read", "read_future"]
-
-PATH = "mmmjax_path"
-"""Key in `DataFrame.attrs` of the CSV file a table was read from, to name its lines."""
+__all__ = ["first_outcome", "read", "read_future"]
 
 
-def load_table(path: str | Path) -> pd.DataFrame:
-    """Read CSV or Parquet. In a CSV only empty cells are missing: NA may be a geo."""
-    path = Path(path)
-    kind = "".join(path.suffixes[-2:]).lower().removesuffix(".gz")
-    if not path.is_file():
-        here = path.parent
-        near = closest(path.name, (p.name for p in here.iterdir())) if here.is_dir() else ""
-        fix = f'did you mean "{near}"?' if near else "correct the path"
-        fix = "name a file in this folder" if path.is_dir() else fix
-        fail("path", str(path), "", "a file that exists", fix)
-    if not kind.endswith((".parquet", ".pq", ".csv", ".txt")):
-        excel = kind.endswith((".xlsx", ".xls"))
-        fix = ", or pass pd.read_excel(path) to Panel.from_frame" if excel else ""
-        fail("path", str(path), "", "a .csv or .parquet file", "save it as CSV" + fix)
-    return _parquet(path) if kind.endswith((".parquet", ".pq")) else _csv(path)
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    field, got = "path", str(path)
-    only_empty: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
-    same_cells = "a CSV file with equally many cells in each line"
-    try:
-        frame = pd.read_csv(path, encoding="utf-8-sig", **only_empty)
-        first = pd.read_csv(path, encoding="utf-8-sig", header=None, nrows=1, dtype=str)
-    except UnicodeDecodeError:
-        fix = 'read it with pd.read_csv(path, encoding="latin-1") and Panel.from_frame'
-        fail(field, got, "", "a CSV file in UTF-8", fix)
-    except pd.errors.EmptyDataError:
-        fail(field, got, "", "a CSV file with a header and rows", "check the export")
-    except pd.errors.ParserError as error:
-        what = str(error).rpartition("C error: ")[2].strip().rstrip(".")
-        fix = f"correct that line; is a text with a comma not quoted? ({what})"
-        fail(field, got, "", same_cells, fix)
-    if not isinstance(frame.index, pd.RangeIndex):
-        fix = "name every column in the first line, or remove commas at the ends of lines"
-        fail(field, got, "", same_cells, fix)
-    names = first.iloc[0].dropna()
-    if names.duplicated().any():  # pandas would rename the second "tv" to "tv.1"
-        frame.columns = [names.get(i, name) for i, name in enumerate(frame.columns)]
-    frame.attrs[PATH] = path.name
-    return frame
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    try:
-        frame = pd.read_parquet(path)
-    except ImportError:
-        fix = "pip install pyarrow, or save the table as CSV"
-        fail("path", str(path), "", "a .csv file: no Parquet reader is installed", fix)
-    except (OSError, ValueError):
-        allowed = "a readable Parquet file"
-        fail("path", str(path), "", allowed, "write it again with df.to_parquet(path)")
-    return frame
-
-
-def read(df: Any, names: Names, freq: str | None) -> dict[str, Any]:
+def read(
+    df: Any, names: Names, freq: str | None, dialect: Dialect | None = None
+) -> dict[str, Any]:
     """Return the fields of a `Panel` read from `df`; see `Panel.from_frame`."""
     frame = _frame(df)
     columns, channels = resolve(frame, names)
-    source = Source(frame, names.date, names.geo, frame.attrs.get(PATH))
-    source = replace(source, dates=read_dates(source))
+    origin = frame.attrs.get(ORIGIN)
+    if dialect is None:
+        dialect = Dialect() if origin is None else origin.dialect
+    numbers = {
+        column: field for field, column in columns.used() if field not in ("date", "geo")
+    }
+    for own in dialect.columns() if origin is None or not origin.future else ():
+        if own not in numbers:
+            near = closest(own, numbers)
+            fix = f'did you mean "{near}"?' if near else "leave it out"
+            fail(
+                "decimal, thousands",
+                own,
+                "",
+                f"a column of numbers ({listing(numbers)})",
+                fix,
+            )
+    source = Source(frame, names.date, names.geo, origin, dialect, numbers)
+    dates, way = read_dates(source)
+    columns = replace(columns, date_format=way, dialect=dialect.given())
+    source = replace(source, dates=dates)
     codes, geos = np.zeros(len(frame), int), (NATIONAL,)
     if names.geo is not None:
         codes, geos = read_geos(source)
@@ -105,6 +70,7 @@ def read(df: Any, names: Names, freq: str | None) -> dict[str, Any]:
         "history": history,
         "freq": freq,
         "columns": columns,
+        "said": tuple(source.said),
     }
 
 
@@ -222,6 +188,7 @@ def read_future(
     geos: tuple[str, ...],
     cost_per_unit: np.ndarray,
     freq: str,
+    dialect: Dialect | None = None,
 ) -> dict[str, Any]:
     """Return the fields of a panel without outcome whose columns are named as in `columns`.
 
@@ -231,7 +198,11 @@ def read_future(
     frame = _frame(df)
     have = set(frame.columns)
     _all_there(columns, have)
-    source = Source(frame, columns.date, columns.geo, frame.attrs.get(PATH))
+    origin = frame.attrs.get(ORIGIN)
+    dialect = (
+        (Dialect() if origin is None else origin.dialect) if dialect is None else dialect
+    )
+    source = Source(frame, columns.date, columns.geo, origin, dialect)
     codes, names = np.zeros(len(frame), int), (NATIONAL,)
     if columns.geo is not None:
         codes, names = read_geos(source)
@@ -245,7 +216,8 @@ def read_future(
             known = _amounts(source, media, "media")
             frame = frame.assign(**{money: known * cost_per_unit[codes, i]})
     asked = columns.names(channels)._replace(outcome=None, population=None)
-    fields = read(frame, asked, freq)
+    frame.attrs = df.attrs
+    fields = read(frame, asked, freq, dialect)
     order = [fields["geos"].index(name) for name in geos]
     for name in ("outcome", "media", "spend", "controls", "present"):
         fields[name] = fields[name][order]
