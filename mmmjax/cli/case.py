@@ -22,15 +22,16 @@ from mmmjax.cli.parts import (
     parse,
     part,
     spec_of,
+    trained,
 )
-from mmmjax.panel import Panel
+from mmmjax.panel import DIALECT, Panel
 from mmmjax.samplers import SAMPLERS, Sampler
 from mmmjax.spec import Spec
 
 __all__ = ["Case", "Draft", "draft", "joined", "read"]
 
 TABLES = ("data", "model", "sampler")
-DATA = ("path", *COLUMNS, *LABELS, "train_until", "on_empty")
+DATA = ("path", *COLUMNS, *LABELS, *DIALECT, "train_until", "on_empty")
 NEEDED = ("path", "date", "outcome")
 ON_EMPTY = ("error", "drop", "prior")
 
@@ -108,7 +109,7 @@ def _panels(data: Mapping[str, Any], folder: Path) -> tuple[Panel, Panel, Panel 
     panel = Panel.from_file(folder / data["path"], **args)
     if "train_until" not in data:
         return panel, panel, None
-    return (panel, *panel.split(data["train_until"]))
+    return (panel, *trained(panel, data["train_until"]))
 
 
 def _chosen(table: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

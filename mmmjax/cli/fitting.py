@@ -1,11 +1,12 @@
 """``mmmjax check``, ``fit`` and ``predict``: a case, its fit and its tables, a forecast."""
 
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from mmmjax.checks import InputError
+from mmmjax.checks import InputError, Phrase, fail
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
 from mmmjax.cli.codes import code
@@ -88,11 +89,23 @@ def predict(
     run: Run,
     table: Annotated[Path, typer.Argument(help="Future table.", metavar="TABLE")],
     out: Annotated[Path | None, typer.Option(help="Folder; RUN/next by default.")] = None,
+    read: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How TABLE is written, where it differs from training: a line of [data], "
+            "such as 'decimal = \",\"'; again for another one."
+        ),
+    ] = None,
 ) -> int:
     """Forecast the periods after training from planned spend (or media) and controls."""
     folder = files.folder(out or (run if run.is_dir() else run.parent) / "next")
     fit, found = files.load_run(run)
-    future = fit.panel.read_future(table)
+    try:
+        written = tomllib.loads("\n".join(read or []))
+    except tomllib.TOMLDecodeError as error:
+        fix = "--read 'separator = \";\"'"
+        fail("--read", Phrase(f"{read}: {error}"), "", "lines of [data]", fix)
+    future = fit.panel.read_future(table, **written)
     forecast = forecast_table(fit, future)
     folder.mkdir(parents=True, exist_ok=True)
     written = files.table(folder / files.FORECAST, forecast)

@@ -29,18 +29,21 @@ from mmmjax.cli.parts import (
     parse,
     part,
     spec_of,
+    trained,
     tried,
 )
 from mmmjax.fleet.run import USUAL
-from mmmjax.panel import Panel
-from mmmjax.panel.reading import load_table
+from mmmjax.panel import DIALECT, Panel
+from mmmjax.panel.container import asked, dialect_of
+from mmmjax.panel.dialect import NUMBERS
+from mmmjax.panel.files import load_table
 from mmmjax.samplers import HMC
 from mmmjax.spec import Spec
 
 __all__ = ["FleetCase", "read"]
 
 TABLES = ("data", "model", "sampler", "fleet", "market")
-OF_A_MARKET = (*COLUMNS, *LABELS, "train_until")
+OF_A_MARKET = (*COLUMNS, *LABELS, *DIALECT, "train_until")
 DATA = ("path", "files", "market", *OF_A_MARKET)
 FLEET = ("seed", "batch", "on_empty", "refit")
 SAMPLER = ("kind", *(f.name for f in dataclasses.fields(HMC)))
@@ -121,10 +124,14 @@ def _read(
     for name, source in sources.items():
         market = how[name]
         try:
-            frame = load_table(source) if isinstance(source, Path) else source
-            panel = Panel.from_frame(frame, **market.columns)
+            if isinstance(source, Path):
+                panel = Panel.from_file(source, **market.columns)
+            else:
+                whole = set(DIALECT) - set(NUMBERS)  # the one table was read so already
+                names = {k: v for k, v in market.columns.items() if k not in whole}
+                panel = Panel.from_frame(source, **names)
             cut = market.train_until
-            panels[name] = panel if cut is None else panel.split(cut)[0]
+            panels[name] = panel if cut is None else trained(panel, cut)[0]
         except InputError as error:
             unread[name] = str(error)
         except Exception as error:  # another market's data must not end the fleet
@@ -162,7 +169,10 @@ def _sources(data: Mapping[str, Any], folder: Path) -> Sources:
             fix = 'path = "all.csv" and market = "country"'
             got = Phrase("nothing") if value is None else value
             fail(f"[data] {field}", got, "", "one table and its column of markets", fix)
-        return _rows(load_table(folder / path), market)
+        dialect = dialect_of({k: data[k] for k in DIALECT if k in data})
+        wanted, texts = asked(**{k: data[k] for k in COLUMNS if k in data})
+        named = {"wanted": wanted | {market}, "texts": texts | {market}}
+        return _rows(load_table(folder / path, dialect, **named), market)
     paths: list[Any] = path if isinstance(path, list) else [path]
     one = isinstance(path, str) and not glob.has_magic(path)
     if one or not _texts(paths):
@@ -219,7 +229,7 @@ def _rows(frame: pd.DataFrame, column: str) -> Sources:
     empty = np.flatnonzero(frame[column].isna())
     if empty.size or not len(frame):
         count = empty.size
-        first = f" (first: line {empty[0] + 2})" if count else ""
+        first = f" (first: line {frame.index[empty[0]] + 2})" if count else ""
         got = Phrase(f"{count} empty cells{first}" if count else "a table without rows")
         fix = "fill in the market, or drop the rows"
         fail("[data] market", got, f'in column "{column}"', "a market in each row", fix)
@@ -243,7 +253,7 @@ def _markets(
             allowed = f"a market of the data ({checks.listing(map(Phrase, names), 6)})"
             problems.collect(lambda n=name, a=allowed, f=fix: fail("market", n, "", a, f))
     spec = spec_of(tables["model"], problems.collect)
-    data = {k: v for k, v in tables["data"].items() if k in OF_A_MARKET}
+    data = {k: v for k, v in tables["data"].items() if k in (*OF_A_MARKET, "market")}
     plain = sources is None or any(name not in own for name in names)
     common = _common(data, spec, problems if plain else Problems())
     found = {}
@@ -277,8 +287,9 @@ def _market(
     for key in own:
         collect(lambda key=key: known(key, ("data", "model"), "", "table"))
     mine = {name: collect(lambda n=name: part(own, n)) or {} for name in ("data", "model")}
+    one = tuple(k for k in OF_A_MARKET if "market" not in data or k not in DIALECT[:5])
     for key in mine["data"]:
-        collect(lambda key=key: known(key, OF_A_MARKET, "[data]"))
+        collect(lambda key=key: known(key, one, "[data]"))
     merged = {**data, **{k: v for k, v in mine["data"].items() if k in OF_A_MARKET}}
     columns = collect(lambda: columns_of(merged, NEEDED))
     if mine["model"]:

@@ -11,12 +11,13 @@ from typing import Any
 
 from mmmjax import checks
 from mmmjax.checks import InputError, Phrase
+from mmmjax.panel import DIALECT, Panel, date_of
 from mmmjax.prior import Prior
 from mmmjax.spec import Spec
 
 __all__ = [
     "COLUMNS", "LABELS", "Problems", "columns_of", "joined", "known", "parse", "part",
-    "spec_of", "tried",
+    "spec_of", "trained", "tried",
 ]  # fmt: skip
 
 COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population")
@@ -116,9 +117,15 @@ def columns_of(data: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, An
     for key in (*needed, *TEXT):
         if not isinstance(data.get(key, ""), str):
             checks.fail(f"[data] {key}", data[key], "", "text", f'{key} = "..."')
-    found = {k: data[k] for k in (*COLUMNS, *LABELS) if k in data}
+    found = {k: data[k] for k in (*COLUMNS, *LABELS, *DIALECT) if k in data}
     found.setdefault("media", [])
     return found
+
+
+def trained(panel: Panel, until: Any) -> tuple[Panel, Panel]:
+    """The panel up to `train_until`, read as the table's dates are, and what follows."""
+    date = date_of("[data] train_until", until, panel.columns.date_format, panel.dates)
+    return panel.split(date)
 
 
 def spec_of(model: Mapping[str, Any], collect: Collect) -> Spec | None:

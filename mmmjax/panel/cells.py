@@ -363,10 +363,7 @@ def _two_readings(
     fix = fix.removesuffix(" ").replace("or pass", "or") + f" for {float(cell):g}"
     where = source.where(row, column)
     if certain:
-        allowed = (
-            "numbers that can be read in one way only: beside it stand numbers without a"
-        )
-        fail(field, Phrase(both), where, f"{allowed} point, or zeros at the end", fix)
+        fail(field, Phrase(both), where, "numbers that can be read in one way only", fix)
     if field != "controls":
         what = f"{field}: {both}, at {where}: every number of the column has three digits"
         means = f"after a point. It was read as {float(cell):g}"

@@ -20,7 +20,7 @@ from mmmjax.panel.files import load_table
 from mmmjax.panel.reading import first_outcome, read, read_future
 from mmmjax.shapes import NATIONAL
 
-__all__ = ["Panel", "periods"]
+__all__ = ["Panel", "asked", "dialect_of", "periods"]
 
 NUMBERS = ("outcome", "media", "spend", "controls", "present")
 
@@ -112,7 +112,7 @@ class Panel:
         """
         names = Names(date, outcome, media, controls, geo, spend, population)
         value = {"currency": currency, "outcome_value": outcome_value}
-        dialect = _dialect(written, OF_NUMBERS) if written else None
+        dialect = dialect_of(written, OF_NUMBERS) if written else None
         return cls(**read(df, names, freq, dialect), **value)
 
     @classmethod
@@ -124,7 +124,7 @@ class Panel:
             **names: Arguments of `from_frame`, and how the file is written: `separator`,
                 `encoding`, `skip_rows`, `comment`, `sheet`, as in [data] of a case file.
         """
-        dialect = _dialect({k: names.pop(k) for k in KEYS if k in names})
+        dialect = dialect_of({k: names.pop(k) for k in KEYS if k in names})
         wanted, texts = asked(**names)
         frame = load_table(path, dialect, wanted=wanted, texts=texts)
         return cls.from_frame(frame, **names)
@@ -276,7 +276,8 @@ def _select(panel: Panel, names: list[str]) -> Panel:
     return periods(chosen, times, history)
 
 
-def _dialect(given: Mapping[str, Any], allowed: Iterable[str] = KEYS) -> Dialect:
+def dialect_of(given: Mapping[str, Any], allowed: Iterable[str] = KEYS) -> Dialect:
+    """The dialect of keys of [data]; refuse others than `allowed`."""
     for key in given:
         if key not in allowed:
             near = closest(key, allowed)
@@ -313,7 +314,7 @@ def _read_future(panel: Panel, table: Any, written: Mapping[str, Any]) -> Panel:
     wanted = texts | {name for name in (*columns.media, *columns.controls)}
     ways = [written] if written or not file else [columns.dialect, {}]
     for way in ways[: 1 + bool(columns.dialect)]:
-        dialect = _dialect(way)
+        dialect = dialect_of(way)
         try:
             frame = table
             if file:

@@ -284,7 +284,8 @@ def _above(rows: list[str], current: int, header: int, skip: int, found: Found) 
     marks = [m for m in COMMENTS if above and all(row.startswith(m) for row in above)]
     if marks and header > current:
         found.keys["comment"] = marks[0]
-        found.what.append(f'{len(above)} comment lines ("{above[0][:30]}")')
+        count = f"{len(above)} comment lines" if len(above) > 1 else "a comment line"
+        found.what.append(f'{count} ("{above[0][:30]}")')
         return
     found.keys["skip_rows"] = header
     hint = [row for row in above if re.fullmatch('"?sep=.?"?', row.strip(), re.IGNORECASE)]

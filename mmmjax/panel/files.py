@@ -153,7 +153,10 @@ def _refuse(
         what.append("decimal commas")
     if numbers.get("thousands"):
         what.append("marks between thousands")
-    fix = f"{origin.settings(found.keys | numbers)}, or save it as comma-separated UTF-8"
+    other = "save it as comma-separated UTF-8"
+    if not {*found.keys, *numbers} - {"skip_rows", "comment"}:
+        other = "delete these lines"
+    fix = f"{origin.settings(found.keys | numbers)}, or {other}"
     fail(
         "path",
         Phrase(f'"{path}", which has {listing(map(Phrase, what))}'),

@@ -21,52 +21,14 @@ from mmmjax.checks import closest, show
 __all__ = ["PLAIN", "Marks", "advice", "dotted", "read_cells", "settings"]
 
 MISSING = ("", "NaN", "nan", "NA", "<NA>", "NULL", "null", "None")
-ERRORS = frozenset(
-    [
-        "#DIV/0!",
-        "#N/A",
-        "#VALUE!",
-        "#REF!",
-        "#NAME?",
-        "#NUM!",
-        "#NULL!",
-        "#SPILL!",
-        "#CALC!",
-        "#WERT!",
-        "#BEZUG!",
-        "#NV",
-        "#ZAHL!",
-        "#VALEUR!",
-        "#NOMBRE!",
-        "#DIV/0",
-    ]
-)
-UNKNOWN = frozenset(
-    [
-        "na",
-        "n/a",
-        "#n/a",
-        "n.a.",
-        "n.a",
-        "n.d.",
-        "k.a.",
-        "-",
-        "--",
-        "---",
-        ".",
-        "..",
-        "?",
-        "–",
-        "—",
-        "missing",
-        "unknown",
-        "tbd",
-        "none",
-        "nil",
-        "null",
-        "nan",
-    ]
-)
+ERRORS = (
+    "#DIV/0!", "#N/A", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!",
+    "#WERT!", "#BEZUG!", "#NV", "#ZAHL!", "#VALEUR!", "#NOMBRE!", "#DIV/0",
+)  # fmt: skip
+UNKNOWN = (
+    "na", "n/a", "#n/a", "n.a.", "n.a", "n.d.", "k.a.", "-", "--", "---", ".", "..", "?",
+    "\u2013", "\u2014", "missing", "unknown", "tbd", "none", "nil", "null", "nan",
+)  # fmt: skip
 SPACES = " \u00a0\u202f\u2009\u2007"  # plain, no-break, narrow no-break, thin, figure
 MINUS = "-\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d"
 ALIKE = {" ": SPACES, "'": "'\u2019\u02bc\u00b4`"}  # what one thousands mark stands for
