@@ -171,8 +171,9 @@ def _sources(data: Mapping[str, Any], folder: Path) -> Sources:
             fail(f"[data] {field}", got, "", "one table and its column of markets", fix)
         dialect = dialect_of({k: data[k] for k in DIALECT if k in data})
         wanted, texts = asked(**{k: data[k] for k in COLUMNS if k in data})
-        named = {"wanted": wanted | {market}, "texts": texts | {market}}
-        return _rows(load_table(folder / path, dialect, **named), market)
+        wanted, texts = wanted | {market}, texts | {market}
+        frame = load_table(folder / path, dialect, wanted=wanted, texts=texts)
+        return _rows(frame, market)
     paths: list[Any] = path if isinstance(path, list) else [path]
     one = isinstance(path, str) and not glob.has_magic(path)
     if one or not _texts(paths):

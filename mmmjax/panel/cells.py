@@ -263,11 +263,9 @@ def date_of(field: str, value: Any, way: str | None, dates: pd.DatetimeIndex) ->
     return days[0]
 
 
-def _month(
-    field: str, value: Any, text: str, dates: pd.DatetimeIndex, allowed: str
-) -> pd.Timestamp:
+def _month(field: str, value: Any, text: str, dates: pd.DatetimeIndex, allowed: str) -> Any:
     """The one period of a month or other span; refused where it holds more of them."""
-    span = value if isinstance(value, pd.Period) else pd.Period(text, "M")
+    span: Any = value if isinstance(value, pd.Period) else pd.Period(text, "M")
     inside = dates[(dates >= span.start_time) & (dates <= span.end_time)]
     if len(inside) != 1:
         first, last = show(span.start_time), show(span.end_time.normalize())

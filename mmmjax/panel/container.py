@@ -144,7 +144,17 @@ class Panel:
 
     def split(self, date: Any) -> "tuple[Panel, Panel]":
         """Return the panel up to and including `date`, and the panel after it."""
-        return _split(self, date)
+        first, last = self.dates[self.history], self.dates[-1]
+        allowed = f"a date from {show(first)} to before {show(last)}, the modelled periods"
+        fix = "name the last date of training, such as " + show(
+            self.dates[-1 - self.n_periods // 8]
+        )
+        moment = date_of("split", date, self.columns.date_format, self.dates)
+        cut = 0 if pd.isna(moment) else int(np.sum(self.dates <= moment))
+        if cut <= self.history or cut >= len(self.dates):
+            fail("split", moment, "", allowed, fix)
+        train = periods(self, slice(None, cut), self.history)
+        return train, periods(self, slice(cut, None), 0)
 
     def select(self, geos: str | Iterable[str]) -> "Panel":
         """Return the panel of some geos, without the periods in which none has a row."""
@@ -241,20 +251,6 @@ def periods(panel: Panel, times: slice, history: int) -> Panel:
     return replace(panel, **arrays, dates=panel.dates[times], history=history)
 
 
-def _split(panel: Panel, date: Any) -> tuple[Panel, Panel]:
-    first, last = panel.dates[panel.history], panel.dates[-1]
-    allowed = f"a date from {show(first)} to before {show(last)}, the modelled periods"
-    fix = "name the last date of training, such as " + show(
-        panel.dates[-1 - panel.n_periods // 8]
-    )
-    moment = date_of("split", date, panel.columns.date_format, panel.dates)
-    cut = 0 if pd.isna(moment) else int(np.sum(panel.dates <= moment))
-    if cut <= panel.history or cut >= len(panel.dates):
-        fail("split", moment, "", allowed, fix)
-    train = periods(panel, slice(None, cut), panel.history)
-    return train, periods(panel, slice(cut, None), 0)
-
-
 def _select(panel: Panel, names: list[str]) -> Panel:
     for name in names:
         if name not in panel.geos:
@@ -319,10 +315,8 @@ def _read_future(panel: Panel, table: Any, written: Mapping[str, Any]) -> Panel:
             frame = table
             if file:
                 frame = load_table(table, dialect, wanted=wanted, texts=texts, future=True)
-            fields = read_future(
-                frame, columns, panel.channels, panel.geos, panel.cost_per_unit(),
-                panel.freq, dialect,
-            )  # fmt: skip
+            names, costs = (panel.channels, panel.geos), panel.cost_per_unit()
+            fields = read_future(frame, columns, *names, costs, panel.freq, dialect)
             break
         except InputError as error:
             errors.append(error)

@@ -22,8 +22,10 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 THOUSANDS = (",", ".", " ", "'")
 COMMENTS = ("#", "//", "%", "--")
 LOOKED = 60  # lines in which a header is looked for
-BOMS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-        (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+BOMS = {
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 
 
 def lines(keys: Mapping[str, Any], join: str = " and ") -> str:
@@ -126,11 +128,9 @@ class Dialect:
             value.get(column) if isinstance(value, Mapping) else value
             for value in (self.decimal, self.thousands)
         )
-        usual = "," if thousands == "." else "."
-        return Marks(
-            decimal or usual, thousands, tuple(self.strip or ()), bool(self.accounting),
-            tuple(self.missing or ()), decimal is not None,
-        )  # fmt: skip
+        usual, missing = "," if thousands == "." else ".", tuple(self.missing or ())
+        beside = (tuple(self.strip or ()), bool(self.accounting), missing)
+        return Marks(decimal or usual, thousands, *beside, said=decimal is not None)
 
     def given(self, names: Collection[str] | None = None) -> dict[str, Any]:
         """The keys that are not left out, all or those of `names`."""
@@ -169,8 +169,8 @@ class Found(NamedTuple):
 
 def decoded(content: bytes, encoding: str | None, found: Found) -> str:
     """The text of a file; what it takes to read it is added to `found`."""
-    for mark, name in BOMS if encoding is None else ():
-        if content.startswith(mark):
+    for name, marks in BOMS.items() if encoding is None else ():
+        if content.startswith(marks):
             encoding = found.keys["encoding"] = name
             found.what.append(f"{name.upper()} text")
             break
@@ -187,13 +187,8 @@ def decoded(content: bytes, encoding: str | None, found: Found) -> str:
         if encoding is not None:
             allowed = f"text in {encoding}"
             fix = "leave encoding out, and a message will name the likely one"
-            fail(
-                "encoding",
-                Phrase(f"bytes that are none ({error.args[-1]})"),
-                "",
-                allowed,
-                fix,
-            )
+            got = Phrase(f"bytes that are none ({error.args[-1]})")
+            fail("encoding", got, "", allowed, fix)
         place = error.start if isinstance(error, UnicodeDecodeError) else 0
         try:
             name, text = "windows-1252", content.decode("windows-1252")
@@ -242,11 +237,8 @@ def recognise(
     rows = re.split("\r\n|\n|\r", text[: 1 << 20])[: LOOKED + (dialect.skip_rows or 0)]
     said, skip = dialect.separator or ",", dialect.skip_rows or 0
     mark = dialect.comment
-    real = [
-        i
-        for i, row in enumerate(rows)
-        if row.strip() and not (mark and row.startswith(mark))
-    ]
+    whole = [i for i, row in enumerate(rows) if row.strip()]
+    real = [i for i in whole if not (mark and rows[i].startswith(mark))]
     current = next((i for i in real if i >= skip), None)
     if current is None:
         return said, skip

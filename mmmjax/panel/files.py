@@ -88,9 +88,8 @@ def load_table(
         fix = "save it as .xlsx or as CSV" if old else "save it as CSV"
         fail("path", str(path), "", "a .csv, .parquet or .xlsx file", fix)
     book, parquet = kind in (".xlsx", ".xlsm"), kind in (".parquet", ".pq")
-    useless = KEYS[:4] + KEYS[4:5] if parquet else (
-        ("separator", "encoding", "comment") if book else ("sheet",)
-    )  # fmt: skip
+    useless = ("separator", "encoding", "comment") if book else ("sheet",)
+    useless = KEYS[:5] if parquet else useless
     for key in dialect.given(useless):
         what = "Parquet" if parquet else "a workbook" if book else "a text table"
         fail(key, getattr(dialect, key), "", f"no {key} for {what}", "leave it out")
@@ -123,19 +122,25 @@ def _csv(
         _refuse(path, origin, text, found, wanted, texts)
     frame = _parsed(path, dialect, text, separator, skip, texts)
 
-    def text_of(columns: list[int]) -> dict[int, list[str]]:
+    points = {}
+    if not dialect.of_numbers and (small := _pointed(frame, texts, wanted)):
         as_text = replace(dialect, accounting=True)
-        whole = _parsed(path, as_text, text, separator, skip, ())
-        return {i: whole.iloc[:, i].dropna().tolist() for i in columns}
-
-    points = {} if dialect.of_numbers else _points(text_of, frame, texts, wanted)
+        written = _parsed(path, as_text, text, separator, skip, ())
+        for i, fine in small:
+            point = dotted(written.iloc[:, i].dropna())
+            if point is not None and (point[1] or not fine):
+                points[str(frame.columns[i])] = point
     return frame, origin._replace(points=points)
 
 
 def _refuse(
-    path: Path, origin: Origin, text: str, found: Found, wanted: Collection[str],
+    path: Path,
+    origin: Origin,
+    text: str,
+    found: Found,
+    wanted: Collection[str],
     texts: Collection[str],
-) -> NoReturn:  # fmt: skip
+) -> NoReturn:
     """Name the dialect of a file and the settings that read it, its numbers included."""
     said = replace(origin.dialect, **found.keys)
     numbers, what = {}, list(found.what)
@@ -157,13 +162,8 @@ def _refuse(
     if not {*found.keys, *numbers} - {"skip_rows", "comment"}:
         other = "delete these lines"
     fix = f"{origin.settings(found.keys | numbers)}, or {other}"
-    fail(
-        "path",
-        Phrase(f'"{path}", which has {listing(map(Phrase, what))}'),
-        "",
-        PLAIN_FILE,
-        fix,
-    )
+    got = Phrase(f'"{path}", which has {listing(map(Phrase, what))}')
+    fail("path", got, "", PLAIN_FILE, fix)
 
 
 def agreed(
@@ -245,9 +245,13 @@ def _reads(
 
 
 def _parsed(
-    path: Path, dialect: Dialect, text: str, separator: str, skip: int,
+    path: Path,
+    dialect: Dialect,
+    text: str,
+    separator: str,
+    skip: int,
     texts: Collection[str],
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """The table of a text whose dialect is known; its index holds lines less two."""
     records, body = _records(path, text, separator, skip, dialect.comment)
     allowed = "a CSV file with equally many cells in each line"
@@ -265,37 +269,29 @@ def _parsed(
                 "name every column in the first line, or remove commas at the ends of lines"
             )
         fail("path", Phrase(f'"{path}", {where}'), "", allowed, fix)
-    header = cells_of(next(line for line in io.StringIO(body) if line.strip()), separator)
+    whole = ((i, line) for i, line in enumerate(io.StringIO(body), 1) if line.strip())
+    first, top = next(whole)
+    header = cells_of(top, separator)
     kept: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "header": None}
     kept |= {"sep": separator, "low_memory": False, "names": range(width), "dtype": str}
     if not dialect.of_numbers:
         kept["dtype"] = {i: str for i, name in enumerate(header) if name in texts}
     try:
-        frame = pd.read_csv(io.StringIO(body), skiprows=_first(body), **kept)
+        frame = pd.read_csv(io.StringIO(body), skiprows=first, **kept)
     except (pd.errors.ParserError, csv.Error) as error:
         what = str(error).rpartition("C error: ")[2].strip().rstrip(".")
         fix = f"close the quotes; is a quotation mark inside a text not doubled? ({what})"
         fail("path", str(path), "", allowed, fix)
     if len(frame) != len(records) - 1 or len(header) != width:
         fix = "write every text between quotation marks, those inside it doubled"
-        fail(
-            "path",
-            Phrase(f'"{path}", whose quotation marks do not match'),
-            "",
-            allowed,
-            fix,
-        )
+        got = Phrase(f'"{path}", whose quotation marks do not match')
+        fail("path", got, "", allowed, fix)
     first, last = records[1][0] - 2, records[-1][0] - 2
     frame.index = pd.RangeIndex(first, last + 1)[: len(frame)]
     if last - first + 1 != len(frame):
         frame.index = pd.Index([line - 2 for line, _, _ in records[1:]])
     frame.columns = header
     return frame
-
-
-def _first(body: str) -> int:
-    """Lines up to the header and with it."""
-    return next(i for i, line in enumerate(io.StringIO(body), 1) if line.strip())
 
 
 def _records(
@@ -330,25 +326,27 @@ def _records(
     return found, body
 
 
-def _points(text_of: Any, frame: pd.DataFrame, texts: Collection[str], wanted: Any) -> Any:
-    """Columns in which points may stand between thousands, by their cells as written."""
+def _pointed(
+    frame: pd.DataFrame, texts: Collection[str], wanted: Collection[str]
+) -> list[tuple[int, bool]]:
+    """Columns in which points may stand between thousands.
+
+    Returns:
+        Place of each such column, and whether another column has three decimals for sure.
+    """
     small, fine = [], False
     for i, name in enumerate(frame.columns):
         values = frame.iloc[:, i]
         if name in texts or (wanted and name not in wanted) or values.dtype.kind != "f":
             continue
         x = np.abs(values.to_numpy()[np.isfinite(values.to_numpy())])
-        near = np.abs(x * 1000 - np.rint(x * 1000)) < 1e-6
-        if near.all() and ((x < 1) & (x > 0)).sum() == 0 and (x < 1000).all():
+        if (np.abs(x * 1000 - np.rint(x * 1000)) > 1e-6).any():
+            continue
+        if ((x == 0) | ((x >= 1) & (x < 1000))).all():
             small.append(i)
-        elif near.all() and (np.abs(x * 100 - np.rint(x * 100)) > 1e-4).any():
-            fine = True  # the file writes three decimals
-    found = {}
-    for i, cells in (text_of(small) if small else {}).items():
-        point = dotted(cells)
-        if point is not None and (point[1] or not fine):
-            found[str(frame.columns[i])] = point
-    return found
+        else:
+            fine |= bool((np.abs(x * 100 - np.rint(x * 100)) > 1e-4).any())
+    return [(i, fine) for i in small]
 
 
 def _parquet(path: Path) -> pd.DataFrame:
@@ -378,13 +376,8 @@ def _sheet(
             book = openpyxl.load_workbook(path, data_only=True)
     except Exception as error:  # zip, XML and key errors of a library that names none
         fix = "open it in the program it is from and save it as .xlsx, or as CSV"
-        fail(
-            "path",
-            Phrase(f'"{path}" ({type(error).__name__})'),
-            "",
-            "a readable workbook",
-            fix,
-        )
+        got = Phrase(f'"{path}" ({type(error).__name__})')
+        fail("path", got, "", "a readable workbook", fix)
     names, dialect = [sheet.title for sheet in book.worksheets], origin.dialect
     sheet = dialect.sheet
     if sheet is None and len(names) > 1:
@@ -405,13 +398,8 @@ def _sheet(
     skip = dialect.skip_rows or 0
     at = next((k for k, (i, _) in enumerate(rows) if i > skip), None)
     if at is None or at + 1 >= len(rows):
-        fail(
-            "path",
-            str(path),
-            f'in sheet "{name}"',
-            "a header and rows",
-            "name another sheet",
-        )
+        where = f'in sheet "{name}"'
+        fail("path", str(path), where, "a header and rows", "name another sheet")
     best = max(
         range(len(rows[:60])),
         key=lambda k: (len({str(c).strip() for c in rows[k][1]} & set(wanted)), k == at),
@@ -425,7 +413,7 @@ def _sheet(
         fail("path", got, "", "a sheet with the header first", origin.settings(keys))
     header, body = rows[at][1], rows[at + 1 :]
     width = max(k + 1 for k, cell in enumerate(header) if cell not in (None, ""))
-    _calculated(path, name, book, body, header[:width], wanted)
+    _calculated(path, name, body, header[:width], wanted)
     table = [[None if c == "" else c for c in row[:width]] for _, row in body]
     frame = pd.DataFrame(table, columns=[str(c) for c in header[:width]], dtype=object)
     frame = frame.infer_objects()
@@ -434,9 +422,8 @@ def _sheet(
 
 
 def _calculated(
-    path: Path, name: str, book: Any, body: list[Any], header: list[Any],
-    wanted: Collection[str],
-) -> None:  # fmt: skip
+    path: Path, name: str, body: list[Any], header: list[Any], wanted: Collection[str]
+) -> None:
     """Refuse formulas whose values the file does not have: they would look empty."""
     used = [k for k, c in enumerate(header) if not wanted or str(c) in wanted]
     if all(row[k] is not None for _, row in body for k in used if k < len(row)):

@@ -21,19 +21,15 @@ from mmmjax.checks import closest, show
 __all__ = ["PLAIN", "Marks", "advice", "dotted", "read_cells", "settings"]
 
 MISSING = ("", "NaN", "nan", "NA", "<NA>", "NULL", "null", "None")
-ERRORS = (
-    "#DIV/0!", "#N/A", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!",
-    "#WERT!", "#BEZUG!", "#NV", "#ZAHL!", "#VALEUR!", "#NOMBRE!", "#DIV/0",
-)  # fmt: skip
-UNKNOWN = (
-    "na", "n/a", "#n/a", "n.a.", "n.a", "n.d.", "k.a.", "-", "--", "---", ".", "..", "?",
-    "\u2013", "\u2014", "missing", "unknown", "tbd", "none", "nil", "null", "nan",
-)  # fmt: skip
+FORMULA = re.compile(r"#[^\W\d_][\w/]*[!?]?|#+")  # #DIV/0!, #BEZUG!, ####
+UNKNOWN = {
+    *("na", "n/a", "n.a.", "n.a", "n.d.", "k.a.", "-", "--", "---", ".", "..", "?"),
+    *("\u2013", "\u2014", "missing", "unknown", "tbd", "none", "nil", "null", "nan"),
+}
 SPACES = " \u00a0\u202f\u2009\u2007"  # plain, no-break, narrow no-break, thin, figure
 MINUS = "-\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d"
 ALIKE = {" ": SPACES, "'": "'\u2019\u02bc\u00b4`"}  # what one thousands mark stands for
-PAIRS = ((".", None), (",", None), (".", ","), (",", "."), (".", " "), (",", " "),
-         (".", "'"), (",", "'"))  # fmt: skip
+PAIRS = [(d, t) for t in (None, ",", ".", " ", "'") for d in (".", ",") if d != t]
 THOUSAND = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 
 
@@ -66,8 +62,15 @@ def read_cells(cells: Iterable[Any], marks: Marks = PLAIN) -> tuple[np.ndarray, 
     Returns:
         Values (cell,), NaN where missing, and which cells (cell,) are no numbers.
     """
-    cells, known = list(cells), {}
-    pattern, missing = re.compile(_digits(marks)), {*MISSING, *marks.missing}
+    cells, known, missing = list(cells), {}, {*MISSING, *marks.missing}
+    whole, d = "[0-9]+", re.escape(marks.decimal)
+    if marks.thousands is not None:
+        t = f"[{re.escape(ALIKE.get(marks.thousands, marks.thousands))}]"
+        whole = rf"(?:[0-9]+|[1-9][0-9]{{0,2}}(?:{t}[0-9]{{3}})+"
+        if marks.thousands == ",":  # 12,34,567 as India writes it
+            whole += rf"|[1-9][0-9]?(?:{t}[0-9]{{2}})+{t}[0-9]{{3}}"
+        whole += ")"
+    pattern = re.compile(rf"(?:{whole}(?:{d}[0-9]*)?|{d}[0-9]+)(?:[eE][+-]?[0-9]+)?")
     values, bad = np.full(len(cells), np.nan), np.zeros(len(cells), bool)
     for i, cell in enumerate(cells):
         if not isinstance(cell, str):
@@ -86,18 +89,6 @@ def read_cells(cells: Iterable[Any], marks: Marks = PLAIN) -> tuple[np.ndarray, 
         if not points and not wrong.any():
             return other, wrong
     return values, bad
-
-
-def _digits(marks: Marks) -> str:
-    """Pattern of a number without a sign: digits or groups of them, decimals, exponent."""
-    whole, d = "[0-9]+", re.escape(marks.decimal)
-    if marks.thousands is not None:
-        t = f"[{re.escape(ALIKE.get(marks.thousands, marks.thousands))}]"
-        whole = rf"(?:[0-9]+|[1-9][0-9]{{0,2}}(?:{t}[0-9]{{3}})+"
-        if marks.thousands == ",":  # 12,34,567 as India writes it
-            whole += rf"|[1-9][0-9]?(?:{t}[0-9]{{2}})+{t}[0-9]{{3}}"
-        whole += ")"
-    return rf"(?:{whole}(?:{d}[0-9]*)?|{d}[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 
 def _text(
@@ -194,7 +185,7 @@ def settings(
     for cell in failing:
         if not isinstance(cell, str):
             return []
-        if cell in ERRORS or cell.casefold() in UNKNOWN:
+        if FORMULA.fullmatch(cell) or cell.casefold() in UNKNOWN:
             gone.append(cell)
             continue
         if (parts := _parts(cell)) is None:
@@ -210,10 +201,8 @@ def settings(
             bare = [cell for cell in written if unit not in cell]
             if np.nan_to_num(read_cells(bare, marks)[0], nan=1.0).any():
                 return []
-    new = marks._replace(
-        strip=(*marks.strip, *units), accounting=accounting,
-        missing=(*marks.missing, *gone), said=True,
-    )  # fmt: skip
+    strip, missing = (*marks.strip, *units), (*marks.missing, *gone)
+    new = marks._replace(strip=strip, accounting=accounting, missing=missing, said=True)
     keys: dict[str, Any] = {}
     if units:
         keys["strip"] = new.strip[0] if len(new.strip) == 1 else list(new.strip)
@@ -278,9 +267,8 @@ def advice(cell: Any, cells: Iterable[Any], column: str, field: str) -> str:
     """The likely remedy for a cell that no setting reads."""
     text = str(cell).strip()
     known = "a missing outcome is allowed and masked"
-    if text in ERRORS or text.startswith("####"):
-        wide = "a column too narrow to print" if text.startswith("#") else ""
-        what = wide if text.startswith("####") else "the error of a formula"
+    if FORMULA.fullmatch(text):
+        what = "a column too narrow to print" if text[1:2] == "#" else "error of a formula"
         if field == "outcome":
             return f"{what}, not a number: leave the cell empty: {known}"
         return f"{what}, not a number: correct it where it is from, or write the number"

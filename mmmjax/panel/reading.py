@@ -12,7 +12,7 @@ from mmmjax.panel.calendar import no_gaps, no_repeats, regular
 from mmmjax.panel.cells import Source, read_dates, read_geos, read_numbers
 from mmmjax.panel.columns import Columns, Names, resolve
 from mmmjax.panel.dialect import Dialect
-from mmmjax.panel.files import ORIGIN
+from mmmjax.panel.files import ORIGIN, Origin
 from mmmjax.shapes import NATIONAL
 
 __all__ = ["first_outcome", "read", "read_future"]
@@ -24,9 +24,8 @@ def read(
     """Return the fields of a `Panel` read from `df`; see `Panel.from_frame`."""
     frame = _frame(df)
     columns, channels = resolve(frame, names)
-    origin = frame.attrs.get(ORIGIN)
-    if dialect is None:
-        dialect = Dialect() if origin is None else origin.dialect
+    origin: Origin | None = frame.attrs.get(ORIGIN)
+    dialect = dialect or (Dialect() if origin is None else origin.dialect)
     numbers = {
         column: field for field, column in columns.used() if field not in ("date", "geo")
     }
@@ -34,13 +33,8 @@ def read(
         if own not in numbers:
             near = closest(own, numbers)
             fix = f'did you mean "{near}"?' if near else "leave it out"
-            fail(
-                "decimal, thousands",
-                own,
-                "",
-                f"a column of numbers ({listing(numbers)})",
-                fix,
-            )
+            allowed = f"a column of numbers ({listing(numbers)})"
+            fail("decimal, thousands", own, "", allowed, fix)
     source = Source(frame, names.date, names.geo, origin, dialect, numbers)
     dates, way = read_dates(source)
     columns = replace(columns, date_format=way, dialect=dialect.given())
@@ -198,10 +192,8 @@ def read_future(
     frame = _frame(df)
     have = set(frame.columns)
     _all_there(columns, have)
-    origin = frame.attrs.get(ORIGIN)
-    dialect = (
-        (Dialect() if origin is None else origin.dialect) if dialect is None else dialect
-    )
+    origin: Origin | None = frame.attrs.get(ORIGIN)
+    dialect = dialect or (Dialect() if origin is None else origin.dialect)
     source = Source(frame, columns.date, columns.geo, origin, dialect)
     codes, names = np.zeros(len(frame), int), (NATIONAL,)
     if columns.geo is not None:
