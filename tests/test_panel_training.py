@@ -187,11 +187,19 @@ def test_a_future_table_says_all_it_lacks():
         panel.read_future(weekly().assign(date=lambda d: d.date + pd.Timedelta("91D")))
 
 
-@pytest.mark.parametrize("date", ["2022-12-31", "2023-03-19", "2024-01-01", "soon", None])
+@pytest.mark.parametrize("date", ["2022-12-31", "2023-03-19", "2024-01-01"])
 def test_a_split_leaves_something_on_both_sides(date):
     panel = Panel.from_frame(weekly(), **NAMES)
     allowed = "a date from 2023-01-01 to before 2023-03-19, the modelled periods"
     with pytest.raises(InputError, match=f"split: got .*{allowed}. Fix: .* 2023-03-12"):
+        panel.split(date)
+
+
+@pytest.mark.parametrize("date", ["soon", None, 2023, 45000.0, "45000", True, b"2023"])
+def test_a_split_is_at_a_date(date):
+    panel = Panel.from_frame(weekly(), **NAMES)
+    fix = 'Allowed: a date such as 2023-03-12. Fix: write "2023-03-12"'
+    with pytest.raises(InputError, match=f"split: got .*{fix}"):
         panel.split(date)
 
 

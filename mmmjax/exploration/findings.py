@@ -41,6 +41,7 @@ def warnings(
     """
     apart = outliers(panel, test).until(panel.n_periods)
     found = [
+        *panel.said,
         *_too_many(panel, n_parameters),
         *_dependent_controls(panel),
         *_collinear(panel),

@@ -345,31 +345,38 @@ def _two_readings(
     """Say of 1.250 that it may be 1250: refuse what is certain, note what is not."""
     row = int(np.flatnonzero(np.isclose(np.abs(values), float(cell)))[0])
     both = f'"{cell}", which may be {float(cell) * 1000:.0f} or {float(cell):g}'
-    keys: list[dict[str, Any]] = [{"thousands": "."}, {"decimal": "."}]
-    cells = {c: _written(source, c) for c in source.numbers}
-    alone = {c: read_cells(v, source.dialect.marks(c))[0] for c, v in cells.items()}
-    for key in keys:
-        trial = replace(source.dialect, **key)
-        for other, texts in cells.items():
-            new, bad = read_cells(texts, trial.marks(other))
-            same = np.array_equal(new, alone[other], equal_nan=True)
-            if other != column and (bad.any() or not same) and not dotted(texts):
-                key.update({k: {column: "."} for k in key})
-                break
-    first, second = (source.settings(key) for key in keys)
+    ways = _for_column(source, column, [{"thousands": "."}, {"decimal": "."}])
+    first, second = (source.settings(keys) for keys in ways)
     fix = f"{first} for {float(cell) * 1000:.0f}, or {second.removeprefix('write ')} "
     fix = fix.removesuffix(" ").replace("or pass", "or") + f" for {float(cell):g}"
     where = source.where(row, column)
     if certain:
         fail(field, Phrase(both), where, "numbers that can be read in one way only", fix)
     if field != "controls":
-        what = f"{field}: {both}, at {where}: every number of the column has three digits"
-        means = f"after a point. It was read as {float(cell):g}"
-        source.said.append(
-            Finding(
-                "warning", "points", f"{what} {means}", (column,), remedy=fix.capitalize()
-            )
-        )
+        what = f"{field}: {both}, at {where}, in a column of numbers with three digits"
+        means = f"It was read as {float(cell):g}"
+        remedy = fix[:1].upper() + fix[1:]
+        known = Finding("warning", "points", f"{what} after a point", (column,))
+        source.said.append(replace(known, means=means, remedy=remedy))
+
+
+def _for_column(
+    source: Source, column: str, ways: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Settings for one column: its marks by its name where others would read otherwise."""
+    found, cells = [], {c: _written(source, c) for c in source.numbers}
+    for keys in ways:
+        trial = replace(source.dialect, **keys)
+        for other, texts in cells.items():
+            now, lost = read_cells(texts, source.dialect.marks(other))
+            new, bad = read_cells(texts, trial.marks(other))
+            changed = not np.array_equal(new[~lost], now[~lost], equal_nan=True)
+            if other != column and (changed or (bad & ~lost).any()) and not dotted(texts):
+                marks = {"decimal", "thousands"} & keys.keys()
+                keys = keys | {k: {column: keys[k]} for k in marks}
+                break
+        found.append(keys)
+    return found
 
 
 def _written(source: Source, column: str) -> list[Any]:
@@ -398,9 +405,8 @@ def _no_number(
         keys, values = ways[0]
         every = {c: _written(source, c) for c in source.numbers}
         free = [c for c, kind in source.numbers.items() if kind in ("outcome", "controls")]
-        keys = agreed(source.dialect, every, free) or {
-            k: {column: v} if k in ("decimal", "thousands") else v for k, v in keys.items()
-        }
+        common = agreed(source.dialect, every, free)
+        keys = common or _for_column(source, column, [keys])[0]
         fix = source.settings(keys)
         if np.isnan(values[row]):
             fix = f"leave the cell empty, which is a missing value, or {fix}"
@@ -411,7 +417,9 @@ def _no_number(
             share = show(values[row] / 100)
             fix += f"; as a share it is {share}: then write shares in all cells"
     elif len(ways) > 1:
-        apart = [f"{source.settings(keys)} for {show(v[row])}" for keys, v in ways]
+        each = _for_column(source, column, [keys for keys, _ in ways])
+        pairs = zip(each, ways, strict=True)
+        apart = [f"{source.settings(keys)} for {show(v[row])}" for keys, (_, v) in pairs]
         cell = Phrase(
             f"{show(cell)}, which may be {' or '.join(show(v[row]) for _, v in ways)}"
         )
