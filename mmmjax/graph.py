@@ -295,7 +295,8 @@ def _standard(prior: Prior) -> str:
 
 def _scales(spec: Spec) -> tuple[str, ...]:
     def largest(kind: str) -> str:
-        return "its largest training value" + (" in the geo" if kind == "geo" else "")
+        most = "its largest training value" + (" in the geo" if kind == "geo" else "")
+        return most + (", one outlier apart" if spec.scale == "robust" else "")
 
     outcome, media = largest(spec.outcome_scale), largest(spec.media_scale)
     if outcome == media:

@@ -21,11 +21,15 @@ __all__ = [
     "hdi",
     "mape",
     "r2",
+    "robust_largest",
     "vif",
 ]
 
 BLOCK = 4_000_000
 """Numbers in one block: 32 MB in float64."""
+
+APART = 2.5
+"""Times the second largest from which a largest value says nothing about the others."""
 
 
 class Dependence(NamedTuple):
@@ -229,3 +233,23 @@ def _observed(observed: Any, predicted: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else float("nan")
+
+
+def robust_largest(values: Any, axis: int = -1) -> np.ndarray:
+    """The largest value, or the second largest where the largest is 2.5 times it or more.
+
+    Args:
+        values: Any unit; NaN where there is nothing. Equal values count as often as they
+            stand there.
+        axis: The axis to go over.
+
+    Returns:
+        Without that axis. The largest itself where the second largest is not above 0 (it
+        was on once), -inf where there is nothing at all.
+    """
+    known = np.moveaxis(np.where(np.isnan(values), -np.inf, values), axis, -1)
+    most = known.max(-1, initial=-np.inf)
+    if known.shape[-1] < 2:
+        return most
+    second = np.partition(known, -2, axis=-1)[..., -2]
+    return np.where((second > 0) & (most >= APART * second), second, most)

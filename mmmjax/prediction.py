@@ -20,8 +20,8 @@ from jaxtyping import Array
 
 from mmmjax import checks, metrics, response
 from mmmjax.draws import Draws, Fit
-from mmmjax.model import ModelData, model_data, sample_parameters
-from mmmjax.panel import Panel, for_training
+from mmmjax.model import ModelData, sample_parameters
+from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold, fold_cells
 from mmmjax.posterior.scope import (
     ALL,
@@ -34,8 +34,8 @@ from mmmjax.posterior.scope import (
     summarise,
     summary,
 )
+from mmmjax.prepare import prepare
 from mmmjax.response import Inputs
-from mmmjax.scaling import Scale
 from mmmjax.seeds import key_data
 from mmmjax.shapes import DATE, GEO
 from mmmjax.spec import Spec
@@ -119,17 +119,13 @@ def sample_prior(spec: Spec, panel: Panel, draws: int = 500, seed: int = 0) -> F
         seed: Seed.
     """
     draws = checks.integer("draws", draws, low=1)
-    panel, notes = for_training(
-        panel, max_lag=spec.adstock.max_lag, lower_bound=spec.likelihood.low
-    )
-    scale = Scale.fit(panel, spec.outcome_scale == "geo", spec.media_scale == "geo")
-    data = model_data(spec, panel, scale)
+    ready = prepare(spec, panel)
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(seed), draws)
-        found = _prior_draws(spec.structure(), data.astype(np.float64), keys)
+        found = _prior_draws(ready.spec.structure(), ready.data.astype(np.float64), keys)
     params = {n: np.asarray(a)[None] for n, a in found.items()}
-    info = {"kind": "prior", "notes": list(notes)}
-    return Fit(spec, panel, scale, None, Draws(params), seed, info)
+    info = {"kind": "prior", "notes": list(ready.notes)}
+    return Fit(ready.spec, ready.panel, ready.scale, None, Draws(params), seed, info)
 
 
 def prior_predictive(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmmjax.checks import Phrase, fail
+from mmmjax.metrics import robust_largest
 from mmmjax.panel import Panel
 
 __all__ = ["Scale", "spend_share"]
@@ -37,14 +38,23 @@ class Scale:
 
     @classmethod
     def fit(
-        cls, panel: Panel, per_geo_outcome: bool = False, per_geo_media: bool = False
+        cls,
+        panel: Panel,
+        per_geo_outcome: bool = False,
+        per_geo_media: bool = False,
+        robust: bool = True,
     ) -> "Scale":
-        """Take the maxima of the modelled window, over all geos unless told per geo.
+        """Take the largest values of the modelled window, over all geos or per geo.
+
+        Robust: where the largest value of a geo is at least 2.5 times its second largest,
+        the second largest takes its place, so that one outlier moves no units. Over all
+        geos it is the largest of those of the geos.
 
         A channel without media in the window (kept by `on_empty="prior"`) gets scale 1;
         so does a geo without media of a channel when scales are per geo.
         """
-        outcome = np.nanmax(np.where(panel.mask, panel.outcome, -np.inf), axis=1)
+        largest = robust_largest if robust else np.max
+        outcome = largest(np.where(panel.mask, panel.outcome, -np.inf), axis=1)
         if not per_geo_outcome:
             outcome = np.broadcast_to(outcome.max(), outcome.shape)
         if not (bad := np.isfinite(outcome) & (outcome > 0)).all():
@@ -54,7 +64,7 @@ class Scale:
             fail(
                 "outcome", got, where, allowed, "name the right column or leave the geo out"
             )
-        media = panel.media[:, panel.window].max(1)
+        media = largest(panel.media[:, panel.window], axis=1)
         if not per_geo_media:
             media = np.broadcast_to(media.max(0), media.shape)
         return cls(outcome, np.where(media > 0, media, 1.0), panel.cost_per_unit())

@@ -74,14 +74,18 @@ class Spec:
     Args:
         adstock: Adstock record, e.g. ``mm.adstock.Geometric(max_lag=8)``.
         saturation: Saturation record, e.g. ``mm.saturation.Logistic()``.
-        seasonality: ``mm.seasonality.Fourier(order)`` or None.
+        seasonality: ``mm.seasonality.Fourier(order)`` or None. The default is left out of
+            fits of less than a year of data, and says so.
         trend: A linear trend over the training window.
         likelihood: ``mm.likelihood.Normal()``, ``TruncatedNormal()``, ``StudentT()``.
         priors: Priors by parameter name; the rest are :data:`DEFAULT_PRIORS`. A prior
             without dims takes the parameter's default ones; add "geo" for one per geo.
         adstock_first: Carry-over before saturation (the default) or after it.
-        outcome_scale: Divide the outcome by one maximum ("shared") or each geo's ("geo").
+        outcome_scale: Divide the outcome by one largest value ("shared") or by each geo's
+            ("geo").
         media_scale: The same for media.
+        scale: What a largest value is: "robust" takes the second largest where the largest
+            is at least 2.5 times it, "max" the largest whatever it is.
 
     Raises:
         InputError: Unknown parameter, a prior whose values the parameter cannot take, dims
@@ -90,13 +94,14 @@ class Spec:
 
     adstock: Any = field(default_factory=adstock_kernels.Geometric)
     saturation: Any = field(default_factory=saturation_kernels.Logistic)
-    seasonality: Fourier | None = field(default_factory=lambda: Fourier(order=2))
+    seasonality: Fourier | None = field(default_factory=lambda: Fourier(auto=True))
     trend: bool = False
     likelihood: Likelihood = field(default_factory=Normal)
     priors: Mapping[str, Prior] = field(default_factory=dict)
     adstock_first: bool = True
     outcome_scale: Literal["shared", "geo"] = "shared"
     media_scale: Literal["shared", "geo"] = "shared"
+    scale: Literal["robust", "max"] = "robust"
 
     def __post_init__(self) -> None:
         """Check the choices and complete the priors."""
@@ -125,7 +130,7 @@ class Spec:
         """By value, like equality."""
         return hash((self.adstock, self.saturation, self.seasonality, self.trend,
                      self.likelihood, tuple(self.priors.items()), self.adstock_first,
-                     self.outcome_scale, self.media_scale))  # fmt: skip
+                     self.outcome_scale, self.media_scale, self.scale))  # fmt: skip
 
     def parameter_names(self) -> tuple[str, ...]:
         """Every parameter this spec can have, in the model's order."""
@@ -209,7 +214,8 @@ class Spec:
             f"  seasonality  {self.seasonality!r}",
             f"  trend        {'linear' if self.trend else None}",
             f"  likelihood   {self.likelihood!r}",
-            f"  scales       outcome {self.outcome_scale}, media {self.media_scale}",
+            f"  scales       outcome {self.outcome_scale}, media {self.media_scale} "
+            f"({self.scale})",
             "  priors",
         ]
         width = max(map(len, self.priors))
@@ -223,6 +229,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "adstock_first": (True, False),
     "outcome_scale": ("shared", "geo"),
     "media_scale": ("shared", "geo"),
+    "scale": ("robust", "max"),
 }
 _RECORDS = {"adstock": "Geometric(max_lag=8)", "saturation": "Logistic()"}
 _REGISTRIES = {
@@ -230,12 +237,15 @@ _REGISTRIES = {
     "saturation": saturation_kernels.SATURATIONS,
     "likelihood": LIKELIHOODS,
 }
-_PLAIN = ("trend", "adstock_first", "outcome_scale", "media_scale")
+_PLAIN = ("trend", "adstock_first", "outcome_scale", "media_scale", "scale")
 _KEYS = (*_REGISTRIES, "seasonality", *_PLAIN, "priors")
 
 
 def _to_table(spec: Spec) -> dict[str, Any]:
-    seasonal = {"order": spec.seasonality.order} if spec.seasonality else False
+    wave = spec.seasonality
+    seasonal: Any = False
+    if wave:
+        seasonal = {"order": wave.order} | ({"auto": True} if wave.auto else {})
     return {
         "adstock": _record_to_dict(spec.adstock),
         "saturation": _record_to_dict(spec.saturation),
@@ -245,6 +255,7 @@ def _to_table(spec: Spec) -> dict[str, Any]:
         "adstock_first": spec.adstock_first,
         "outcome_scale": spec.outcome_scale,
         "media_scale": spec.media_scale,
+        "scale": spec.scale,
         "priors": {n: p.to_dict() for n, p in spec.priors.items()},
     }
 
@@ -254,6 +265,8 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
         if key not in _KEYS:
             _unknown_key("[model]", key, _KEYS)
     args: dict[str, Any] = {k: table[k] for k in _PLAIN if k in table}
+    if isinstance(table.get("trend"), Mapping):
+        args["trend"] = _trend_from(table["trend"])
     for name, registry in _REGISTRIES.items():
         if name in table:
             args[name] = _record_from_dict(name, table[name], registry)
@@ -367,10 +380,22 @@ def _record_from_dict(what: str, table: Any, registry: Mapping[str, type]) -> An
 def _seasonality_from(value: Any) -> Fourier | None:
     if value is False:
         return None
-    if not isinstance(value, Mapping) or set(value) - {"order", "kind"}:
+    if not isinstance(value, Mapping):
         checks.fail("seasonality", value, "[model]", "{ order = N } or false",
                     "write seasonality = { order = 2 }")  # fmt: skip
-    return Fourier(order=value.get("order", 2))
+    registry = {Fourier.kind: Fourier}
+    return _record_from_dict("seasonality", {"kind": Fourier.kind} | dict(value), registry)
+
+
+def _trend_from(table: Mapping[str, Any]) -> bool:
+    """Of `{ kind = "linear" }`, as its neighbours are written."""
+    for key in table:
+        if key != "kind":
+            _unknown_key("[model] trend", key, ("kind",))
+    if (kind := table.get("kind", "linear")) != "linear":
+        fix = 'write trend = { kind = "linear" }, true or false'
+        checks.fail("trend kind", kind, "[model]", "linear", fix)
+    return True
 
 
 def _unknown_key(where: str, key: str, allowed: Sequence[str]) -> None:

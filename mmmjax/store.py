@@ -21,6 +21,7 @@ import io
 import json
 import os
 import secrets
+import tomllib
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -281,13 +282,14 @@ def _from_tree(tree: xr.DataTree) -> Fit:
         run["info"]["notes"] = [*run["info"].get("notes", []), NO_DIGEST]
     sizes = {GEO: len(panel.geos), CHANNEL: len(panel.channels)}
     settings = dict(run["sampler"])
+    model = tomllib.loads(record["spec"].item())["model"]
     kind = settings.pop("kind")
     if kind not in SAMPLERS:
         fail("sampler", kind, "", f"one of {', '.join(SAMPLERS)}", "upgrade mmmjax")
     if kind == NUTS.kind:
         settings.setdefault("until", None)  # of a time when it did not go on
     return Fit(
-        spec=Spec.from_toml(record["spec"].item()),
+        spec=Spec.from_dict({"scale": "max"} | model),  # of a time without the choice
         panel=panel,
         scale=Scale(**_arrays(tree["scale"].to_dataset(), SCALE_DIMS, sizes)),
         sampler=SAMPLERS[kind](**settings),

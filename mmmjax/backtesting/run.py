@@ -35,14 +35,14 @@ from mmmjax.draws import HDI_PROB, Draws, Fit, diagnostics, summary
 from mmmjax.infer.fit import sampled
 from mmmjax.infer.progress import Progress
 from mmmjax.metrics import hdi
-from mmmjax.model import ModelData, model_data
+from mmmjax.model import ModelData
 from mmmjax.panel import Panel, for_training
 from mmmjax.posterior.returns import roas
 from mmmjax.posterior.scope import Scope
 from mmmjax.prediction import cells, cells_table
+from mmmjax.prepare import Prepared, prepare
 from mmmjax.response import Inputs
 from mmmjax.samplers import NUTS, Sampler, shorter
-from mmmjax.scaling import Scale
 from mmmjax.shapes import CHANNEL, CONTROL
 from mmmjax.spec import Spec
 
@@ -178,30 +178,24 @@ def _naive(plan: _Plan, fold: Fold) -> Run:
 class _Ready(NamedTuple):
     """A fold that can be fitted: panels and data, these at the size of all folds."""
 
+    found: Prepared
     train: Panel
-    scale: Scale
     data: ModelData
     wide: Panel  # training, padded
     test: Panel
-    notes: tuple[str, ...]
     left_out: tuple[str, ...]
 
     @classmethod
     def of(cls, plan: _Plan, fold: Fold) -> "_Ready":
         """Build them from what was known at the cut."""
-        spec = plan.spec
-        train, notes = for_training(
-            train_panel(plan.panel, fold, spec.adstock.max_lag),
-            max_lag=spec.adstock.max_lag,
-            lower_bound=spec.likelihood.low,
-            on_empty="prior",
-        )
-        per_geo = spec.media_scale == "geo"
-        scale = Scale.fit(train, spec.outcome_scale == "geo", per_geo)
-        data = model_data(spec, train, scale).padded(plan.history, plan.n_periods)
+        past = train_panel(plan.panel, fold, plan.spec.adstock.max_lag)
+        found = prepare(plan.spec, past, "prior")
+        train = found.panel
+        data = found.data.padded(plan.history, plan.n_periods)
         wide = padded(train, plan.history, plan.n_periods)
+        per_geo = plan.spec.media_scale == "geo"
         test, left_out = forecast_panel(plan.panel, fold, train, per_geo)
-        return cls(train, scale, data, wide, test, notes, left_out)
+        return cls(found, train, data, wide, test, left_out)
 
 
 class _Drawn(NamedTuple):
@@ -225,7 +219,9 @@ def _run_fold(plan: _Plan, done: Done, watch: Watch, scoring: Executor) -> None:
             drawn = _sample(plan, ready, model, progress)
             if model == r.MMM:
                 done.fit = drawn.fit
-                done.notes += _notes(ready, drawn.fit.info["notes"][len(ready.notes) :])
+                done.notes += _notes(
+                    ready, drawn.fit.info["notes"][len(ready.found.notes) :]
+                )
         except Exception as error:
             finish(_failure(done.fold, model, error))
         else:
@@ -265,17 +261,18 @@ def _sample(plan: _Plan, ready: _Ready, model: str, progress: Progress) -> _Draw
     if model == r.NO_MEDIA:
         data = replace(data, inputs=_silent(data.inputs))
         sampler = shorter(sampler)
-    draws, info = sampled(plan.spec, data, sampler, plan.seed, progress)
-    info["notes"] = [*ready.notes, *info["notes"]]
+    spec, notes, scale = ready.found.spec, ready.found.notes, ready.found.scale
+    draws, info = sampled(spec, data, sampler, plan.seed, progress)
+    info["notes"] = [*notes, *info["notes"]]
     progress.phase("score")
-    fit = Fit(plan.spec, ready.train, ready.scale, sampler, draws, plan.seed, info)
+    fit = Fit(spec, ready.train, scale, sampler, draws, plan.seed, info)
     return _Drawn(ready, model, data, fit, progress)
 
 
 def _scored(plan: _Plan, done: Done, drawn: _Drawn) -> Run:
     """Predictions and scores of one model in training and test, and what its draws are."""
     ready, fit = drawn.ready, drawn.fit
-    train_scope = Scope(ready.wide, drawn.data.inputs, ready.scale.outcome)
+    train_scope = Scope(ready.wide, drawn.data.inputs, ready.found.scale.outcome)
     test_scope = Scope.of(fit, ready.test)
     if drawn.model == r.MMM:
         table = summary(fit)

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -24,12 +24,10 @@ from mmmjax.cli.options import (
 )
 from mmmjax.draws import Fit
 from mmmjax.infer.fit import fit as sample
-from mmmjax.model import model_data
-from mmmjax.panel import Panel, for_training
+from mmmjax.panel import for_training
 from mmmjax.plot.labels import period_noun
 from mmmjax.prediction import forecast_table
-from mmmjax.scaling import Scale
-from mmmjax.spec import Spec
+from mmmjax.prepare import prepare
 from mmmjax.standing import held_out
 
 __all__ = ["check", "fit", "fitted", "predict", "reported"]
@@ -39,22 +37,30 @@ def check(case: CaseFile) -> int:
     """Print what would be fitted and every warning, or what is wrong; sample nothing."""
     draft = cases.draft(case)
     problems, train, test, notes = list(draft.problems), None, None, ()
+    spec, found = draft.spec, ()
     if draft.panels:
         _, train, test = draft.panels
         show.panel(train, test)
     if train is not None:
-        usable = draft.spec is not None
+        usable, on_empty = spec is not None, draft.on_empty or "error"
         try:
-            train, notes = _prepared(draft.spec, train, draft.on_empty or "error")
+            if spec is None:
+                train, notes = for_training(
+                    train, max_lag=1, lower_bound=None, on_empty=on_empty
+                )
+            else:
+                ready = prepare(spec, train, on_empty)
+                train, spec, found = ready.panel, ready.spec, ready.findings
+                notes = ready.notes[: len(ready.notes) - len(found)]
         except InputError as error:
             problems.append(str(error))
             usable = False
-        count = show.n_parameters(draft.spec, train) if draft.spec else None
-        show.grouped(train, count, test)
-        if draft.spec:
-            show.spec(draft.spec, train)
-        if draft.spec and usable:
-            show.priors(draft.spec, train)
+        count = show.n_parameters(spec, train) if spec else None
+        show.grouped(train, count, test, found)
+        if spec:
+            show.spec(spec, train)
+        if spec and usable:
+            show.priors(spec, train)
     if draft.drawn:
         show.sampler(*draft.drawn)
     show.notes(notes)
@@ -113,18 +119,6 @@ def predict(
     show.forecast(forecast, fit.panel)
     show.files([written])
     return code(found)
-
-
-def _prepared(
-    spec: Spec | None, train: Panel, on_empty: Literal["error", "drop", "prior"]
-) -> tuple[Panel, tuple[str, ...]]:
-    """The panel that would be fitted and its notes, refused as a fit would refuse it."""
-    lags, bound = (spec.adstock.max_lag, spec.likelihood.low) if spec else (1, None)
-    train, notes = for_training(train, max_lag=lags, lower_bound=bound, on_empty=on_empty)
-    if spec:
-        scale = Scale.fit(train, spec.outcome_scale == "geo", spec.media_scale == "geo")
-        model_data(spec, train, scale)
-    return train, notes
 
 
 def fitted(case: cases.Case, out: Path) -> files.Written:

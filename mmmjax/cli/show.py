@@ -16,6 +16,7 @@ from rich.table import Table
 from mmmjax import checks, exploration
 from mmmjax.checks import Phrase
 from mmmjax.draws import Diagnostics, Fit
+from mmmjax.findings import Finding, ranked
 from mmmjax.graph import data_priors, structure
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import describe
@@ -246,9 +247,11 @@ def findings(train: Panel, count: int | None, test: Panel | None = None) -> None
             warn(finding.message + ".")
 
 
-def grouped(train: Panel, count: int | None, test: Panel | None) -> None:
-    """The same to standard output, by level."""
-    found = exploration.warnings(train, test, count)
+def grouped(
+    train: Panel, count: int | None, test: Panel | None, more: Iterable[Finding] = ()
+) -> None:
+    """The same, and more, to standard output, by level."""
+    found = ranked([*exploration.warnings(train, test, count), *more])
     title("Findings" if found else "Findings: none")
     last = ""
     for finding in found:

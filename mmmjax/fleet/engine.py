@@ -33,8 +33,9 @@ from mmmjax.infer.precondition import shear
 from mmmjax.infer.progress import Progress
 from mmmjax.infer.threads import go_on, in_batches, pool
 from mmmjax.infer.warmup import warm_up
-from mmmjax.model import ModelData, model_data
-from mmmjax.panel import Panel, for_training
+from mmmjax.model import ModelData
+from mmmjax.panel import Panel
+from mmmjax.prepare import prepare
 from mmmjax.response import sizes_of
 from mmmjax.samplers import HMC, NUTS, most_draws
 from mmmjax.scaling import Scale
@@ -125,19 +126,15 @@ def market_seed(seed: int, name: str) -> int:
 def ready(name: str, spec: Spec, panel: Panel, seed: int, on_empty: Any) -> Ready | Done:
     """Check and scale the data of a market; how it ended if they cannot be fitted."""
     try:
-        panel, notes = for_training(
-            panel,
-            max_lag=spec.adstock.max_lag,
-            lower_bound=spec.likelihood.low,
-            on_empty=on_empty,
-        )
-        scale = Scale.fit(panel, spec.outcome_scale == "geo", spec.media_scale == "geo")
-        data = model_data(spec, panel, scale)
+        found = prepare(spec, panel, on_empty)
     except InputError as error:
         return Done(name, REFUSED, str(error))
     except Exception as error:  # another market's data must not end the fleet
         return Done(name, FAILED, f"{type(error).__name__}: {error}")
-    return Ready(name, spec, panel, scale, data, market_seed(seed, name), tuple(notes))
+    return Ready(
+        name, found.spec, found.panel, found.scale, found.data, market_seed(seed, name),
+        found.notes,
+    )  # fmt: skip
 
 
 @dataclass

@@ -15,8 +15,9 @@ from mmmjax.draws import Draws, Fit
 from mmmjax.infer.precondition import Potential, Problem, outline, precondition
 from mmmjax.infer.progress import Progress
 from mmmjax.infer.threads import pool, single_blas
-from mmmjax.model import ModelData, model_data
-from mmmjax.panel import Panel, for_training
+from mmmjax.model import ModelData
+from mmmjax.panel import Panel
+from mmmjax.prepare import prepare
 from mmmjax.programs import device
 from mmmjax.samplers import (
     HMC,
@@ -29,7 +30,6 @@ from mmmjax.samplers import (
     Pathfinder,
     Sampler,
 )  # fmt: skip
-from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 
 __all__ = ["fit", "machine", "sampled"]
@@ -78,22 +78,11 @@ def fit(
     began = time.perf_counter()
     sampler = NUTS() if sampler is None else sampler
     seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
-    panel, notes = for_training(
-        panel,
-        max_lag=spec.adstock.max_lag,
-        lower_bound=spec.likelihood.low,
-        on_empty=on_empty,
-    )
-    scale = Scale.fit(
-        panel,
-        per_geo_outcome=spec.outcome_scale == "geo",
-        per_geo_media=spec.media_scale == "geo",
-    )
-    data = model_data(spec, panel, scale)
+    found = prepare(spec, panel, on_empty)
     with Progress(sampler.chains, progress) as shown:
-        draws, info = sampled(spec, data, sampler, seed, shown, began)
-    info["notes"] = [*notes, *info["notes"]]
-    return Fit(spec, panel, scale, sampler, draws, seed, info)
+        draws, info = sampled(found.spec, found.data, sampler, seed, shown, began)
+    info["notes"] = [*found.notes, *info["notes"]]
+    return Fit(found.spec, found.panel, found.scale, sampler, draws, seed, info)
 
 
 def sampled(

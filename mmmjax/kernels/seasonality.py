@@ -12,7 +12,7 @@ from jaxtyping import Float, Real
 
 from mmmjax import checks
 
-__all__ = ["Fourier", "fourier_features", "names"]
+__all__ = ["Fourier", "fourier_features", "most_pairs", "names"]
 
 YEAR = 365.25  # days
 
@@ -31,6 +31,16 @@ def fourier_features(
     return np.concatenate([np.sin(angles), np.cos(angles)])
 
 
+def most_pairs(freq: str) -> int:
+    """Pairs that periods of a pandas frequency can show: fewer than half of those a year.
+
+    1 of quarters, 5 of months, 26 of weeks; 0 of years and half-years.
+    """
+    days = pd.date_range("2000-01-01", "2040-12-31", freq=freq).to_numpy("datetime64[D]")
+    a_year = YEAR * (len(days) - 1) / int((days[-1] - days[0]).astype(int))
+    return max(int(np.ceil(a_year / 2 - 0.01)) - 1, 0)
+
+
 def names(order: int) -> tuple[str, ...]:
     """Labels of the features, in their order: sin_1 .. sin_N, cos_1 .. cos_N."""
     return tuple(f"{wave}_{n}" for wave in ("sin", "cos") for n in range(1, order + 1))
@@ -42,15 +52,20 @@ class Fourier:
 
     Args:
         order: Pairs; each adds two coefficients. 2 follows the seasons, 5 also months.
+        auto: Leave it out of a fit of less than a year of data, and lower the order to what
+            the periods can show; without it the order stays, or is refused.
     """
 
     kind: ClassVar[str] = "fourier"
     parameters: ClassVar[tuple[str, ...]] = ("gamma_fourier",)
 
     order: int = 2
+    auto: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is no number of pairs."""
+        if not isinstance(self.auto, bool):
+            checks.fail("seasonality auto", self.auto, "", "true or false", "auto=True")
         fix = "seasonality=None for a model without"
         order = checks.integer("seasonality order", self.order, low=1, fix=fix)
         object.__setattr__(self, "order", order)

@@ -1,0 +1,125 @@
+"""What a fit is given: the panel, the spec, the scale and the arrays, made ready once.
+
+The one way from a panel and a spec to numbers that a sampler takes: fits, fleets,
+backtests, priors and ``check`` all go through :func:`prepare`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from mmmjax import checks
+from mmmjax.checks import Phrase, fail
+from mmmjax.findings import Finding
+from mmmjax.kernels.seasonality import Fourier, most_pairs
+from mmmjax.model import ModelData, model_data
+from mmmjax.panel import Panel, for_training
+from mmmjax.panel.calendar import describe, offset
+from mmmjax.scaling import Scale
+from mmmjax.spec import Spec
+
+__all__ = ["Prepared", "prepare", "scale_of"]
+
+YEAR = 364  # days: 52 weeks are a year
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What is fitted.
+
+    Args:
+        spec: The spec without what the data cannot show (`Fourier.auto`): explicit.
+        panel: The training panel, without the columns that were dropped.
+        scale: Units of the model.
+        data: Arrays of :func:`mmmjax.model.program`.
+        findings: What was found about terms of the model; also among the notes.
+        notes: What was masked, left out or is worth knowing, in sentences.
+    """
+
+    spec: Spec
+    panel: Panel
+    scale: Scale
+    data: ModelData
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+
+def prepare(
+    spec: Spec, panel: Panel, on_empty: Literal["error", "drop", "prior"] = "error"
+) -> Prepared:
+    """Check a panel and make ready what a spec makes of it.
+
+    Args:
+        spec: What the model is.
+        panel: The training data.
+        on_empty: What to do with a channel or control that never varies.
+
+    Raises:
+        InputError: Data that cannot be fitted, or more seasonality than they can show.
+    """
+    panel, notes = for_training(
+        panel, max_lag=spec.adstock.max_lag, lower_bound=spec.likelihood.low,
+        on_empty=on_empty,
+    )  # fmt: skip
+    spec, findings = _seasonal(spec, panel)
+    scale = scale_of(spec, panel)
+    data = model_data(spec, panel, scale)
+    said = tuple(finding.message for finding in findings)
+    return Prepared(spec, panel, scale, data, findings, (*notes, *said))
+
+
+def scale_of(spec: Spec, panel: Panel) -> Scale:
+    """The units that a spec gives a training panel."""
+    return Scale.fit(
+        panel,
+        per_geo_outcome=spec.outcome_scale == "geo",
+        per_geo_media=spec.media_scale == "geo",
+        robust=spec.scale == "robust",
+    )
+
+
+def _seasonal(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:
+    """The spec with the yearly seasonality that a panel can show, and what to say of it."""
+    wave = spec.seasonality
+    if wave is None:
+        return spec, ()
+    most, length = most_pairs(panel.freq), describe(panel.freq)
+    seen = np.flatnonzero(panel.mask.any(0))
+    ends: Any = panel.dates[seen[[0, -1]]]
+    first, last = ends
+    years = (last + offset(panel.freq) - first).days / YEAR
+    off = "seasonality = false"
+    if wave.order > most and not wave.auto:
+        fix = f"seasonality = {{ order = {most} }}" if most else off
+        got = Phrase(f"{wave.order} for data that are {length}")
+        allowed = f"at most {most} pairs of yearly waves" if most else "no yearly waves"
+        fail("seasonality order", got, "", allowed, fix)
+    span = f"{checks.show(first)} to {checks.show(last)}"
+    short = f"the outcome is known for {12 * years:.1f} months ({span})"
+    trades = (
+        "yearly waves trade with the baseline and with every channel where no season is "
+        "seen twice"
+    )
+    if wave.auto and (not most or years < 1):
+        priors = {n: p for n, p in spec.priors.items() if n not in wave.parameters}
+        why = f"{short}, less than a year" if most else f"the data are {length}"
+        found = Finding(
+            "note", "season_left_out", f"yearly seasonality is left out: {why}",
+            ("seasonality",), years, "" if not most else trades[0].upper() + trades[1:],
+            f"To have it nevertheless: seasonality = {{ order = {min(wave.order, most)} }}"
+            if most
+            else "",
+        )  # fmt: skip
+        return replace(spec, seasonality=None, priors=priors), (found,)
+    spec = replace(spec, seasonality=Fourier(min(wave.order, most)))
+    if years >= 2:
+        return spec, ()
+    than = "a year" if years < 1 else "two years"
+    found = Finding(
+        "warning", "season_short",
+        f"yearly seasonality from less than {than} of data: {short}",
+        ("seasonality",), years, trades[0].upper() + trades[1:],
+        f"Without it: {off} under [model]",
+    )  # fmt: skip
+    return spec, (found,)
