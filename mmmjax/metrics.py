@@ -248,7 +248,7 @@ def robust_largest(values: Any, axis: int = -1) -> np.ndarray:
         was on once), -inf where there is nothing at all.
     """
     known = np.moveaxis(np.where(np.isnan(values), -np.inf, values), axis, -1)
-    most = known.max(-1, initial=-np.inf)
+    most = np.asarray(known.max(-1, initial=-np.inf))
     if known.shape[-1] < 2:
         return most
     second = np.partition(known, -2, axis=-1)[..., -2]

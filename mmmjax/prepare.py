@@ -59,9 +59,11 @@ def prepare(
         InputError: Data that cannot be fitted, or more seasonality than they can show.
     """
     panel, notes = for_training(
-        panel, max_lag=spec.adstock.max_lag, lower_bound=spec.likelihood.low,
+        panel,
+        max_lag=spec.adstock.max_lag,
+        lower_bound=spec.likelihood.low,
         on_empty=on_empty,
-    )  # fmt: skip
+    )
     spec, findings = _seasonal(spec, panel)
     scale = scale_of(spec, panel)
     data = model_data(spec, panel, scale)
@@ -84,42 +86,41 @@ def _seasonal(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:
     wave = spec.seasonality
     if wave is None:
         return spec, ()
-    most, length = most_pairs(panel.freq), describe(panel.freq)
-    seen = np.flatnonzero(panel.mask.any(0))
-    ends: Any = panel.dates[seen[[0, -1]]]
-    first, last = ends
-    years = (last + offset(panel.freq) - first).days / YEAR
-    off = "seasonality = false"
+    most, length, off = most_pairs(panel.freq), describe(panel.freq), "seasonality = false"
     if wave.order > most and not wave.auto:
         fix = f"seasonality = {{ order = {most} }}" if most else off
         got = Phrase(f"{wave.order} for data that are {length}")
         allowed = f"at most {most} pairs of yearly waves" if most else "no yearly waves"
         fail("seasonality order", got, "", allowed, fix)
-    span = f"{checks.show(first)} to {checks.show(last)}"
+    seen = np.flatnonzero(panel.mask.any(0))
+    ends: Any = panel.dates[seen[[0, -1]]]
+    years = (ends[1] + offset(panel.freq) - ends[0]).days / YEAR
+    span = f"{checks.show(ends[0])} to {checks.show(ends[1])}"
     short = f"the outcome is known for {12 * years:.1f} months ({span})"
     trades = (
-        "yearly waves trade with the baseline and with every channel where no season is "
+        "Yearly waves trade with the baseline and with every channel where no season is "
         "seen twice"
     )
+    order = min(wave.order, most)
+    where, keep = ("seasonality",), f"seasonality = {{ order = {order} }}"
     if wave.auto and (not most or years < 1):
         priors = {n: p for n, p in spec.priors.items() if n not in wave.parameters}
         why = f"{short}, less than a year" if most else f"the data are {length}"
-        found = Finding(
-            "note", "season_left_out", f"yearly seasonality is left out: {why}",
-            ("seasonality",), years, "" if not most else trades[0].upper() + trades[1:],
-            f"To have it nevertheless: seasonality = {{ order = {min(wave.order, most)} }}"
-            if most
-            else "",
-        )  # fmt: skip
+        what = f"yearly seasonality is left out: {why}"
+        means, remedy = (trades, f"To have it nevertheless: {keep}") if most else ("", "")
+        found = Finding("note", "season_left_out", what, where, years, means, remedy)
         return replace(spec, seasonality=None, priors=priors), (found,)
-    spec = replace(spec, seasonality=Fourier(min(wave.order, most)))
-    if years >= 2:
-        return spec, ()
-    than = "a year" if years < 1 else "two years"
-    found = Finding(
-        "warning", "season_short",
-        f"yearly seasonality from less than {than} of data: {short}",
-        ("seasonality",), years, trades[0].upper() + trades[1:],
-        f"Without it: {off} under [model]",
-    )  # fmt: skip
-    return spec, (found,)
+    spec, findings = replace(spec, seasonality=Fourier(order)), []
+    if order < wave.order:
+        what = (
+            f"one season is {order} pair of waves, all that data can show that are {length}"
+        )
+        findings.append(Finding("note", "season_order", what, where, order))
+    if years < 2:
+        than = "a year" if years < 1 else "two years"
+        what = f"yearly seasonality from less than {than} of data: {short}"
+        remedy = f"Without it: {off} under [model]"
+        findings.append(
+            Finding("warning", "season_short", what, where, years, trades, remedy)
+        )
+    return spec, tuple(findings)

@@ -9,6 +9,7 @@ from mmmjax.exploration import describe, explore, rare, robust_z, warnings
 from mmmjax.exploration.outliers import quarter
 from mmmjax.findings import Finding
 from mmmjax.panel import Panel
+from mmmjax.scaling import Scale
 from tests.tables import NAMES, weekly
 
 GEOS = ["North", "South"]
@@ -275,15 +276,46 @@ def test_outliers_of_geos_say_where():
     assert "1 of 400 geo-periods" in said.message
 
 
-def test_a_typing_error_in_the_media_is_a_warning():
+def test_a_typing_error_is_a_warning_that_says_what_the_scale_does():
     df = weekly(60)
     df["tv"] += 5
     df.loc[30, "tv"] *= 10
+    df.loc[12, "sales"] = 290.0
+    found = look(df)
+    said = found["recorded_outlier"]
+    assert said.level == "warning"
+    assert said.where == ("sales", "tv")
+    second = df.tv.drop(30).max()
+    times = df.tv[30] / second
+    assert f'"tv" 2023-07-30 ({times:.1f} times the second largest)' in said.message
+    assert "divides by the second largest instead" in said.message
+    assert said.value == pytest.approx(times)
+    assert Scale.fit(Panel.from_frame(df, **NAMES)).media[0, 0] == second
+    assert "media_outliers" not in found
+
+
+def test_two_typing_errors_squeeze_the_rest():
+    df = weekly(60)
+    df["tv"] += 5
+    df.loc[[30, 40], "tv"] *= 10
     said = look(df)["media_outliers"]
     assert said.level == "warning"
     assert said.where == ("tv",)
-    assert '"tv" 2023-07-30 (' in said.message
-    assert "squeezes" in said.message
+    assert '"tv" 2023-' in said.message
+    assert "squeezed" in said.message
+
+
+def test_recorded_outliers_are_found_in_every_table():
+    """Of 25 tables with 15 times in one week all are found, of those without hardly any."""
+    rng, false = np.random.default_rng(0), 0
+    for _ in range(25):
+        on = rng.random((104, 2)) < 0.7  # flighted, of very different sizes
+        df = weekly(104).assign(sales=rng.normal(100, 10, 104))
+        df[["tv", "radio"]] = on * rng.lognormal(3, 0.35, (104, 2))
+        false += "recorded_outlier" in look(df)
+        df.loc[rng.choice(np.flatnonzero(on.all(1))), ["tv", "radio"]] *= 15
+        assert set(look(df)["recorded_outlier"].where) == {"tv", "radio"}
+    assert false <= 1
 
 
 def test_an_outlier_of_spend_alone_is_found_but_does_not_squeeze_media():
@@ -334,9 +366,11 @@ def test_messages_stay_short_with_many_columns():
     df.loc[30, names] = 500.0
     df.loc[58, names] = 900.0
     df["sales"] = np.where(df.index % 7 == 0, 900.0, df.sales)
+    said = []
     for finding in look(df, media=names, until="2023-12-10").values():
-        assert len(finding.message) < 420, finding.message
-    assert "and 27 more" in finding.message
+        assert len(finding.message) < 440, finding.message
+        said.append("and 27 more" in finding.message)
+    assert any(said)
 
 
 def test_explore_has_the_series_of_both_windows():

@@ -165,7 +165,9 @@ def test_scales_are_said():
     assert "training value in the geo" in str(structure(*CASES["geos"]))
     spec = replace(geo_spec(), media_scale="shared")
     text = str(structure(spec))
-    assert "outcome / its largest training value in the geo, each channel's media /" in text
+    apart = "its largest training value in the geo, one outlier apart"
+    assert f"outcome / {apart}, each channel's media /" in text
+    assert "apart" not in str(structure(replace(spec, scale="max")))
 
 
 def test_without_a_panel_sizes_are_unknown():

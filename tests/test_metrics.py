@@ -178,3 +178,23 @@ def test_dependences_count_the_intercept():
     assert metrics.dependences(season[:, :3]) == ()
     assert metrics.dependences(np.ones((5, 1))) == (metrics.Dependence(0, ()),)
     assert metrics.dependences(np.zeros((0, 2))) == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "largest"),
+    [
+        ([3.0, 1.0, 2.0], 3.0),
+        ([10.0, 4.0, 1.0], 4.0),  # 2.5 times
+        ([9.99, 4.0, 1.0], 9.99),
+        ([50.0, 50.0, 1.0], 50.0),  # two of a kind are no accident
+        ([7.0, 0.0, 0.0], 7.0),  # on once: nothing to compare it with
+        ([7.0], 7.0),
+        ([np.nan, 90.0, 3.0, np.nan, 2.0], 3.0),
+        ([np.nan, np.nan], -np.inf),
+        ([-4.0, -1.0], -1.0),
+    ],
+)
+def test_robust_largest(values, largest):
+    assert metrics.robust_largest(values) == largest
+    table = np.array([values, values]).T
+    np.testing.assert_array_equal(metrics.robust_largest(table, axis=0), [largest] * 2)

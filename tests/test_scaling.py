@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mmmjax
 from mmmjax.checks import InputError
 from mmmjax.panel import Panel
 from mmmjax.scaling import Scale, spend_share
@@ -120,3 +123,51 @@ def test_spend_share_needs_a_paid_channel():
 def test_a_scale_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         Scale.fit(paid(table())).outcome[0] = 1.0
+
+
+def test_one_outlier_moves_no_units():
+    df = table()
+    df.loc[5, ["tv", "cost", "sales"]] *= 20
+    plain, hit = Scale.fit(paid(table())), Scale.fit(paid(df))
+    north = df[df.geo == "North"].drop(5)
+    own = Scale.fit(paid(df), per_geo_outcome=True, per_geo_media=True)
+    assert own.outcome[0] == north.sales.max()
+    assert own.media[0, 0] == north.tv.max()
+    np.testing.assert_array_equal(hit.media, plain.media)  # South is larger
+    np.testing.assert_array_equal(hit.outcome, plain.outcome)
+    largest = Scale.fit(paid(df), robust=False)
+    assert largest.outcome.tolist() == [df.sales.max()] * 2
+    assert largest.media[:, 0].tolist() == [df.tv.max()] * 2
+
+
+def test_the_same_week_in_every_geo_is_still_an_outlier():
+    df = table()
+    weeks = df.date == df.date[5]
+    df.loc[weeks, ["tv", "radio"]] = (15 * df[["tv", "radio"]].max()).to_list()
+    found = Scale.fit(paid(df)).media[0]
+    np.testing.assert_array_equal(found, df.loc[~weeks, ["tv", "radio"]].max())
+    assert Scale.fit(paid(df), robust=False).media[0, 0] == df.tv.max()
+
+
+@pytest.mark.parametrize("name", ["demo", "case study"])
+def test_demo_and_case_study_are_scaled_by_their_largest_values(name):
+    """Bit by bit: no draw of theirs moves."""
+    if name == "demo":
+        file = Path(mmmjax.__file__).parent / "datasets" / "demo.csv"
+        media = ["tv_spend", "search_spend", "social_spend", "radio_spend"]
+        names, cut = {"date": "date", "outcome": "sales", "media": media}, "2025-09-22"
+    else:
+        file = Path(__file__).parents[2] / "shared" / "data" / "case_study.csv"
+        if not file.is_file():
+            pytest.skip(f"no {file}")
+        media = ["mdsp_dm", "mdsp_inst", "mdsp_nsp", "mdsp_on", "mdsp_audtr", "mdsp_so"]
+        names, cut = (
+            {"date": "wk_strt_dt", "outcome": "sales", "media": media},
+            "2018-02-01",
+        )
+    whole = Panel.from_file(file, **names)
+    for panel in (whole, whole.split(cut)[0]):
+        robust, largest = Scale.fit(panel), Scale.fit(panel, robust=False)
+        np.testing.assert_array_equal(robust.media, largest.media)
+        np.testing.assert_array_equal(robust.outcome, largest.outcome)
+        assert robust.media[0].tolist() == panel.media[0].max(0).tolist()

@@ -15,6 +15,7 @@ SPECS = {
         likelihood=mm.likelihood.TruncatedNormal(low=0.0),
         priors={"intercept": mm.Prior("Normal", loc=0.2, scale=0.05)},
     ),
+    "largest": Spec(scale="max", seasonality=mm.seasonality.Fourier(2)),
     "everything": Spec(
         seasonality=None,
         trend=True,
@@ -124,6 +125,10 @@ def test_every_parameter_has_dims_and_a_default():
         ),
         (lambda: Spec.from_dict({"adstock": {"kind": "geometric", "lag": 3}}), ["lag"]),
         (lambda: Spec.from_dict({"seasonality": 3}), ["order"]),
+        (lambda: Spec.from_dict({"seasonality": {"kind": "knots"}}), ["knots", "fourier"]),
+        (lambda: Spec.from_dict({"trend": {"kind": "knots"}}), ["knots", '"linear"']),
+        (lambda: Spec.from_dict({"trend": {"knid": "linear"}}), ["knid", "kind"]),
+        (lambda: Spec(scale="biggest"), ["scale", "robust", "max"]),
         (lambda: Spec.from_toml("[data]\npath = 'x'"), ["[model]"]),
     ],
 )
@@ -138,3 +143,11 @@ def test_a_list_of_the_wrong_length_is_refused_when_the_panel_is_known():
     spec = Spec(priors={"saturation_beta": mm.Prior("HalfNormal", scale=[1.0, 2.0, 3.0])})
     with pytest.raises(mm.InputError, match=r"saturation_beta.*3 numbers.*channel \(2\)"):
         hyperparameters(spec, SIZES, {"spend_share": np.array([0.7, 0.3])})
+
+
+def test_terms_may_all_be_written_as_records():
+    table = {"trend": {"kind": "linear"}, "seasonality": {"kind": "fourier", "order": 3}}
+    found = Spec.from_dict(table)
+    assert found == Spec(trend=True, seasonality=mm.seasonality.Fourier(3))
+    assert Spec.from_dict({"seasonality": {"order": 2}}) != Spec()  # asked for, not auto
+    assert Spec.from_dict({}) == Spec()

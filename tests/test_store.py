@@ -423,7 +423,7 @@ def test_released_formats_load(number):
     assert file.stat().st_size < 40_000
     assert store.FORMAT == 2, "a new format: commit a file of it and keep loading these"
     fit, written = load(file), released_fit()
-    assert fit.spec == written.spec
+    assert fit.spec == replace(written.spec, scale="max")  # the only scale of those days
     assert fit.panel.geos == ("north", "süd")
     assert fit.panel.currency == "EUR"
     assert fit.panel.outcome_value is None

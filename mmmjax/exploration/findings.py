@@ -10,7 +10,7 @@ from mmmjax.exploration import tables
 from mmmjax.exploration.outliers import LIMIT, Outliers, events, outliers
 from mmmjax.exploration.windows import Difference, difference
 from mmmjax.findings import Finding, Level, ranked
-from mmmjax.metrics import condition_number, dependences, vif
+from mmmjax.metrics import APART, condition_number, dependences, robust_largest, vif
 from mmmjax.panel import Panel
 
 __all__ = ["warnings"]
@@ -19,7 +19,6 @@ HIGH_VIF = 10.0
 FEW_PERIODS = 10
 FEW_SHARE = 0.05
 FAR, OFTEN = 1.5, 0.1  # times the training maximum, share of test cells: a warning
-SQUEEZES = 2.5  # times the largest ordinary cell of a channel: a warning
 CLEAR, MANY = 5.5, 0.01  # robust z, share of cells: fewer and smaller are left unsaid
 
 
@@ -49,6 +48,7 @@ def warnings(
         *_sparse(panel),
         *_not_money(panel),
         *_unpaid(panel),
+        *_recorded_outliers(panel),
         *_outcome_outliers(panel, apart),
         *_media_outliers(panel, apart),
         *_missing(panel),
@@ -242,15 +242,46 @@ def _outcome_outliers(panel: Panel, apart: Outliers) -> list[Finding]:
     return [Finding("warning", "outcome_outliers", message, (name,))]
 
 
+def _recorded_outliers(panel: Panel) -> list[Finding]:
+    """Find largest values that the scale of the model leaves out."""
+    values = tables.variables(panel)[..., : 1 + len(panel.channels)]
+    known = np.where(np.isnan(values), -np.inf, values)
+    most, usual = known.max(1), robust_largest(values, axis=1)
+    said, names = [], (panel.outcome_name, *panel.channels)
+    where = np.argwhere(most > usual)
+    times = most[tuple(where.T)] / usual[tuple(where.T)]
+    for i in np.argsort(-times, kind="stable"):
+        g, column = where[i]
+        place = _place(panel, g, known[g, :, column].argmax())
+        size = f"{times[i]:.1f} times the second largest"
+        said.append(Phrase(f'"{names[column]}" {place} ({size})'))
+    if not said:
+        return []
+    return [
+        Finding(
+            "warning",
+            "recorded_outlier",
+            f"largest values far above all others: {listing(said, 3)}",
+            tuple(names[i] for i in dict.fromkeys(where[:, 1].tolist())),
+            float(times.max()),
+            "The model divides by the second largest instead, so the other periods keep "
+            'their size (not with scale = "max" under [model])',
+            "Correct the cell in the table if it is a typing error or a booking of many "
+            "periods at once",
+        )
+    ]
+
+
 def _media_outliers(panel: Panel, apart: Outliers) -> list[Finding]:
     """Find bursts of media: those that set the scale of a channel, and other clear ones."""
     media, found = panel.media[:, panel.window], apart.media_apart
+    usual = robust_largest(media, axis=1)[:, None]
     ordinary = np.where(found, 0.0, media).max(1, keepdims=True)
-    squeezes = found & (media > SQUEEZES * ordinary)
-    clear = found & ~squeezes & (np.nan_to_num(apart.media_z) > CLEAR)
+    squeezes = found & (media > APART * ordinary) & (media <= usual)
+    clear = found & (media <= usual) & ~squeezes & (np.nan_to_num(apart.media_z) > CLEAR)
     reasons: dict[Level, str] = {
-        "warning": "Media are divided by their largest value, so this squeezes all other "
-        "periods together: correct it if it is a typing error",
+        "warning": "Media are divided by a value of this size, so the other periods are "
+        "squeezed together: correct the cells if they are typing errors",
         "note": "Check that it is no typing error",
     }
     findings = []

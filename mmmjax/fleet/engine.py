@@ -132,9 +132,14 @@ def ready(name: str, spec: Spec, panel: Panel, seed: int, on_empty: Any) -> Read
     except Exception as error:  # another market's data must not end the fleet
         return Done(name, FAILED, f"{type(error).__name__}: {error}")
     return Ready(
-        name, found.spec, found.panel, found.scale, found.data, market_seed(seed, name),
+        name,
+        found.spec,
+        found.panel,
+        found.scale,
+        found.data,
+        market_seed(seed, name),
         found.notes,
-    )  # fmt: skip
+    )
 
 
 @dataclass

@@ -107,7 +107,8 @@ def test_data_of_a_fold_are_those_of_a_plain_fit(data, window):
         plain = model_data(the_spec, train, scale)
         n = stop - start
         for name in ("outcome", "media", "cost_per_unit"):
-            np.testing.assert_array_equal(getattr(ready.scale, name), getattr(scale, name))
+            found = getattr(ready.found.scale, name)
+            np.testing.assert_array_equal(found, getattr(scale, name))
         jax.tree.map(np.testing.assert_array_equal, ready.data.hyper, plain.hyper)
         inputs, target = ready.data.inputs, ready.data.target
         for name in ("controls", "fourier", "trend"):

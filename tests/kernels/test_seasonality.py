@@ -47,3 +47,19 @@ def test_names_follow_the_order_of_the_features():
 def test_record_refuses_orders_that_are_none(bad):
     with pytest.raises(InputError, match=r"seasonality order.*seasonality=None"):
         seasonality.Fourier(order=bad)
+
+
+@pytest.mark.parametrize(
+    ("freq", "most"),
+    [("D", 182), ("B", 130), ("W-SUN", 26), ("2W-SUN", 13), ("MS", 5), ("ME", 5),
+     ("QS-JAN", 1), ("YS-JAN", 0), ("6MS", 0)],
+)  # fmt: skip
+def test_periods_show_fewer_waves_than_half_their_number(freq, most):
+    """One wave more is a wave of lower order at these dates, or none at all."""
+    assert seasonality.most_pairs(freq) == most
+
+
+def test_auto_is_a_choice():
+    assert seasonality.Fourier(2) != seasonality.Fourier(2, auto=True)
+    with pytest.raises(InputError, match="seasonality auto"):
+        seasonality.Fourier(2, auto=1)

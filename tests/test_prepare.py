@@ -1,0 +1,108 @@
+"""What a fit is given: the seasonality that data can show, and one way to it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mmmjax as mm
+from mmmjax.backtesting import folds
+from mmmjax.backtesting import run as runs
+from mmmjax.fleet import engine
+from mmmjax.prepare import prepare
+from tests.tables import NAMES
+
+
+def panel(periods, freq="W-MON", **change):
+    rng = np.random.default_rng(0)
+    columns = {
+        name: rng.uniform(1, 9, periods) for name in ("sales", "tv", "radio", "promo")
+    }
+    dates = pd.date_range("2022-01-03", periods=periods, freq=freq)
+    return mm.Panel.from_frame(pd.DataFrame({"date": dates, **columns}), **NAMES | change)
+
+
+def codes(spec, data):
+    found = prepare(spec, data)
+    return found.spec.seasonality, [(f.level, f.code) for f in found.findings]
+
+
+SHORT, OUT = ("warning", "season_short"), ("note", "season_left_out")
+
+
+@pytest.mark.parametrize(
+    ("periods", "freq", "order", "said"),
+    [
+        (51, "W-MON", None, [OUT]),
+        (52, "W-MON", 2, [SHORT]),
+        (103, "W-MON", 2, [SHORT]),
+        (104, "W-MON", 2, []),
+        (60, "D", None, [OUT]),
+        (728, "D", 2, []),
+        (11, "MS", None, [OUT]),
+        (12, "MS", 2, [SHORT]),
+        (24, "MS", 2, []),
+        (12, "QS", 1, [("note", "season_order")]),
+        (12, "YS", None, [OUT]),
+    ],
+)
+def test_the_default_is_what_data_can_show(periods, freq, order, said):
+    wave, found = codes(mm.Spec(), panel(periods, freq))
+    assert found == said
+    assert (wave and wave.order) == order
+    assert wave is None or not wave.auto  # a fit's spec is explicit
+
+
+def test_an_order_that_is_asked_for_stays_and_is_warned_of():
+    asked = mm.Spec(seasonality=mm.seasonality.Fourier(2))
+    for periods, than in ((30, "a year"), (60, "two years")):
+        found = prepare(asked, panel(periods))
+        assert found.spec == asked
+        assert f"less than {than} of data" in found.findings[0].what
+        assert found.findings[0].message in found.notes
+    told = (
+        found.findings[0].remedy.removeprefix("Without it: ").removesuffix(" under [model]")
+    )
+    without = mm.Spec.from_toml(f"[model]\n{told}")
+    assert prepare(without, panel(60)).findings == ()
+
+
+def test_the_outcome_counts_not_the_rows():
+    data = panel(120)
+    late = mm.Panel.from_frame(data.to_frame().assign(
+        sales=lambda df: df.sales.where(df.index >= 90)), **NAMES)  # fmt: skip
+    assert codes(mm.Spec(), late) == (None, [OUT])
+
+
+@pytest.mark.parametrize(
+    ("freq", "order", "fix"),
+    [
+        ("QS", 2, "order = 1"),
+        ("MS", 6, "order = 5"),
+        ("ME", 7, "order = 5"),
+        ("W-MON", 27, "order = 26"),
+        ("YS", 1, "seasonality = false"),
+    ],
+)
+def test_an_order_beyond_the_periods_is_refused_with_the_largest(freq, order, fix):
+    spec = mm.Spec(seasonality=mm.seasonality.Fourier(order))
+    with pytest.raises(mm.InputError, match=fix) as caught:
+        prepare(spec, panel(40, freq))
+    line = "seasonality" + str(caught.value).rsplit("seasonality", 1)[1]
+    prepare(mm.Spec.from_toml(f"[model]\n{line}"), panel(40, freq))
+
+
+def test_every_door_takes_the_same_way():
+    data, spec = panel(48), mm.Spec(adstock=mm.adstock.Geometric(max_lag=3))
+    prior, market = (
+        mm.sample_prior(spec, data, 10),
+        engine.ready("a", spec, data, 0, "drop"),
+    )
+    laid = folds.lay_out(data, 3, 2, 4, 4, "expanding", 24)
+    plan = runs._Plan.of(spec, data, mm.HMC(), 0, laid, ("mmm",))
+    first = runs._Ready.of(plan, laid.folds[0]).found
+    for one, notes in (
+        (prior, prior.info["notes"]), (market, market.notes), (first, first.notes)
+    ):  # fmt: skip
+        assert one.spec.seasonality is None
+        assert any("seasonality is left out" in note for note in notes)
+    assert "gamma_fourier" not in prior.draws.params
