@@ -315,8 +315,8 @@ def test_check_groups_findings_and_explains_the_share_of_spend(data, tmp_path, c
     start = lines.index("Findings")
     end = next(i for i, line in enumerate(lines) if line.startswith("Model: "))
     found = " ".join(" ".join(lines[start:end]).split())
-    assert "warning - sales: " in found
-    assert '- channels far above what is usual for them: "TV" 2023-05-22' in found
+    assert 'warning - largest values far above all others: "TV" 2023-05-22' in found
+    assert "- sales: 2 of 52 periods far from the median" in found
     assert '"Search" (12% of the cells' in found
     assert len([line for line in lines[start:end] if line.startswith("  warning")]) == 1
     spend = table.loc[:51, ["tv_spend", "search_spend"]].sum()
