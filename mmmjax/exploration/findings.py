@@ -8,6 +8,7 @@ import numpy as np
 from mmmjax.checks import Phrase, listing, show
 from mmmjax.exploration import tables
 from mmmjax.exploration.outliers import LIMIT, Outliers, events, outliers
+from mmmjax.exploration.units import units
 from mmmjax.exploration.windows import Difference, difference
 from mmmjax.findings import Finding, Level, ranked
 from mmmjax.metrics import APART, condition_number, dependences, robust_largest, vif
@@ -41,6 +42,7 @@ def warnings(
     apart = outliers(panel, test).until(panel.n_periods)
     found = [
         *panel.said,
+        *units(panel),
         *_too_many(panel, n_parameters),
         *_dependent_controls(panel),
         *_collinear(panel),

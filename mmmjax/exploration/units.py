@@ -1,0 +1,84 @@
+"""Columns whose unit seems to change: ten, a hundred or a thousand times from a date on."""
+
+import numpy as np
+
+from mmmjax.checks import show
+from mmmjax.findings import Finding
+from mmmjax.panel import Panel
+
+__all__ = ["jump", "units"]
+
+FEWEST = 8  # cells above 0 on either side of a change
+NEAR = 4  # cells next to it, which must show it too
+CLOSE, LOCAL = 0.18, 0.2  # of a power of ten, in log10: medians of the sides, next to it
+SPREAD = 0.25  # robust standard deviation of either side, in log10 per power of ten
+
+
+def jump(x: np.ndarray) -> tuple[int, int] | None:
+    """Find the one place from which on numbers are 10^k times what they were.
+
+    Both sides must lie close to their medians and apart from each other, so that flights,
+    launches from nothing and growth are none.
+
+    Args:
+        x: Numbers over time (time,); those of 0 or less and NaN say nothing.
+
+    Returns:
+        The first period after the change and k in -3 .. 3; None if there is no such place.
+    """
+    at = np.flatnonzero(x > 0)
+    if len(at) < 2 * FEWEST or x[at].max() < 6 * x[at].min():
+        return None
+    log = np.log10(x[at])
+    n = np.arange(1, len(log))
+    total = np.cumsum(log)
+    between = (total[-1] * n / len(log) - total[:-1]) ** 2 / (n * (len(log) - n))
+    cut = int(between.argmax()) + 1  # least squares of two levels
+    if min(cut, len(log) - cut) < FEWEST:
+        return None
+    low, high = log[:cut], log[cut:]
+    shift = float(np.median(high) - np.median(low))
+    k = round(shift)
+    local = float(np.median(high[:NEAR]) - np.median(low[-NEAR:]))
+    spread = max(1.4826 * np.median(np.abs(s - np.median(s))) for s in (low, high))
+    apart = low.max() < high.min() if k > 0 else high.max() < low.min()
+    close = abs(shift - k) <= CLOSE and abs(local - k) <= LOCAL
+    if 1 <= abs(k) <= 3 and apart and close and spread <= SPREAD * abs(k):
+        return int(at[cut]), k
+    return None
+
+
+def units(panel: Panel) -> list[Finding]:
+    """Ask about each column whose numbers jump by a power of ten at one date."""
+    named = panel.columns
+    columns = [(named.outcome, panel.outcome[..., None], 0)]
+    columns += [(name, panel.media, i) for i, name in enumerate(named.media)]
+    columns += [
+        (name, panel.spend, i)
+        for i, name in enumerate(named.spend)
+        if name not in (None, named.media[i])
+    ]
+    columns += [(name, panel.controls, i) for i, name in enumerate(named.controls)]
+    found = []
+    for column, array, i in columns:
+        all_geos = ((g, jump(array[g, :, i])) for g in range(panel.n_geos))
+        seen = [(g, where) for g, where in all_geos if where is not None]
+        if not seen:
+            continue
+        g, (t, k) = seen[0]
+        date = panel.dates[t]
+        place = f' in geo "{panel.geos[g]}"' if panel.n_geos > 1 else ""
+        place += f" and {len(seen) - 1} more geos" if len(seen) > 1 else ""
+        factor = f"{10 ** abs(k):,} times" if k > 0 else f"a {10 ** abs(k):,}th of"
+        what = (
+            f'column "{column}" is about {factor} what it was from {show(date)} on{place}'
+        )
+        means = "Did its unit change, as from thousands to single ones? Then every effect "
+        means += "that leans on it is wrong"
+        remedy = (
+            "If so, bring all rows of the column to one unit in the table; if the jump "
+        )
+        remedy += "is real, leave it"
+        where = (str(column),)
+        found.append(Finding("warning", "units", what, where, 10.0**k, means, remedy))
+    return found
