@@ -5,9 +5,12 @@ in the same order and the command line can tell bad input from a defect of ours.
 when a record or a panel is built; never inside compiled functions.
 """
 
+import datetime
 import difflib
 import math
 from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, NoReturn
 
 import numpy as np
@@ -27,6 +30,9 @@ __all__ = [
 ]
 
 
+LARGE = 10**40  # whole numbers from here on are shown by their digits
+
+
 class InputError(ValueError):
     """Input that cannot be used. The message says which field, where and how to fix it."""
 
@@ -36,14 +42,16 @@ class Phrase(str):
 
 
 def show(value: object) -> str:
-    """Print a value as a person would write it in a message."""
+    """Print a value as a person would write it in a message, on one line."""
     if isinstance(value, Phrase):
-        return str(value)
+        return _printable(value)
     if value is pd.NaT or value is pd.NA:
         return "a missing value"
     if isinstance(value, (pd.Timestamp, np.datetime64)):
         stamp: Any = pd.Timestamp(value)
         return str(stamp.date()) if stamp == stamp.normalize() else str(stamp)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value))
     if isinstance(value, (float, np.floating)):
@@ -51,9 +59,25 @@ def show(value: object) -> str:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str):
-        return f'"{value}"' if len(value) <= 60 else f'"{value[:57]}..."'
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:117]}..."
+        text = f'"{value}"' if len(value) <= 60 else f'"{value[:57]}..."'
+        return _printable(text.replace("\n", r"\n"))
+    if isinstance(value, int) and abs(value) >= LARGE:
+        return f"a whole number of about {int(value.bit_length() * math.log10(2))} digits"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # of another library, or too many digits inside
+        return f"an object of type {type(value).__name__}"
+    return _printable(text if len(text) <= 120 else f"{text[:117]}...")
+
+
+def _printable(text: str) -> str:
+    r"""Text; what does not show, or cannot be written, as Python escapes it: ``\x00``."""
+    if text.isprintable():
+        return str(text)
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+        for c in text
+    )
 
 
 def listing(values: Iterable[object], limit: int = 6, last: str = "and") -> str:
@@ -118,29 +142,38 @@ def number(
     high: float | None = None,
     open_low: bool = False,
     open_high: bool = False,
+    infinite: bool = False,
     fix: str = "",
 ) -> float:
     """Return `value` as a float, if it is one finite number in the range.
 
     Args:
         field: What the user was setting.
-        value: The value to check; NaN, infinity, text and booleans are refused.
+        value: The value to check, a real number of Python, NumPy or JAX. NaN, infinity,
+            complex numbers, text, bytes, booleans and arrays are refused.
         low: Smallest allowed value, itself allowed unless `open_low`.
         high: Largest allowed value, itself allowed unless `open_high`.
         open_low: Whether `low` itself is refused.
         open_high: Whether `high` itself is refused.
+        infinite: Whether infinity is a number too.
         fix: The most likely remedy.
     """
     allowed = f"a finite number{_interval(low, high, open_low, open_high)}"
-    if isinstance(value, (str, bytes, bool, np.bool_)) or value is None:
+    one: Any = value
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    real = isinstance(value, (int, float, Decimal, Fraction)) and not isinstance(
+        value, bool
+    )
+    if not (real or (kind in ("i", "u", "f") and one.shape == ())):
         fail(field, value, "", allowed, fix)
     try:
-        result = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        result = float(one)
+    except (OverflowError, ValueError):  # 10**400, a signalling NaN
         fail(field, value, "", allowed, fix)
     above = low is None or (result > low if open_low else result >= low)
     below = high is None or (result < high if open_high else result <= high)
-    if not (math.isfinite(result) and above and below):
+    known = not math.isnan(result) if infinite else math.isfinite(result)
+    if not (known and above and below):
         fail(field, result, "", allowed, fix)
     return result
 
@@ -154,10 +187,10 @@ def integer(
     fix: str = "",
 ) -> int:
     """Return `value` as an int, if it is one whole number in [low, high]."""
-    result = number(field, value, low=low, high=high, fix=fix)
+    result, one = number(field, value, low=low, high=high, fix=fix), value
     if result != int(result):
         fail(field, value, "", f"a whole number{_interval(low, high, False, False)}", fix)
-    return int(result)
+    return int(one)  # type: ignore[call-overload]  # exact, also above 2**53
 
 
 def finite(field: str, array: Any, coords: Mapping[str, Collection[Any]]) -> None:

@@ -8,7 +8,7 @@ the data (:data:`spend_share`), or, for location and scale, another prior.
 
 import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -179,16 +179,11 @@ class Prior:
             )
         for name, value in values.items():
             _check_value(family, known, name, value)
-        if "high" in values and not np.all(
-            np.asarray(values["low"], float) < np.asarray(values["high"], float)
-        ):
-            checks.fail(
-                f"prior {family} high",
-                values["high"],
-                "prior",
-                "above low",
-                "swap low and high",
-            )
+        low, high = (np.atleast_1d(values.get(k, i)) for i, k in enumerate(("low", "high")))
+        fits = low.size == high.size or 1 in (low.size, high.size)
+        if not (fits and np.all(low < high)):
+            fix = "swap low and high" if fits else "give as many numbers for both"
+            checks.fail(f"prior {family} high", values["high"], "prior", "above low", fix)
         object.__setattr__(self, "family", family)
         object.__setattr__(self, "params", tuple((n, values[n]) for n in known.names))
         object.__setattr__(self, "dims", None if dims is None else _ordered(dims))
@@ -250,7 +245,7 @@ class Prior:
         return out if self.dims is None else {**out, "dims": list(self.dims)}
 
     @classmethod
-    def from_dict(cls, table: Mapping[str, Any]) -> "Prior":
+    def from_dict(cls, table: Any) -> "Prior":
         """From a TOML table ``{dist = "HalfNormal", scale = "spend_share"}``."""
         if not isinstance(table, Mapping) or "dist" not in table:
             checks.fail(
@@ -316,19 +311,17 @@ def _freeze(family: str, name: str, value: Any) -> Value:
         return value
     if isinstance(value, str):
         return _lookup(f"data value of {family} {name}", value, DATA_VALUES)
+    bound = family == "TruncatedNormal" and name in ("low", "high", "lower", "upper")
+    what, fix = f"prior {family} {name}", f"write {name}=1.0"
+    if isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) == 1:
+        if not len(value):
+            checks.fail(what, value, "prior", "one number for each member", fix)
+        return tuple(checks.number(what, x, infinite=bound, fix=fix) for x in value)
     try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        array = np.asarray(np.nan)
-    if isinstance(value, bool) or array.ndim > 1 or np.isnan(array).any():
-        checks.fail(
-            f"prior {family} {name}",
-            value,
-            "prior",
-            "a number, a list of numbers, spend_share or a Prior",
-            f"write {name}=1.0",
-        )
-    return tuple(float(x) for x in array) if array.ndim else float(array)
+        return checks.number(what, value, infinite=bound, fix=fix)
+    except checks.InputError:
+        allowed = "a finite number, a list of such numbers, spend_share or a Prior"
+        checks.fail(what, value, "prior", allowed, fix)
 
 
 def _check_value(family: str, known: Family, name: str, value: Value) -> None:
@@ -351,23 +344,31 @@ def _check_value(family: str, known: Family, name: str, value: Value) -> None:
                 "HalfNormal(...)",
             )
         return
-    number = not isinstance(value, DataValue)
-    if number and name in known.positive and not np.all(np.asarray(value) > 0):
+    if isinstance(value, DataValue):
+        if name in ("low", "high"):
+            fix = "write the bound as a number"
+            checks.fail(f"prior {family} {name}", value, "prior", "a number", fix)
+        return
+    if name in known.positive and not np.all(np.asarray(value) > 0):
         checks.fail(
             f"prior {family} {name}", value, "prior", "above 0", f"write {name}=1.0"
         )
 
 
-def _ordered(dims: str | Sequence[str]) -> tuple[str, ...]:
-    given = (dims,) if isinstance(dims, str) else tuple(dims)
+def _ordered(dims: Any) -> tuple[str, ...]:
+    given = (dims,) if isinstance(dims, str) else dims
+    if not isinstance(given, Iterable):
+        allowed, fix = f"some of {', '.join(DIMS)}", f'dims=["{DIMS[0]}"]'
+        checks.fail("dims of a prior", dims, "prior", allowed, fix)
+    given = tuple(given)
     for dim in given:
         if dim not in DIMS:
             _unknown("dim of a prior", dim, DIMS)
     return tuple(d for d in DIMS if d in given)
 
 
-def _lookup(what: str, name: str, table: Mapping[str, Any]) -> Any:
-    if name not in table:
+def _lookup(what: str, name: Any, table: Mapping[str, Any]) -> Any:
+    if name not in tuple(table):
         _unknown(what, name, tuple(table))
     return table[name]
 

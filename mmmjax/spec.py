@@ -106,14 +106,17 @@ class Spec:
     def __post_init__(self) -> None:
         """Check the choices and complete the priors."""
         for name, allowed in _CHOICES.items():
-            if (value := getattr(self, name)) not in allowed:
+            value = getattr(self, name)
+            if not any(type(value) is type(one) and value == one for one in allowed):
                 checks.fail(
                     f"spec {name}", value, "spec", f"one of {allowed}", f"{allowed[0]!r}"
                 )
         for name in ("adstock", "saturation"):
-            if not hasattr(getattr(self, name), "parameters"):
+            got = getattr(self, name)
+            others = [c for n, r in _REGISTRIES.items() if n != name for c in r.values()]
+            record = not isinstance(got, (type, *others))
+            if not (record and hasattr(got, "parameters")):
                 fix = f"write mm.{name}.{_RECORDS[name]}"
-                got = getattr(self, name)
                 checks.fail(f"spec {name}", got, "spec", f"a record of mm.{name}", fix)
         if not isinstance(self.likelihood, Likelihood):
             fix = "write mm.likelihood.Normal()"
@@ -272,7 +275,10 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
             args[name] = _record_from_dict(name, table[name], registry)
     if "seasonality" in table:
         args["seasonality"] = _seasonality_from(table["seasonality"])
-    priors = {n: Prior.from_dict(p) for n, p in table.get("priors", {}).items()}
+    told = table.get("priors", {})
+    if not isinstance(told, Mapping):
+        checks.fail("[model] priors", told, "", "a table", "[model.priors]")
+    priors = {n: Prior.from_dict(p) for n, p in told.items()}
     return {**args, "priors": priors}
 
 
@@ -325,11 +331,14 @@ def _resolve(
     return out
 
 
-def _with_dims(name: str, prior: Prior) -> Prior:
+def _with_dims(name: str, prior: Any) -> Prior:
     default = PARAMETER_DIMS[name]
+    if not isinstance(prior, Prior):
+        fix = 'mm.Prior("Normal", loc=0.0, scale=1.0)'
+        checks.fail(f"prior of {name}", prior, "spec", "a Prior", fix)
     dims = default if prior.dims is None else prior.dims
     allowed = {"geo", *default}
-    if not isinstance(prior, Prior) or not set(dims) <= allowed:
+    if not set(dims) <= allowed:
         fix = f"dims={list(default)}, or add 'geo' for one value per geo"
         checks.fail(f"prior of {name}", dims, "dims", f"a subset of {sorted(allowed)}", fix)
     if name in _SUPPORTS:
@@ -365,7 +374,7 @@ def _record_to_dict(record: Any) -> dict[str, Any]:
 
 
 def _record_from_dict(what: str, table: Any, registry: Mapping[str, type]) -> Any:
-    if not isinstance(table, Mapping) or table.get("kind") not in registry:
+    if not isinstance(table, Mapping) or table.get("kind") not in tuple(registry):
         got = table.get("kind", table) if isinstance(table, Mapping) else table
         checks.fail(f"{what} kind", got, "[model]", f"one of {', '.join(registry)}",
                     f'write {what} = {{ kind = "{next(iter(registry))}" }}')  # fmt: skip

@@ -1,3 +1,8 @@
+import datetime
+from decimal import Decimal
+from fractions import Fraction
+
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,3 +135,53 @@ def test_finite_names_the_first_bad_cell():
         finite("media", [[1, 2], [3, np.nan]], coords)
     with pytest.raises(InputError, match=r'got inf at geo "N".*\(2 bad cells in all\)'):
         finite("media", [[np.inf, 2], [3, np.nan]], coords)
+
+
+class Hostile:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1 + 2j, np.complex128(1), True, np.True_, "12", b"5", None, 10**400, -(10**400),
+     Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), [3.0], (1,), {}, np.array([3.0]),
+     np.datetime64("2020"), np.timedelta64(5, "D"), pd.Period("2020", "D"), pd.NA, pd.NaT,
+     pd.Timestamp("2020"), pd.Timedelta(5), datetime.date(2020, 1, 1), pd.Series([1.0]),
+     jnp.ones(2), jnp.array(True), float("nan"), float("inf"), Hostile(), object],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_what_is_no_real_number_is_refused_never_converted(value):
+    for check in (number, integer):
+        with pytest.raises(InputError, match=r"^x: got "):
+            check("x", value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [3, 3.0, np.int8(3), np.uint64(3), np.float16(3), np.float64(3), np.array(3),
+     np.array(3.0), jnp.array(3), jnp.float32(3), Decimal(3), Fraction(3)],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_a_real_number_of_any_library_is_that_number(value):
+    assert number("x", value) == 3.0
+    assert integer("x", value) == 3
+    assert type(integer("x", value)) is int
+
+
+def test_large_whole_numbers_stay_exact():
+    assert integer("seed", 2**53 + 1) == 2**53 + 1
+    assert integer("seed", np.uint64(2**63 + 1)) == 2**63 + 1
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [(10**400, "a whole number of about 400 digits"), ("a\0b", r'"a\x00b"'),
+     (-(10**5000), "a whole number of about 5000 digits"), ("\ud800", r'"\ud800"'),
+     ("\x1b[31m", r'"\x1b[31m"'), (Hostile(), "an object of type Hostile"),
+     ([10**5000], "an object of type list"), ("a\nb", r'"a\nb"'),
+     (Phrase("two\0 rows"), r"two\x00 rows"), (pd.Series([1.0]), "0 1.0 dtype: float64")],
+    ids=range(10),
+)  # fmt: skip
+def test_what_does_not_show_is_escaped_and_nothing_fails_in_a_message(value, text):
+    assert show(value) == text

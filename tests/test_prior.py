@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpyro.distributions as dist
+import pandas as pd
 import pytest
 
 from mmmjax import InputError
@@ -76,3 +77,33 @@ def test_spend_share_prints_as_in_toml():
     prior = Prior("HalfNormal", scale=spend_share)
     assert prior.to_dict() == {"dist": "HalfNormal", "scale": "spend_share"}
     assert "spend_share" in repr(prior)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"scale": v} for v in ([True], ["1"], "1", b"5", [b"5"], 1 + 2j, [1j], 10**400, [],
+                            [[1.0]], np.ones((1, 1)), float("inf"), None, pd.NA)]
+    + [{"dims": 5, "scale": 1.0}, {"dims": [["geo"]], "scale": 1.0}],
+    ids=str,
+)  # fmt: skip
+def test_hyperparameters_are_real_numbers_never_converted(given):
+    with pytest.raises(InputError):
+        Prior("HalfNormal", **given)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [5, "Normal", [], {"dist": ["Normal"]}, {"dist": {}}, {"dist": "Normal", "dims": 5},
+     {"dist": "Uniform", "low": 0.0, "high": "spend_share"},
+     {"dist": "Uniform", "low": [0.0, 0.0], "high": [1.0, 1.0, 1.0]},
+     {"dist": "Uniform", "low": 0.0, "high": float("inf")}],
+    ids=str,
+)  # fmt: skip
+def test_tables_that_are_no_prior_are_refused(table):
+    with pytest.raises(InputError):
+        Prior.from_dict(table)
+
+
+def test_only_bounds_of_a_truncated_normal_may_be_infinite():
+    prior = Prior("TruncatedNormal", loc=0.0, scale=1.0, low=0.0, high=float("inf"))
+    assert dict(prior.params)["high"] == float("inf")

@@ -151,3 +151,17 @@ def test_terms_may_all_be_written_as_records():
     assert found == Spec(trend=True, seasonality=mm.seasonality.Fourier(3))
     assert Spec.from_dict({"seasonality": {"order": 2}}) != Spec()  # asked for, not auto
     assert Spec.from_dict({}) == Spec()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"trend": 1}, {"trend": 1.0}, {"trend": "true"}, {"adstock_first": 0},
+     {"outcome_scale": ["shared"]}, {"adstock": mm.saturation.Logistic()},
+     {"adstock": mm.adstock.Geometric},
+     {"saturation": mm.adstock.Geometric()}, {"priors": {"intercept": 5}},
+     {"priors": {"intercept": "Normal"}}],
+    ids=str,
+)  # fmt: skip
+def test_choices_of_the_wrong_type_are_refused_never_converted(changes):
+    with pytest.raises(mm.InputError):
+        Spec(**changes)

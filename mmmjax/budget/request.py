@@ -37,6 +37,7 @@ type Share = float | tuple[float, float]
 type Bounds = Share | Mapping[str, Share | tuple[Money, Money]]
 
 DEFAULT_BOUND = 0.5  # share of the reference that a channel may move either way
+FAR = 9  # powers of ten between a price and that of training: another quantity is meant
 OTHERS = "*"  # in a mapping of bounds: the channels that it does not name
 PAST, SCALED, GIVEN = "past spend", "past split scaled to the budget", "as given"
 
@@ -211,6 +212,11 @@ def cost_of(
             fix = "a channel that costs nothing is organic and needs no plan"
             fail("cost_per_unit", value, where, "finite numbers above 0", fix)
         cost[:, c] = price
+        was = known.cost_per_unit[:, c, None]
+        if not (np.abs(np.log10(cost[:, c]) - np.log10(was)) < FAR).all():
+            allowed = f"a price near {was[0, 0]:.4g}, what a unit cost in training"
+            fix = "money per unit of media, in the currency of the spend"
+            fail("cost_per_unit", value, where, allowed, fix)
     return cost if (cost != cost[..., :1]).any() else cost[..., :1]
 
 

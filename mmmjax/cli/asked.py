@@ -7,8 +7,7 @@ file. Text is read with :mod:`ast` literals, never evaluated.
 import ast
 import inspect
 import math
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +17,6 @@ import numpy as np
 from mmmjax.budget import constraints
 from mmmjax.budget.request import OTHERS
 from mmmjax.checks import (
-    InputError,
     Phrase,
     choice,
     closest,
@@ -27,6 +25,7 @@ from mmmjax.checks import (
     listing,
     number,
 )
+from mmmjax.cli.parts import parse
 
 __all__ = ["Asked", "constraint_of", "read"]
 
@@ -89,7 +88,7 @@ def read(file: Path | None, flags: Mapping[str, Any]) -> Asked:
     told = {} if file is None else _file(file)
     given = {k: v for k, v in flags.items() if v is not None and v != []}
     plan = {k: given.get(k, told.get(k)) for k in PLAIN}
-    plan = {k: v for k, v in plan.items() if v is not None}
+    plan = {k: _plain(k, v) for k, v in plan.items() if v is not None}
     if "periods" not in plan:
         got = Phrase("no periods")
         fail("--periods", got, "", "the length of the window", "--periods 26")
@@ -112,6 +111,32 @@ def read(file: Path | None, flags: Mapping[str, Any]) -> Asked:
     return Asked(plan, levels, _scenarios(told.get("scenarios", {})))
 
 
+def _plain(key: str, value: Any) -> Any:
+    """A value of its kind: a number, a whole number, a text, or a table of money."""
+    if key in ("periods", "starts", "seed", "max_draws"):
+        return integer(key, value, fix=f"{key} = 10")
+    if key == "cost_per_unit":
+        return _amounts(key, value)
+    if key not in ("utility", "flighting"):
+        return number(key, value, fix=f"{key} = 1e6")
+    return (
+        value if isinstance(value, str) else fail(key, value, "", "text", f'{key} = "..."')
+    )
+
+
+def _amounts(key: str, table: Any) -> dict[str, Any]:
+    """A table of a number, or a list of numbers, one a geo, for each channel."""
+    if not isinstance(table, Mapping):
+        fail(key, table, "", "a table with a number for each channel", f"[{key}]")
+    found = {}
+    for channel, value in table.items():
+        what, fix = f"{key} of {channel}", f'"{channel}" = 1e6 under [{key}]'
+        many = value if isinstance(value, list) and value else [value]
+        numbers = [number(what, one, infinite=key == "bounds", fix=fix) for one in many]
+        found[channel] = tuple(numbers) if isinstance(value, list) else numbers[0]
+    return found
+
+
 def _together(plan: Mapping[str, Any]) -> None:
     """Refuse what makes no sense together."""
     if "probability" in plan and "target" not in plan:
@@ -124,14 +149,7 @@ def _together(plan: Mapping[str, Any]) -> None:
 
 
 def _file(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        fail("--plan", str(path), "", "a TOML file", "see docs/files.md for its keys")
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"--plan: {path} is not TOML: {error}. One key a line; text in quotes."
-        ) from None
+    told = parse(path, "--plan", "see docs/files.md for its keys")
     for key in told:
         if key not in KEYS:
             near = closest(key, KEYS)
@@ -147,18 +165,20 @@ def _flag(key: str, value: Any) -> bool:
 
 
 def _list(value: Any) -> list[Any]:
-    return [value] if isinstance(value, str) else list(value)
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _figure(option: str, text: Any) -> float:
     try:
-        return float(text)
-    except (TypeError, ValueError):
+        return number(option, float(text) if isinstance(text, str) else text, infinite=True)
+    except ValueError:
         fail(option, text, "", "a number such as 0.5 or 2e6", "write digits only")
 
 
-def _pair(option: str, item: str, optional: bool = False) -> tuple[str, float | None]:
+def _pair(option: str, item: Any, optional: bool = False) -> tuple[str, float | None]:
     """Read NAME=NUMBER; NAME alone is None where that is allowed."""
+    if not isinstance(item, str):
+        fail(option, item, "", "CHANNEL=NUMBER", f'{option} "TV=1e6"')
     name, equals, value = item.rpartition("=")
     if not equals and optional:
         return item, None
@@ -170,15 +190,15 @@ def _pair(option: str, item: str, optional: bool = False) -> tuple[str, float | 
 def _fixed(given: Any) -> Any:
     """Texts "TV=0" or "TV", or a table or list of a plan file."""
     if given is None or isinstance(given, Mapping):
-        return given
-    return dict(_pair("--fix", str(item), optional=True) for item in _list(given)) or None
+        return given if given is None else _amounts("fix", given)
+    return dict(_pair("--fix", item, optional=True) for item in _list(given)) or None
 
 
 def _money(given: Any) -> Any:
     """Texts "TV=1e6", or a table of a plan file."""
     if given is None or isinstance(given, Mapping):
-        return given
-    return dict(_pair("--reference", str(item)) for item in _list(given)) or None
+        return given if given is None else _amounts("reference", given)
+    return dict(_pair("--reference", item) for item in _list(given)) or None
 
 
 def _bounds(given: Any) -> Any:
@@ -191,12 +211,11 @@ def _bounds(given: Any) -> Any:
     if given is None:
         return 0.5
     if isinstance(given, Mapping):
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        return float(given)
+        return _amounts("bounds", given)
     items = _list(given)
-    if items and all(isinstance(item, int | float) for item in items):
-        return tuple(float(item) for item in items)
+    if items and not isinstance(items[0], str):
+        ends = tuple(number("bounds", x, infinite=True, fix="bounds = 0.5") for x in items)
+        return ends if isinstance(given, list) else ends[0]
     ranges: dict[str, Any] = {}
     for item in map(str, items):
         name, equals, text = item.rpartition("=")
@@ -224,18 +243,15 @@ def _levels(given: Any) -> list[float]:
         low, high = (_figure("--frontier", part) for part in parts[:2])
         count = integer("--frontier", _figure("--frontier", parts[2]), low=2,
                         high=MOST_LEVELS, fix=fix)  # fmt: skip
-        levels = np.linspace(low, high, count).tolist()
+        known = math.isfinite(high - low)
+        levels = np.linspace(low, high, count).tolist() if known else [low, high]
     else:
-        items = given.split(",") if isinstance(given, str) else _list_or(given)
+        items = given.split(",") if isinstance(given, str) else _list(given)
         levels = [_figure("--frontier", item) for item in items]
     good = all(math.isfinite(x) and x > 0 for x in levels)
     if not good or len(set(levels)) < 2 or len(levels) > MOST_LEVELS:
         fail("--frontier", given, "", allowed, fix)
     return sorted(set(levels))
-
-
-def _list_or(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _scenarios(given: Any) -> dict[str, Any]:

@@ -114,8 +114,7 @@ def _panels(data: Mapping[str, Any], folder: Path) -> tuple[Panel, Panel, Panel 
 
 def _chosen(table: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """[sampler] with what the command line says; settings of another kind are left."""
-    kind = table.get("kind", "nuts")
-    if given.get("kind", kind) != kind:
+    if "kind" in given and given["kind"] != table.get("kind", "nuts"):
         table = {key: table[key] for key in ("seed",) if key in table}
     return {**table, **given}
 

@@ -20,8 +20,11 @@ __all__ = [
     "spec_of", "trained", "tried",
 ]  # fmt: skip
 
+CASE_FILE = "write one (docs/files.md), or `mmmjax simulate --out demo`"
 COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population")
 LABELS = ("freq", "currency", "outcome_value")
+NAMES = {"media": " or a table name = column", "controls": ""}
+NAMES["spend"] = NAMES["media"]
 TEXT = ("geo", "population", "freq", "currency")
 
 type Collect = Callable[[Callable[[], Any]], Any]
@@ -63,23 +66,23 @@ def joined(path: str | Path, problems: list[str]) -> str:
     return f"{name} has {len(problems)} errors:\n{lines}"
 
 
-def parse(path: Path) -> dict[str, Any]:
+def parse(path: Path, field: str = "case file", fix: str = CASE_FILE) -> dict[str, Any]:
     """The tables of a TOML file."""
-    if path.is_dir() or not path.exists():
-        got = Phrase("a folder") if path.is_dir() else Phrase("no such file")
-        checks.fail(
-            "case file",
-            got,
-            str(path),
-            "a TOML file",
-            "write one (docs/files.md), or `mmmjax simulate --out demo`",
-        )
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"case file: {path} is not TOML: {error}. One key a line; text in quotes."
-        ) from None
+        if not path.is_file():
+            got = Phrase("a folder" if path.is_dir() else "no such file")
+            checks.fail(field, got, str(path), "a TOML file", fix)
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError:
+        why = "brackets in brackets, deeper than anything can be read"
+    except OSError as error:  # a name that is too long, a file that may not be read
+        raise InputError(f"{field}: {path} cannot be read: {error.strerror}.") from None
+    except InputError:
+        raise
+    except ValueError as error:  # not TOML, not UTF-8, a number of too many digits
+        why = "a number of too many digits" if "int_max" in str(error) else str(error)
+    why = checks.show(Phrase(why))
+    raise InputError(f"{field}: {path} is not TOML: {why}. One key a line; text in quotes.")
 
 
 def part(parent: Mapping[str, Any], name: str, where: str = "") -> dict[str, Any]:
@@ -114,9 +117,18 @@ def columns_of(data: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, An
             f"{', '.join(needed)} are needed",
             f'add {missing[0]} = "..."',
         )
-    for key in (*needed, *TEXT):
-        if not isinstance(data.get(key, ""), str):
-            checks.fail(f"[data] {key}", data[key], "", "text", f'{key} = "..."')
+    for key, value in data.items():
+        if key in NAMES:
+            many = [value] if isinstance(value, str) else value
+            if isinstance(value, dict) and key != "controls":
+                many = list(value.values())
+            if not (isinstance(many, list) and all(isinstance(v, str) for v in many)):
+                allowed = f"a column, a list of columns{NAMES[key]}"
+                checks.fail(f"[data] {key}", value, "", allowed, f'{key} = ["..."]')
+        elif key in (*needed, *TEXT) and not isinstance(value, str):
+            checks.fail(f"[data] {key}", value, "", "text", f'{key} = "..."')
+        elif key == "outcome_value":
+            checks.number(f"[data] {key}", value, low=0, open_low=True, fix=f"{key} = 1.0")
     found = {k: data[k] for k in (*COLUMNS, *LABELS, *DIALECT) if k in data}
     found.setdefault("media", [])
     return found

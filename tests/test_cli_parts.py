@@ -1,0 +1,63 @@
+"""Case files that once ended in a traceback: each is refused by name, or read."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import mmmjax as mm
+from mmmjax.cli.case import read
+
+DATA = '[data]\npath = "demo.csv"\ndate = "date"\noutcome = "sales"\n'
+MEDIA = DATA + 'media = ["tv_spend"]\n'
+PRIOR = "[model.priors]\n"
+TEXTS = {
+    "media = 5": (DATA + "media = 5\n", "[data] media: got 5"),
+    "controls = 5": (MEDIA + "controls = 5\n", "[data] controls: got 5"),
+    "controls a table": (MEDIA + 'controls = { a = "b" }\n', "[data] controls"),
+    "media = a date": (DATA + "media = 2023-01-02\n", "[data] media: got 2023-01-02"),
+    "nested list": (DATA + 'media = ["tv_spend", ["x"]]\n', "[data] media"),
+    "kind a table": (
+        DATA + "[model]\nlikelihood = {kind = {a = 1}}\n",
+        "likelihood kind",
+    ),
+    "kind a list": (DATA + "[model]\nsaturation = { kind = [1] }\n", "saturation kind"),
+    "dims = 5": (
+        MEDIA + PRIOR + 'intercept = { dist = "Normal", scale = 1.0, dims = 5 }\n',
+        "dims of a prior: got 5",
+    ),
+    "spend_share as bound": (
+        MEDIA + PRIOR + 'adstock_alpha = { dist = "Uniform", low = 0.0, '
+        'high = "spend_share" }\n',
+        "prior Uniform high: got spend_share",
+    ),
+    "10^400": (MEDIA + "[sampler]\ndraws = 1" + "0" * 400 + "\n", "sampler draws: got"),
+    "5000 digits": (MEDIA + "[sampler]\ndraws = " + "9" * 5000 + "\n", "too many digits"),
+    "deep": ("a = " + "[" * 5000, "brackets in brackets"),
+    "kind = nan": (
+        MEDIA + "[sampler]\nkind = nan\ndraws = 70\n",
+        "kind: got NaN",
+    ),
+    "trend = 1": (MEDIA + "[model]\ntrend = 1\n", "spec trend: got 1"),
+    "text of digits": (MEDIA + '[sampler]\ndraws = "70"\n', 'sampler draws: got "70"'),
+    "loc = inf": (
+        MEDIA + PRIOR + 'intercept = { dist = "Normal", loc = inf, scale = 1.0 }\n',
+        "prior Normal loc: got inf",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_case_files_that_ended_in_a_traceback_are_refused_by_name(name, tmp_path):
+    text, said = TEXTS[name]
+    shutil.copy(Path(mm.__file__).parent / "datasets" / "demo.csv", tmp_path)
+    path = tmp_path / "case.toml"
+    path.write_text(text)
+    with pytest.raises(mm.InputError) as error:
+        read(path)
+    assert said in str(error.value)
+
+
+def test_a_path_that_is_too_long_is_said(tmp_path):
+    with pytest.raises(mm.InputError, match=r"cannot be read|no such file"):
+        read(tmp_path / ("x" * 300 + ".toml"))
