@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from mmmjax import likelihood as likelihood
     from mmmjax import plot as plot
     from mmmjax import tables as tables
+    from mmmjax.adequacy import Judged as Judged
+    from mmmjax.adequacy import judge as judge
     from mmmjax.backtesting import Backtest as Backtest
     from mmmjax.backtesting import backtest as backtest
     from mmmjax.budget import Plan as Plan
@@ -84,6 +86,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "mmmjax": ("likelihood", "plot", "tables"),
     "mmmjax.kernels": ("adstock", "saturation", "seasonality"),
+    "mmmjax.adequacy": ("Judged", "judge"),
     "mmmjax.backtesting": ("Backtest", "backtest"),
     "mmmjax.budget": (
         "Plan",

@@ -11,6 +11,7 @@ improved R-hat", for R-hat, bulk and tail ESS and their thresholds; Betancourt (
 "Pareto smoothed importance sampling", for Pareto k.
 """
 
+import importlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,7 @@ import xarray as xr
 from mmmjax import convergence
 from mmmjax.checks import Phrase, fail, integer
 from mmmjax.convergence import MAX_R_HAT, MIN_DRAWS, MIN_ESS_PER_CHAIN
+from mmmjax.findings import Finding
 from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
 from mmmjax.response import Inputs, make_inputs
@@ -172,6 +174,11 @@ class Fit:
     def flat(self, max_draws: int | None = None) -> dict[str, np.ndarray]:
         """Parameters with chains joined; see :meth:`Draws.flat`."""
         return self.draws.flat(max_draws)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What speaks against this fit, the most severe first: see :func:`mmmjax.judge`."""
+        # judging needs rooms above this one: the public door is reached when it is asked
+        return importlib.import_module("mmmjax.adequacy").judge(self).findings
 
     def to_arviz(self) -> xr.DataTree:
         """ArviZ's DataTree: groups posterior and sample_stats, named dims and coords."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from mmmjax.adequacy import judge
 from mmmjax.criticism import prior_posterior as priors
 from mmmjax.draws import Fit
 from mmmjax.draws import diagnostics as diagnose
@@ -80,7 +81,7 @@ def fitted(fit: Fit) -> Any:
 def every(
     fit: Fit, test: Panel | None = None, given: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """All tables, and beside them ``scores`` and ``diagnostics``.
+    """All tables, and beside them ``scores``, ``diagnostics`` and ``judged``.
 
     Args:
         fit: The fit.
@@ -117,4 +118,6 @@ def every(
         found["priors"] = priors(fit, found["parameters"])
     if "diagnostics" not in found:
         found["diagnostics"] = diagnose(fit, found["parameters"])
+    if "judged" not in found:
+        found["judged"] = judge(fit, found["diagnostics"], found["parameters"])
     return found

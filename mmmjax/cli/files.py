@@ -16,6 +16,7 @@ import pandas as pd
 
 import mmmjax as mm
 from mmmjax import reporting, store, tables
+from mmmjax.adequacy import Judged
 from mmmjax.checks import Phrase, fail
 from mmmjax.cli import show
 from mmmjax.draws import Diagnostics, Fit, diagnostics
@@ -71,9 +72,10 @@ def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
     frames = {name: found[name] for name in tables.NAMES if name in found}
     paths.append(text(out / SPEC, fit.spec.to_toml()))
     paths += [table(out / f"{name}.csv", frame) for name, frame in frames.items()]
-    judged, scores = found["diagnostics"], found["scores"]
-    paths.append(text(out / DIAGNOSTICS, as_json(record(fit, judged, scores))))
-    return Written(fit, paths, judged, found)
+    verdict, scores = found["diagnostics"], found["scores"]
+    told = as_json(record(fit, verdict, scores, found["judged"]))
+    paths.append(text(out / DIAGNOSTICS, told))
+    return Written(fit, paths, verdict, found)
 
 
 def write_report(
@@ -97,10 +99,13 @@ def load_run(run: Path) -> tuple[Fit, Diagnostics]:
     return fit, diagnostics(fit)
 
 
-def record(fit: Fit, found: Diagnostics, scores: Mapping[str, float]) -> dict[str, Any]:
+def record(
+    fit: Fit, found: Diagnostics, scores: Mapping[str, float], judged: Judged
+) -> dict[str, Any]:
     """Content of diagnostics.json."""
     info = fit.info
     return {
+        **judged.to_dict(),
         **found.to_dict(),
         **scores,
         "timings": {k.removesuffix("_s"): v for k, v in info.get("timings", {}).items()},

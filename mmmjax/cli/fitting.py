@@ -129,7 +129,7 @@ def fitted(case: cases.Case, out: Path) -> files.Written:
     )
     show.notes(fit.info.get("notes", []))
     written = files.write_fit(fit, out, case.test)
-    show.verdict(fit, written.diagnostics)
+    show.verdict(fit, written.diagnostics, written.tables["judged"])
     if case.test is not None:
         noun, count = period_noun(fit.panel.freq), len(case.test.dates)
         text = held_out(written.tables["scores"], count, noun)

@@ -15,6 +15,7 @@ import typer
 
 import mmmjax as mm
 from mmmjax import store
+from mmmjax.adequacy import judge
 from mmmjax.checks import Phrase, fail
 from mmmjax.cli import files, plan_files, show
 from mmmjax.cli.codes import code
@@ -190,7 +191,8 @@ def _written(found: Evidence, folder: Path, read: dict[str, Any]) -> list[Path]:
     try:
         paths = [files.table(folder / f"{n}.csv", frame) for n, frame in frames.items()]
         if "scores" not in read:
-            told = files.record(found.fit, found.diagnostics, found.scores)
+            both = judge(found.fit, found.diagnostics)
+            told = files.record(found.fit, found.diagnostics, found.scores, both)
             paths.append(files.text(folder / files.DIAGNOSTICS, files.as_json(told)))
         return paths
     except OSError as error:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmmjax import checks, exploration
+from mmmjax.adequacy import UNSEEN, Judged
 from mmmjax.checks import Phrase
 from mmmjax.draws import Diagnostics, Fit
 from mmmjax.findings import Finding, ranked
@@ -281,14 +282,19 @@ def notes(texts: Iterable[str]) -> None:
         err.print(f"[bold]Note[/] {escape(note)}", soft_wrap=True)
 
 
-def verdict(fit: Fit, found: Diagnostics) -> None:
-    """Say whether the draws can be used, and what they took."""
+def verdict(fit: Fit, found: Diagnostics, judged: Judged) -> None:
+    """Say whether the draws can be used; apart from that, whether the model fits."""
     style = "green" if found.converged else "bold red"
     first, *rest = str(found).splitlines()
-    out.print(f"[{style}]Draws: {escape(first)}[/]", soft_wrap=True)
+    out.print(f"[{style}]Sampled: {escape(first)}[/]", soft_wrap=True)
     say("\n".join(rest))
     seconds = {k.removesuffix("_s"): v for k, v in fit.info.get("timings", {}).items()}
     say("  seconds       " + ", ".join(f"{k} {v:.1f}" for k, v in seconds.items()))
+    adequate = judged.adequate
+    style = "green" if adequate.ok else "bold red"
+    out.print(f"[{style}]{escape(adequate.sentence)}[/] {UNSEEN}.", soft_wrap=True)
+    for finding in adequate.findings:
+        entry(finding.level, f"- {finding.message}.")
 
 
 def not_converged(found: Diagnostics) -> None:

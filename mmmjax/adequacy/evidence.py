@@ -1,0 +1,65 @@
+"""What the checks look at: the draws of a fit run forwards once, in bounded memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array
+
+from mmmjax import response
+from mmmjax.draws import Draws, Fit
+from mmmjax.posterior.fold import fold
+from mmmjax.response import Inputs
+from mmmjax.spec import Spec
+
+__all__ = ["Evidence", "evidence"]
+
+MOST, LEAST = 400, 50  # draws, evenly spaced: fewer where a draw is large
+MEMORY = 64 * 2**20  # bytes of contributions held
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Draws of what the model says of the training window, scaled units.
+
+    Args:
+        outcome: Observed, (geo, time), NaN where it was not.
+        mu: Fitted mean, (draw, geo, time).
+        channel: Contributions of media, (draw, geo, channel, time).
+        baseline: Intercept and trend, (draw, geo, time).
+        params: The same draws of the parameters.
+        inputs: What the model saw.
+    """
+
+    outcome: np.ndarray
+    mu: np.ndarray
+    channel: np.ndarray
+    baseline: np.ndarray
+    params: dict[str, np.ndarray]
+    inputs: Inputs
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Whether the outcome was observed, (geo, time)."""
+        return np.isfinite(self.outcome)
+
+
+def evidence(fit: Fit) -> Evidence:
+    """Run some of the draws of a fit forwards."""
+    panel = fit.panel
+    cells = panel.n_geos * panel.n_periods * (len(panel.channels) + 2)
+    most = int(np.clip(MEMORY // (8 * cells), LEAST, MOST))
+    params = fit.flat(most)
+    fewer = replace(fit, draws=Draws({name: x[None] for name, x in params.items()}))
+    found = fold(fewer, _parts, by_geo=True)
+    outcome = panel.outcome[:, panel.window] / fit.scale.outcome[:, None]
+    return Evidence(outcome, **found, params=params, inputs=fit.inputs())
+
+
+def _parts(params: Mapping[str, Any], inputs: Inputs, spec: Spec) -> dict[str, Array]:
+    parts = response.components(params, inputs, spec)
+    mu = response.total(parts)
+    media = parts.get("channel", mu[:, None][:, :0])
+    baseline = parts["intercept"] + parts.get("trend", 0.0)
+    return {"mu": mu, "channel": media, "baseline": baseline}

@@ -1,0 +1,179 @@
+"""The verdicts: findings of the draws and of the model, and the sentences over them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mmmjax import exploration
+from mmmjax.adequacy.claims import claims
+from mmmjax.adequacy.evidence import Evidence, evidence
+from mmmjax.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
+from mmmjax.draws import (
+    MAX_DIVERGENCE_RATE,
+    MIN_BFMI,
+    Diagnostics,
+    Fit,
+    diagnostics,
+    summary,
+)
+from mmmjax.findings import Finding, ranked
+
+__all__ = ["UNSEEN", "Judged", "Verdict", "judge"]
+
+UNSEEN = (
+    "What moves both spend and the outcome and is in no column leaves no trace that a "
+    "check of one fit could see: only an experiment (a lift test) shows it"
+)
+"""The last sentence of every verdict."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of the two verdicts.
+
+    Args:
+        ok: Whether the draws, or the model, can be used.
+        findings: What speaks against it, the most severe first; notes and warnings may
+            stand beside ``ok``.
+        sentence: The verdict in one sentence, with a full stop.
+    """
+
+    ok: bool
+    findings: tuple[Finding, ...]
+    sentence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As diagnostics.json has it: ok, sentence, findings."""
+        found = [finding.to_dict() for finding in self.findings]
+        return {"ok": self.ok, "sentence": self.sentence, "findings": found}
+
+    def __str__(self) -> str:
+        """Sentence, then a line a finding."""
+        return "\n".join([self.sentence, *(f"  {finding}." for finding in self.findings)])
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Both verdicts on a fit, and what its data make hard.
+
+    Args:
+        sampled: Whether the sampler did its work.
+        adequate: Whether the model describes the data.
+        data: What :func:`mmmjax.warnings` says of the training panel.
+    """
+
+    sampled: Verdict
+    adequate: Verdict
+    data: tuple[Finding, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether both verdicts are."""
+        return self.sampled.ok and self.adequate.ok
+
+    @property
+    def sentence(self) -> str:
+        """The honest sentence on top: both verdicts, and what neither can see."""
+        return f"{self.sampled.sentence} {self.adequate.sentence} {UNSEEN}."
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding, the most severe first: of draws, of the model, of the data."""
+        return ranked((*self.sampled.findings, *self.adequate.findings, *self.data))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it adds to diagnostics.json: sampled, adequate, and the sentence on top."""
+        verdicts = {n: getattr(self, n).to_dict() for n in ("sampled", "adequate")}
+        return {**verdicts, "sentence": self.sentence}
+
+    def __str__(self) -> str:
+        """Sentence, then a line a finding."""
+        return "\n".join([self.sentence, *(f"  {finding}." for finding in self.findings)])
+
+
+def judge(
+    fit: Fit, found: Diagnostics | None = None, parameters: pd.DataFrame | None = None
+) -> Judged:
+    """Say whether a fit is sampled and whether its model is adequate; samples nothing.
+
+    Args:
+        fit: The fit.
+        found: Its :func:`mmmjax.diagnostics`, if at hand.
+        parameters: Its :func:`mmmjax.summary`, if at hand.
+    """
+    parameters = summary(fit) if parameters is None else parameters
+    found = diagnostics(fit, parameters) if found is None else found
+    seen = evidence(fit)
+    said = ranked(claims(fit, seen, parameters))
+    return Judged(_sampled(found), _adequate(said, seen), exploration.warnings(fit.panel))
+
+
+def _sampled(n: Diagnostics) -> Verdict:
+    """The verdict of :func:`mmmjax.diagnostics` as findings."""
+    few = MIN_ESS_PER_CHAIN * n.n_chains
+    more = "Sample longer: more draws in [sampler], or --draws"
+    wander = "The chains do not agree yet on where this parameter lies"
+    slow = "The draws of this parameter hang together: its interval rests on few of them"
+    jump = (
+        "The sampler could not follow the posterior everywhere: parts of it may be missed"
+    )
+    careful = 'Raise target_accept in [sampler] to 0.95, or take kind = "nuts"'
+    rate = n.divergence_rate
+    tests = [
+        (
+            n.max_r_hat > MAX_R_HAT,
+            "r_hat",
+            f"R-hat {n.max_r_hat:.3f} of {n.worst_r_hat}",
+            n.max_r_hat,
+            wander,
+            more,
+        ),
+        (
+            n.min_ess_bulk < few,
+            "ess_bulk",
+            f"bulk ESS {n.min_ess_bulk:.0f} of {n.worst_ess_bulk}, below {few}",
+            n.min_ess_bulk,
+            slow,
+            more,
+        ),
+        (
+            n.min_ess_tail < few,
+            "ess_tail",
+            f"tail ESS {n.min_ess_tail:.0f} of {n.worst_ess_tail}, below {few}",
+            n.min_ess_tail,
+            slow,
+            more,
+        ),
+        (
+            rate > MAX_DIVERGENCE_RATE,
+            "divergences",
+            f"{n.divergences} divergences, {rate:.1%} of the draws",
+            rate,
+            jump,
+            careful,
+        ),
+    ]
+    found = [
+        Finding("serious", code, what, value=value, means=means, remedy=remedy)
+        for bad, code, what, value, means, remedy in tests
+        if bad
+    ]
+    why = n.verdict.partition(" (")[2].removesuffix(")")
+    if not n.converged and not found:
+        found.append(Finding("serious", "draws", why))
+    if n.converged and why:
+        care = "energy" if n.min_bfmi < MIN_BFMI else "divergences"
+        found.append(Finding("warning", care, why, means=jump, remedy=careful))
+    sentence = "Sampled well." if n.converged else f"Not sampled well: {why}."
+    return Verdict(n.converged, tuple(found), sentence)
+
+
+def _adequate(found: tuple[Finding, ...], seen: Evidence) -> Verdict:
+    """The verdict on the model from its findings."""
+    serious = [finding for finding in found if finding.level == "serious"]
+    ok = not serious
+    sentence = "Adequate: no check contradicts the model."
+    if serious:
+        sentence = f"Not adequate: {'; '.join(f.what for f in serious[:3])}."
+    return Verdict(ok, found, sentence)
