@@ -30,6 +30,8 @@ class Evidence:
         baseline: Intercept and trend, (draw, geo, time).
         params: The same draws of the parameters.
         inputs: What the model saw.
+        sigma: Posterior mean of the spread of the noise, (geo,).
+        nu: Degrees of freedom of the noise, (geo,); None where it is normal.
     """
 
     outcome: np.ndarray
@@ -38,6 +40,8 @@ class Evidence:
     baseline: np.ndarray
     params: dict[str, np.ndarray]
     inputs: Inputs
+    sigma: np.ndarray
+    nu: np.ndarray | None
 
     @property
     def seen(self) -> np.ndarray:
@@ -52,12 +56,19 @@ def evidence(fit: Fit) -> Evidence:
     most = int(np.clip(MEMORY // (8 * cells), LEAST, MOST))
     params = fit.flat(most)
     fewer = replace(fit, draws=Draws({name: x[None] for name, x in params.items()}))
-    found = fold(fewer, _parts, by_geo=True)
+    found = fold(fewer, parts_of, by_geo=True)
     outcome = panel.outcome[:, panel.window] / fit.scale.outcome[:, None]
-    return Evidence(outcome, **found, params=params, inputs=fit.inputs())
+    sigma = np.broadcast_to(params["y_sigma"].mean(0), panel.n_geos)
+    nu = None
+    if "y_nu_excess" in params:
+        nu = 2 + np.exp(np.log(params["y_nu_excess"]).mean(0))
+        nu = np.broadcast_to(nu, panel.n_geos)
+    return Evidence(
+        outcome, **found, params=params, inputs=fit.inputs(), sigma=sigma, nu=nu
+    )
 
 
-def _parts(params: Mapping[str, Any], inputs: Inputs, spec: Spec) -> dict[str, Array]:
+def parts_of(params: Mapping[str, Any], inputs: Inputs, spec: Spec) -> dict[str, Array]:
     parts = response.components(params, inputs, spec)
     mu = response.total(parts)
     media = parts.get("channel", mu[:, None][:, :0])

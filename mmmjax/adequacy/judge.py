@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mmmjax import exploration
+from mmmjax.adequacy import words
+from mmmjax.adequacy.battery import Tested, battery, deviates
 from mmmjax.adequacy.claims import claims
-from mmmjax.adequacy.evidence import Evidence, evidence
+from mmmjax.adequacy.design import design
+from mmmjax.adequacy.evidence import evidence
 from mmmjax.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from mmmjax.draws import (
     MAX_DIVERGENCE_RATE,
@@ -105,8 +109,16 @@ def judge(
     parameters = summary(fit) if parameters is None else parameters
     found = diagnostics(fit, parameters) if found is None else found
     seen = evidence(fit)
-    said = ranked(claims(fit, seen, parameters))
-    return Judged(_sampled(found), _adequate(said, seen), exploration.warnings(fit.panel))
+    if not np.isfinite(seen.mu).all():
+        what = "the draws are not finite, so nothing could be tested"
+        adequate = _adequate((Finding("serious", "not_finite", what),), None)
+        return Judged(_sampled(found), adequate, exploration.warnings(fit.panel))
+    designs = [design(fit, seen, geo) for geo in range(fit.panel.n_geos)]
+    tested = battery(designs, deviates(fit, seen))
+    said = [*claims(fit, seen, parameters), *words.untested(tested, seen)]
+    said += [] if tested is None else words.said(fit, tested)
+    adequate = _adequate(ranked(said), tested)
+    return Judged(_sampled(found), adequate, exploration.warnings(fit.panel))
 
 
 def _sampled(n: Diagnostics) -> Verdict:
@@ -169,11 +181,12 @@ def _sampled(n: Diagnostics) -> Verdict:
     return Verdict(n.converged, tuple(found), sentence)
 
 
-def _adequate(found: tuple[Finding, ...], seen: Evidence) -> Verdict:
+def _adequate(found: tuple[Finding, ...], tested: Tested | None) -> Verdict:
     """The verdict on the model from its findings."""
     serious = [finding for finding in found if finding.level == "serious"]
-    ok = not serious
-    sentence = "Adequate: no check contradicts the model."
+    sentence = "Adequate: no test of what is left over contradicts the model."
+    if tested is None:
+        sentence = "Adequacy not tested: too few periods for what the model fits."
     if serious:
         sentence = f"Not adequate: {'; '.join(f.what for f in serious[:3])}."
-    return Verdict(ok, found, sentence)
+    return Verdict(not serious, found, sentence)

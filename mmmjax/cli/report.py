@@ -15,7 +15,6 @@ import typer
 
 import mmmjax as mm
 from mmmjax import store
-from mmmjax.adequacy import judge
 from mmmjax.checks import Phrase, fail
 from mmmjax.cli import files, plan_files, show
 from mmmjax.cli.codes import code
@@ -88,6 +87,7 @@ def rebuild(run: Path, out: Path | None = None, truth: Path | None = None) -> Re
     found = gather(fit, truth=known_truth, plan=plan, tables=tables)
     paths = _written(found, folder, tables) if of_a_run else []
     every = {**found.more, "scores": found.scores, "diagnostics": judged}
+    every["judged"] = found.judged
     if found.media is not None:
         every["media"] = found.media
         if of_a_run and not _fresh(folder / files.MEDIA, folder):
@@ -191,8 +191,7 @@ def _written(found: Evidence, folder: Path, read: dict[str, Any]) -> list[Path]:
     try:
         paths = [files.table(folder / f"{n}.csv", frame) for n, frame in frames.items()]
         if "scores" not in read:
-            both = judge(found.fit, found.diagnostics)
-            told = files.record(found.fit, found.diagnostics, found.scores, both)
+            told = files.record(found.fit, found.diagnostics, found.scores, found.judged)
             paths.append(files.text(folder / files.DIAGNOSTICS, files.as_json(told)))
         return paths
     except OSError as error:

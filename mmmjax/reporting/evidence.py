@@ -59,7 +59,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Columns that a table must have to be shown; those of the files of a run."""
 
-TABLES = (*COLUMNS, "scores", "diagnostics", "media")
+TABLES = (*COLUMNS, "scores", "diagnostics", "judged", "media")
 """What may be given to a report instead of computed again."""
 
 
@@ -210,6 +210,7 @@ def gather(
         plan=Planned.of(plan) if isinstance(plan, Plan) else plan,
         truth=true_roas(truth),
         more={name: found[name] for name in COLUMNS if name in found},
+        judged=found["judged"],
     )
 
 

@@ -1,0 +1,257 @@
+"""Residuals against what they would be if the model were true: tests by one simulation.
+
+Residuals are the quantiles of the outcome under the fitted law, as normal deviates: normal
+noise if the model is true, whatever the likelihood. Each statistic of theirs is compared
+with its law under noise of which the same columns are projected out, that the model could
+have fitted (:mod:`mmmjax.adequacy.design`). Geos have noise in common as far as the
+residuals have. All statistics are judged together: one is found where its p-value is below
+what the smallest of all of them falls below in 1 of 100 fits of a true model.
+
+Sources: Dunn and Smyth (1996), "Randomized quantile residuals"; Andrews (1993), "Tests for
+parameter instability and structural change with unknown change point", for the break;
+Ljung and Box (1978); Ramsey (1969) for the curvature; Westfall and Young (1993),
+"Resampling-based multiple testing", for the smallest p.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_ndtr, ndtri, ndtri_exp, stdtr
+
+from mmmjax.adequacy.design import Design
+from mmmjax.adequacy.evidence import Evidence
+from mmmjax.draws import Fit
+
+__all__ = ["LEAST_FREE", "Tested", "battery", "deviates", "family", "statistics"]
+
+SIMULATIONS = 4999
+LEVEL = 0.01  # chance that a true model is found wanting, over all statistics together
+LEAST_FREE = 12  # degrees of freedom of a geo whose residuals are looked at
+LAGS = 8  # of autocorrelations
+FARTHEST = 8.0  # standard deviations: where a quantile ends
+MEMORY = 64 * 2**20  # bytes of simulated noise at once
+SERIES = ("cusum", "kurtosis", "largest", "skewness", "spread_level", "spread_time")
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What the tests found.
+
+    Args:
+        names: Statistic -> its p-value against its own law.
+        found: Those below the family-wise limit, the code of each.
+        family: Probability of such a smallest p if the model is true.
+        share: Code -> largest share of the residual variance that one set explains.
+        label: Code -> that set.
+        lag: Mean autocorrelation of neighbours.
+        common: Mean correlation of geos.
+        free: Degrees of freedom of each geo.
+        left: Residuals as normal deviates, (geo, time), NaN where nothing was observed.
+    """
+
+    p: dict[str, float]
+    limit: float
+    family: float
+    share: dict[str, float]
+    label: dict[str, str]
+    lag: float
+    common: float
+    free: tuple[int, ...]
+    left: np.ndarray
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """Codes of the statistics below the limit."""
+        low = [name for name, p in self.p.items() if p <= self.limit]
+        return tuple(dict.fromkeys(name.partition(":")[0] for name in low))
+
+
+def deviates(fit: Fit, seen: Evidence) -> np.ndarray:
+    """Quantiles of the outcome under the fitted law, as normal deviates, (geo, time)."""
+    mu, sigma = seen.mu.mean(0), seen.sigma[:, None]
+    z = (seen.outcome - mu) / sigma
+    if seen.nu is not None:
+        z = -np.sign(z) * ndtri(stdtr(seen.nu[:, None], -np.abs(z)))
+    low = fit.spec.likelihood.low
+    if low is not None:
+        bound = (low / fit.scale.outcome[:, None] - mu) / sigma
+        z = -ndtri_exp(np.minimum(log_ndtr(-z) - log_ndtr(-bound), 0.0))
+    return np.clip(z, -FARTHEST, FARTHEST)
+
+
+def battery(designs: Sequence[Design], left: np.ndarray, seed: int = 0) -> Tested | None:
+    """Judge the residuals of a fit; None where too few degrees of freedom are left.
+
+    Args:
+        designs: One for each geo.
+        left: Residuals as normal deviates, (geo, time), NaN where there is none.
+        seed: Seed of the noise.
+    """
+    free = tuple(d.free for d in designs)
+    geos = [g for g, n in enumerate(free) if n >= LEAST_FREE]
+    if not geos:
+        return None
+    own = [designs[g] for g in geos]
+    observed = np.nan_to_num(left[geos])[None]
+    common = shared(own, observed[0])
+    names, now, detail = statistics(own, observed)
+    rng = np.random.default_rng(seed)
+    n = max(1, min(SIMULATIONS, MEMORY // (8 * observed.shape[-1])))
+    law = []
+    for start in range(0, SIMULATIONS, n):
+        size = (min(n, SIMULATIONS - start), len(own), observed.shape[-1])
+        law.append(statistics(own, noise(rng, size, common))[1])
+    p, limit, whole = family(now, np.concatenate(law))
+    sets, gain = np.array(own[0].sets), detail["gain"]
+    total = sum(d.seen.sum() for d in own)
+    share, label = {}, {}
+    for code in dict.fromkeys(sets[:, 0]):
+        mine = np.flatnonzero(sets[:, 0] == code)
+        best = mine[gain[mine].argmax()]
+        share[code], label[code] = float(gain[best] / total), str(sets[best, 1])
+    return Tested(
+        dict(zip(names, p[0].tolist(), strict=True)),
+        limit,
+        float(whole[0]),
+        share,
+        label,
+        float(detail["lag"]) / len(own),
+        common,
+        free,
+        left,
+    )
+
+
+def noise(
+    rng: np.random.Generator, size: tuple[int, int, int], common: float
+) -> np.ndarray:
+    """Standard normal noise (row, geo, time) that geos have in common in part."""
+    own = rng.standard_normal(size, np.float32)
+    if common == 0:
+        return own
+    both = rng.standard_normal((size[0], 1, size[2]), np.float32)
+    return np.float32(np.sqrt(1 - common)) * own + np.float32(np.sqrt(common)) * both
+
+
+def shared(designs: Sequence[Design], left: np.ndarray) -> float:
+    """Mean correlation of the residuals of two geos, at least 0, (geo, time)."""
+    here = np.stack([d.seen for d in designs])
+    rows = [x - (x @ d.basis) @ d.basis.T for x, d in zip(left, designs, strict=True)]
+    size = [
+        max(np.sqrt((x**2).sum() / d.free), 1e-12)
+        for x, d in zip(rows, designs, strict=True)
+    ]
+    z = np.stack(rows) / np.array(size)[:, None]
+    pairs = (here.sum(0) * (here.sum(0) - 1)).sum()
+    both = (np.square(z.sum(0)) - np.square(z).sum(0)).sum()
+    return float(np.clip(both / pairs, 0.0, 0.95)) if pairs else 0.0
+
+
+def statistics(
+    designs: Sequence[Design], left: np.ndarray
+) -> tuple[list[str], np.ndarray, dict[str, np.ndarray]]:
+    """Every statistic of rows of residuals (row, geo, time): names, and (row, statistic).
+
+    Also the ``gain`` of every set and the ``lag``, summed over geos, of the first row.
+    """
+    n_rows, n_geos, _ = left.shape
+    pooled: np.ndarray | float = 0.0
+    worst, centre, size = [], np.empty((n_rows, n_geos)), np.empty((n_rows, n_geos))
+    for g, d in enumerate(designs):
+        x = np.where(d.seen, left[:, g], 0).astype(np.float32)
+        centre[:, g] = x.sum(1) / d.seen.sum()
+        basis = d.basis.astype(np.float32)
+        x -= (x @ basis) @ basis.T
+        size[:, g] = np.square(x).sum(1) / d.free
+        scale = np.sqrt(np.maximum(np.square(x).sum(1) / d.seen.sum(), 1e-12))
+        x /= scale[:, None]
+        mine = measured(x, d)
+        pooled = pooled + mine
+        worst.append(combined(mine, d.sets, d.degrees)[1])
+    degrees = np.sum([d.degrees for d in designs], 0)
+    names, found = combined(np.asarray(pooled), designs[0].sets, degrees)
+    if n_geos > 1:
+        # a departure of one geo drowns in the sum of many: the worst of each code too
+        apart = np.max(worst, 0)
+        counts = np.array([d.seen.sum() for d in designs])
+        middle = (centre * counts).sum(1, keepdims=True) / counts.sum()
+        unit = np.maximum((size * counts).sum(1) / counts.sum(), 1e-12)
+        level = (counts * np.square(centre - middle)).sum(1) / unit
+        log = np.log(np.maximum(size, 1e-12))
+        dof = np.array([d.free for d in designs])
+        log -= (log * dof).sum(1, keepdims=True) / dof.sum()
+        spread = (dof * np.square(log)).sum(1)
+        names += [f"{name}:worst" for name in names] + ["geo_level", "geo_noise"]
+        found = np.concatenate([found, apart, level[:, None], spread[:, None]], 1)
+    n_sets = len(designs[0].sets)
+    first = np.asarray(pooled)[0]
+    return names, found, {"gain": first[:n_sets], "lag": first[n_sets]}
+
+
+def measured(x: np.ndarray, d: Design) -> np.ndarray:
+    """What statistics are made of, of rows of one geo: (row, set + lag + series)."""
+    gain = np.add.reduceat(np.square(x @ d.columns.astype(np.float32)), d.starts, axis=1)
+    n = d.seen.sum()
+    lags = min(LAGS, x.shape[1] // 4)
+    rho = [np.einsum("rt,rt->r", x[:, k:], x[:, :-k]) / n for k in range(1, lags + 1)]
+    square = x * x
+    now = np.where(d.seen, np.linspace(-1, 1, len(d.seen)), 0.0).astype(np.float32)
+    series = [
+        np.abs(np.cumsum(x, 1)).max(1) / np.sqrt(n),
+        (square * square).sum(1) / n,
+        np.sqrt(square.max(1)),
+        (square * x).sum(1) / n,
+        square @ d.level.astype(np.float32) / n,
+        square @ now / n,
+    ]
+    return np.concatenate([gain, np.stack(rho + series, 1)], 1)
+
+
+def combined(
+    x: np.ndarray, sets: Sequence[tuple[str, str]], degrees: np.ndarray
+) -> tuple[list[str], np.ndarray]:
+    """Statistics from :func:`measured`, of one geo or summed over geos.
+
+    Of a code with several sets: their sum, and the largest beyond what noise would give.
+    """
+    codes, n_sets = np.array([code for code, _ in sets]), len(sets)
+    names, found = [], []
+    for code in dict.fromkeys(codes.tolist()):
+        mine = codes == code
+        gain, own = x[:, :n_sets][:, mine], degrees[mine]
+        names.append(code)
+        found.append((gain.sum(1) - own.sum()) / np.sqrt(max(2 * own.sum(), 1)))
+        if mine.sum() > 1:
+            names.append(f"{code}:largest")
+            found.append(((gain - own) / np.sqrt(np.maximum(2 * own, 1))).max(1))
+    rho, series = x[:, n_sets : -len(SERIES)], x[:, -len(SERIES) :]
+    names += ["lag1", "ljung_box", *SERIES]
+    found += [np.abs(rho[:, 0]), np.square(rho).sum(1), *np.abs(series.T)]
+    return names, np.stack(found, 1)
+
+
+def family(now: np.ndarray, law: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
+    """P-values of rows of statistics against simulated ones, and over all together.
+
+    Args:
+        now: Observed, (row, statistic).
+        law: Simulated, (simulation, statistic).
+
+    Returns:
+        P-values (row, statistic); what the smallest of a true model falls below at
+        :data:`LEVEL`; the probability of as small a smallest one, (row,).
+    """
+    n = len(law)
+    p, smallest = np.empty(now.shape), np.full(n, np.inf)
+    for k in range(law.shape[1]):
+        order = np.sort(law[:, k])
+        p[:, k] = (1 + n - np.searchsorted(order, now[:, k], "left")) / (1 + n)
+        own = (n - np.searchsorted(order, law[:, k], "left")) / (1 + n)
+        smallest = np.minimum(smallest, own)
+    smallest = np.sort(smallest)
+    whole = (1 + np.searchsorted(smallest, p.min(1) + 1e-12, "right")) / (1 + n)
+    steps = np.unique(smallest)
+    chance = (1 + np.searchsorted(smallest, steps + 1e-12, "right")) / (1 + n)
+    below = steps[chance <= LEVEL]
+    return p, float(below[-1]) if below.size else 0.0, whole

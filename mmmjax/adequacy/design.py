@@ -1,0 +1,195 @@
+"""What residuals are looked at with: what the model could have fitted, and what not.
+
+A :class:`Design` belongs to one geo. Its ``basis`` spans what the model could have fitted
+there, and is projected out of the residuals and out of the simulated noise alike; its sets
+of columns are the departures that are looked for, each beyond the basis.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.adequacy.evidence import Evidence
+from mmmjax.draws import Fit
+from mmmjax.kernels.seasonality import YEAR, fourier_features
+
+__all__ = ["Columns", "Design", "design"]
+
+DRAWS = 100  # whose spread of the mean spans what the model could have fitted
+LEAST_SPREAD = 0.2  # of the noise: directions in which the draws spread less are none
+WAVES = 6  # a year beyond those of the spec
+CUTS = 70  # dates at most at which a break is looked for
+EDGES = (0.25, 0.5, 1.0, 1.5, 2.5)  # of max_lag: windows of lags
+LOST = 1e-3  # of its length: what is left of a column that the basis holds
+
+
+class Columns(NamedTuple):
+    """A set of columns that a departure would move along.
+
+    Args:
+        code: Which departure.
+        label: Which of its kind: a channel, a pair, a date, a number of waves.
+        values: (time, column).
+    """
+
+    code: str
+    label: str
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Design:
+    """What the residuals of one geo are looked at with.
+
+    Args:
+        seen: Periods with an outcome, (time,).
+        basis: Orthonormal columns that the model could have fitted, (time, known).
+        sets: Code and label of every set.
+        columns: Orthonormal within a set and beyond the basis, (time, set * width); zeros
+            where a set has fewer directions than its width.
+        starts: First column of every set.
+        degrees: Directions of every set.
+        level: Fitted mean, standardised, 0 where nothing was seen, (time,).
+    """
+
+    seen: np.ndarray
+    basis: np.ndarray
+    sets: tuple[tuple[str, str], ...]
+    columns: np.ndarray
+    starts: np.ndarray
+    degrees: np.ndarray
+    level: np.ndarray
+
+    @property
+    def free(self) -> int:
+        """Degrees of freedom that the model leaves."""
+        return int(self.seen.sum()) - self.basis.shape[1]
+
+
+def design(fit: Fit, seen: Evidence, geo: int) -> Design:
+    """What the residuals of one geo are looked at with."""
+    here = seen.seen[geo]
+    x, spread = seen.inputs, seen.sigma[geo]
+    mean = seen.mu[:, geo].mean(0)
+    effect = seen.channel[:, geo].mean(0)  # (channel, time)
+    linear = np.concatenate(
+        [
+            np.ones((1, len(here))),
+            x.trend[None][: int(fit.spec.trend)],
+            x.fourier,
+            x.controls[geo],
+            effect,
+        ]
+    )
+    basis = beyond(linear.T[None] * here[:, None])[0]
+    some = seen.mu[:: max(1, len(seen.mu) // DRAWS), geo] - mean
+    some = np.where(here, some, 0.0) / (np.sqrt(len(some)) * spread)
+    some -= (some @ basis) @ basis.T
+    _, size, moved = np.linalg.svd(some, full_matrices=False)
+    basis = beyond(np.concatenate([basis.T, moved[size > LEAST_SPREAD]]).T[None])[0]
+    basis = basis[:, basis.any(0)]
+    sets = list(departures(fit, seen, geo, effect, mean))
+    columns: list[np.ndarray] = [np.zeros((0, 0))] * len(sets)
+    for width in {c.values.shape[1] for c in sets}:  # sets of one width in one step
+        own = [i for i, c in enumerate(sets) if c.values.shape[1] == width]
+        values = np.stack([sets[i].values for i in own]) * here[:, None]
+        for i, q in zip(own, beyond(values, basis), strict=True):
+            columns[i] = q
+    widths = [q.shape[1] for q in columns]
+    level = np.where(here, mean - mean[here].mean(), 0.0) if here.any() else 0 * mean
+    return Design(
+        here,
+        basis,
+        tuple((c.code, c.label) for c in sets),
+        np.concatenate(columns, 1),
+        np.cumsum([0, *widths[:-1]]),
+        np.array([int(q.any(0).sum()) for q in columns]),
+        level / (np.sqrt(np.mean(level[here] ** 2)) if level.any() else 1.0),
+    )
+
+
+def beyond(values: np.ndarray, basis: np.ndarray | None = None) -> np.ndarray:
+    """Orthonormal columns of every set (set, time, column) beyond a basis; else zeros."""
+    if not values.shape[-1]:
+        return values
+    size = np.linalg.norm(values, axis=1, keepdims=True)
+    values = np.divide(values, size, out=np.zeros_like(values), where=size > 0)
+    if basis is not None:
+        values = values - basis @ (basis.T @ values)
+    u, s, _ = np.linalg.svd(values, full_matrices=False)
+    return np.where(s[:, None] > LOST, u, 0.0)
+
+
+def departures(
+    fit: Fit, seen: Evidence, geo: int, effect: np.ndarray, mean: np.ndarray
+) -> Iterator[Columns]:
+    """Every set of columns of one geo.
+
+    Args:
+        fit: The fit.
+        seen: What its draws say.
+        geo: Which geo.
+        effect: Mean contribution of each channel, (channel, time).
+        mean: Fitted mean, (time,).
+    """
+    spec, names = fit.spec, fit.panel.channels
+    dates = fit.panel.dates[fit.panel.window]
+    n = len(dates)
+    now = np.linspace(-0.5, 0.5, n)
+    yield Columns("trend", "", np.stack([now, now**2, now**3], 1))
+    cuts = np.arange(int(0.1 * n) + 1, int(0.9 * n), max(1, round(0.8 * n / CUTS)))
+    t = np.arange(n)
+    for cut in cuts:
+        step = np.stack([t >= cut, np.maximum(t - cut, 0) / n], 1)
+        yield Columns("break", f"{dates[cut]:%Y-%m-%d}", step)
+    yield from calendar(dates, spec.seasonality.order if spec.seasonality else 0, now)
+    bent = (mean - mean.mean()) / (mean.std() or 1.0)
+    yield Columns("curvature", "", np.stack([bent**2, bent**3], 1))
+    if not names:
+        return
+    media, past = seen.inputs.media[geo], seen.inputs.history
+    padded = np.pad(media, [(0, 0), (n, 3)])  # media at period t: column n + past + t
+    lagged = lambda k: padded[:, n + past - k : 2 * n + past - k]
+    edges = np.ceil(spec.adstock.max_lag * np.array(EDGES)).astype(int)
+    edges = np.unique(np.clip(edges, 1, max(n // 4, 2)))
+    late = [np.mean([lagged(k) for k in range(a, b)], 0) for a, b in pairwise(edges)]
+    ahead = [lagged(-1), (lagged(-2) + lagged(-3)) / 2]
+    x = lagged(0)
+    kinds = {
+        "carryover": late,
+        "leads": ahead,
+        "shape": [effect**2, np.sqrt(np.abs(effect)), x],
+        "drift": [effect * now, effect * now**2],
+    }
+    worth = effect.sum(1) / np.where(x.sum(1) > 0, x.sum(1), 1.0)
+    for code, parts in kinds.items():
+        for c, name in enumerate(names):
+            yield Columns(code, name, np.stack([part[c] for part in parts], 1))
+        if len(names) > 1:  # all together, each by its effect
+            weight = worth[:, None] if code in ("carryover", "leads") else 1.0
+            every = [(weight * part).sum(0) for part in parts]
+            yield Columns(code, "all channels", np.stack(every, 1))
+    apart = effect - effect.mean(1, keepdims=True)
+    for i, first in enumerate(names):
+        for j in range(i):
+            pair = f"{names[j]} and {first}"
+            yield Columns("synergy", pair, (apart[i] * apart[j])[:, None])
+
+
+def calendar(dates: pd.DatetimeIndex, order: int, now: np.ndarray) -> Iterator[Columns]:
+    """Waves of the year that the spec lacks, and days of the week where there are days."""
+    days = pd.Timedelta(dates[-1] - dates[0]).days / max(len(dates) - 1, 1)
+    most = min(order + WAVES, int((YEAR / days - 1) / 2))
+    if len(dates) * days >= 0.9 * YEAR and most >= 1:
+        waves = fourier_features(dates.day_of_year.to_numpy(), most)
+        for k in range(order, most):
+            yield Columns("season", str(k + 1), waves[[k, most + k]].T)
+        if len(dates) * days >= 2 * YEAR:
+            yield Columns("season", "changing", (waves[[0, most]] * now).T)
+    if days < 2:
+        week = dates.day_of_week.to_numpy()[:, None] == np.unique(dates.day_of_week)[:-1]
+        yield Columns("weekday", "", week.astype(float))

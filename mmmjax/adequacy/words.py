@@ -1,0 +1,221 @@
+"""What the tests of residuals found, in words: what, how strong, its meaning, a remedy."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mmmjax.adequacy.battery import LEAST_FREE, Tested
+from mmmjax.adequacy.evidence import Evidence
+from mmmjax.checks import show
+from mmmjax.draws import Fit
+from mmmjax.findings import Finding
+
+__all__ = ["WEAK", "said", "untested"]
+
+WEAK = 30  # degrees of freedom: with fewer only gross faults are seen
+TOGETHER = 0.1  # mean correlation of geos that is told, where it is clear
+CLEAR = 5.0  # standard errors
+MEMORY = ("lag1", "ljung_box", "cusum")
+TAILS = ("largest", "kurtosis", "skewness")
+SPREAD = ("spread_level", "spread_time")
+
+DEPARTURES = {
+    "season": (
+        "what is left over follows the calendar ({label} waves a year: {share} of it)",
+        "The seasons of this market are not those that the model knows, and media that "
+        "run in season are given their effect",
+    ),
+    "weekday": (
+        "what is left over follows the days of the week ({share} of it)",
+        "Days of the week differ and the model does not know it",
+    ),
+    "trend": (
+        "what is left over drifts over the window ({share} of it)",
+        "The level moves in a way that the model cannot follow",
+    ),
+    "break": (
+        "the level or its slope breaks around {label} ({share} of what is left over)",
+        "Something lasting happened that no column has: a price, a shop, a competitor, "
+        "another way of counting",
+    ),
+    "carryover": (
+        "past media explain what is left over ({label}: {share} of it)",
+        "The effect lasts longer, or comes later, than the model allows",
+    ),
+    "leads": (
+        "media follow the outcome: what is left over tells the media of later periods "
+        "({label}: {share} of it)",
+        "Spend is set by demand, or both by something that no column has: then the effect "
+        "of media is not what the model says",
+    ),
+    "shape": (
+        "the response to {label} has another shape ({share} of what is left over)",
+        "The curve bends elsewhere than the model lets it, an S for instance: plans far "
+        "from past spend are then wrong",
+    ),
+    "drift": (
+        "the effect of {label} changes over the window ({share} of what is left over)",
+        "The model has one effect for all periods, so what it says of today is an average "
+        "of the past",
+    ),
+    "synergy": (
+        "{label} act together ({share} of what is left over)",
+        "One raises the effect of the other, and the model adds them up",
+    ),
+    "curvature": (
+        "errors bend with the level that the model expects ({share} of what is left over)",
+        "The parts multiply rather than add up: an effect is larger where more is sold",
+    ),
+}
+
+
+def said(fit: Fit, tested: Tested) -> Iterator[Finding]:
+    """A finding for every kind of departure, the one that explains most first."""
+    found = tested.found
+    for code in sorted(set(found) & set(DEPARTURES), key=lambda c: -tested.share[c]):
+        share, label = tested.share[code], tested.label[code]
+        what, means = DEPARTURES[code]
+        text = what.format(share=f"{share:.0%}", label=label)
+        where = tuple(n for n in fit.panel.channels if n in label.split(" and "))
+        remedy = _remedy(fit, code, label)
+        yield Finding("serious", code, text, where, share, means, remedy)
+    if any(code in found for code in MEMORY):
+        yield Finding(
+            "serious",
+            "memory",
+            f"what is left over repeats itself (lag 1: {tested.lag:.2f})",
+            (),
+            tested.lag,
+            "Something with a memory is missing, and intervals are too narrow",
+            _slow(fit),
+        )
+    if any(code in found for code in TAILS):
+        size = np.abs(np.nan_to_num(tested.left))
+        geo, t = np.unravel_index(int(size.argmax()), size.shape)
+        panel = fit.panel
+        date = show(panel.dates[panel.window][int(t)])
+        place = date if panel.n_geos == 1 else f"{panel.geos[int(geo)]} {date}"
+        yield Finding(
+            "serious",
+            "tails",
+            f"errors too large for the noise of the model (the largest {size.max():.1f} "
+            f"standard deviations, {place})",
+            (),
+            float(size.max()),
+            "An event that no column has, a typing error, or noise with heavy tails: media "
+            "that ran then are given it",
+            f"Correct the cell, add a control that is 1 on {date} and else 0, or write "
+            'likelihood = { kind = "student_t" } under [model]',
+        )
+    if any(code in found for code in SPREAD):
+        how = "level" if "spread_level" in found else "time"
+        yield Finding(
+            "serious",
+            "spread",
+            "the size of the errors changes with "
+            + ("the level of the outcome" if how == "level" else "time"),
+            (how,),
+            min(tested.p[code] for code in SPREAD),
+            "Noise is not the same everywhere, so that some periods are believed too much",
+            "Fit a window in which it is steady, or write likelihood = { kind = "
+            '"student_t" } under [model]',
+        )
+    yield from _geos(fit, tested)
+
+
+def _geos(fit: Fit, tested: Tested) -> Iterator[Finding]:
+    """Levels and noise of geos that one number cannot describe, and what they share."""
+    if "geo_level" in tested.found:
+        yield Finding(
+            "serious",
+            "geo_level",
+            "geos lie above or below what the model expects of them, all the time",
+            value=tested.p["geo_level"],
+            means="They differ in level and the model has one for all",
+            remedy='Write intercept = { dist = "Normal", loc = 0.5, scale = 0.3, dims = '
+            '["geo"] } under [model.priors], or outcome_scale = "geo" under [model]',
+        )
+    if "geo_noise" in tested.found:
+        yield Finding(
+            "serious",
+            "geo_noise",
+            "the size of the errors differs between geos",
+            value=tested.p["geo_noise"],
+            means="One size of noise for all believes some geos too much",
+            remedy='Write y_sigma = { dist = "HalfNormal", scale = 0.5, dims = ["geo"] } '
+            "under [model.priors]",
+        )
+    pairs = len(tested.free) * (len(tested.free) - 1) / 2
+    error = 1 / np.sqrt(max(pairs, 1) * fit.panel.n_periods)
+    if tested.common > max(TOGETHER, CLEAR * error):
+        yield Finding(
+            "warning",
+            "geos_together",
+            f"what is left over moves together in all geos (correlation "
+            f"{tested.common:.2f})",
+            value=tested.common,
+            means="Something common to all geos is missing; totals over geos are less "
+            "certain than they read",
+            remedy="Add what they have in common as a control",
+        )
+
+
+def untested(tested: Tested | None, seen: Evidence) -> Iterator[Finding]:
+    """That little or nothing could be tested, where it is so."""
+    n = int(seen.seen.sum())
+    if tested is None:
+        yield Finding(
+            "warning",
+            "untested",
+            f"nothing could be tested: {n} observed periods leave fewer than {LEAST_FREE} "
+            "degrees of freedom beside what the model fits",
+            means="Whether the model describes the data cannot be said from so few",
+            remedy="Take more periods, fewer controls or a lower order of seasonality",
+        )
+        return
+    free = sum(x for x in tested.free if x >= LEAST_FREE)
+    if free < WEAK:
+        what = f"only {free} degrees of freedom are left to test"
+        yield Finding(
+            "note", "weakly_tested", what, (), free, "Only gross faults would show"
+        )
+
+
+def _remedy(fit: Fit, code: str, label: str) -> str:
+    """What to write against a departure, lines that this version knows."""
+    spec = fit.spec
+    order = spec.seasonality.order if spec.seasonality else 0
+    longer = 2 * spec.adstock.max_lag
+    waves = int(label) if label.isdigit() else order + 2
+    return {
+        "season": f"Write seasonality = {{ order = {max(waves, order + 1)} }} under "
+        "[model], or add holidays and events under controls",
+        "weekday": "Add a control of 0 and 1 for each day of the week but one",
+        "trend": _slow(fit),
+        "break": f"Add a control that is 0 before {label} and 1 from then on, or fit only "
+        "what came after",
+        "carryover": f'Write adstock = {{ kind = "geometric", max_lag = {longer} }} under '
+        "[model], and adstock_alpha = "
+        '{ dist = "Beta", concentration1 = 2.0, concentration0 = 2.0 } under '
+        "[model.priors]",
+        "leads": "Add what drives demand (price, distribution, search interest) under "
+        "controls; a lift test shows the effect without it",
+        "shape": 'Write saturation_lam = { dist = "Gamma", concentration = 2.0, rate = '
+        "0.5 } under [model.priors] to free the curve, and plan close to past spend",
+        "drift": "Fit the last year or two only, or give the channel two columns, before "
+        "and after the change",
+        "synergy": "Add the product of both columns, divided by its largest value, under "
+        "controls; a test that runs them alone shows the rest",
+        "curvature": "Take an outcome per shop or per customer where their number "
+        "changes, or fit a window in which the level is steady",
+    }[code]
+
+
+def _slow(fit: Fit) -> str:
+    """What to write against a level that moves."""
+    order = fit.spec.seasonality.order if fit.spec.seasonality else 0
+    if not fit.spec.trend:
+        return "Write trend = true under [model], and controls for what else moved demand"
+    if not order:
+        return "Write seasonality = { order = 2 } under [model], and controls for the rest"
+    return "Add controls for what moves demand slowly: price, distribution, competitors"
