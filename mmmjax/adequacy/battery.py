@@ -9,12 +9,13 @@ what the smallest of all of them falls below in 1 of 100 fits of a true model.
 
 Sources: Dunn and Smyth (1996), "Randomized quantile residuals"; Andrews (1993), "Tests for
 parameter instability and structural change with unknown change point", for the break;
-Ljung and Box (1978); Ramsey (1969) for the curvature; Westfall and Young (1993),
-"Resampling-based multiple testing", for the smallest p.
+Ljung and Box (1978); Ramsey (1969) for the curvature; Geary (1935) for the peak;
+Westfall and Young (1993), "Resampling-based multiple testing", for the smallest p.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri, ndtri_exp, stdtr
@@ -31,7 +32,15 @@ LEAST_FREE = 12  # degrees of freedom of a geo whose residuals are looked at
 LAGS = 8  # of autocorrelations
 FARTHEST = 8.0  # standard deviations: where a quantile ends
 MEMORY = 64 * 2**20  # bytes of simulated noise at once
-SERIES = ("cusum", "kurtosis", "largest", "skewness", "spread_level", "spread_time")
+SERIES = (
+    "cusum",
+    "kurtosis",
+    "peaked",
+    "largest",
+    "skewness",
+    "spread_level",
+    "spread_time",
+)
 
 
 @dataclass(frozen=True)
@@ -150,7 +159,7 @@ def shared(designs: Sequence[Design], left: np.ndarray) -> float:
 
 def statistics(
     designs: Sequence[Design], left: np.ndarray
-) -> tuple[list[str], np.ndarray, dict[str, np.ndarray]]:
+) -> tuple[list[str], np.ndarray, dict[str, Any]]:
     """Every statistic of rows of residuals (row, geo, time): names, and (row, statistic).
 
     Also the ``gain`` of every set and the ``lag``, summed over geos, of the first row.
@@ -200,6 +209,7 @@ def measured(x: np.ndarray, d: Design) -> np.ndarray:
     series = [
         np.abs(np.cumsum(x, 1)).max(1) / np.sqrt(n),
         (square * square).sum(1) / n,
+        1 - np.abs(x).sum(1) / n,
         np.sqrt(square.max(1)),
         (square * x).sum(1) / n,
         square @ d.level.astype(np.float32) / n,
@@ -221,14 +231,23 @@ def combined(
         mine = codes == code
         gain, own = x[:, :n_sets][:, mine], degrees[mine]
         names.append(code)
-        found.append((gain.sum(1) - own.sum()) / np.sqrt(max(2 * own.sum(), 1)))
+        found.append(normal(gain.sum(1), own.sum()))
         if mine.sum() > 1:
             names.append(f"{code}:largest")
-            found.append(((gain - own) / np.sqrt(np.maximum(2 * own, 1))).max(1))
+            found.append(normal(gain, own).max(1))
     rho, series = x[:, n_sets : -len(SERIES)], x[:, -len(SERIES) :]
     names += ["lag1", "ljung_box", *SERIES]
     found += [np.abs(rho[:, 0]), np.square(rho).sum(1), *np.abs(series.T)]
     return names, np.stack(found, 1)
+
+
+def normal(gain: Any, degrees: Any) -> np.ndarray:
+    """About the normal deviate of a chi-squared sum, so that those of any size compare.
+
+    Source: Wilson and Hilferty (1931), "The distribution of chi-square".
+    """
+    k = np.maximum(degrees, 1)
+    return (np.cbrt(gain / k) - (1 - 2 / (9 * k))) / np.sqrt(2 / (9 * k))
 
 
 def family(now: np.ndarray, law: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:

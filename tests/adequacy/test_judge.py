@@ -1,0 +1,86 @@
+"""Both verdicts in words: what is said, that remedies can be written, and the case."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mmmjax as mm
+from mmmjax.adequacy import UNSEEN
+from mmmjax.adequacy.words import DEPARTURES, _remedy
+from tests.adequacy.worlds import fit_of
+
+T = np.arange(120)
+
+
+def test_a_true_model_is_adequate_and_a_false_one_says_what_and_what_to_try():
+    good = mm.judge(fit_of())
+    assert good.adequate.ok
+    assert good.sentence.endswith(f"{UNSEEN}.")
+    noise = np.random.default_rng(4).normal(size=120)
+    bad = mm.judge(fit_of(left=noise + 3.0 * (T >= 70)))
+    assert not bad.adequate.ok
+    first = bad.adequate.findings[0]
+    assert first.code == "break"
+    assert first.what in bad.adequate.sentence
+    assert bad.sentence.endswith(f"{UNSEEN}.")
+    told = bad.to_dict()["adequate"]["findings"][0]
+    assert {"level", "what", "value", "means", "try"} <= set(told)
+    assert "control that is 0 before 2022" in told["try"]
+
+
+def test_a_short_series_says_that_nothing_was_tested():
+    judged = mm.judge(fit_of(periods=18))
+    assert judged.adequate.sentence.startswith("Adequacy not tested")
+    assert judged.adequate.findings[0].code == "untested"
+
+
+def test_the_unit_of_the_outcome_changes_no_verdict():
+    from dataclasses import replace
+
+    fit = fit_of(left=np.random.default_rng(4).normal(size=120) + 3.0 * (T >= 70))
+    panel = replace(fit.panel, outcome=fit.panel.outcome * 1e-6)
+    other = replace(fit, panel=panel, scale=type(fit.scale).fit(panel))
+    one, two = mm.judge(fit).adequate, mm.judge(other).adequate
+    assert [f.code for f in one.findings] == [f.code for f in two.findings]
+
+
+def test_media_above_the_outcome_and_a_negative_baseline_are_serious():
+    fit = fit_of()
+    params = fit.draws.params
+    params["saturation_beta"] *= 4.0
+    params["intercept"] -= params["intercept"] + 0.3
+    found = {f.code: f for f in fit.findings()}
+    assert found["media_above_outcome"].level == "serious"
+    assert found["media_above_outcome"].value > 1
+    assert found["negative_baseline"].level == "serious"
+
+
+LINE = re.compile(
+    r"(\w+ = (?:\{[^{}]*\}|true|false|\"\w+\")) ?(?:under \[model(\.priors)?\])?"
+)
+
+
+@pytest.mark.parametrize("spec", [mm.Spec(), mm.Spec(seasonality=None, trend=True)])
+@pytest.mark.parametrize("code", DEPARTURES)
+def test_lines_of_a_remedy_can_be_written(code, spec):
+    text = _remedy(fit_of(spec=spec), code, "4" if code == "season" else "m0 and m1")
+    for line, prior in LINE.findall(text):
+        head = "[model.priors]" if prior else "[model]"
+        mm.Spec.from_dict(tomllib.loads(f"{head}\n{line}")["model"])
+
+
+@pytest.mark.slow
+def test_media_over_all_is_said_loudly(tmp_path):
+    from mmmjax.cli.fitting import fit
+
+    case = Path(__file__).parent.parent / "cases" / "media_over_all" / "case.toml"
+    fit(case, tmp_path / "run", no_report=True)
+    told = json.loads((tmp_path / "run" / "diagnostics.json").read_text())
+    codes = {f["code"]: f for f in told["adequate"]["findings"]}
+    assert not told["adequate"]["ok"]
+    assert codes["media_above_outcome"]["value"] > 1
+    assert "negative_baseline" in codes
