@@ -51,7 +51,7 @@ def test_the_unit_of_the_outcome_changes_no_verdict():
 def test_media_above_the_outcome_and_a_negative_baseline_are_serious():
     fit = fit_of()
     params = fit.draws.params
-    params["saturation_beta"] *= 4.0
+    params["saturation_beta"] *= 8.0
     params["intercept"] -= params["intercept"] + 0.3
     found = {f.code: f for f in fit.findings()}
     assert found["media_above_outcome"].level == "serious"
