@@ -77,16 +77,32 @@ def test_flags_win_over_the_plan_file(tmp_path):
         (["0,3"], {"*": (0, 3)}),
         (["0.2", "TV=0:9e6", "Radio=1,2"], {"*": 0.2, "TV": (0, 9e6), "Radio": (1, 2)}),
         ([], 0.5),
+        (["TV=0.8x:1.2x", "Radio=0:2x"], {"TV": ("0.8x", "1.2x"), "Radio": (0, "2x")}),
     ],
 )
 def test_bounds_of_flags(given, bounds):
     assert asked.read(None, {"periods": 4, "bounds": given}).plan["bounds"] == bounds
 
 
-@pytest.mark.parametrize("text, bounds", [("0.3", 0.3), ("[0, 3]", (0, 3))])
+MULTIPLES = '{ TV = ["0.8x", "1.2x"], Radio = 0.2, Search = "0x:3x" }'
+READ = {"TV": ("0.8x", "1.2x"), "Radio": 0.2, "Search": "0x:3x"}
+
+
+@pytest.mark.parametrize(
+    "text, bounds", [("0.3", 0.3), ("[0, 3]", (0, 3)), (MULTIPLES, READ)]
+)
 def test_bounds_of_a_plan_file(tmp_path, text, bounds):
     path = write(tmp_path, f"periods = 4\nbounds = {text}\n")
     assert asked.read(path, {}).plan["bounds"] == bounds
+
+
+def test_prices_by_period_and_dates_of_a_reference_in_a_plan_file(tmp_path):
+    text = "reference = [2025-01-01, 2025-03-31]\n[cost_per_unit]\nTV = [[2, 3]]\nRadio = 4"
+    plan = asked.read(write(tmp_path, text), {}).plan
+    assert plan["reference"] == ("2025-01-01", "2025-03-31")
+    assert plan["cost_per_unit"] == {"TV": ((2, 3),), "Radio": 4}
+    flags = {"reference": ["2025-01-01:2025-03-31"]}
+    assert asked.read(None, flags).plan["reference"] == plan["reference"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +149,6 @@ def test_constraints_that_are_none(text, hint):
     [
         ("periods = 4\nutilty = 'mean'\n", 'did you mean "utility"'),
         ("periods = 4\nfixed = {TV = 0}\n", 'did you mean "fix"'),
-        ("budget = 4\n", "--periods 26"),
         ("periods = 4\nup_to = 'yes'\n", "true or false"),
         ("periods = 4\nprobability = 0.9\n", "a target to reach"),
         ("periods = 4\ntarget = 9\nutility = 'sharpe'\n", "leave out --utility"),

@@ -42,7 +42,8 @@ class Layout:
         budget: Total spend.
         periods: Length of the window.
         per_period: Whether the user speaks of money a period.
-        reference_is: See :class:`mmmjax.budget.request.Request`.
+        reference_is: See :class:`mmmjax.budget.request.Request`, as `bounds_are`.
+        bounds_are: See there.
     """
 
     geos: tuple[str, ...]
@@ -60,6 +61,7 @@ class Layout:
     periods: int
     per_period: bool
     reference_is: str
+    bounds_are: str
 
     @property
     def unit(self) -> float:
@@ -242,5 +244,5 @@ def _joined(
         flat("reference"), flat("lower"), flat("upper"), flat("fixed"),
         np.concatenate(largest), np.concatenate(last), prices,
         sum(part.budget for part in asked.values()), first.periods, first.per_period,
-        first.reference_is,
+        first.reference_is, first.bounds_are,
     )  # fmt: skip

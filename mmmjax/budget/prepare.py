@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from mmmjax.budget import constraints as rules
@@ -75,6 +76,7 @@ class Prepared:
             where it is even, or a variable.
         up_to: Whether less than the budget may be spent.
         carry_in: "zero" or "history".
+        quarter: Whether the window is a quarter because no length was asked for.
     """
 
     markets: Mapping[str, Fit | ResponseCurves]
@@ -89,6 +91,7 @@ class Prepared:
     profile: Float[np.ndarray, "cell period"] | None
     up_to: bool
     carry_in: str
+    quarter: bool = False
 
     @property
     def free_periods(self) -> int:
@@ -155,8 +158,13 @@ def prepare(
     """
     choice("carry_in", carry_in, ("zero", "history"))
     markets = markets_of(fits)
-    if periods is None and isinstance(next(iter(markets.values())), ResponseCurves):
-        periods = 1
+    quarter, about = periods is None, next(iter(markets.values()))
+    if isinstance(about, ResponseCurves):
+        quarter, periods = False, 1 if periods is None else periods
+    elif periods is None:
+        dates = about.panel.dates
+        days = pd.Timedelta(dates[-1] - dates[0]).days / max(len(dates) - 1, 1)
+        periods = max(round(365.25 / 4 / days), 1) if days else 1
     layout = lay_out(
         markets, budget=budget, periods=periods, bounds=bounds, reference=reference,
         fixed=fixed, per_period=per_period, cost_per_unit=cost_per_unit,
@@ -174,7 +182,7 @@ def prepare(
     return Prepared(
         markets, layout, limits, with_nesting(_by_variable(by_cell, free)), window,
         Kind(form, not doubt, not chosen.needs_smoothing), chosen, price, doubt, profile,
-        up_to, carry_in,
+        up_to, carry_in, quarter,
     )  # fmt: skip
 
 

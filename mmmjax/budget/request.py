@@ -8,6 +8,7 @@ one number per geo.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -17,7 +18,7 @@ from jaxtyping import Bool, Float
 from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.feasible import check_feasible
 from mmmjax.budget.region import Region, simple
-from mmmjax.checks import Phrase, closest, fail, integer, listing, number
+from mmmjax.checks import Phrase, closest, fail, integer, listing, number, show
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 
@@ -34,11 +35,13 @@ __all__ = [
 
 type Money = float | Sequence[float] | np.ndarray
 type Share = float | tuple[float, float]
-type Bounds = Share | Mapping[str, Share | tuple[Money, Money]]
+type End = Money | str  # "0.8x": so many times the reference
+type Bounds = Share | Mapping[str, Share | str | tuple[End, End]]
 
 DEFAULT_BOUND = 0.5  # share of the reference that a channel may move either way
 FAR = 9  # powers of ten between a price and that of training: another quantity is meant
 OTHERS = "*"  # in a mapping of bounds: the channels that it does not name
+LARGEST, TINY = 10.0, 1e-3  # a multiple, not money: at most 10, 1e-3 of the reference
 PAST, SCALED, GIVEN = "past spend", "past split scaled to the budget", "as given"
 
 
@@ -57,7 +60,8 @@ class Request:
         periods: Length of the window.
         per_period: Whether the user speaks of money a period.
         reference_is: Where the reference comes from: "past spend", "past split scaled to
-            the budget" or "as given".
+            the budget", "as given", or the dates whose spend it is.
+        bounds_are: What bounds are multiples of, in words.
     """
 
     geos: tuple[str, ...]
@@ -70,6 +74,7 @@ class Request:
     periods: int
     per_period: bool
     reference_is: str
+    bounds_are: str
 
     @property
     def region(self) -> Region:
@@ -88,6 +93,9 @@ class Known(NamedTuple):
         largest: Largest spend of one period of training, (geo, channel).
         last: Spend of the last period of training, (geo, channel).
         cost_per_unit: Money per unit of media as trained, (geo, channel).
+        spend: Spend of every training period, (geo, period, channel), 0 where no row is;
+            None with response curves.
+        dates: Of these periods.
     """
 
     geos: tuple[str, ...]
@@ -97,6 +105,8 @@ class Known(NamedTuple):
     largest: Float[np.ndarray, "geo channel"]
     last: Float[np.ndarray, "geo channel"]
     cost_per_unit: Float[np.ndarray, "geo channel"]
+    spend: Float[np.ndarray, "geo period channel"] | None = None
+    dates: pd.DatetimeIndex | None = None
 
 
 def known_of(source: Fit | Panel | ResponseCurves) -> Known:
@@ -117,7 +127,8 @@ def known_of(source: Fit | Panel | ResponseCurves) -> Known:
         costs = np.asarray(source.scale.cost_per_unit[:, panel.paid], np.float64)
     return Known(
         panel.geos, tuple(name for name, paid in pairs if paid), tuple(panel.organic),
-        spend.sum(1) / periods, spend.max(1), spend[:, -1], costs,
+        spend.sum(1) / periods, spend.max(1), spend[:, -1], costs, spend,
+        panel.dates[panel.window],
     )  # fmt: skip
 
 
@@ -145,7 +156,11 @@ def read(
     )
     names = _Names(market if isinstance(market, Known) else known_of(market))
     unit = float(periods) if per_period else 1.0
-    before = _reference(names, reference, periods, unit)
+    kind = GIVEN if reference is not None else PAST if budget is None else SCALED
+    if _is_window(reference):
+        before, kind = _between(names.known, reference, periods)
+    else:
+        before = _reference(names, reference, periods, unit)
     if budget is not None:
         fix = "leave budget=None to spend what the reference spends"
         budget = unit * number("budget", budget, low=0.0, open_low=True, fix=fix)
@@ -169,10 +184,9 @@ def read(
         region = simple(lower.ravel() / unit, upper.ravel() / unit, total / unit)
         checked = check_feasible(region, names.labels, given.ravel(), words)
         total = unit * float(checked.most[0])
-    kind = GIVEN if reference is not None else PAST if budget is None else SCALED
     return Request(
         names.geos, names.channels, before, lower, upper, given, total, periods, per_period,
-        kind,
+        kind, _bounds_are(bounds, kind),
     )  # fmt: skip
 
 
@@ -345,30 +359,96 @@ def _bounds(
         upper = np.full_like(before, max(budget, lower.sum()))
     else:
         upper = high * before
-    for name, pair in named.items():
+    for name, given_ in named.items():
         i = names.index("bounds", name)
-        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+        pair = given_.split(":") if isinstance(given_, str) else given_
+        if _small(given_) and 0 <= float(given_) <= 1:
+            pair = [f"{share}x" for share in _multipliers(given_)]
+        if not isinstance(pair, Sequence) or len(pair) != 2:
             fail(
                 "bounds",
-                pair,
+                given_,
                 f'channel "{name}"',
-                "(least, largest) money",
-                f'write {{"{name}": (0.0, 1000.0)}}',
+                '(least, largest) money, ("0.8x", "1.2x") times the reference, or 0.2',
+                f'write {{"{name}": (0.0, 1000.0)}} or {{"{name}": ("0.8x", "1.2x")}}',
             )
         low, high = pair
+        own = before[:, i].sum()
+        if (
+            _small(low)
+            and _small(high)
+            and 0 <= float(low) <= float(high)
+            and 0 < float(high) * unit < TINY * own
+        ):
+            fail(
+                "bounds",
+                Phrase(f"at most {high:g} of money"),
+                f'channel "{name}", whose reference is {own / unit:,.6g}',
+                "money, or multiples of the reference with an x",
+                f'write {{"{name}": ("{low:g}x", "{high:g}x")}} for {low:g} to {high:g} '
+                "times the reference",
+            )
         if np.ndim(high) == 0 and high == math.inf:
-            high = max(budget / unit, float(np.sum(low)))
-        lower[:, i] = unit * names.share("bounds", name, low, before[:, i])
-        upper[:, i] = unit * names.share("bounds", name, high, before[:, i])
+            high = max(budget / unit, float(before[:, i].sum() / unit))
+            high = high if isinstance(low, str) else max(high, float(np.sum(low)))
+        for ends, end in ((lower, low), (upper, high)):
+            if isinstance(end, str):
+                times = _numbers(end.strip().removesuffix("x"))
+                if not end.strip().endswith("x") or not 0 <= times < math.inf:
+                    allowed = '"0.8x": so many times the reference, at least 0'
+                    fail("bounds", end, f'channel "{name}"', allowed, '("0.8x", "1.2x")')
+                ends[:, i] = times * before[:, i]
+            else:
+                ends[:, i] = unit * names.share("bounds", name, end, before[:, i])
         if (lower[:, i] > upper[:, i]).any():
             fail(
                 "bounds",
-                pair,
+                given_,
                 f'channel "{name}"',
                 "least <= largest",
                 "write the smaller number first",
             )
     return lower, upper
+
+
+def _small(end: Any) -> bool:
+    return isinstance(end, int | float) and not isinstance(end, bool) and end <= LARGEST
+
+
+def _bounds_are(given: Any, kind: str) -> str:
+    """What bounds are of: "0.5 to 1.5 times the past spend; of TV as given"."""
+    named = dict(given) if isinstance(given, Mapping) else {OTHERS: given}
+    low, high = _multipliers(named.pop(OTHERS, DEFAULT_BOUND))
+    of = kind if kind in (PAST, SCALED) else f"reference ({kind})"
+    said = [f"{low:g} to {high:g} times the {of}"]
+    return "; ".join(said + [f"of {listing(named, 3)} as given"] * bool(named))
+
+
+def _is_window(given: Any) -> bool:
+    """Whether a reference is two dates."""
+    pair = isinstance(given, list | tuple) and len(given) == 2
+    return pair and all(isinstance(x, str | date | np.datetime64) for x in given)
+
+
+def _between(known: Known, given: Any, periods: int) -> tuple[np.ndarray, str]:
+    """Mean spend a period between two dates times `periods`, and these dates in words."""
+    fix = 'reference=("2025-01-01", "2025-03-31"): a first and a last date of training'
+    if known.spend is None or known.dates is None:
+        fail("reference", given, "", "{channel: money} with response curves", fix)
+    dates = known.dates
+    first, last = (pd.to_datetime(str(x), errors="coerce") for x in given)
+    step = dates[-1] - dates[-2] if len(dates) > 1 else pd.Timedelta(days=1)
+    span = f"dates from {show(dates[0])} to {show(dates[-1])}, the training window"
+    known_ends = dates[0] - step < first and first <= last and last < dates[-1] + step
+    if not bool(known_ends):  # NaT is in no window
+        fail("reference", given, "", span, fix)
+    inside = np.asarray((dates >= first) & (dates <= last))
+    if not inside.any():
+        fail("reference", Phrase("a window without a period"), "", span, fix)
+    words = f"spend of {show(dates[inside][0])} to {show(dates[inside][-1])}"
+    if inside.sum() != periods:
+        words += f", its mean a period times {periods}"
+    return periods * known.spend[:, inside].mean(1), words
 
 
 def _multipliers(given: Any) -> tuple[float, float]:

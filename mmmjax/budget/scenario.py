@@ -70,7 +70,8 @@ class Plan:
         response_by_channel: The same by channel, (plan, draw, channel).
         objective: Utility of the plan; outcome units for the mean response.
         reference_objective: Utility of the reference.
-        reference_is: "past spend", "past split scaled to the budget" or "as given".
+        reference_is: "past spend", "past split scaled to the budget", "as given", or the
+            dates whose spend it is.
         largest: What the media of the largest period of training cost at the prices of the
             window (their mean over it), money, (geo, channel).
         cost_per_unit: Money per unit of media that the plan counts on, (geo, channel), or
@@ -97,6 +98,9 @@ class Plan:
         currency: Label of money.
         outcome_name: Label of the outcome.
         outcome_value: Money per unit of outcome; None: not known.
+        bounds_are: What bounds are multiples of, in words.
+        quarter: Whether `periods` is a quarter because no length was asked for.
+        memory: Periods that an effect lasts, today included.
     """
 
     reference: xr.DataArray
@@ -136,6 +140,9 @@ class Plan:
     currency: str = ""
     outcome_name: str = field(default="outcome")
     outcome_value: float | None = None
+    bounds_are: str = ""
+    quarter: bool = False
+    memory: int = 1
 
     @property
     def relative_gap(self) -> float | None:
@@ -273,6 +280,7 @@ def _record(plan: Plan) -> dict[str, Any]:
         "objective": plan.objective,
         "reference_objective": plan.reference_objective,
         "reference_is": plan.reference_is,
+        "bounds_are": plan.bounds_are,
         "reference_feasible": plan.reference_feasible,
         "reference_breaks": list(plan.reference_breaks),
         "gain": plan.gain._asdict(),
@@ -299,7 +307,9 @@ def _record(plan: Plan) -> dict[str, Any]:
         "currency": plan.currency,
         "periods": plan.periods,
         "per_period": plan.per_period,
+        "periods_are_a_quarter_by_default": plan.quarter,
         "carry_in": plan.carry_in,
+        "memory": plan.memory,
         "constraint_residuals": plan.residuals,
         "kkt_residual": plan.kkt_residual,
         "shadow_price": plan.shadow_price,

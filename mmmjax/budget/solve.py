@@ -72,13 +72,13 @@ def optimize(
             one budget (bounds, reference, fixed and cost_per_unit are then by market too);
             or :class:`ResponseCurves`.
         budget: Total spend, money; None: what the reference spends.
-        periods: Length of the window, at least 1; with response curves it may be left out.
+        periods: Length of the window, at least 1; None: a quarter (1 with response curves).
         bounds: 0.5 for +-50% of the reference, (lo, hi) multiples of the reference (hi
-            may be inf), or {channel: (lo, hi)} in money; channels left out have +-50%, or
-            what "*" says: {"*": 0.3, "TV": (0, 9e6)}.
+            may be inf), or by channel: (lo, hi) in money, ("0.8x", "1.2x") or 0.2; channels
+            left out have +-50%, or what "*" says: {"*": 0.3, "TV": (0, 9e6)}.
         reference: Spend to compare with, {channel: money} or an array (channel,) or (geo,
-            channel) of the paid channels; None: the historical mean a period times
-            periods, rescaled to the budget if one is given.
+            channel) of the paid channels, or two dates, whose mean spend a period counts;
+            None: that of all training, rescaled to the budget if one is given.
         fixed: {channel: money} held there, or a list of channels held at their reference.
         per_period: Budget, bounds, reference and fixed are money a period.
         up_to: Spend at most the budget, instead of exactly it.

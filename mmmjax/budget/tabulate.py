@@ -34,6 +34,7 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         cost = cost.isel(period=0, drop=True)
     first = next(iter(prepared.markets.values()))
     about: Any = getattr(first, "panel", first)
+    spec = prepared.kind.form.spec
     before, after = solved.seen
     misses = residuals(solved.spend, prepared.region)
     samples = np.stack([before.samples, after.samples])
@@ -88,6 +89,9 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         currency=about.currency,
         outcome_name=about.outcome_name,
         outcome_value=value_of(prepared),
+        bounds_are=layout.bounds_are,
+        quarter=prepared.quarter,
+        memory=1 if spec is None else spec.adstock.max_lag,
     )
 
 

@@ -53,11 +53,12 @@ def text(plan: "Plan", noun: str = "period") -> str:
         ("net", _net(plan)),
         ("proof", [proof(plan)]),
         ("next", [_next(plan)]),
+        ("range", [plan.bounds_are] if plan.bounds_are else []),
         ("bounds", _bounds(plan)),
         ("limit", [_limit(plan, limit) for limit in plan.limits]),
         (f"{noun}s", _flighting(plan, noun)),
         ("beyond", _beyond(plan, noun)),
-        ("note", _notes(plan)),
+        ("note", _notes(plan, noun)),
     ]
     lines = [f"{label:<11}{line}" for label, group in named for line in group]
     return "\n  ".join([_head(plan, noun), *_table(plan), *lines])
@@ -71,6 +72,8 @@ def _head(plan: "Plan", noun: str) -> str:
     if at_most(plan) and total < plan.budget * (1 - 1e-9):
         money = f"{_figure(total)} of up to {_figure(plan.budget)}{unit}{each}"
     noun += "s" if plan.periods > 1 else ""
+    if plan.quarter:
+        noun += " (a quarter, as no length was asked for)"
     return (
         f"Plan: {money} over {plan.periods} {noun}, {_aim(plan)}, carry-in "
         f"{plan.carry_in}; reference: {_reference(plan)}"
@@ -333,9 +336,16 @@ def _beyond(plan: "Plan", noun: str) -> list[str]:
     return [*lines[:MOST_NOTES], *([f"and {more} more channels"] if more > 0 else [])]
 
 
-def _notes(plan: "Plan") -> list[str]:
-    broken = _breaks(plan)
-    return [f"the reference itself breaks {broken}"] if broken else []
+def _notes(plan: "Plan", noun: str) -> list[str]:
+    broken, memory = _breaks(plan), plan.memory
+    notes = [f"the reference itself breaks {broken}"] if broken else []
+    if plan.periods < memory and plan.carry_in == "zero":
+        notes.append(
+            f"the window ({plan.periods} {noun}{'s' * (plan.periods > 1)}) is shorter than "
+            f"the memory of media ({memory}): earlier spend still acts in all of it, which "
+            'carry-in zero leaves out and carry_in="history" (--carry-in history) counts'
+        )
+    return notes
 
 
 def _breaks(plan: "Plan") -> str:

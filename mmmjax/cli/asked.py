@@ -89,9 +89,6 @@ def read(file: Path | None, flags: Mapping[str, Any]) -> Asked:
     given = {k: v for k, v in flags.items() if v is not None and v != []}
     plan = {k: given.get(k, told.get(k)) for k in PLAIN}
     plan = {k: _plain(k, v) for k, v in plan.items() if v is not None}
-    if "periods" not in plan:
-        got = Phrase("no periods")
-        fail("--periods", got, "", "the length of the window", "--periods 26")
     plan["bounds"] = _bounds(given.get("bounds", told.get("bounds")))
     plan["fixed"] = _fixed(given.get("fix", told.get("fix")))
     plan["reference"] = _money(given.get("reference", told.get("reference")))
@@ -125,16 +122,20 @@ def _plain(key: str, value: Any) -> Any:
 
 
 def _amounts(key: str, table: Any) -> dict[str, Any]:
-    """A table of a number, or a list of numbers, one a geo, for each channel."""
+    """A table of a number for each channel, or of a list: a geo's, a period's, bounds."""
     if not isinstance(table, Mapping):
         fail(key, table, "", "a table with a number for each channel", f"[{key}]")
-    found = {}
-    for channel, value in table.items():
-        what, fix = f"{key} of {channel}", f'"{channel}" = 1e6 under [{key}]'
-        many = value if isinstance(value, list) and value else [value]
-        numbers = [number(what, one, infinite=key == "bounds", fix=fix) for one in many]
-        found[channel] = tuple(numbers) if isinstance(value, list) else numbers[0]
-    return found
+
+    def read(what: str, value: Any, depth: int) -> Any:
+        if isinstance(value, list) and value and depth:
+            return tuple(read(what, one, depth - 1) for one in value)
+        if key == "bounds" and isinstance(value, str):  # "0.8x"
+            return value
+        fix = f'"{what}" = 1e6 under [{key}]'
+        return number(f"{key} of {what}", value, infinite=key == "bounds", fix=fix)
+
+    deep = 2 if key == "cost_per_unit" else 1
+    return {channel: read(channel, value, deep) for channel, value in table.items()}
 
 
 def _together(plan: Mapping[str, Any]) -> None:
@@ -195,18 +196,24 @@ def _fixed(given: Any) -> Any:
 
 
 def _money(given: Any) -> Any:
-    """Texts "TV=1e6", or a table of a plan file."""
+    """Texts "TV=1e6", two dates "2025-01-01:2025-03-31", or what a plan file has."""
     if given is None or isinstance(given, Mapping):
         return given if given is None else _amounts("reference", given)
-    return dict(_pair("--reference", item) for item in _list(given)) or None
+    items = _list(given)
+    if not any("=" in str(item) for item in items):
+        dates = str(items[0]).split(":") if len(items) == 1 else [str(d) for d in items]
+        if len(dates) == 2:
+            return dates[0].strip(), dates[1].strip()
+    return dict(_pair("--reference", item) for item in items) or None
 
 
 def _bounds(given: Any) -> Any:
     """Bounds as ``optimize`` takes them.
 
     Texts 0.5, LEAST:LARGEST or LEAST,LARGEST (times the reference), and
-    CHANNEL=LEAST:LARGEST (money), one a channel; or what a plan file says: a number, a
-    pair, or a table {channel: pair}, "*" for the channels not named.
+    CHANNEL=LEAST:LARGEST (money, or 0.8x: times the reference), one a channel; or what a
+    plan file says: a number, a pair, or a table {channel: pair}, "*" for the channels not
+    named.
     """
     if given is None:
         return 0.5
@@ -219,7 +226,14 @@ def _bounds(given: Any) -> Any:
     ranges: dict[str, Any] = {}
     for item in map(str, items):
         name, equals, text = item.rpartition("=")
-        ends = [_figure("--bounds", part) for part in text.replace(",", ":").split(":")]
+        parts = text.replace(",", ":").split(":")
+        times = equals and any(part.strip().endswith("x") for part in parts)
+        ends: list[Any] = [
+            part.strip()
+            if times and part.strip().endswith("x")
+            else _figure("--bounds", part)
+            for part in parts
+        ]
         name = name.strip() if equals else OTHERS
         if len(ends) > 2 or (equals and len(ends) != 2) or name in ranges:
             fail(
@@ -227,8 +241,8 @@ def _bounds(given: Any) -> Any:
                 item,
                 "",
                 "one share such as 0.5 or range such as 0:3 (times the reference), and "
-                "ranges of money, one a channel",
-                '--bounds 0.3 --bounds "TV=0:2e6" --bounds "Radio=1e5:3e5"',
+                "ranges of money (or 0.8x:1.2x, times the reference), one a channel",
+                '--bounds 0.3 --bounds "TV=0:2e6" --bounds "Radio=0.8x:1.2x"',
             )
         ranges[name] = ends[0] if len(ends) == 1 else (ends[0], ends[1])
     return ranges or 0.5

@@ -20,7 +20,8 @@ Texts = list[str] | None
 """What of a flag that may be repeated."""
 
 Periods = Annotated[
-    int | None, typer.Option(help="Length of the window.", show_default=False)
+    int | None,
+    typer.Option(help="Length of the window; by default a quarter.", show_default=False),
 ]
 Budget = Annotated[
     float | None, typer.Option(help="Total spend; by default the reference's.")
@@ -33,16 +34,17 @@ PlanOut = Annotated[Path | None, typer.Option(help="Folder; RUN/plan by default.
 Bounds = Annotated[
     Texts,
     typer.Option(
-        help='0.5 (+-50%), 0:3 (times the reference) or "TV=0:2e6" (money); with both, '
-        "the first is for the channels not named."
+        help='0.5 (+-50%), 0:3 (times the reference), "TV=0:2e6" (money) or '
+        '"TV=0.8x:1.2x" (times the reference); with both kinds, the first is for the '
+        "channels not named."
     ),
 ]
 Fix = Annotated[Texts, typer.Option(help='"TV=0" (money), or "TV" at its reference.')]
 Reference = Annotated[
     Texts,
     typer.Option(
-        help='"TV=1e6", every channel. Left out: past spend, or with --budget the past '
-        "split scaled to the budget."
+        help='"TV=1e6", every channel, or the spend of "2025-01-01:2025-03-31". Left out: '
+        "past spend, or with --budget the past split scaled to the budget."
     ),
 ]
 PerPeriod = Annotated[

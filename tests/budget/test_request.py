@@ -146,7 +146,7 @@ BAD = [
     ({"fixed": {"c0": "a lot"}}, ["fixed", "c0", "a lot"]),
     ({"fixed": 3.0}, ["fixed", "{channel: money}"]),
     ({"fixed": {"c0": [1.0, 2.0]}}, ["fixed", "c0", "one per geo (1)"]),
-    ({"fixed": ["c0"], "bounds": {"c0": (0, 9)}}, ["fixed", "either fixed or bounded"]),
+    ({"fixed": ["c0"], "bounds": {"c0": (0, 9e3)}}, ["fixed", "either fixed or bounded"]),
 ]
 
 
