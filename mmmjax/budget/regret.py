@@ -184,8 +184,7 @@ def _like(plan: Plan, fit: Fits) -> dict[str, Any]:
         rows = slice(start, start + len(known.geos))
         start += len(known.geos)
         money = {
-            name: [table[rows, c] if len(known.geos) > 1 else table[rows, c][0]
-                   for table in tables]
+            name: [table[rows, c] for table in tables]
             for c, name in enumerate(names)
             if name in known.channels and rows.stop <= len(tables[0])
         }  # fmt: skip
