@@ -221,8 +221,8 @@ def _bounds(given: Any) -> Any:
         return _amounts("bounds", given)
     items = _list(given)
     if items and not isinstance(items[0], str):
-        ends = tuple(number("bounds", x, infinite=True, fix="bounds = 0.5") for x in items)
-        return ends if isinstance(given, list) else ends[0]
+        pair = tuple(number("bounds", x, infinite=True, fix="bounds = 0.5") for x in items)
+        return pair if isinstance(given, list) else pair[0]
     ranges: dict[str, Any] = {}
     for item in map(str, items):
         name, equals, text = item.rpartition("=")
