@@ -1,0 +1,196 @@
+"""Arguments of public functions: each is of the kind that its annotation says, or refused.
+
+:func:`checked` reads the annotations, so that no function writes these checks itself. What
+a value must be beyond its kind (a range, a name of the panel) stays the function's affair.
+"""
+
+import functools
+import inspect
+import numbers
+import types
+import typing
+from abc import ABCMeta
+from collections import abc
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mmmjax.checks import Phrase, closest, fail, listing, show
+
+__all__ = ["MAKE", "checked", "kind_of"]
+
+type Kinds = tuple[Any, ...]
+
+MAKE = {  # how a person comes by what is asked for
+    "Backtest": "cv = mm.backtest(spec, panel)",
+    "DataFrame": "a table such as mm.tables.channels(fit)",
+    "Dataset": "what a function such as mm.roas(fit) returned",
+    "Draws": "fit.draws",
+    "Figure": "figure = mm.plot.roas(fit)",
+    "Fit": 'fit = mm.fit(spec, panel), or fit = mm.load("run/fit.nc")',
+    "Fleet": 'fleet = mm.open_fleet("runs/x")',
+    "Fourier": "mm.seasonality.Fourier(order=2), or None for none",
+    "Likelihood": "mm.likelihood.Normal()",
+    "NUTS": "mm.NUTS()",
+    "Panel": 'panel = mm.Panel.from_frame(df, date="...", outcome="...", media=[...])',
+    "Plan": "plan = mm.optimize(fit, budget=..., periods=...)",
+    "Prior": 'one prior a parameter, mm.Prior("HalfNormal", scale=0.5); a list such as '
+    "scale=[0.5, 0.2] has a number for each channel, in their order",
+    "Scale": "fit.scale",
+    "Spec": "spec = mm.Spec()",
+    "Structure": "mm.structure(spec, panel)",
+}
+WORDS = {
+    "str": "text", "bool": "True or False", "int": "a whole number", "float": "a number",
+    "NoneType": "None", "dict": "a dict", "Mapping": "a dict", "Callable": "a function",
+    "PathLike": "a path", "Path": "a path", "ndarray": "an array", "tuple": "a tuple",
+    "HMC": "an HMC", "MCLMC": "an MCLMC", "SMC": "an SMC", "Sequence": "a list",
+    "Iterable": "a list", "Collection": "a list", "bytes": "bytes",
+}  # fmt: skip
+TABLES = (pd.DataFrame, xr.Dataset, xr.DataArray, xr.DataTree)
+MANY = (list, tuple, np.ndarray, abc.Sequence, abc.Iterable, abc.Collection)
+ONE = (str, bytes, Mapping, *TABLES)
+TAKES_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def checked[F: Callable[..., Any]](thing: F) -> F:
+    """Decorate a public function or class: its arguments are of the kinds it annotates.
+
+    Raises:
+        InputError: From a call, before anything is done: which argument, what was got,
+            what it takes, how to come by that.
+    """
+    if isinstance(thing, type):
+        record: Any = thing
+        record.__init__ = checked(record.__init__)
+        return thing
+    signature = inspect.signature(thing)
+
+    @functools.cache
+    def kinds() -> dict[str, Kinds]:
+        hints = typing.get_type_hints(thing)
+        each = signature.parameters.values()
+        return {p.name: _alternatives(hints.get(p.name, Any)) for p in each
+                if p.kind not in TAKES_MANY}  # fmt: skip
+
+    @functools.wraps(thing)
+    def door(*args: Any, **named: Any) -> Any:
+        try:
+            given = signature.bind(*args, **named).arguments
+        except TypeError:
+            return thing(*args, **named)  # Python says which is missing or unknown
+        for name, allowed in kinds().items():
+            if name in given and not any(_is(given[name], kind) for kind in allowed):
+                default = signature.parameters[name].default
+                usual = "" if default is signature.empty else f"{name}={default!r}"
+                _refuse(thing.__qualname__, name, kinds(), given, usual)
+        return thing(*args, **named)
+
+    return typing.cast(F, door)
+
+
+def kind_of(value: Any) -> Phrase:
+    """What a value is, in words: "a Panel", "a DataFrame", a plain one as it is."""
+    if value is None or isinstance(value, str | numbers.Number):
+        return Phrase(show(value))
+    return Phrase(_named(type(value)))
+
+
+def _named(kind: Any) -> str:
+    """A kind in words, with its article."""
+    name = getattr(typing.get_origin(kind) or kind, "__name__", str(kind))
+    return WORDS.get(name) or f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def _alternatives(hint: Any) -> Kinds:
+    """The kinds that an annotation names."""
+    if isinstance(hint, typing.TypeAliasType):
+        return _alternatives(hint.__value__)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return tuple(one for part in typing.get_args(hint) for one in _alternatives(part))
+    return (hint,)
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value is of a kind; kinds that are not told apart here take everything."""
+    origin, inside = typing.get_origin(kind) or kind, typing.get_args(kind)
+    if origin is Literal:
+        return isinstance(value, type(inside[0]))
+    if origin in (int, float):  # a number of any library, a dimensionless array too
+        real = isinstance(value, numbers.Real | Decimal)
+        return real or getattr(value, "ndim", None) == 0
+    if origin is bool:
+        return isinstance(value, bool | np.bool_)
+    if origin is abc.Callable:
+        return callable(value)
+    if origin in MANY:
+        one = isinstance(value, ONE[1:] if inside[:1] == (str,) else ONE)
+        many = isinstance(value, abc.Iterable) and getattr(value, "ndim", 1) > 0
+        return many and not one and not _wrong(value, kind)
+    if origin in (dict, Mapping):
+        return isinstance(value, Mapping | pd.Series) and not _wrong(value, kind)
+    # the others that isinstance tells; not those of jaxtyping, which look at shapes
+    return type(origin) not in (type, ABCMeta) or isinstance(value, origin)
+
+
+def _wrong(value: Any, kind: Any) -> tuple[Any, Any, Kinds] | None:
+    """First member of a list or dict, with its key, that is not a record it takes."""
+    inside = [one for one in typing.get_args(kind) if one is not Ellipsis]
+    allowed = _alternatives(inside[-1]) if inside else ()
+    if not allowed or not all(map(_ours, allowed)) or _ours(type(value)):
+        return None  # a fleet reads each fit from its folder
+    pairs: Any = value.items() if isinstance(value, Mapping) else enumerate(value)
+    if not isinstance(value, abc.Sequence | Mapping):
+        return None
+    return next(((key, member, allowed) for key, member in pairs
+                 if not any(_is(member, one) for one in allowed)), None)  # fmt: skip
+
+
+def _ours(kind: Any) -> bool:
+    return isinstance(kind, type) and kind.__module__.startswith("mmmjax")
+
+
+def _refuse(
+    function: str,
+    name: str,
+    kinds: Mapping[str, Kinds],
+    given: Mapping[str, Any],
+    usual: str,
+) -> NoReturn:
+    """Say what was got, what is taken, and the remedy that fits both."""
+    value, allowed, field = given[name], kinds[name], name
+    for kind in kinds[name]:
+        takes = (dict, Mapping) if isinstance(value, Mapping) else MANY
+        inside = (typing.get_origin(kind) or kind) in takes and _wrong(value, kind)
+        if inside:
+            key, value, allowed = inside
+            field = f"{name}[{show(key)}]"
+            break
+    call = f"mm.{function.removesuffix('.__init__')}({', '.join(n for n in given if n != 'self')})"
+    classes = tuple(kind for kind in allowed if isinstance(kind, type))
+    names = [kind.__name__ for kind in classes]
+    fix = next((MAKE[n] for n in names if n in MAKE), usual)
+    held: Any = vars(value) if _ours(type(value)) and hasattr(value, "__dict__") else {}
+    parts = [
+        n for n, part in held.items() if _ours(type(part)) and isinstance(part, classes)
+    ]
+    near = closest(value, [n for n in names if n in MAKE]) if isinstance(value, str) else ""
+    fit = next((n for n, other in given.items() if type(other).__name__ == "Fit"), "")
+    if field == name and any(
+        isinstance(value, tuple(filter(_ours, kinds[n])))
+        and any(_is(other, kind) for kind in allowed)
+        for n, other in given.items() if n in kinds and n != name
+    ):  # fmt: skip
+        fix = f"swap them: {call}"
+    elif parts:
+        fix = f"pass its {parts[0]}: {type(value).__name__.lower()}.{parts[0]}"
+    elif near:
+        fix = f"mm.{near}()"
+    elif fit and fix == MAKE["Panel"]:
+        fix = f"{fit}.panel.read_future(df) reads the periods after training"
+    taken = listing(map(Phrase, dict.fromkeys(map(_named, allowed))), 12, "or")
+    fail(field, kind_of(value), f"in {call}", taken, fix)
