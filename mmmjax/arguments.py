@@ -35,7 +35,6 @@ MAKE = {  # how a person comes by what is asked for
     "Fleet": 'fleet = mm.open_fleet("runs/x")',
     "Fourier": "mm.seasonality.Fourier(order=2), or None for none",
     "Likelihood": "mm.likelihood.Normal()",
-    "NUTS": "mm.NUTS()",
     "Panel": 'panel = mm.Panel.from_frame(df, date="...", outcome="...", media=[...])',
     "Plan": "plan = mm.optimize(fit, budget=..., periods=...)",
     "Prior": 'one prior a parameter, mm.Prior("HalfNormal", scale=0.5); a list such as '
@@ -43,6 +42,10 @@ MAKE = {  # how a person comes by what is asked for
     "Scale": "fit.scale",
     "Spec": "spec = mm.Spec()",
     "Structure": "mm.structure(spec, panel)",
+}
+MAKE |= {
+    n: f"mm.{n}()"
+    for n in ("NUTS", "HMC", "Laplace", "Pathfinder", "ChEES", "MCLMC", "MEADS", "SMC")
 }
 WORDS = {
     "str": "text", "bool": "True or False", "int": "a whole number", "float": "a number",
@@ -170,7 +173,8 @@ def _refuse(
             key, value, allowed = inside
             field = f"{name}[{show(key)}]"
             break
-    call = f"mm.{function.removesuffix('.__init__')}({', '.join(n for n in given if n != 'self')})"
+    order = ", ".join(n for n in given if n not in ("self", "cls"))
+    call = f"mm.{function.removesuffix('.__init__')}({order})"
     classes = tuple(kind for kind in allowed if isinstance(kind, type))
     names = [kind.__name__ for kind in classes]
     fix = next((MAKE[n] for n in names if n in MAKE), usual)
@@ -189,7 +193,7 @@ def _refuse(
     elif parts:
         fix = f"pass its {parts[0]}: {type(value).__name__.lower()}.{parts[0]}"
     elif near:
-        fix = f"mm.{near}()"
+        fix = MAKE[near]
     elif fit and fix == MAKE["Panel"]:
         fix = f"{fit}.panel.read_future(df) reads the periods after training"
     taken = listing(map(Phrase, dict.fromkeys(map(_named, allowed))), 12, "or")
