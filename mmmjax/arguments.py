@@ -48,12 +48,26 @@ MAKE |= {
     for n in ("NUTS", "HMC", "Laplace", "Pathfinder", "ChEES", "MCLMC", "MEADS", "SMC")
 }
 WORDS = {
-    "str": "text", "bool": "True or False", "int": "a whole number", "float": "a number",
-    "NoneType": "None", "dict": "a dict", "Mapping": "a dict", "Callable": "a function",
-    "PathLike": "a path", "Path": "a path", "ndarray": "an array", "tuple": "a tuple",
-    "HMC": "an HMC", "MCLMC": "an MCLMC", "SMC": "an SMC", "Sequence": "a list",
-    "Iterable": "a list", "Collection": "a list", "bytes": "bytes",
-}  # fmt: skip
+    "str": "text",
+    "bool": "True or False",
+    "int": "a whole number",
+    "float": "a number",
+    "NoneType": "None",
+    "dict": "a dict",
+    "Mapping": "a dict",
+    "Callable": "a function",
+    "PathLike": "a path",
+    "Path": "a path",
+    "ndarray": "an array",
+    "tuple": "a tuple",
+    "HMC": "an HMC",
+    "MCLMC": "an MCLMC",
+    "SMC": "an SMC",
+    "Sequence": "a list",
+    "Iterable": "a list",
+    "Collection": "a list",
+    "bytes": "bytes",
+}
 TABLES = (pd.DataFrame, xr.Dataset, xr.DataArray, xr.DataTree)
 MANY = (list, tuple, np.ndarray, abc.Sequence, abc.Iterable, abc.Collection)
 ONE = (str, bytes, Mapping, *TABLES)
@@ -70,22 +84,25 @@ def checked[F: Callable[..., Any]](thing: F) -> F:
     if isinstance(thing, type):
         record: Any = thing
         record.__init__ = checked(record.__init__)
-        return thing
+        return typing.cast(F, thing)
     signature = inspect.signature(thing)
 
     @functools.cache
     def kinds() -> dict[str, Kinds]:
         hints = typing.get_type_hints(thing)
         each = signature.parameters.values()
-        return {p.name: _alternatives(hints.get(p.name, Any)) for p in each
-                if p.kind not in TAKES_MANY}  # fmt: skip
+        return {
+            p.name: _alternatives(hints.get(p.name, Any))
+            for p in each
+            if p.kind not in TAKES_MANY
+        }
 
     @functools.wraps(thing)
     def door(*args: Any, **named: Any) -> Any:
         try:
-            given = signature.bind(*args, **named).arguments
+            given = signature.bind_partial(*args, **named).arguments
         except TypeError:
-            return thing(*args, **named)  # Python says which is missing or unknown
+            return thing(*args, **named)  # Python says which it does not know
         for name, allowed in kinds().items():
             if name in given and not any(_is(given[name], kind) for kind in allowed):
                 default = signature.parameters[name].default
@@ -100,6 +117,8 @@ def kind_of(value: Any) -> Phrase:
     """What a value is, in words: "a Panel", "a DataFrame", a plain one as it is."""
     if value is None or isinstance(value, str | numbers.Number):
         return Phrase(show(value))
+    if isinstance(value, type):
+        return Phrase(f"the class {value.__name__}")
     return Phrase(_named(type(value)))
 
 
@@ -131,7 +150,7 @@ def _is(value: Any, kind: Any) -> bool:
     if origin is abc.Callable:
         return callable(value)
     if origin in MANY:
-        one = isinstance(value, ONE[1:] if inside[:1] == (str,) else ONE)
+        one = isinstance(value, ONE[1:] if inside[:1] in ((str,), (Any,)) else ONE)
         many = isinstance(value, abc.Iterable) and getattr(value, "ndim", 1) > 0
         return many and not one and not _wrong(value, kind)
     if origin in (dict, Mapping):
@@ -146,11 +165,17 @@ def _wrong(value: Any, kind: Any) -> tuple[Any, Any, Kinds] | None:
     allowed = _alternatives(inside[-1]) if inside else ()
     if not allowed or not all(map(_ours, allowed)) or _ours(type(value)):
         return None  # a fleet reads each fit from its folder
-    pairs: Any = value.items() if isinstance(value, Mapping) else enumerate(value)
     if not isinstance(value, abc.Sequence | Mapping):
         return None
-    return next(((key, member, allowed) for key, member in pairs
-                 if not any(_is(member, one) for one in allowed)), None)  # fmt: skip
+    pairs: Any = value.items() if isinstance(value, Mapping) else enumerate(value)
+    return next(
+        (
+            (key, member, allowed)
+            for key, member in pairs
+            if not any(_is(member, one) for one in allowed)
+        ),
+        None,
+    )
 
 
 def _ours(kind: Any) -> bool:
@@ -174,21 +199,26 @@ def _refuse(
             field = f"{name}[{show(key)}]"
             break
     order = ", ".join(n for n in given if n not in ("self", "cls"))
-    call = f"mm.{function.removesuffix('.__init__')}({order})"
+    name_of = function.removesuffix(".__init__")
+    if name_of.endswith("_table"):
+        name_of = f"tables.{name_of.removesuffix('_table')}"
+    call = f"mm.{name_of}({order})"
     classes = tuple(kind for kind in allowed if isinstance(kind, type))
     names = [kind.__name__ for kind in classes]
-    fix = next((MAKE[n] for n in names if n in MAKE), usual)
+    fix = next((MAKE[n] for n in names if n in MAKE), usual or MAKE.get(name_of, ""))
     held: Any = vars(value) if _ours(type(value)) and hasattr(value, "__dict__") else {}
     parts = [
         n for n, part in held.items() if _ours(type(part)) and isinstance(part, classes)
     ]
-    near = closest(value, [n for n in names if n in MAKE]) if isinstance(value, str) else ""
+    word = value.__name__ if isinstance(value, type) else value
+    near = closest(word, [n for n in names if n in MAKE]) if isinstance(word, str) else ""
     fit = next((n for n, other in given.items() if type(other).__name__ == "Fit"), "")
     if field == name and any(
-        isinstance(value, tuple(filter(_ours, kinds[n])))
+        any(_is(value, kind) for kind in kinds[n])
         and any(_is(other, kind) for kind in allowed)
-        for n, other in given.items() if n in kinds and n != name
-    ):  # fmt: skip
+        for n, other in given.items()
+        if n in kinds and n not in (name, "self")
+    ):
         fix = f"swap them: {call}"
     elif parts:
         fix = f"pass its {parts[0]}: {type(value).__name__.lower()}.{parts[0]}"

@@ -16,6 +16,7 @@ import xarray as xr
 from jaxtyping import Array
 
 from mmmjax import checks, prediction, response
+from mmmjax.arguments import checked
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold
@@ -34,6 +35,7 @@ SCENARIO = "scenario"
 SIDES = ("actual", "changed")
 
 
+@checked
 def counterfactual(
     fit: Fit,
     panel: Panel,
@@ -161,6 +163,7 @@ def _compared(
     return jax.vmap(of_side, in_axes=1, out_axes=1)(dict(both))
 
 
+@checked
 def reweight(fit: Fit, weights: Mapping[str, float], keep_total: bool = True) -> Panel:
     """The training panel with the spend of each channel multiplied; media follows spend.
 

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from mmmjax import checks, metrics
+from mmmjax.arguments import checked
 from mmmjax.draws import Fit, summary
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel
@@ -27,6 +28,7 @@ LAG = "lag"
 """Dimension of autocorrelations, in periods."""
 
 
+@checked
 def residuals(
     fit: Fit,
     panel: Panel | None = None,
@@ -67,6 +69,7 @@ def residuals(
     return xr.Dataset(data, {LAG: np.arange(lags + 1)}, found.attrs)
 
 
+@checked
 def prior_posterior(
     fit: Fit, table: pd.DataFrame | None = None, *, draws: int = 4000, seed: int = 0
 ) -> pd.DataFrame:

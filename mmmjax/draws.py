@@ -23,6 +23,7 @@ import pandas as pd
 import xarray as xr
 
 from mmmjax import convergence
+from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail, integer
 from mmmjax.convergence import MAX_R_HAT, MIN_DRAWS, MIN_ESS_PER_CHAIN
 from mmmjax.findings import Finding
@@ -45,6 +46,7 @@ HDI_PROB = 0.94
 COLUMNS = ("mean", "sd", "hdi_3", "hdi_97", "ess_bulk", "ess_tail", "r_hat", "mcse_mean")
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Draws:
     """Posterior draws of one fit.
@@ -115,6 +117,7 @@ class Draws:
         return f"Draws({self.n_chains} chains x {self.n_draws} draws: {shapes})"
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Fit:
     """A fitted model: what was asked (spec, panel), how (sampler, seed), and the draws.
@@ -255,6 +258,7 @@ class Diagnostics:
         )
 
 
+@checked
 def summary(fit: Fit, *, mcse_sd: bool = False) -> pd.DataFrame:
     """One row per scalar parameter, the columns of ``parameters.csv``.
 
@@ -275,6 +279,7 @@ def summary(fit: Fit, *, mcse_sd: bool = False) -> pd.DataFrame:
     )
 
 
+@checked
 def diagnostics(fit: Fit, table: pd.DataFrame | None = None) -> Diagnostics:
     """Judge the draws by the thresholds of Vehtari et al. (2021).
 

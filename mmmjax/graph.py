@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from mmmjax.arguments import checked
 from mmmjax.panel import Panel
 from mmmjax.prior import DataValue, Prior, Site
 from mmmjax.response import sizes_of
@@ -128,6 +129,7 @@ class Structure:
         return "\n".join([*lines, *(f"  {line}" for line in _aligned(rows))])
 
 
+@checked
 def structure(spec: Spec, panel: Panel | None = None) -> Structure:
     """Nodes and edges of the model that a spec describes.
 

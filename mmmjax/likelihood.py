@@ -28,6 +28,12 @@ __all__ = [
     "truncated_normal_logpdf",
 ]
 
+
+def __dir__() -> list[str]:
+    """Public names only, for completion."""
+    return list(__all__)
+
+
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 _LEAST = 2.0**-24  # of a random number: noise of 5.4 scales at most
 _TAIL = -10.0  # below it the series has a relative error under 1e-11

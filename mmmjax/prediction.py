@@ -7,7 +7,7 @@ a seed gives the same numbers whatever the memory bound.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ import xarray as xr
 from jaxtyping import Array
 
 from mmmjax import checks, metrics, response
+from mmmjax.arguments import checked
 from mmmjax.draws import Draws, Fit
 from mmmjax.model import ModelData, sample_parameters
 from mmmjax.panel import Panel
@@ -51,6 +52,7 @@ __all__ = [
 ]
 
 
+@checked
 def predict(
     fit: Fit,
     panel: Panel | None = None,
@@ -106,6 +108,7 @@ def predict(
     )
 
 
+@checked
 def sample_prior(spec: Spec, panel: Panel, draws: int = 500, seed: int = 0) -> Fit:
     """Draws from the prior as a :class:`Fit`, so that every question can be asked of it.
 
@@ -128,6 +131,7 @@ def sample_prior(spec: Spec, panel: Panel, draws: int = 500, seed: int = 0) -> F
     return Fit(ready.spec, ready.panel, ready.scale, None, Draws(params), seed, info)
 
 
+@checked
 def prior_predictive(
     spec: Spec,
     panel: Panel,
@@ -143,6 +147,7 @@ def prior_predictive(
     return predict(sample_prior(spec, panel, draws, seed), seed=seed, memory=memory)
 
 
+@checked
 def log_likelihood(fit: Fit, *, memory: int = MEMORY) -> xr.Dataset:
     """Log density of every observed outcome under every draw, in original units.
 
@@ -164,7 +169,11 @@ def log_likelihood(fit: Fit, *, memory: int = MEMORY) -> xr.Dataset:
     )
 
 
-def crps(observed: Any, predicted: Any) -> float:
+@checked
+def crps(
+    observed: Panel | xr.DataArray | np.ndarray | Sequence[Any],
+    predicted: xr.Dataset | xr.DataArray | np.ndarray | Sequence[Any],
+) -> float:
     """Mean CRPS of predictive draws over the observed cells, outcome units.
 
     Args:
@@ -185,6 +194,7 @@ def crps(observed: Any, predicted: Any) -> float:
     return metrics.crps(observed[None] if observed.ndim == 1 else observed, predicted)
 
 
+@checked
 def scores(
     fit: Fit,
     test: Panel | None = None,
@@ -213,6 +223,7 @@ def scores(
     return found if test is None else found | judged(fit, test, **keep)[1]
 
 
+@checked
 def forecast_table(
     fit: Fit,
     test: Panel,

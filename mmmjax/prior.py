@@ -17,6 +17,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from mmmjax import checks, laws
+from mmmjax.arguments import checked
 
 __all__ = ["FAMILIES", "DataValue", "Prior", "Site", "spend_share"]
 
@@ -133,6 +134,7 @@ DATA_VALUES = {"spend_share": spend_share}
 Value = Any  # float | tuple[float, ...] | DataValue | Prior
 
 
+@checked
 @dataclass(frozen=True, init=False)
 class Prior:
     """A distribution family with hyperparameters and dims.

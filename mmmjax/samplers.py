@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 from mmmjax import checks
+from mmmjax.arguments import checked
 from mmmjax.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
 GO_ON = 4  # times the draws asked for, at most, where `max_draws` says nothing
 
 
+@checked
 @dataclass(frozen=True)
 class Converged:
     """When to stop: every scalar parameter at most this R-hat and at least this ESS.

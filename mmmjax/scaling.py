@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail
 from mmmjax.metrics import robust_largest
 from mmmjax.panel import Panel
@@ -15,6 +16,7 @@ from mmmjax.panel import Panel
 __all__ = ["Scale", "spend_share"]
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Scale:
     """Divisors from original to scaled units, all of full shape even where shared.

@@ -17,6 +17,7 @@ import numpy as np
 import tomli_w
 
 from mmmjax import checks
+from mmmjax.arguments import checked
 from mmmjax.kernels import adstock as adstock_kernels
 from mmmjax.kernels import saturation as saturation_kernels
 from mmmjax.kernels.seasonality import Fourier
@@ -67,6 +68,7 @@ DEFAULT_PRIORS: dict[str, Prior] = {
 }
 
 
+@checked
 @dataclass(frozen=True)
 class Spec:
     """What the model is.

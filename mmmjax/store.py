@@ -33,6 +33,7 @@ import pandas as pd
 import xarray as xr
 
 from mmmjax import netcdf
+from mmmjax.arguments import checked
 from mmmjax.checks import InputError, Phrase, fail, listing
 from mmmjax.draws import Draws, Fit
 from mmmjax.panel import Columns, Panel
@@ -67,6 +68,7 @@ SCALE_DIMS = {
 }
 
 
+@checked
 def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
     """Write a fit to one file, all or nothing: a reader never sees half of it.
 
@@ -90,6 +92,7 @@ def dumps(fit: Fit) -> bytes:
     return netcdf.to_bytes(tree_of(fit))
 
 
+@checked
 def load(path: str | os.PathLike[str]) -> Fit:
     """Read a fit that :func:`save` wrote; runs no code from the file.
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from mmmjax.adequacy import judge
+from mmmjax.arguments import checked
 from mmmjax.criticism import prior_posterior as priors
 from mmmjax.draws import Fit
 from mmmjax.draws import diagnostics as diagnose
@@ -29,7 +30,7 @@ from mmmjax.prediction import forecast_table as forecast
 from mmmjax.prediction import judged, judged_through
 
 if TYPE_CHECKING:
-    from mmmjax.budget.compare import table as scenarios
+    from mmmjax.budget.compare import scenarios_table as scenarios
     from mmmjax.budget.outcome import outcome_table as outcome
     from mmmjax.budget.regret import knowledge_table as knowledge
 
@@ -52,6 +53,12 @@ __all__ = [
     "weekly",
 ]
 
+
+def __dir__() -> list[str]:
+    """Public names only, for completion."""
+    return list(__all__)
+
+
 NAMES = (
     "channels", "weekly", "parameters", "priors", "fitted", "forecast", "returns", "curves",
     "sweep", "decomposition", "carryover",
@@ -61,7 +68,7 @@ NAMES = (
 _OF_BUDGETS = {
     "knowledge": ("regret", "knowledge_table"),
     "outcome": ("outcome", "outcome_table"),
-    "scenarios": ("compare", "table"),
+    "scenarios": ("compare", "scenarios_table"),
 }
 
 
@@ -73,11 +80,13 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(f"mmmjax.budget.{module}"), function)
 
 
+@checked
 def fitted(fit: Fit) -> Any:
     """Prediction of the training window: the columns of :func:`forecast`."""
     return judged(fit)[0]
 
 
+@checked
 def every(
     fit: Fit, test: Panel | None = None, given: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:

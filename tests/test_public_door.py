@@ -1,6 +1,7 @@
 """Every public name resolves, twice to the same thing, and none shadows a module."""
 
 import importlib.util
+import inspect
 import subprocess
 import sys
 
@@ -34,3 +35,18 @@ def test_importing_changes_no_global_setting_and_loads_no_heavy_room():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "space",
+    ["mm", *(f"mm.{n}" for n in mm.__all__ if inspect.ismodule(getattr(mm, n)))],
+)
+def test_completion_lists_public_names_only(space):
+    home = mm if space == "mm" else getattr(mm, space.removeprefix("mm."))
+    assert dir(home) == sorted(home.__all__)
+    for name in dir(home):
+        thing = getattr(home, name)
+        owner = getattr(thing, "__module__", None)
+        assert owner is None or not isinstance(thing, type) or owner.startswith("mmmjax")
+    if home is not mm:  # its namespaces are modules; nothing below one leaks an import
+        assert not any(inspect.ismodule(getattr(home, name)) for name in dir(home))

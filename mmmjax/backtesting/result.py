@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mmmjax.arguments import checked
 from mmmjax.backtesting.folds import Layout
 from mmmjax.checks import show
 from mmmjax.draws import Fit
@@ -51,6 +52,7 @@ class Run:
     seconds: float = 0.0
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Backtest:
     """Result of :func:`mmmjax.backtest`; print it for a summary.

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax import checks
+from mmmjax.arguments import checked
 from mmmjax.backtesting import result as r
 from mmmjax.backtesting.baselines import seasonal_naive
 from mmmjax.backtesting.collect import Done, collect
@@ -51,6 +52,7 @@ __all__ = ["backtest"]
 ENOUGH = 2000  # draws that score a baseline; the model is scored with all of its own
 
 
+@checked
 def backtest(
     spec: Spec,
     panel: Panel,

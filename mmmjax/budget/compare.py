@@ -18,6 +18,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, Float
 
+from mmmjax.arguments import checked
 from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.given import Spend, costs_of, named_plans, spend_of
 from mmmjax.budget.horizon import CarryIn, Form, Response, Window, block_of, response_of
@@ -32,7 +33,7 @@ from mmmjax.draws import Fit
 from mmmjax.metrics import hdi
 from mmmjax.shapes import CHANNEL, DRAW, GEO
 
-__all__ = ["evaluate", "table"]
+__all__ = ["evaluate", "scenarios_table"]
 
 PLAN, UTILITY = "plan", "utility"
 FEWEST = 8  # places for plans in the smallest program
@@ -40,6 +41,7 @@ TOGETHER = 8  # plans evaluated at once where the device is wide
 ALL = "ALL"  # row of a table that is the sum over channels
 
 
+@checked
 def evaluate(
     fit: Fits,
     plans: Any,
@@ -127,7 +129,8 @@ def evaluate(
     return out.assign_attrs(spend_noise=noise, seed=seed)
 
 
-def table(found: xr.Dataset) -> pd.DataFrame:
+@checked
+def scenarios_table(found: xr.Dataset) -> pd.DataFrame:
     """Rows of scenarios.csv: one per plan and channel, and channel "ALL", their sum.
 
     Columns: plan, channel, spend (money as in the dataset), response_mean, response_lo,

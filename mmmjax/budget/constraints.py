@@ -36,6 +36,12 @@ __all__ = [
     "roas_floor",
 ]
 
+
+def __dir__() -> list[str]:
+    """Public names only, for completion."""
+    return list(__all__)
+
+
 MOST_NAMES = 3  # channels of an unnamed group that a message lists
 
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail
 
 __all__ = ["ResponseCurves"]
@@ -25,6 +26,7 @@ NOISE = 1e-9  # share of the largest slope, or response, that rounding explains
 FLOOR = 1e-9  # of the reference's total: below it an infinite slope is a straight line
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class ResponseCurves:
     """What spend brings, as a function of one's own, in place of a Fit.

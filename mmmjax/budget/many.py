@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
+from mmmjax.arguments import checked
 from mmmjax.budget.ascent import NOT_FINITE, STATUS
 from mmmjax.budget.horizon import Form, Window, response_of
 from mmmjax.budget.prepare import Asked, Fits, Prepared, prepare
@@ -83,6 +84,7 @@ class Summary(NamedTuple):
     status: Any
 
 
+@checked
 def frontier(
     fit: Fits,
     budgets: Sequence[float] | np.ndarray | None = None,
@@ -132,6 +134,7 @@ def frontier(
     return found if alphas is None else found.assign_coords(alpha=("utility", [*alphas]))
 
 
+@checked
 def scenarios(
     fits: Fits | Mapping[str, Fits],
     budgets: Sequence[float] | np.ndarray | None = None,

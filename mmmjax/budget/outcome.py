@@ -17,6 +17,7 @@ import xarray as xr
 from jaxtyping import Array
 
 from mmmjax import response
+from mmmjax.arguments import checked
 from mmmjax.budget import request as requests
 from mmmjax.budget.given import costs_of
 from mmmjax.budget.scenario import PROB, Plan
@@ -37,6 +38,7 @@ PLAN = "plan"
 SIDES = ("reference", "optimized")
 
 
+@checked
 def forecast_plan(
     fit: Fit,
     plan: Plan,
@@ -126,6 +128,7 @@ def forecast_plan(
     )  # fmt: skip
 
 
+@checked
 def outcome_table(found: xr.Dataset) -> pd.DataFrame:
     """Two rows, reference and plan: the outcome over the window and what the plan adds.
 

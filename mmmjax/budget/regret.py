@@ -24,6 +24,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, Float
 
+from mmmjax.arguments import checked
 from mmmjax.budget.given import costs_of, spend_of
 from mmmjax.budget.grid import grid_start
 from mmmjax.budget.horizon import Form, Window, response_of, slopes_of
@@ -47,6 +48,7 @@ LIMIT = 500  # evaluations of one climb
 LARGE = 200  # draws that are enough, unless more are asked for
 
 
+@checked
 def knowledge(
     fit: Fits,
     plan: Plan | None = None,
@@ -114,6 +116,7 @@ def knowledge(
     return _dataset(prepared, solved.spend, acted, found, values, price, prob)
 
 
+@checked
 def knowledge_table(found: xr.Dataset) -> pd.DataFrame:
     """Rows by geo and channel (those a market has), channels worth knowing first.
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mmmjax.arguments import checked
 from mmmjax.budget import wording
 from mmmjax.budget.region import ROUNDING
 from mmmjax.metrics import hdi
@@ -50,6 +51,7 @@ class Limit(NamedTuple):
     bound: str
 
 
+@checked
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """A plan of spend per geo and channel over a window, and what it is expected to bring.

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mmmjax.arguments import checked
 from mmmjax.budget import goal as goals
 from mmmjax.budget import switches
 from mmmjax.budget.ascent import NOT_FINITE, STATUS
@@ -36,6 +37,7 @@ MISSED = 1e-4  # relative miss of a curved limit that is refused
 ROUNDING = 1e-14  # shares within which a plan is put on a bound
 
 
+@checked
 def optimize(
     fit: Fits,
     *,

@@ -54,6 +54,11 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    """Public names only, for completion."""
+    return list(__all__)
+
+
 def _level(level: float, usual: float = 0.95) -> float:
     return number(
         "level", level, low=0, high=1, open_low=True, open_high=True, fix=f"level={usual}"

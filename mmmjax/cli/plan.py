@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mmmjax.budget import Plan, optimize
-from mmmjax.budget.compare import evaluate, table
+from mmmjax.budget.compare import evaluate, scenarios_table
 from mmmjax.budget.many import frontier as many
 from mmmjax.cli import asked, files, show
 from mmmjax.cli.codes import NOT_CONVERGED, code
@@ -143,7 +143,7 @@ def _compared(fit: Fit, made: Plan, wanted: asked.Asked) -> dict[str, Any]:
     scenarios = evaluate(
         fit, plans, reference=before, utilities=[made.utility], **wanted.of_scenarios
     )
-    tables = {"scenarios": table(scenarios)}
+    tables = {"scenarios": scenarios_table(scenarios)}
     if wanted.frontier is not None:
         levels = many(fit, wanted.frontier, **wanted.of_frontier)
         tables["frontier"] = frontier_table(levels)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, listing, show
 from mmmjax.exploration import tables
 from mmmjax.exploration.outliers import LIMIT, Outliers, events, outliers
@@ -23,6 +24,7 @@ FAR, OFTEN = 1.5, 0.1  # times the training maximum, share of test cells: a warn
 CLEAR, MANY = 5.5, 0.01  # robust z, share of cells: fewer and smaller are left unsaid
 
 
+@checked
 def warnings(
     panel: Panel, test: Panel | None = None, n_parameters: int | None = None
 ) -> tuple[Finding, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mmmjax.arguments import checked
 from mmmjax.exploration import tables
 from mmmjax.exploration.outliers import LIMIT, Outliers, events, outliers, quarter
 from mmmjax.exploration.windows import difference
@@ -65,6 +66,7 @@ def condition(panel: Panel) -> float:
     return condition_number(media) if len(media) else float("nan")
 
 
+@checked
 def explore(panel: Panel, test: Panel | None = None, *, total: bool = False) -> xr.Dataset:
     """Everything there is to see in the data before any model.
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax import checks
+from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail, listing
 from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED
 
@@ -38,6 +39,7 @@ class _Judged(NamedTuple):
     urgency: float  # larger is more urgent, among those of one kind
 
 
+@checked
 def fleet_ranking(
     table: pd.DataFrame,
     *,

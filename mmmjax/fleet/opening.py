@@ -3,6 +3,7 @@
 import math
 import os
 
+from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail
 from mmmjax.fleet.result import Fleet
 from mmmjax.fleet.store import Folder, read_manifest, table_of
@@ -12,6 +13,7 @@ __all__ = ["PENDING", "open_fleet"]
 PENDING = "pending"
 
 
+@checked
 def open_fleet(path: str | os.PathLike[str]) -> Fleet:
     """Read the folder that ``mm.fit_fleet(..., store=path)`` or ``mmmjax fleet`` wrote.
 

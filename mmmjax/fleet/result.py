@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import pandas as pd
 import xarray as xr
 
+from mmmjax.arguments import checked
 from mmmjax.draws import Fit
 from mmmjax.fleet.engine import USABLE
 from mmmjax.fleet.plan import FleetPlan
@@ -14,6 +15,7 @@ from mmmjax.fleet.trees import channels_of, fleet_tree
 __all__ = ["Fleet"]
 
 
+@checked
 class Fleet(Mapping[str, Fit]):
     """Fits by market, read from the folder when they are asked for.
 

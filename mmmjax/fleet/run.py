@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from mmmjax import checks
+from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail
 from mmmjax.draws import Fit
 from mmmjax.fleet import cluster as ray_cluster
@@ -30,6 +31,7 @@ __all__ = ["USUAL", "fit_fleet"]
 USUAL = HMC(chains=4, warmup=250, draws=800, max_draws=4000)
 
 
+@checked
 def fit_fleet(
     spec: Spec | Mapping[str, Spec],
     panels: Mapping[str, Panel],

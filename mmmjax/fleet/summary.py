@@ -23,6 +23,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from mmmjax import checks
+from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail, listing
 from mmmjax.fleet.engine import USABLE
 
@@ -36,6 +37,7 @@ GRID = 201  # values of tau
 NEGLIGIBLE = 30.0  # log density below that of the best tau from which it is left out
 
 
+@checked
 class FleetReturns(NamedTuple):
     """ROAS over the markets of a fleet, outcome units per unit of money.
 
@@ -55,6 +57,7 @@ class FleetReturns(NamedTuple):
     channels: pd.DataFrame
 
 
+@checked
 def fleet_returns(
     channels: pd.DataFrame,
     table: pd.DataFrame | None = None,

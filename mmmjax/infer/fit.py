@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mmmjax import checks
+from mmmjax.arguments import checked
 from mmmjax.draws import Draws, Fit
 from mmmjax.infer.precondition import Potential, Problem, outline, precondition
 from mmmjax.infer.progress import Progress
@@ -48,6 +49,7 @@ _JUDGED = (
 )  # of some samplers only
 
 
+@checked
 def fit(
     spec: Spec,
     panel: Panel,

@@ -25,6 +25,11 @@ from mmmjax import checks
 __all__ = ["ADSTOCKS", "Geometric", "carry", "geometric", "geometric_weights", "validate"]
 
 
+def __dir__() -> list[str]:
+    """Public names only, for completion."""
+    return list(__all__)
+
+
 def geometric_weights(
     retention: Float[ArrayLike, "*batch"], max_lag: int, normalize: bool = True
 ) -> Float[Array, "*batch max_lag"]:

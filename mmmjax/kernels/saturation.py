@@ -19,6 +19,11 @@ from mmmjax import checks
 __all__ = ["SATURATIONS", "Logistic", "logistic", "validate"]
 
 
+def __dir__() -> list[str]:
+    """Public names only, for completion."""
+    return list(__all__)
+
+
 def logistic(
     media: Float[ArrayLike, "*batch time"], lam: Float[ArrayLike, "*#batch"]
 ) -> Float[Array, "*batch time"]:

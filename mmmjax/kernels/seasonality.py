@@ -14,6 +14,12 @@ from mmmjax import checks
 
 __all__ = ["Fourier", "fourier_features", "most_pairs", "names"]
 
+
+def __dir__() -> list[str]:
+    """Public names only, for completion."""
+    return list(__all__)
+
+
 YEAR = 365.25  # days
 
 

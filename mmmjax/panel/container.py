@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmmjax.arguments import checked
 from mmmjax.checks import InputError, Phrase, closest, fail, listing, number, show
 from mmmjax.findings import Finding
 from mmmjax.panel.calendar import check_follows, describe
@@ -25,6 +26,7 @@ __all__ = ["Panel", "asked", "dialect_of", "periods"]
 NUMBERS = ("outcome", "media", "spend", "controls", "present")
 
 
+@checked
 @dataclass(frozen=True, eq=False, repr=False)
 class Panel:
     """Outcome, media, spend and controls of one or more geos over regular periods.

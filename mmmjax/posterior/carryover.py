@@ -9,6 +9,7 @@ import xarray as xr
 from jaxtyping import Array
 
 from mmmjax import response
+from mmmjax.arguments import checked
 from mmmjax.draws import Fit
 from mmmjax.posterior.fold import MEMORY, fold_cells
 from mmmjax.posterior.scope import PROB, SUMMARY, attributes, summarise, summary
@@ -22,6 +23,7 @@ LAG = "lag"
 """Dimension of the periods since the media ran; 0 is the same period."""
 
 
+@checked
 def carryover(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> xr.Dataset:
     r"""Share of a channel's adstocked media that comes after each number of periods.
 

@@ -13,6 +13,7 @@ import xarray as xr
 from jaxtyping import Array
 
 from mmmjax import response
+from mmmjax.arguments import checked
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold, fold_cells
@@ -47,6 +48,7 @@ NAMES = {
 GROUPS = ("channel", "seasonality", "baseline", "controls", "mu")
 
 
+@checked
 def contributions(
     fit: Fit,
     panel: Panel | None = None,
@@ -97,6 +99,7 @@ def contributions(
     return xr.Dataset(data, kept, attributes(fit, prob=prob, share_of="observed outcome"))
 
 
+@checked
 def decomposition(
     fit: Fit,
     panel: Panel | None = None,

@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Array
 
 from mmmjax import checks, response
+from mmmjax.arguments import checked
 from mmmjax.draws import Fit
 from mmmjax.posterior.fold import MEMORY
 from mmmjax.posterior.pooling import Total, pooled, reduce_geos
@@ -37,6 +38,7 @@ MULTIPLIERS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 """Factors of a sweep unless others are given."""
 
 
+@checked
 def curves(
     fit: Fit,
     points: int = 51,
@@ -91,6 +93,7 @@ def curves(
     )
 
 
+@checked
 def sweep(
     fit: Fit,
     multipliers: Sequence[float] = MULTIPLIERS,

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax import checks
+from mmmjax.arguments import checked
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.posterior.carryover import LAG, carryover
@@ -35,6 +36,7 @@ KINDS = ("all", "year", "quarter", "month")
 """Kinds of windows of returns.csv."""
 
 
+@checked
 def curves_table(
     fit: Fit,
     points: int = 51,
@@ -61,6 +63,7 @@ def curves_table(
     ).drop(columns=POINT)
 
 
+@checked
 def sweep_table(
     fit: Fit,
     multipliers: Sequence[float] = MULTIPLIERS,
@@ -86,6 +89,7 @@ def sweep_table(
     )
 
 
+@checked
 def carryover_table(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> pd.DataFrame:
     """When the effect of a channel comes, a row per lag: carryover.csv.
 
@@ -105,6 +109,7 @@ def carryover_table(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> pd
     )
 
 
+@checked
 def returns_table(
     fit: Fit,
     kinds: Sequence[str] = ("all", "year", "quarter"),
@@ -151,6 +156,7 @@ def returns_table(
     return table
 
 
+@checked
 def decomposition_table(
     fit: Fit,
     panel: Panel | None = None,

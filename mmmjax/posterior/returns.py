@@ -26,6 +26,7 @@ import xarray as xr
 from jaxtyping import Array
 
 from mmmjax import checks, response
+from mmmjax.arguments import checked
 from mmmjax.draws import Fit
 from mmmjax.posterior.fold import MEMORY, fold
 from mmmjax.posterior.pooling import Total, pooled, reduce_geos
@@ -46,6 +47,7 @@ LEVEL = 3  # of _values, which transposes large arrays: twice as fast as at 1
 _NOW, _AFTER = 0, 1  # rows of _values: the gain, then its slope (2 and 3)
 
 
+@checked
 def incremental(fit: Fit, window: Window = None, *, memory: int = MEMORY) -> xr.Dataset:
     """Outcome that a window of spend brought, against spending nothing in it.
 
@@ -63,6 +65,7 @@ def incremental(fit: Fit, window: Window = None, *, memory: int = MEMORY) -> xr.
     return _windows(fit, window, memory)[["now", "after", "spend"]]
 
 
+@checked
 def roas(
     fit: Fit,
     window: Window = None,
@@ -90,6 +93,7 @@ def roas(
     return _ratio(found, "roas", ("now", "after"), carryover)
 
 
+@checked
 def mroas(
     fit: Fit,
     window: Window = None,

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmmjax.arguments import checked
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.posterior.contributions import totals, weekly
@@ -37,6 +38,7 @@ _GROUPS = {
 _STATISTICS = ("mean", "lo", "hi")
 
 
+@checked
 def channels_table(
     fit: Fit,
     carryover: bool = True,
@@ -110,6 +112,7 @@ def _returns(
     return np.concatenate([spend, spend.sum(axis=0, keepdims=True)])
 
 
+@checked
 def weekly_table(
     fit: Fit,
     panel: Panel | None = None,

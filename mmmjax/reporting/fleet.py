@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmmjax.arguments import checked
 from mmmjax.fleet import FleetReturns, fleet_ranking, fleet_returns
 from mmmjax.fleet.attention import FINE, ODD, ORDER
 from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED
@@ -27,6 +28,7 @@ LISTED = 2000  # markets in the table that opens them
 USUAL = 0.9  # share of usable markets below which that is bad news
 
 
+@checked
 def fleet_report(
     table: pd.DataFrame,
     channels: pd.DataFrame,

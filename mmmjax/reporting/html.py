@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from mmmjax.arguments import checked
 from mmmjax.budget import Plan
 from mmmjax.checks import InputError
 from mmmjax.draws import Fit
@@ -37,6 +38,7 @@ PLOTLY = "plotly.min.js"
 HERE = "\N{INVISIBLE SEPARATOR}plotly.js\N{INVISIBLE SEPARATOR}"  # where it goes
 
 
+@checked
 def report(
     fit: Fit,
     path: str | os.PathLike[str],

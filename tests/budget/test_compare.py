@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mmmjax import metrics
 from mmmjax.budget import compare as module
 from mmmjax.budget import utility as utilities
-from mmmjax.budget.compare import evaluate, table
+from mmmjax.budget.compare import evaluate, scenarios_table
 from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.solve import optimize
 from mmmjax.checks import InputError
@@ -242,7 +242,7 @@ def test_curves_of_ones_own():
 
 def test_table_has_a_row_per_plan_and_channel(fit, plan):
     found = evaluate(fit, plan, utilities="mean_response")
-    rows = table(found)
+    rows = scenarios_table(found)
     assert list(rows.channel) == 2 * ["ALL", "c0", "c1", "c2"]
     whole = rows[rows.channel == "ALL"]
     np.testing.assert_allclose(whole["response_mean"], found.response_mean)
