@@ -37,7 +37,6 @@ GRID = 201  # values of tau
 NEGLIGIBLE = 30.0  # log density below that of the best tau from which it is left out
 
 
-@checked
 class FleetReturns(NamedTuple):
     """ROAS over the markets of a fleet, outcome units per unit of money.
 
