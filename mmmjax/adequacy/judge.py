@@ -12,6 +12,7 @@ from mmmjax.adequacy.battery import Tested, battery, deviates
 from mmmjax.adequacy.claims import claims
 from mmmjax.adequacy.design import design
 from mmmjax.adequacy.evidence import evidence
+from mmmjax.arguments import checked
 from mmmjax.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from mmmjax.draws import (
     MAX_DIVERGENCE_RATE,
@@ -96,6 +97,7 @@ class Judged:
         return "\n".join([self.sentence, *(f"  {finding}." for finding in self.findings)])
 
 
+@checked
 def judge(
     fit: Fit, found: Diagnostics | None = None, parameters: pd.DataFrame | None = None
 ) -> Judged:
