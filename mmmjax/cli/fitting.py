@@ -23,6 +23,7 @@ from mmmjax.cli.options import (
     Warmup,
 )
 from mmmjax.draws import Fit
+from mmmjax.exploration import controls_beyond
 from mmmjax.infer.fit import fit as sample
 from mmmjax.panel import for_training
 from mmmjax.plot.labels import period_noun
@@ -116,6 +117,8 @@ def predict(
     folder.mkdir(parents=True, exist_ok=True)
     written = files.table(folder / files.FORECAST, forecast)
     show.beyond(fit.panel, future)
+    for finding in controls_beyond(fit.panel, future):
+        show.warn(finding.message + ".")
     show.forecast(forecast, fit.panel)
     show.files([written])
     return code(found)

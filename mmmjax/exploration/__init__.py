@@ -5,7 +5,7 @@ and `windows` (training against test) the measures, `look` puts them into one da
 `findings` says what the posterior will suffer from and what an analyst can do about it.
 """
 
-from mmmjax.exploration.findings import warnings
+from mmmjax.exploration.findings import controls_beyond, warnings
 from mmmjax.exploration.look import condition, describe, explore
 from mmmjax.exploration.outliers import rare, robust_z
 from mmmjax.exploration.windows import Difference, difference
@@ -13,6 +13,7 @@ from mmmjax.exploration.windows import Difference, difference
 __all__ = [
     "Difference",
     "condition",
+    "controls_beyond",
     "describe",
     "difference",
     "explore",

@@ -8,6 +8,7 @@ import numpy as np
 from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, listing, show
 from mmmjax.exploration import tables
+from mmmjax.exploration.copies import copies
 from mmmjax.exploration.outliers import LIMIT, Outliers, events, outliers
 from mmmjax.exploration.units import units
 from mmmjax.exploration.windows import Difference, difference
@@ -15,12 +16,13 @@ from mmmjax.findings import Finding, Level, ranked
 from mmmjax.metrics import APART, condition_number, dependences, robust_largest, vif
 from mmmjax.panel import Panel
 
-__all__ = ["warnings"]
+__all__ = ["controls_beyond", "warnings"]
 
 HIGH_VIF = 10.0
 FEW_PERIODS = 10
 FEW_SHARE = 0.05
 FAR, OFTEN = 1.5, 0.1  # times the training maximum, share of test cells: a warning
+ALIKE = 0.8  # correlation of a control with a channel
 CLEAR, MANY = 5.5, 0.01  # robust z, share of cells: fewer and smaller are left unsaid
 
 
@@ -46,8 +48,10 @@ def warnings(
         *panel.said,
         *units(panel),
         *_too_many(panel, n_parameters),
+        *copies(panel),
         *_dependent_controls(panel),
         *_collinear(panel),
+        *_controls_with_media(panel),
         *_geo_constant(panel),
         *_sparse(panel),
         *_not_money(panel),
@@ -56,10 +60,12 @@ def warnings(
         *_outcome_outliers(panel, apart),
         *_media_outliers(panel, apart),
         *_missing(panel),
+        *_label(panel),
     ]
     if test is not None:
         versus = difference(panel, test)
         found += [*_new_in_test(panel, versus), *_beyond(panel, versus)]
+        found += controls_beyond(panel, test)
     return ranked(found)
 
 
@@ -354,3 +360,62 @@ def _missing(panel: Panel) -> list[Finding]:
         "not guessed, and teach the model nothing"
     )
     return [Finding("note", "missing", message)]
+
+
+def controls_beyond(panel: Panel, future: Panel) -> list[Finding]:
+    """Find controls that leave the range of training: where, and by how much of it."""
+    seen = panel.controls[:, panel.window][panel.present[:, panel.window]]
+    low, high = seen.min(0), seen.max(0)
+    there = future.present[..., None] & np.isfinite(future.controls)
+    far = np.fmax(future.controls - high, low - future.controls)
+    far = np.where(there & (high > low), far, 0.0)
+    out = far > 1e-9 * np.maximum(np.abs(low), np.abs(high))
+    said, sizes = [], []
+    for c in np.flatnonzero(out.any((0, 1))):
+        first = show(future.dates[int(out[..., c].any(0).argmax())])
+        sizes.append(float(far[..., c].max() / (high[c] - low[c])))
+        name, size = panel.control_names[c], f"{sizes[-1]:.0%} of its range beyond"
+        said.append(Phrase(f'"{name}" (first {first}, up to {size})'))
+    if not said:
+        return []
+    what = f"controls outside of what training saw: {listing(said, 3)}"
+    means = "Their effect is carried on as a straight line there"
+    names = tuple(panel.control_names[c] for c in np.flatnonzero(out.any((0, 1))))
+    level: Level = "warning" if max(sizes) > OFTEN else "note"
+    remedy = "Check the unit and the values of these periods"
+    return [Finding(level, "controls_beyond", what, names, max(sizes), means, remedy)]
+
+
+def _controls_with_media(panel: Panel) -> list[Finding]:
+    """Find controls that follow a channel: they may be its consequence, or a copy."""
+    n = len(panel.channels)
+    pooled = np.nan_to_num(tables.correlations(panel).pooled[1 : n + 1, n + 1 :])
+    pairs = sorted(np.argwhere(np.abs(pooled) > ALIKE), key=lambda p: -abs(pooled[*p]))
+    if not pairs or tables.cells(panel).sum() < FEW_PERIODS:
+        return []
+    said = [
+        Phrase(
+            f'"{panel.control_names[k]}" with "{panel.channels[c]}" ({pooled[c, k]:+.2f})'
+        )
+        for c, k in pairs
+    ]
+    names = dict.fromkeys(panel.control_names[k] for _, k in pairs)
+    what = f"controls that follow media: {listing(said, 3)}"
+    means = (
+        "A control that is a consequence of a channel (visits, leads) or a copy of it takes "
+        "its effect away"
+    )
+    remedy = "Take it out of controls, unless it moves for reasons of its own"
+    size = float(np.abs(pooled).max())
+    return [Finding("warning", "control_media", what, tuple(names), size, means, remedy)]
+
+
+def _label(panel: Panel) -> list[Finding]:
+    """Say that population is used by no model yet."""
+    if panel.population is None:
+        return []
+    what = "population is kept as a label only: no model divides by it"
+    remedy = (
+        'media_scale = "geo" under [model] divides the media of each geo by its largest'
+    )
+    return [Finding("note", "population", what, ("population",), remedy=remedy)]

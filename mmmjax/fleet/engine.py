@@ -18,7 +18,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from mmmjax.checks import InputError
+from mmmjax.checks import InputError, listing
 from mmmjax.draws import Draws, Fit
 from mmmjax.fleet.buckets import Shape, fitted_to
 from mmmjax.fleet.scores import Scores, scores_of
@@ -67,6 +67,7 @@ class Ready:
         data: Arrays, not yet padded.
         seed: Of everything random of this market.
         notes: What was said at the door.
+        without: What of that its row says: columns that were left out.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Ready:
     data: ModelData
     seed: int
     notes: tuple[str, ...]
+    without: str = ""
 
     def own(self, params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Parameters of what the market has, out of those of its bucket's arrays."""
@@ -131,14 +133,12 @@ def ready(name: str, spec: Spec, panel: Panel, seed: int, on_empty: Any) -> Read
         return Done(name, REFUSED, str(error))
     except Exception as error:  # another market's data must not end the fleet
         return Done(name, FAILED, f"{type(error).__name__}: {error}")
+    kept, named = found.panel, (*panel.channels, *panel.control_names)
+    gone = [n for n in named if n not in (*kept.channels, *kept.control_names)]
+    without = f"without {listing(gone)}, which never change" if gone else ""
+    mine = market_seed(seed, name)
     return Ready(
-        name,
-        found.spec,
-        found.panel,
-        found.scale,
-        found.data,
-        market_seed(seed, name),
-        found.notes,
+        name, found.spec, kept, found.scale, found.data, mine, found.notes, without
     )
 
 
@@ -328,6 +328,7 @@ def _end(run: _Run, verdict: Verdict, how: _How) -> None:
             status = NOT_CONVERGED if found.fault else REFITTED
             reason = f"by NUTS {found.fault}" if found.fault else f"by HMC {verdict.fault}"
             fit, verdict = again, found
+    reason = "; ".join(filter(None, (market.without, reason)))
     scores, reason = scored(market, how.shape, fit, reason)
     seconds = run.seconds + time.perf_counter() - began
     how.emit(Done(market.name, status, reason, fit, verdict, seconds, *scores))

@@ -39,7 +39,7 @@ def fit_fleet(
     *,
     store: str | Path | None = None,
     seed: int = 0,
-    on_empty: Literal["error", "drop", "prior"] = "error",
+    on_empty: Literal["error", "drop", "prior"] = "drop",
     refit: bool = True,
     batch: int | None = None,
     devices: Sequence[Any] | None = None,
@@ -64,7 +64,8 @@ def fit_fleet(
             folder whose run was stopped, repeats no market that has ended and gives the
             draws that it would have given. None: all fits stay in memory.
         seed: Of the fleet.
-        on_empty: As for :func:`mmmjax.fit`.
+        on_empty: As for :func:`mmmjax.fit`; by default a market is fitted without what
+            never changes in it, and its row says so.
         refit: Whether markets that do not converge are fitted alone by NUTS.
         batch: Markets that are sampled together. Another one rounds otherwise, so a store
             goes on with its own only. None takes the store's, and in a new one what the

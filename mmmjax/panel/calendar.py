@@ -45,8 +45,11 @@ def offset(freq: str, dates: pd.DatetimeIndex | None = None) -> pd.offsets.BaseO
         fail("freq", freq, "", allowed, fix)
 
 
-def no_repeats(source: Source, codes: np.ndarray) -> None:
-    """Refuse two rows of one date and geo, and say which column may tell them apart."""
+def no_repeats(source: Source, codes: np.ndarray, outcome: str | None = None) -> None:
+    """Refuse two rows of one date and geo, and say which column may tell them apart.
+
+    A row a channel has the outcome of a date in each of its rows: such a table is turned.
+    """
     key = pd.MultiIndex.from_arrays([source.dates, codes])
     repeated = key.duplicated(keep=False)
     if not repeated.any():
@@ -57,7 +60,22 @@ def no_repeats(source: Source, codes: np.ndarray) -> None:
     where = f"{source.row(int(rows[1]))} after {source.where(row)}"
     if source.geo is None:
         fix = "delete the one too many, or name the column of geos as geo"
-        if named := _tells_apart(source):
+        named = _tells_apart(source)
+        if named and outcome and named != outcome:
+            values = pd.Series(source.column(outcome).astype(str).to_numpy())
+            if (values.groupby(source.dates).nunique() == 1).all() and values.nunique() > 1:
+                fix = (
+                    f'"{outcome}" is the same in all rows of a date, so "{named}" seems to '
+                    f"name channels: make each of them a column of its media, with one row "
+                    f'a date (in a spreadsheet a pivot table: rows "{source.date}" and '
+                    f'"{outcome}", columns "{named}"; pandas: df.pivot(index='
+                    f'["{source.date}", "{outcome}"], columns="{named}", values='
+                    f'"the column of media").fillna(0).reset_index()), and name these '
+                    "columns under media. Do not add the rows up, and it is no geo: the "
+                    "outcome would count in each"
+                )
+                fail("date", got, where, "one row per date for one national market", fix)
+        if named:
             fix = f'name the column that tells the rows apart: geo = "{named}"'
         allowed = "one row per date for one national market"
         fail("date", got, where, allowed, f"{fix}; if they are not geos, add them up first")
