@@ -136,7 +136,9 @@ def test_the_most_severe_come_first():
     df.loc[10:15, "sales"] = np.nan
     df["radio"] = df.tv
     found = warnings(Panel.from_frame(df, **NAMES), n_parameters=99)
-    assert [f.level for f in found] == ["serious", "warning", "note"]
+    levels = [f.level for f in found]
+    assert set(levels) == {"serious", "warning", "note"}
+    assert levels == sorted(levels, key=["serious", "warning", "note"].index)
     assert all(isinstance(f, Finding) for f in found)
 
 
@@ -510,3 +512,43 @@ def test_late_geos_and_missing_cells_do_not_break_it(total):
         assert float(found["active"].sel(geo="South", channel="tv")) == 1.0
     empty = Panel.from_frame(df, **(NAMES | {"media": [], "controls": []}), geo="geo")
     assert explore(empty, total=total).sizes["channel"] == 0
+
+
+def test_a_control_that_follows_media_is_named():
+    df = weekly(60)
+    noise = np.random.default_rng(0).normal(size=60)
+    slow = df.tv + 0.5 * df.tv.shift(1, fill_value=0) + 0.25 * df.tv.shift(2, fill_value=0)
+    df = df.assign(visits=3 * df.tv + noise, slow=slow + 0.3 * noise, own=noise)
+    found = look(df, controls=["promo", "visits", "slow", "own"])["control_media"]
+    assert (found.level, found.where) == ("warning", ("visits", "slow"))
+    assert '"visits" with "tv" (+0.9' in found.what
+    assert "control_media" not in look(df, controls=["promo", "own"])
+    geos = pd.concat([df.assign(geo="N"), df.assign(geo="S", visits=90 - df.tv, tv=df.tv)])
+    found = look(geos.assign(sales=geos.sales + noise[0]), geo="geo", controls=["visits"])
+    assert "control_media" not in found  # +1 in one geo, -1 in the other: no one story
+
+
+def test_controls_beyond_training_are_said():
+    df = weekly(60).assign(price=10.0 + np.arange(60) % 5, temp=np.arange(60) % 7 * 1.0)
+    df.loc[50:, "price"] = 22.0
+    df.loc[55:, "temp"] = 6.3
+    names = {"controls": ["promo", "price", "temp"]}
+    found = look(df, until=df.date[44], **names)["controls_beyond"]
+    assert (found.level, found.where) == ("warning", ("price", "temp"))
+    first = df.date[50].date()
+    assert f'"price" (first {first}, up to 200% of its range beyond)' in found.what
+    assert found.value == pytest.approx(2.0)
+    df["price"] = 10.0 + np.arange(60) % 5
+    assert look(df, until=df.date[44], **names)["controls_beyond"].level == "note"
+    df["temp"] = df.temp.clip(upper=6)
+    assert "controls_beyond" not in look(df, until=df.date[44], **names)
+    df.loc[52, "price"] = -1.0  # below
+    assert "275%" in look(df, until=df.date[44], **names)["controls_beyond"].what
+
+
+def test_population_is_said_to_be_a_label():
+    df = weekly(40, geos=GEOS)
+    found = look(df, geo="geo", population="people")["population"]
+    assert found.level == "note"
+    assert "kept as a label only" in found.what
+    assert 'media_scale = "geo"' in found.remedy

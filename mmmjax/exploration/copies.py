@@ -1,9 +1,10 @@
 """What is counted several times: columns and geos that repeat or add up others.
 
-By their numbers, whatever they are called. A geo (or channel) is written as a sum of the
-others with weights of at least 0 (Lawson and Hanson's least squares, scipy): it repeats
-them where nearly nothing is left over and the weights are 1 (a copy or a total).
+By their numbers, whatever they are called: equal, in one proportion, or the sum of some of
+the others, in nearly every period and up to rounding.
 """
+
+from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
@@ -16,176 +17,242 @@ from mmmjax.panel import Panel
 __all__ = ["copies"]
 
 LEFT = 2e-3  # relative size of what may be left over: rounding
+SMALL = 0.1  # of the standard deviation: so that steady numbers are not alike by chance
+OFTEN = 0.9  # share of periods: one corrected cell hides no copy
 LEAST = 6  # periods that must be known
+TOTALS = 30  # geos that are tried as a total of others: the largest
 
 
 def copies(panel: Panel) -> list[Finding]:
     """Find geos, channels and controls that count something a second time."""
-    return [*_geos(panel), *_national(panel), *_channels(panel), *_of_outcome(panel)]
+    return [
+        *_same_geos(panel),
+        *_total_geos(panel),
+        *_spelled(panel),
+        *_national(panel),
+        *_channels(panel),
+        *_outcome_itself(panel),
+    ]
 
 
-def _parts(table: np.ndarray, column: int) -> tuple[int, ...]:
-    """Columns whose plain sum a column is, up to rounding; none where it is its own."""
-    target, others = table[:, column], np.delete(table, column, axis=1)
-    if len(table) < LEAST or not others.size or np.ptp(target) == 0:
+def _near(x: np.ndarray, rows: np.ndarray, known: Any = True, rounded: Any = 0.0) -> Any:
+    """Whether each row is x up to rounding, in nearly all places where either is not 0."""
+    on = ((x != 0) | (rows != 0)) & known
+    n = np.maximum(on.sum(1), 1)
+    mean = np.where(on, x, 0.0).sum(1) / n
+    spread = np.sqrt(np.where(on, (x - mean[:, None]) ** 2, 0.0).sum(1) / n)
+    close = np.maximum(LEFT * np.abs(x), rounded)
+    far = np.abs(x - rows) > np.minimum(close, SMALL * spread[:, None])
+    varies = (n >= LEAST) & (spread > 1e-9 * np.abs(mean))
+    return varies & ((on & far).sum(1) <= (1 - OFTEN) * n)
+
+
+def _unit(x: np.ndarray) -> float:
+    """The power of ten that numbers were rounded to; 0 if they were not."""
+    powers = (10.0**k for k in range(3, -7, -1))
+    return next((u for u in powers if np.allclose(x, np.round(x / u) * u, rtol=1e-9)), 0.0)
+
+
+def _parts(whole: np.ndarray, others: np.ndarray) -> tuple[int, ...]:
+    """Rows of `others` (row, place), two or more, whose plain sum `whole` is.
+
+    The rows are those with a weight above one half in the least squares with weights of at
+    least 0 (Lawson and Hanson); without those rows that are larger than the whole.
+    """
+    unit = _unit(whole)
+    slack = LEFT * np.abs(whole) + unit
+    rows = np.flatnonzero((others <= whole + slack).mean(1) >= OFTEN)
+    rows = rows[(others[rows] > 0).any(1)]
+    if len(rows) < 2 or others[rows].sum() < (1 - SMALL) * whole.sum():
         return ()
-    size = np.linalg.norm(target)
-    labels = np.delete(np.arange(table.shape[1]), column)
-    equal = np.linalg.norm(others - target[:, None], axis=0) <= LEFT * size
-    if equal.any():
-        return (int(labels[equal.argmax()]),)
-    whole = np.linalg.norm(target - others.sum(1)) <= LEFT * size
-    if whole or len(table) <= others.shape[1] + 1:
-        return tuple(labels[others.any(0)].tolist()) if whole else ()
-    weights, left = nnls(others, target)
-    some = weights > 0.02
-    plain = some.sum() > 1 and np.allclose(weights[some], 1, atol=0.02)
-    return tuple(labels[some].tolist()) if plain and left <= LEFT * size else ()
+    for chosen in (rows, rows[nnls(others[rows].T, whole)[0] > 0.5]):
+        if len(chosen) > 1:
+            rounded = unit * (len(chosen) + 1) / 2
+            if _near(whole, others[chosen].sum(0)[None], rounded=rounded)[0]:
+                return tuple(chosen.tolist())
+    return ()
 
 
-def _repeats(
-    table: np.ndarray,
-) -> tuple[list[list[int]], list[tuple[int, tuple[int, ...]]]]:
-    """Groups of equal columns, and columns that are the sum of others (one of a group)."""
-    found = {i: _parts(table, i) for i in range(table.shape[1])}
-    groups: dict[int, list[int]] = {}
-    for i, parts in found.items():
-        if len(parts) == 1:
-            first = min(i, *parts)
-            groups.setdefault(first, [first])
-            groups[first] += [j for j in (i, *parts) if j not in groups[first]]
-    return list(groups.values()), [(i, p) for i, p in found.items() if len(p) > 1]
+def _alike(panel: Panel) -> list[tuple[list[int], list[float]]]:
+    """Groups of geos whose outcomes are in one proportion, and the first's by each."""
+    known, y = tables.cells(panel), np.where(panel.mask, panel.outcome, 0.0)
+    groups: list[tuple[list[int], list[float]]] = []
+    for g in range(panel.n_geos):
+        first = [group[0] for group, _ in groups]
+        both = known[first] & known[g]
+        share = np.divide(
+            y[first], y[g], np.full(both.shape, np.nan), where=both & (y[g] != 0)
+        )
+        seen = np.isfinite(share).any(1)
+        times = np.ones(len(first))
+        times[seen] = np.nanmedian(share[seen], axis=1)
+        near = np.flatnonzero(
+            _near(y[g], y[first] / np.where(times, times, 1)[:, None], both)
+        )
+        if near.size:
+            groups[near[0]][0].append(g)
+            groups[near[0]][1].append(float(times[near[0]]))
+        else:
+            groups.append(([g], [1.0]))
+    return [found for found in groups if len(found[0]) > 1]
 
 
-def _geos(panel: Panel) -> list[Finding]:
-    """Find geos with the outcome of another, or with the sum of others."""
-    known = tables.cells(panel).all(0)
-    if panel.n_geos == 1 or known.sum() < LEAST:
-        return []
-    equal, sums = _repeats(panel.outcome[:, known].T)
+def _same_geos(panel: Panel) -> list[Finding]:
+    """Find geos with the outcome of another one, as it is or times a constant."""
     name, found = panel.columns.geo or "geo", []
-    for group in equal:
+    if panel.n_geos == 1:
+        return []
+    for group, ratios in _alike(panel):
         here = tuple(panel.geos[i] for i in group)
+        n, what = len(here), f"the very same {panel.outcome_name} in every period"
+        means = f"Totals over geos count it {n} times"
         remedy = (
-            f'If "{name}" names channels, make each of them a column with a row a date, and '
-            "leave geo out; if the outcome is known for all of them together only, add "
-            "their media up and leave geo out; if one is a copy, leave its rows out"
+            f'If "{name}" names channels, make each of them a column with one row a date, '
+            "and leave geo out; if the outcome is known for all of them together only, add "
+            "their media up, keep the outcome once, and leave geo out; if one is a copy, "
+            "leave its rows out"
         )
-        found.append(
-            Finding(
-                "serious",
-                "same_geos",
-                f"geos with the very same {panel.outcome_name} in every period: "
-                f"{listing(here, 4)}",
-                here,
-                len(here),
-                f"Totals count it {len(here)} times",
-                remedy,
+        if not np.allclose(ratios, 1, atol=LEFT):
+            what = f"{panel.outcome_name} in one proportion in every period"
+            means = (
+                "One series that was divided is no evidence of several: intervals come out "
+                "too narrow"
             )
-        )
-    for whole, parts in sums:
-        same = np.isclose(panel.media[whole], panel.media[list(parts)].sum(0), rtol=1e-2)
-        also = ", and so are its media" if same.all() and panel.channels else ""
-        of = listing((panel.geos[i] for i in parts), 4)
-        here = (panel.geos[whole],)
-        remedy = f'Leave the rows of "{here[0]}" out of the table'
-        found.append(
-            Finding(
-                "serious",
-                "total_geo",
-                f'geo "{here[0]}" is the sum of {of} in every period{also}',
-                here,
-                len(parts),
-                "Totals count it twice",
-                remedy,
+            remedy = (
+                "If it was divided by a key, add these geos up to one, media too; if one "
+                "is a copy in another unit, leave its rows out"
             )
+        what = f"geos with {what}: {listing(here, 4)}"
+        found.append(Finding("serious", "same_geos", what, here, n, means, remedy))
+    return found
+
+
+def _total_geos(panel: Panel) -> list[Finding]:
+    """Find geos with the sum of others: a total, of all or of some."""
+    known, found = tables.cells(panel), []
+    if panel.n_geos < 3:
+        return []
+    again = {i for group, _ in _alike(panel) for i in group[1:]}
+    value = np.where(panel.mask, panel.outcome, 0.0)
+    single = np.array([g for g in range(panel.n_geos) if g not in again])
+    for whole in sorted(single, key=lambda g: -value[g].sum())[:TOTALS]:
+        clear = known | ~panel.present  # of a market that had not opened: 0
+        others = single[(single != whole) & (clear[single][:, known[whole]].mean(1) > 0.5)]
+        times = known[whole] & clear[others].all(0)
+        parts = others[list(_parts(value[whole, times], value[others][:, times]))]
+        if not parts.size:
+            continue
+        media = panel.media[:, times]
+        same = np.isclose(media[whole], media[parts].sum(0), rtol=1e-2).mean() >= OFTEN
+        here = panel.geos[whole]
+        what = f'geo "{here}" is the sum of {listing((panel.geos[i] for i in parts), 4)}'
+        what += ", and so are its media" if same and panel.channels else ""
+        means = f"Totals over geos count {panel.outcome_name} twice"
+        remedy = f'Leave the rows of "{here}" out of the table'
+        found.append(
+            Finding("serious", "total_geo", what, (here,), len(parts), means, remedy)
         )
     return found
 
 
+def _spelled(panel: Panel) -> list[Finding]:
+    """Find geos whose names differ by case, blanks and signs only."""
+    plain: dict[str, list[str]] = {}
+    for name in panel.geos:
+        key = "".join(filter(str.isalnum, name.casefold())) or name
+        plain.setdefault(key, []).append(name)
+    twice = [names for names in plain.values() if len(names) > 1]
+    if not twice:
+        return []
+    said = [Phrase(listing(names, 4)) for names in twice]
+    what = f"geos that differ by case, blanks or signs of their names only: {said[0]}"
+    what += f" and {len(said) - 1} more" if len(said) > 1 else ""
+    means = "Each is a geo of its own, with effects of its own"
+    remedy = "If they are one, write their names in one way in the table"
+    where = tuple(name for names in twice for name in names)
+    return [Finding("warning", "geo_spelling", what, where, None, means, remedy)]
+
+
 def _national(panel: Panel) -> list[Finding]:
-    """Find paid channels whose money stands in the rows of several geos, to the cent."""
-    there = panel.present.all(0)
-    there[: panel.history] = False
-    spend = np.where(panel.paid, panel.spend, 0.0)[:, there]
+    """Find paid channels whose money stands in the rows of several geos."""
+    there = panel.present & (np.arange(len(panel.dates)) >= panel.history)
     said, counts = [], []
-    for c, name in enumerate(panel.channels):
-        on = spend[spend[..., c].any(1), :, c]
-        if (
-            len(on) > 1
-            and on.shape[1] >= LEAST
-            and np.ptp(on[0]) > 0
-            and (on == on[0]).all()
-        ):
-            said.append(name)
-            counts.append(len(on))
+    for c in np.flatnonzero(panel.paid):
+        spend = np.where(there, panel.spend[..., c], 0.0)
+        paid = np.flatnonzero(spend.any(1))
+        spend, here = spend[paid], there[paid]
+        same = (
+            _near(row, spend, on & here).sum() for row, on in zip(spend, here, strict=True)
+        )
+        largest = int(max(same, default=0))
+        if largest > 1:
+            said.append(panel.channels[c])
+            counts.append(largest)
     if not said:
         return []
-    message = f"channels with the same spend in {max(counts)} geos in every period: "
-    remedy = (
-        "If it is national, divide it over the geos in the table (by population, say), so "
-        "that its column adds up to what was paid"
-    )
+    n = max(counts)
+    what = f"channels with the same spend in {n} geos in every period: {listing(said, 4)}"
     means = (
-        f"Spend of all geos counts it {max(counts)} times, and its ROAS is that much lower"
+        f"If it was paid once for all of them, spend under ALL counts it {n} times, and "
+        "its ROAS is that much too low"
     )
-    return [
-        Finding(
-            "warning",
-            "copied_media",
-            message + listing(said, 4),
-            tuple(said),
-            max(counts),
-            means,
-            remedy,
-        )
-    ]
+    remedy = (
+        "Then divide it over the geos in the table, by population say, so that its column "
+        "adds up to what was paid"
+    )
+    return [Finding("warning", "copied_media", what, tuple(said), n, means, remedy)]
 
 
 def _channels(panel: Panel) -> list[Finding]:
-    """Find channels that repeat another one, or add others up."""
-    table = panel.media[tables.cells(panel)]
-    equal, sums = _repeats(table) if len(table) else ([], [])
-    said = []
-    for group in equal:
-        said.append(
-            Phrase(f"{listing((panel.channels[i] for i in group), 4)} are the same")
-        )
-    for whole, parts in sums:
-        of = listing((panel.channels[i] for i in parts), 4)
-        said.append(Phrase(f'"{panel.channels[whole]}" is the sum of {of}'))
+    """Find channels that repeat others or add them up, and controls that do."""
+    informed, n, names = tables.cells(panel), len(panel.channels), tables.names(panel)
+    money = np.where(panel.paid, panel.spend, 0.0)[informed].T
+    said: dict[str, Phrase] = {}
+    kinds = {"": tables.features(panel)[informed].T}
+    if panel.paid.any() and not (money == kinds[""][:n])[panel.paid].all():
+        kinds["the spend of "] = money
+    for noun, table in kinds.items() if informed.any() else ():
+        units = np.array([_unit(row) for row in table])[:, None]
+        for i, row in enumerate(table):
+            others = [c for c in range(n) if c != i]
+            k = min(i, n)
+            rounded = np.maximum(units[:k], units[i]) / 2
+            equal = np.flatnonzero(_near(row, table[:k], rounded=rounded))
+            parts = () if equal.size else _parts(row, table[others])
+            if equal.size:
+                text = f'{noun}"{names[i]}" is that of "{names[equal[0]]}"'
+            elif parts:
+                of = listing((names[others[c]] for c in parts), 4)
+                text = f'{noun}"{names[i]}" is the sum of {of}'
+            else:
+                continue
+            said.setdefault(names[i], Phrase(text))
     if not said:
         return []
-    every = dict.fromkeys([i for g in equal for i in g] + [i for i, _ in sums])
-    return [
-        Finding(
-            "serious",
-            "copied_channels",
-            f"media counted twice: {listing(said, 3)}",
-            tuple(panel.channels[i] for i in every),
-            len(said),
-            "Its spend counts twice, and the split of the effect comes from the prior",
-            "Take the total or the copy out of media",
-        )
-    ]
+    what = f"media counted twice: {listing(said.values(), 3)}"
+    means = (
+        "The effect is split by the prior alone, and money that stands twice counts twice"
+    )
+    remedy = "Take the copy or the total out of media and controls"
+    where, size = tuple(said), len(said)
+    return [Finding("serious", "copied_channels", what, where, size, means, remedy)]
 
 
-def _of_outcome(panel: Panel) -> list[Finding]:
-    """Find columns that are the outcome itself, up to a factor and a constant."""
-    pooled = np.nan_to_num(tables.correlations(panel).pooled[0, 1:])
-    if tables.cells(panel).sum() < LEAST:
+def _outcome_itself(panel: Panel) -> list[Finding]:
+    """Find columns that are the outcome, up to a factor and a constant."""
+    if tables.cells(panel).sum() < 2 * LEAST:
         return []
-    where = [tables.names(panel)[i] for i in np.flatnonzero(np.abs(pooled) > 1 - 1e-6)]
-    if not where:
+    pooled = np.abs(np.nan_to_num(tables.correlations(panel).pooled[0, 1:]))
+    control = np.arange(len(pooled)) >= len(panel.channels)
+    here = np.flatnonzero((pooled > 1 - 1e-4) | (control & (pooled > 0.98)))
+    if not here.size:
         return []
-    return [
-        Finding(
-            "serious",
-            "outcome_copied",
-            f"columns that are {panel.outcome_name} itself: {listing(where, 4)}",
-            tuple(where),
-            None,
-            "It explains the outcome by the outcome: nothing is left for the media",
-            "Take it out of media or controls",
-        )
+    names = tuple(tables.names(panel)[i] for i in here)
+    said = [
+        Phrase(f'"{tables.names(panel)[i]}" (correlation {pooled[i]:.4f})') for i in here
     ]
+    what = f"columns that are {panel.outcome_name} itself, or nearly: {listing(said, 4)}"
+    means = "It explains the outcome by the outcome: nothing is left for the media"
+    remedy = "Take it out of media or controls"
+    size = float(pooled.max())
+    return [Finding("serious", "outcome_copied", what, names, size, means, remedy)]

@@ -1,6 +1,7 @@
 """What the data make hard: a finding for each kind, with its reason, in a sentence."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ FEW_PERIODS = 10
 FEW_SHARE = 0.05
 FAR, OFTEN = 1.5, 0.1  # times the training maximum, share of test cells: a warning
 ALIKE = 0.8  # correlation of a control with a channel
+CARRIED = 0.5  # of media a period later, for the control that follows slowly
 CLEAR, MANY = 5.5, 0.01  # robust z, share of cells: fewer and smaller are left unsaid
 
 
@@ -388,10 +390,18 @@ def controls_beyond(panel: Panel, future: Panel) -> list[Finding]:
 
 def _controls_with_media(panel: Panel) -> list[Finding]:
     """Find controls that follow a channel: they may be its consequence, or a copy."""
-    n = len(panel.channels)
-    pooled = np.nan_to_num(tables.correlations(panel).pooled[1 : n + 1, n + 1 :])
+    n, carried = len(panel.channels), panel.media.copy()
+    if not n or not panel.control_names or tables.cells(panel).sum() < FEW_PERIODS:
+        return []
+    for t in range(1, carried.shape[1]):
+        carried[:, t] += CARRIED * carried[:, t - 1]
+    pooled = np.zeros((n, len(panel.control_names)))
+    for media in (panel.media, carried):
+        found = tables.correlations(replace(panel, media=media)).pooled
+        found = np.nan_to_num(found[1 : n + 1, n + 1 :])
+        pooled = np.where(np.abs(found) > np.abs(pooled), found, pooled)
     pairs = sorted(np.argwhere(np.abs(pooled) > ALIKE), key=lambda p: -abs(pooled[*p]))
-    if not pairs or tables.cells(panel).sum() < FEW_PERIODS:
+    if not pairs:
         return []
     said = [
         Phrase(
@@ -400,10 +410,10 @@ def _controls_with_media(panel: Panel) -> list[Finding]:
         for c, k in pairs
     ]
     names = dict.fromkeys(panel.control_names[k] for _, k in pairs)
-    what = f"controls that follow media: {listing(said, 3)}"
+    what = f"controls that follow media (correlation): {listing(said, 3)}"
     means = (
-        "A control that is a consequence of a channel (visits, leads) or a copy of it takes "
-        "its effect away"
+        "A control that is a consequence of a channel (visits, leads), or a copy of it, "
+        "takes its effect away"
     )
     remedy = "Take it out of controls, unless it moves for reasons of its own"
     size = float(np.abs(pooled).max())

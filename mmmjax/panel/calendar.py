@@ -9,6 +9,7 @@ import pandas as pd
 
 from mmmjax.checks import Phrase, fail, listing, show
 from mmmjax.panel.cells import Source
+from mmmjax.panel.columns import Columns
 
 __all__ = ["check_follows", "describe", "no_gaps", "no_repeats", "offset", "regular"]
 
@@ -45,11 +46,8 @@ def offset(freq: str, dates: pd.DatetimeIndex | None = None) -> pd.offsets.BaseO
         fail("freq", freq, "", allowed, fix)
 
 
-def no_repeats(source: Source, codes: np.ndarray, outcome: str | None = None) -> None:
-    """Refuse two rows of one date and geo, and say which column may tell them apart.
-
-    A row a channel has the outcome of a date in each of its rows: such a table is turned.
-    """
+def no_repeats(source: Source, codes: np.ndarray, columns: Columns) -> None:
+    """Refuse two rows of one date and geo, and say which column may tell them apart."""
     key = pd.MultiIndex.from_arrays([source.dates, codes])
     repeated = key.duplicated(keep=False)
     if not repeated.any():
@@ -58,42 +56,74 @@ def no_repeats(source: Source, codes: np.ndarray, outcome: str | None = None) ->
     rows = np.flatnonzero(key == key[row])
     got = Phrase(f"{len(rows)} rows for one date" + (" and geo" if source.geo else ""))
     where = f"{source.row(int(rows[1]))} after {source.where(row)}"
-    if source.geo is None:
-        fix = "delete the one too many, or name the column of geos as geo"
-        named = _tells_apart(source)
-        if named and outcome and named != outcome:
-            values = pd.Series(source.column(outcome).astype(str).to_numpy())
-            if (values.groupby(source.dates).nunique() == 1).all() and values.nunique() > 1:
-                fix = (
-                    f'"{outcome}" is the same in all rows of a date, so "{named}" seems to '
-                    f"name channels: make each of them a column of its media, with one row "
-                    f'a date (in a spreadsheet a pivot table: rows "{source.date}" and '
-                    f'"{outcome}", columns "{named}"; pandas: df.pivot(index='
-                    f'["{source.date}", "{outcome}"], columns="{named}", values='
-                    f'"the column of media").fillna(0).reset_index()), and name these '
-                    "columns under media. Do not add the rows up, and it is no geo: the "
-                    "outcome would count in each"
-                )
-                fail("date", got, where, "one row per date for one national market", fix)
-        if named:
-            fix = f'name the column that tells the rows apart: geo = "{named}"'
-        allowed = "one row per date for one national market"
-        fail("date", got, where, allowed, f"{fix}; if they are not geos, add them up first")
+    allowed = "one row per date" + (" and geo" if source.geo else "")
     twins = source.frame.iloc[rows[:2]]
-    fix = "add the rows up or remove the wrong one"
+    if repeated.mean() > 0.5 and (fix := _by_channel(source, key, columns)):
+        fail("date", got, where, allowed, fix)
     if twins.duplicated().any():
         fix = "the rows are identical: delete one (pandas: df.drop_duplicates())"
-    fail("date", got, where, "one row per date and geo", fix)
+    elif source.geo is None:
+        allowed += " for one national market"
+        fix = "delete the one too many, or name the column of geos as geo"
+        if named := _tells_apart(source, columns):
+            fix = f'name the column that tells the rows apart: geo = "{named}"'
+        fix += "; if they are not geos, add them up first"
+    else:
+        fix = "add the rows up or remove the wrong one"
+    fail("date", got, where, allowed, fix)
 
 
-def _tells_apart(source: Source) -> str | None:
+def _by_channel(source: Source, key: pd.MultiIndex, columns: Columns) -> str:
+    """How to turn a table with a row a channel: its outcome repeats in each of them."""
+    outcome, labels = columns.outcome, key.to_flat_index()
+    if outcome is None:
+        return ""
+    values = source.column(outcome).groupby(labels)
+    if values.nunique().max() != 1 or values.first().nunique() == 1:
+        return ""
+    index = [source.date, *([source.geo] if source.geo else [])]
+    media = list(dict.fromkeys((*columns.media, *filter(None, columns.spend))))
+    kept = [outcome, *columns.controls, *filter(None, [columns.population])]
+    same = f'"{outcome}" is the same in all rows of a {" and ".join(index)}'
+    never = "It is no geo, and the outcome must not be added up: it would count once a row"
+    several, name = 1, None
+    for column in _labels(source, columns):
+        series = source.column(column)
+        most = int(series.groupby(labels).nunique().max())
+        if most > several and series.nunique() <= max(12, 3 * most):
+            several, name = most, column
+    if name is None:
+        return f"{same}: make it one row, with {listing(media)} added up. {never}"
+    turned = (
+        f"wide = df.pivot_table(index={index}, columns={name!r}, values={media}, "
+        'aggfunc="sum", fill_value=0); wide.columns = [f"{b} {a}" for a, b in wide]; '
+        f"wide = wide.join(df.groupby({index})[{kept}].first()).reset_index()"
+    )
+    channels = sorted(source.column(name).dropna().astype(str).unique())
+    lists = listing((f"{c} {media[0]}" for c in channels), 4)
+    return (
+        f'{same}, so "{name}" seems to name channels: turn the table, one row each and '
+        f"{lists} as columns (in a spreadsheet: a pivot table with rows {listing(index)}, "
+        f'columns "{name}", sums of {listing(media)}, and beside it {listing(kept)} once). '
+        f"pandas: {turned}. Then name these columns under media. {never}"
+    )
+
+
+def _labels(source: Source, columns: Columns) -> list[str]:
+    """Columns that may name something: in no use, and no decimal numbers."""
+    used = {name for _, name in columns.used()}
+    return [
+        str(n) for n in source.frame
+        if n not in used and not pd.api.types.is_float_dtype(source.column(n).dtype)
+    ]  # fmt: skip
+
+
+def _tells_apart(source: Source, columns: Columns) -> str | None:
     """Find the column that makes dates unique: the geo column somebody forgot to name."""
     found = []
-    for i, name in enumerate(source.frame.columns):
-        series = source.frame.iloc[:, i]
-        if pd.api.types.is_float_dtype(series.dtype) or not 1 < series.nunique() < len(
-            series
-        ):
+    for name in _labels(source, columns):
+        series = source.column(name)
+        if not 1 < series.nunique() < len(series):
             continue
         key = pd.MultiIndex.from_arrays([source.dates, series.astype(str)])
         if not key.has_duplicates:

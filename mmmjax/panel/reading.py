@@ -43,7 +43,7 @@ def read(
     if names.geo is not None:
         codes, geos = read_geos(source)
         source = replace(source, geos=np.array(geos, dtype=object)[codes])
-    no_repeats(source, codes, names.outcome)
+    no_repeats(source, codes, columns)
     dates, freq = regular(source, codes, freq)
     cells = (codes, np.searchsorted(dates.to_numpy(), source.dates))
     present = np.zeros((len(geos), len(dates)), bool)

@@ -50,7 +50,7 @@ def bad_markets():
 
 def test_every_market_ends_and_bad_ones_touch_nobody(tmp_path):
     good, the_spec = fleet(4), spec()
-    ask = {"seed": 3, "refit": False, "progress": False}
+    ask = {"seed": 3, "refit": False, "progress": False, "on_empty": "error"}
     alone = mm.fit_fleet(the_spec, good, LOOSE, **ask)
     mixed = mm.fit_fleet(the_spec, bad_markets() | good, LOOSE, **ask)
     table = mixed.table.set_index("market")
@@ -69,6 +69,36 @@ def test_every_market_ends_and_bad_ones_touch_nobody(tmp_path):
         rows = mixed.channels.query("market == @name")
         assert set(rows.channel) == set(good[name].channels)
     assert repr(mixed).startswith("Fleet: 8 markets: ")
+
+
+def test_what_never_ran_is_left_out_and_said_in_the_row(tmp_path):
+    good = fleet(1)["m0"]
+    frame = good.to_frame()
+    names = good.columns
+    ask = {"date": names.date, "outcome": names.outcome}
+    ask |= {"media": list(names.media), "controls": list(names.controls)}
+    made = {
+        "good": frame,
+        "off": frame.assign(**{ask["media"][1]: 0.0}),
+        "steady": frame.assign(**{ask["media"][0]: 5.0}),
+        "no promo": frame.assign(**{ask["controls"][0]: 1.0}),
+        "nothing": frame.assign(**dict.fromkeys(ask["media"], 0.0)),
+    }
+    markets = {name: mm.Panel.from_frame(df, **ask) for name, df in made.items()}
+    found = mm.fit_fleet(spec(), markets, QUICK, refit=False, progress=False, seed=1)
+    table = found.table.set_index("market")
+    assert not set(table.status) & {"refused", "failed"}
+    assert table.reason["good"] in ("", None) or "without" not in table.reason["good"]
+    assert found["nothing"].panel.channels == ()
+    left = {"off": good.channels[1], "steady": good.channels[0],
+            "no promo": good.control_names[0]}  # fmt: skip
+    for name, column in left.items():
+        assert f'without "{column}", which never change' in table.reason[name]
+        assert column not in (*found[name].panel.channels, *found[name].panel.control_names)
+    strict = mm.fit_fleet(
+        spec(), markets, QUICK, refit=False, progress=False, on_empty="error"
+    )
+    assert (strict.table.set_index("market").status.drop("good") == "refused").all()
 
 
 def test_few_programs_serve_all_markets():
