@@ -112,10 +112,8 @@ def _by_channel(source: Source, key: pd.MultiIndex, columns: Columns) -> str:
 def _labels(source: Source, columns: Columns) -> list[str]:
     """Columns that may name something: in no use, and no decimal numbers."""
     used = {name for _, name in columns.used()}
-    return [
-        str(n) for n in source.frame
-        if n not in used and not pd.api.types.is_float_dtype(source.column(n).dtype)
-    ]  # fmt: skip
+    free = [str(n) for n in source.frame if n not in used]
+    return [n for n in free if not pd.api.types.is_float_dtype(source.column(n).dtype)]
 
 
 def _tells_apart(source: Source, columns: Columns) -> str | None:
