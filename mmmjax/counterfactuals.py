@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Array
 
@@ -22,12 +23,20 @@ from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold
 from mmmjax.posterior.pooling import over_geos, pooled
 from mmmjax.posterior.returns import span_of
-from mmmjax.posterior.scope import Scope, attributes, chain_coords, per_draw
+from mmmjax.posterior.scope import (
+    ALL,
+    PROB,
+    Scope,
+    attributes,
+    chain_coords,
+    per_draw,
+    summarise,
+)
 from mmmjax.response import Inputs
 from mmmjax.shapes import CHAIN, CHANNEL, DRAW, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["SCENARIO", "counterfactual", "reweight"]
+__all__ = ["SCENARIO", "counterfactual", "counterfactual_table", "reweight"]
 
 SCENARIO = "scenario"
 """Dimension of the two sides of a comparison."""
@@ -38,7 +47,7 @@ SIDES = ("actual", "changed")
 @checked
 def counterfactual(
     fit: Fit,
-    panel: Panel,
+    panel: Panel | Mapping[str, float],
     window: Sequence[Any] | None = None,
     seed: int = 0,
     *,
@@ -50,8 +59,11 @@ def counterfactual(
 
     Args:
         fit: The fit.
-        panel: The changed panel: the training dates with other media or controls (such as
-            :func:`reweight` makes), or dates that follow training.
+        panel: A factor of 0 or more for each channel that changes, {"TV": 1.2} for 20%
+            more of it in every period of the actual panel (its spend and its media, so
+            that total spend changes; organic channels too). Or the changed panel: the
+            training dates with other media or controls (such as :func:`reweight` makes),
+            or dates that follow training.
         window: First and last date of the periods that are summed, both included (None
             for an open end); None for all. The panels may differ outside of it: what is
             carried into the window counts, what comes after it does not.
@@ -73,8 +85,11 @@ def counterfactual(
         a row in the table count as zero.
 
     Raises:
-        InputError: The panels differ in dates or in the cells that have a row.
+        InputError: The panels differ in dates or in the cells that have a row; a factor
+            of a channel that is none, or below 0.
     """
+    if not isinstance(panel, Panel):
+        panel = reweight(fit, panel, keep_total=False, panel=actual)
     sides = _sides(fit, panel, actual)
     known, span = sides[0], span_of(sides[0].dates, window)
     counted = np.zeros(known.present.shape)
@@ -164,33 +179,82 @@ def _compared(
 
 
 @checked
-def reweight(fit: Fit, weights: Mapping[str, float], keep_total: bool = True) -> Panel:
-    """The training panel with the spend of each channel multiplied; media follows spend.
+def counterfactual_table(found: xr.Dataset, *, prob: float = PROB) -> pd.DataFrame:
+    """Both sides of a comparison, a row per geo and quantity: whatif.csv.
+
+    Columns: geo, quantity ("contribution" of a channel, then "media", all of them, and
+    "outcome", noise included; both with channel "ALL"), channel, spend_actual and
+    spend_changed (money, empty for organic channels), actual, changed and difference, each
+    as _mean, _lo and _hi (highest density interval, outcome units), and probability, the
+    share of draws with a difference above 0.
+
+    Args:
+        found: What :func:`counterfactual` returned.
+        prob: Probability inside [lo, hi].
+    """
+    if SCENARIO not in found.dims:
+        got, fix = checks.Phrase("another Dataset"), 'mm.counterfactual(fit, {"TV": 1.2})'
+        checks.fail("found", got, "", "a comparison", fix)
+    each = found["contribution"].transpose(SCENARIO, CHAIN, DRAW, GEO, CHANNEL)
+    draws = each.to_numpy().reshape(len(SIDES), -1, *each.shape[3:])
+    outcome = found["outcome"].transpose(SCENARIO, CHAIN, DRAW, GEO).to_numpy()
+    outcome = outcome.reshape(len(SIDES), -1, each.sizes[GEO], 1)
+    draws = np.concatenate([draws, draws.sum(-1, keepdims=True), outcome], axis=-1)
+    spend = found["spend"].transpose(SCENARIO, GEO, CHANNEL).to_numpy()
+    whole = np.nansum(spend, axis=-1, keepdims=True)
+    spend = np.concatenate([spend, whole, whole], axis=-1)
+    channels = [str(name) for name in found[CHANNEL].to_numpy()]
+    quantities = ["contribution"] * len(channels) + ["media", "outcome"]
+    geos = [str(name) for name in found[GEO].to_numpy()]
+    table: dict[str, Any] = {
+        "geo": np.repeat(np.array(geos, object), len(quantities)),
+        "quantity": quantities * len(geos),
+        "channel": [*channels, ALL, ALL] * len(geos),
+    }
+    table |= {f"spend_{side}": spend[i].ravel() for i, side in enumerate(SIDES)}
+    gain = draws[1] - draws[0]
+    for name, values in zip((*SIDES, "difference"), (*draws, gain), strict=True):
+        for end, numbers in zip(("mean", "lo", "hi"), summarise(values, prob), strict=True):
+            table[f"{name}_{end}"] = numbers.ravel()
+    return pd.DataFrame(table | {"probability": (gain > 0).mean(0).ravel()})
+
+
+@checked
+def reweight(
+    fit: Fit,
+    weights: Mapping[str, float],
+    keep_total: bool = True,
+    panel: Panel | None = None,
+) -> Panel:
+    """A panel with the spend of each channel multiplied; media follows spend.
 
     Args:
         fit: The fit.
-        weights: Channel -> factor of 0 or more; paid channels left out keep factor 1.
+        weights: Channel -> factor of 0 or more; channels left out keep factor 1. Organic
+            channels, whose media is multiplied, only where the total need not be kept.
         keep_total: Rescale all paid channels by one further factor, so that the total
-            spend of the training window (over channels, periods and geos) stays as it was.
+            spend of the window (over channels, periods and geos) stays as it was.
+        panel: The training panel, or one that follows it; None: the training panel.
 
     Returns:
         A panel for :func:`counterfactual` or any question that takes one. Media history
-        before the training window stays as it was; so do organic channels.
+        before the training window stays as it was.
     """
-    panel = fit.panel
-    paid = [name for name in panel.channels if name not in panel.organic]
+    panel = fit.panel if panel is None else panel
+    named = [c for c in panel.channels if not (keep_total and c in panel.organic)]
     factors = np.ones(len(panel.channels))
     for name, value in weights.items():
-        if name not in paid:
-            near = checks.closest(name, paid)
-            fix = f'did you mean "{near}"?' if near else "organic channels have no spend"
-            checks.fail(
-                "weights", name, "", f"paid channels: {checks.listing(paid, 30)}", fix
-            )
+        if name not in named:
+            near = checks.closest(name, named)
+            fix = f'did you mean "{near}"?' if near else ""
+            if name in panel.channels:
+                fix = "organic channels have no spend to move: keep_total=False"
+            kind = "paid channels" if keep_total else "channels"
+            checks.fail("weights", name, "", f"{kind}: {checks.listing(named, 30)}", fix)
         factor = checks.number(f"weight of {name}", value, low=0)
         factors[panel.channels.index(name)] = factor
-    spend = np.nansum(panel.spend[:, panel.window], axis=(0, 1))
     if keep_total:
+        spend = np.nansum(panel.spend[:, panel.window], axis=(0, 1))
         if not (factors * spend).sum() > 0:
             checks.fail(
                 "weights", dict(weights), "", "some spend left where the total is kept",

@@ -2,8 +2,8 @@
 
 Each is a function of a fit and gives a data frame with the columns that docs/files.md
 lists, in original units (parameters: scaled). :func:`every` computes all of them abreast.
-Those of budgets (`scenarios`, `outcome`, `knowledge`) are of what `mm.evaluate`,
-`mm.forecast_plan` and `mm.knowledge` return.
+`counterfactual` and those of budgets (`scenarios`, `outcome`, `knowledge`) are of what
+`mm.counterfactual`, `mm.evaluate`, `mm.forecast_plan` and `mm.knowledge` return.
 """
 
 import importlib
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmmjax.adequacy import judge
 from mmmjax.arguments import checked
+from mmmjax.counterfactuals import counterfactual_table as counterfactual
 from mmmjax.criticism import prior_posterior as priors
 from mmmjax.draws import Fit
 from mmmjax.draws import diagnostics as diagnose
@@ -38,6 +39,7 @@ __all__ = [
     "NAMES",
     "carryover",
     "channels",
+    "counterfactual",
     "curves",
     "decomposition",
     "every",

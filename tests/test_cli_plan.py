@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 
 from mmmjax import store
+from mmmjax.checks import InputError
 from mmmjax.cli.app import run
+from mmmjax.cli.whatif import factors_of
+from mmmjax.counterfactuals import counterfactual, counterfactual_table
 from tests.test_cli import ROOT, TABLES, _no_cache, data, fitted, names
 
 __all__ = ["_no_cache", "data", "fitted"]  # fixtures
@@ -144,3 +147,63 @@ def test_bad_plan_requests(fitted, tmp_path, capsys, extra, hint):
     assert run([*args, *extra]) == 1
     assert hint in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_whatif_says_and_writes_what_the_library_says(fitted, tmp_path, capsys):
+    run_folder, _ = fitted
+    fit = store.load(run_folder / "fit.nc")
+    first, second = fit.panel.channels
+    args = ["whatif", str(run_folder), f"{first}=+20%", f"{second}=0"]
+    before = names(run_folder)
+    assert run(args) == 0
+    assert names(run_folder) == before
+    assert run([*args, "--out", str(tmp_path / "what")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    found = counterfactual(fit, {first: 1.2, second: 0.0})
+    wanted = counterfactual_table(found)
+    written = pd.read_csv(tmp_path / "what" / "whatif.csv")
+    pd.testing.assert_frame_equal(written, wanted, check_dtype=False, rtol=1e-9)
+    assert f"What if: {first} times 1.2 and {second} times 0" in said
+    gain = float(found["difference_outcome"].mean())
+    assert f"Change: sales {gain:+,.0f} [" in said
+    assert "What comes after the window is not counted." in said
+
+
+@pytest.mark.parametrize(
+    "text, factor",
+    [("TV=+20%", 1.2), ("TV=-20%", 0.8), ("TV=\N{MINUS SIGN}20%", 0.8), ("TV=x1.2", 1.2),
+     ("TV=1.2x", 1.2), ("TV=1.2", 1.2), ("TV=0", 0.0), ("TV=-100%", 0.0),
+     ("TV = + 5 %", 1.05), ("a=b=*.5", 0.5), ("TV=\N{MULTIPLICATION SIGN}2", 2.0)],
+)  # fmt: skip
+def test_changes_are_read(text, factor):
+    name = text.rpartition("=")[0].strip()
+    assert factors_of([text], ["TV", "a=b"]) == {name: pytest.approx(factor)}
+
+
+@pytest.mark.parametrize(
+    "texts, said",
+    [
+        (["tv=x2"], 'got "tv".*did you mean "TV"'),
+        (["TV"], 'Fix: "TV=\\+20%"'),
+        (["TV 1.2"], 'got "TV 1.2".*Fix: a change is "TV=\\+20%"'),
+        (["TV=20%"], '"TV=\\+20%" for so much more, "TV=x0.2" for a part'),
+        (["TV=+0.2"], 'Fix: "TV=\\+20%"'),
+        (["TV=-0.1"], 'Fix: "TV=-10%"'),
+        (["TV=-120%"], "at least -100%"),
+        (["TV=1,2"], 'Fix: "TV=1.2", with a point'),
+        (["TV=NaN"], 'got "TV=NaN"'),
+        (["TV=1e3"], 'got "TV=1e3"'),
+        (["TV="], 'got "TV="'),
+        (["TV=0", "TV=x2"], "each channel once"),
+    ],
+)
+def test_changes_of_another_form_are_refused_with_the_right_one(texts, said):
+    with pytest.raises(InputError, match=said):
+        factors_of(texts, ["TV", "Radio"])
+
+
+def test_whatif_names_the_closest_channel_and_writes_nothing(fitted, tmp_path, capsys):
+    run_folder, _ = fitted
+    assert run(["whatif", str(run_folder), "tv =x2", "--out", str(tmp_path / "w")]) == 1
+    assert 'did you mean "TV"?' in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()

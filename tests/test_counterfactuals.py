@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmmjax.checks import InputError
-from mmmjax.counterfactuals import counterfactual, reweight
+from mmmjax.counterfactuals import counterfactual, counterfactual_table, reweight
 from mmmjax.likelihood import Normal, StudentT, TruncatedNormal
 from mmmjax.posterior import contributions, sweep
 from mmmjax.prediction import predict
@@ -16,6 +16,19 @@ from tests.posterior.examples import FITS, bare_fit, flat, geo_fit, national_fit
 LIKELIHOODS = {
     "normal": Normal(), "student": StudentT(), "truncated": TruncatedNormal(low=0.0),
 }  # fmt: skip
+WHATIF = [
+    "geo",
+    "quantity",
+    "channel",
+    "spend_actual",
+    "spend_changed",
+    *(
+        f"{side}_{end}"
+        for side in ("actual", "changed", "difference")
+        for end in ("mean", "lo", "hi")
+    ),
+    "probability",
+]
 WEIGHTS = {"national": {"TV": 0.5, "Radio": 2.0}, "geos": {"TV": 1.5, "Search": 0.0}}
 
 
@@ -183,7 +196,7 @@ def test_reweight_of_one_channel_is_the_sweep():
     "weights, said",
     [
         ({"tv": 2.0}, 'weights: got "tv".*did you mean "TV"'),
-        ({"Mail": 2.0}, "Mail.*organic channels have no spend"),
+        ({"Mail": 2.0}, "Mail.*organic channels have no spend.*keep_total=False"),
         ({"TV": -1.0}, "weight of TV: got -1"),
         ({"TV": float("nan")}, "weight of TV: got NaN"),
         ({"TV": 0.0, "Search": 0}, "keep_total=False"),
@@ -193,6 +206,69 @@ def test_weights_are_checked(weights, said):
     fit = geo_fit()
     with pytest.raises(InputError, match=said):
         reweight(fit, weights)
+
+
+@pytest.mark.parametrize("kind", FITS)
+def test_factors_are_the_panel_that_they_make(kind):
+    fit, factors = FITS[kind](history=2), {"TV": 1.2, FITS[kind]().panel.channels[-1]: 0}
+    made = np.ones((len(fit.panel.dates), len(fit.panel.channels)))
+    for channel, factor in factors.items():
+        made[2:, fit.panel.channels.index(channel)] = factor
+    panel = replace(fit.panel, media=fit.panel.media * made, spend=fit.panel.spend * made)
+    found, same = counterfactual(fit, factors, seed=3), counterfactual(fit, panel, seed=3)
+    for name in found:
+        np.testing.assert_array_equal(found[name], same[name])
+    spend = found["spend"].sum("channel")
+    assert (spend.sel(scenario="changed") != spend.sel(scenario="actual")).all()
+
+
+def test_factors_of_a_panel_that_follows_training():
+    whole = national_fit()
+    train, test = whole.panel.split(whole.panel.dates[-6])
+    fit = replace(make_fit(2, 3, whole.spec, train, dtype=np.float64), scale=whole.scale)
+    more = replace(test, media=2 * test.media, spend=2 * test.spend)
+    found = counterfactual(fit, dict.fromkeys(test.channels, 2.0), actual=test)
+    same = counterfactual(fit, more, actual=test)
+    np.testing.assert_array_equal(found["outcome"], same["outcome"])
+
+
+@pytest.mark.parametrize("kind", FITS)
+def test_the_table_says_what_the_draws_say(kind):
+    fit = FITS[kind](draws=20)
+    organic = fit.panel.organic
+    found = counterfactual(fit, {"TV": 1.5} | dict.fromkeys(organic, 2.0), total=False)
+    table = counterfactual_table(found, prob=0.8)
+    assert list(table.columns) == WHATIF
+    assert len(table) == fit.panel.n_geos * (len(fit.panel.channels) + 2)
+    for row in table.to_dict("records"):
+        at = found.sel(geo=row["geo"])
+        draws = at["outcome"] if row["quantity"] == "outcome" else at["contribution"]
+        spend = at["spend"]
+        if row["quantity"] == "contribution":
+            draws, spend = (
+                draws.sel(channel=row["channel"]),
+                spend.sel(channel=row["channel"]),
+            )
+        elif row["quantity"] == "media":
+            draws = draws.sum("channel")
+        sides = {side: flat(draws.sel(scenario=side)) for side in ("actual", "changed")}
+        sides["difference"] = sides["changed"] - sides["actual"]
+        for name, values in sides.items():
+            assert row[f"{name}_mean"] == pytest.approx(values.mean(), rel=1e-9, abs=1e-9)
+            inside = (values >= row[f"{name}_lo"]) & (values <= row[f"{name}_hi"])
+            assert inside.mean() >= 0.8
+        assert row["probability"] == (sides["difference"] > 0).mean()
+        for side in ("actual", "changed"):
+            if row["channel"] in organic:
+                assert np.isnan(row[f"spend_{side}"])
+            else:
+                money = float(spend.sel(scenario=side).sum())
+                assert row[f"spend_{side}"] == pytest.approx(money)
+
+
+def test_the_table_is_of_a_comparison():
+    with pytest.raises(InputError, match=r"Fix: mm.counterfactual\(fit"):
+        counterfactual_table(sweep(national_fit(), [0.5, 1.0]))
 
 
 def test_everything_may_stop_where_the_total_need_not_stay():

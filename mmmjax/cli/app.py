@@ -1,4 +1,4 @@
-"""The commands: demo, simulate, check, fit, fleet, predict, optimize, backtest, report.
+"""The commands, in the order of :data:`COMMANDS`.
 
 Each is loaded when it is asked for: a fit does not wait for the optimizer to be imported.
 Exit codes are those of :mod:`mmmjax.cli.codes`. Unexpected errors keep their traceback.
@@ -35,6 +35,7 @@ COMMANDS = {  # in the order of the help: name, and the module and function behi
     "predict": ("fitting", "predict"),
     "fleet": ("fleet", "fleet"),
     "optimize": ("plan", "plan"),
+    "whatif": ("whatif", "whatif"),
     "backtest": ("backtest", "backtest"),
     "report": ("report", "report"),
 }
