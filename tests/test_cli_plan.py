@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from mmmjax import store
 from mmmjax.checks import InputError
+from mmmjax.cli import show
 from mmmjax.cli.app import run
 from mmmjax.cli.whatif import factors_of
 from mmmjax.counterfactuals import counterfactual, counterfactual_table
@@ -147,6 +149,23 @@ def test_bad_plan_requests(fitted, tmp_path, capsys, extra, hint):
     assert run([*args, *extra]) == 1
     assert hint in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_returns_are_said_in_money_where_the_outcome_has_a_value(fitted, capsys):
+    run_folder, _ = fitted
+    table = pd.read_csv(run_folder / "channels.csv")
+    panel = store.load(run_folder / "fit.nc").panel
+    show.channels(table, panel)
+    plain = capsys.readouterr().out
+    assert "ROAS" in plain
+    assert "Break-even" not in plain
+    show.channels(table, replace(panel, outcome_value=0.5))
+    money = capsys.readouterr().out
+    assert "ROAS" not in money
+    assert "at 0.5 an outcome. Break-even is 1" in money
+    for row in table.to_dict("records"):
+        assert f"{0.5 * row['roas_mean']:.2f} [" in money
+        assert f"{0.5 * row['mroas_mean']:.2f} [" in money
 
 
 def test_whatif_says_and_writes_what_the_library_says(fitted, tmp_path, capsys):

@@ -138,7 +138,7 @@ def fitted(case: cases.Case, out: Path) -> files.Written:
         text = held_out(written.tables["scores"], count, noun)
         show.say(f"Forecast: {text or 'nothing was observed to judge it by'}")
     if len(written.channels):
-        show.channels(written.channels, fit.panel.currency)
+        show.channels(written.channels, fit.panel)
     return written
 
 

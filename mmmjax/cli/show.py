@@ -21,7 +21,7 @@ from mmmjax.findings import Finding, ranked
 from mmmjax.graph import data_priors, structure
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import describe
-from mmmjax.plot.labels import ALL, period_noun
+from mmmjax.plot.labels import ALL, Return, period_noun
 from mmmjax.samplers import HMC, NUTS, Sampler, most_draws
 from mmmjax.spec import Spec
 
@@ -307,8 +307,9 @@ def not_converged(found: Diagnostics) -> None:
     )
 
 
-def channels(table: pd.DataFrame, currency: str) -> None:
+def channels(table: pd.DataFrame, panel: Panel) -> None:
     """Print share and returns of each channel over all geos."""
+    said = Return(panel.outcome_name, panel.currency, panel.outcome_value)
     rows = [
         [
             row["channel"],
@@ -317,20 +318,20 @@ def channels(table: pd.DataFrame, currency: str) -> None:
             _interval(row, "roas", "{:.2f}"),
             _interval(row, "mroas", "{:.2f}"),
         ]
-        for row in over_geos(table)
+        for row in over_geos(said.of(table))
     ]
-    unit = f" {currency}" if currency else ""
+    unit = f" {panel.currency}" if panel.currency else ""
+    names = ("ROAS", "marginal ROAS") if said.value is None else (said.name, said.next)
     grid(
         "Channels over the training window (mean, 94% interval)",
-        (
-            "channel ",
-            f"spend{unit}",
-            "% of outcome",
-            "ROAS",
-            "marginal ROAS",
-        ),
+        ("channel ", f"spend{unit}", "% of outcome", *names),
         rows,
     )
+    if said.value is not None:
+        say(
+            f"  return: {said.per}, at {said.value:g} an outcome. Break-even is 1: below "
+            "it spend costs more than it brings."
+        )
 
 
 def recovered(table: pd.DataFrame, truth: dict[str, Any]) -> None:

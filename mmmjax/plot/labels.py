@@ -1,6 +1,6 @@
 """Numbers, periods and names as text, the rows of one geo; needs no plotting library."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,8 @@ import pandas as pd
 from mmmjax.checks import Phrase, fail, listing
 
 __all__ = [
-    "ALL", "amount", "amounts", "capital", "decimals", "for_geo", "large", "period_noun",
-    "shorten", "span", "with_unit",
+    "ALL", "Return", "amount", "amounts", "capital", "decimals", "for_geo", "large",
+    "period_noun", "shorten", "span", "with_unit",
 ]  # fmt: skip
 
 ALL = "ALL"  # the sum over geos where it stands beside them
@@ -28,6 +28,52 @@ def for_geo(table: pd.DataFrame, geo: str | None) -> pd.DataFrame:
     if geos and geo not in geos:
         fail("geo", geo, "the table drawn", listing(geos), f'geo="{geos[0]}"')
     return table.loc[table["geo"] == found.get(geo, geo)]
+
+
+class Return(NamedTuple):
+    """How a return on spend is said: in outcome, or in money where an outcome has a value.
+
+    Args:
+        outcome: Name of the outcome.
+        currency: Label of money.
+        value: Money per unit of outcome; None: not known.
+    """
+
+    outcome: str
+    currency: str = ""
+    value: float | None = None
+
+    @property
+    def times(self) -> float:
+        """What turns outcome per unit of money into this return."""
+        return 1.0 if self.value is None else self.value
+
+    @property
+    def name(self) -> str:
+        """ROAS, or the return on money, whose break-even is 1."""
+        return "ROAS" if self.value is None else "return"
+
+    @property
+    def next(self) -> str:
+        """The same of the next unit of money."""
+        return "mROAS" if self.value is None else "next return"
+
+    @property
+    def unit(self) -> str:
+        """What is returned."""
+        return self.outcome if self.value is None else (self.currency or "units of money")
+
+    @property
+    def per(self) -> str:
+        """Unit of the return."""
+        return f"{self.unit} per {self.currency or 'unit of money'}"
+
+    def of(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table whose columns of ROAS and mROAS are such returns."""
+        if self.value is None:
+            return table
+        columns = [x for x in table if str(x).startswith(("roas_", "mroas_"))]
+        return table.assign(**{str(x): self.value * table[x] for x in columns})
 
 
 def amount(value: float) -> str:

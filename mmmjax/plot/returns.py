@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from mmmjax.checks import choice, fail, listing
 from mmmjax.plot import canvas as c
+from mmmjax.plot.labels import Return
 
 __all__ = ["now_and_after", "roas", "roas_over_time", "share_and_roas", "shares"]
 
@@ -48,6 +49,7 @@ def roas(
     marginal: bool = True,
     outcome: str = "outcome",
     currency: str = "",
+    value: float | None = None,
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
     width: float = 5.4,
@@ -62,18 +64,21 @@ def roas(
         marginal: Draw the return of the next unit of money (mROAS) below each ROAS.
         outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
+        value: Money per unit of outcome, where it is known: returns are then money per
+            money, with a line at 1, where spend breaks even.
         prob: Probability inside [lo, hi].
         colours: Channel -> colour, from ``channel_colours(all channels)``.
         width: Inches.
         ax: Axes to draw on; None makes a figure.
     """
-    found, truth = returns(channels, geo), truth or {}
+    said = Return(outcome, currency, value)
+    found, truth = returns(said.of(channels), geo), truth or {}
     paint = c.colours_of(found.channels, colours)
     money = currency or "unit of money"
     height = 1.55 + 0.42 * max(len(found.channels), 1)
-    drawn = c.canvas(width, height, f"Return on spend: {outcome} per {money}", ax)
+    drawn = c.canvas(width, height, f"Return on spend: {said.per}", ax)
     ax = drawn.ax
-    c.dress(ax, f"{outcome} per {money} spent", grid="x")
+    c.dress(ax, f"{said.per} spent", grid="x")
     kinds = [(found.roas, -0.13 if marginal else 0.0, True)]
     if marginal:
         kinds.append((found.mroas, 0.2, False))
@@ -85,21 +90,34 @@ def roas(
                     mfc=colour if full else "white")  # fmt: skip
     for row, channel in enumerate(found.channels):
         if channel in truth:
-            ax.plot(truth[channel], row + kinds[0][1], "D", color=c.INK, ms=6, mec="white")
+            ax.plot(
+                said.times * truth[channel],
+                row + kinds[0][1],
+                "D",
+                color=c.INK,
+                ms=6,
+                mec="white",
+            )
+    if value is not None:
+        ax.axvline(1.0, color=c.INK, lw=1, ls=":")
     ax.set_xlim(left=min(0.0, float(np.min(found.roas, initial=0.0)) * 1.05))
     texts = np.reshape(c.amounts(found.roas), found.roas.shape)
     spans = [f"{lo} to {hi}" for lo, hi in texts[1:].T]
-    notes = [("ROAS", texts[0].tolist()), (f"{prob:.0%}", spans)]
+    notes = [(said.name, texts[0].tolist()), (f"{prob:.0%}", spans)]
     c.rows_on(drawn, found.channels, notes)
-    c.legend_below(drawn, _forest_legend(marginal, bool(truth), money, prob), gap=42.0)
+    c.legend_below(
+        drawn, _forest_legend(marginal, bool(truth), money, prob, said), gap=42.0
+    )
     return drawn.figure
 
 
-def _forest_legend(marginal: bool, truth: bool, money: str, prob: float) -> Sequence[Any]:
+def _forest_legend(
+    marginal: bool, truth: bool, money: str, prob: float, said: Return
+) -> Sequence[Any]:
     handles = [Line2D([], [], color=c.MODEL, lw=2.4, marker="o", ms=7,
-                      label=f"ROAS, {prob:.0%} interval")]  # fmt: skip
+                      label=f"{said.name}, {prob:.0%} interval")]  # fmt: skip
     if marginal:
-        label = c.plain(f"the next {money} (mROAS)")
+        label = c.plain(f"the next {money} ({said.next})")
         handles.append(
             Line2D(
                 [], [], color=c.MODEL, lw=1.1, marker="o", ms=4.5, mfc="white", label=label
@@ -107,7 +125,9 @@ def _forest_legend(marginal: bool, truth: bool, money: str, prob: float) -> Sequ
         )
     if truth:
         handles.append(Line2D([], [], color=c.INK, marker="D", ls="", ms=5.5, mec="white",
-                              label="true ROAS"))  # fmt: skip
+                              label=f"true {said.name}"))  # fmt: skip
+    if said.value is not None:
+        handles.append(Line2D([], [], color=c.INK, lw=1, ls=":", label="break-even"))
     return handles
 
 
@@ -185,6 +205,7 @@ def share_and_roas(
     geo: str | None = None,
     outcome: str = "outcome",
     currency: str = "",
+    value: float | None = None,
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
     width: float = 6.6,
@@ -197,16 +218,19 @@ def share_and_roas(
         geo: The geo drawn; None: all geos.
         outcome: Name of the outcome.
         currency: Label of money.
+        value: Money per unit of outcome, where it is known: returns are then money per
+            money, with a line at 1, where spend breaks even.
         prob: Probability inside the intervals.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
         width: Inches.
         ax: Axes to draw on; None makes a figure.
     """
-    found, money = places_of(channels, geo), currency or "unit of money"
+    said = Return(outcome, currency, value)
+    found = places_of(said.of(channels), geo)
     title = f"Share of {outcome} against return on spend, by channel"
     drawn = c.canvas(width, 4.3, title, ax)
     ax = drawn.ax
-    c.dress(ax, f"share of the observed {outcome}", f"ROAS: {outcome} per {money}", "both")
+    c.dress(ax, f"share of the observed {outcome}", f"{said.name}: {said.per}", "both")
     paint = c.colours_of(found.channels, colours)
     area = 900 * found.spend / (found.spend.max(initial=0.0) or 1.0)
     for i in np.argsort(-area):
@@ -215,6 +239,8 @@ def share_and_roas(
         ax.plot([x, x], [y0, y1], color=colour, lw=1.1, alpha=0.8)
         ax.scatter(x, y, s=max(area[i], 20.0), color=colour, alpha=0.75, lw=0.8,
                    edgecolors="white", zorder=3)  # fmt: skip
+    if value is not None:
+        ax.axhline(1.0, color=c.INK, lw=1, ls=":")
     ax.set_xlim(left=min(0.0, float(np.min(found.share, initial=0.0)) * 1.05))
     ax.set_ylim(bottom=min(0.0, float(np.min(found.roas, initial=0.0)) * 1.05))
     c.numbers_on(ax.xaxis, True, 6, drawn.width - 1.0)
@@ -225,8 +251,9 @@ def share_and_roas(
                label=c.plain(f"{c.shorten(name)} ({text})"))
         for name, colour, text in zip(found.channels, paint, texts, strict=True)
     ]  # fmt: skip
+    even = "" if value is None else "; dotted: break-even"
     c.say(drawn, f"Areas and numbers: spend{f' in {currency}' if currency else ''}; "
-          f"lines: {prob:.0%} intervals")  # fmt: skip
+          f"lines: {prob:.0%} intervals{even}")  # fmt: skip
     c.legend_below(drawn, handles, gap=42.0)
     return drawn.figure
 
@@ -283,6 +310,7 @@ def roas_over_time(
     geo: str | None = None,
     outcome: str = "outcome",
     currency: str = "",
+    value: float | None = None,
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
     width: float = 9.0,
@@ -298,15 +326,19 @@ def roas_over_time(
         geo: The geo drawn; None: all geos.
         outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
+        value: Money per unit of outcome, where it is known: returns are then money per
+            money, with a line at 1, where spend breaks even.
         prob: Probability inside the intervals.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
         width: Inches.
     """
     choice("kind", kind, KINDS)
     choice("measure", measure, ("roas", "mroas"))
-    found = history_of(returns, kind, measure, geo)
+    said = Return(outcome, currency, value)
+    found = history_of(said.of(returns), kind, measure, geo)
     paint = c.channel_colours(found.every) if colours is None else colours
-    title = f"{measure.replace('roas', 'ROAS')} of each {kind}'s spend, by channel"
+    of_what = said.name if measure == "roas" else said.next
+    title = c.capital(f"{of_what} of each {kind}'s spend, by channel")
     figure, cells = c.grid(len(found.values), width, 1.75, title)
     at, many = np.arange(len(found.windows)), len(found.windows) > 20
     for ax, (name, (mean, lo, hi)) in zip(cells, found.values.items(), strict=True):
@@ -317,16 +349,20 @@ def roas_over_time(
             ax.axhline(found.whole[name], color=c.MUTED, lw=1, ls=":")
         ax.vlines(at, lo, hi, color=colour, lw=1.2 if many else 2.2, alpha=0.7)
         ax.plot(at, mean, "o", color=colour, ms=3 if many else 5)
+        if value is not None:
+            ax.axhline(1.0, color=c.INK, lw=1, ls="-.")
         ax.set_ylim(bottom=min(0.0, float(np.nanmin(lo)) * 1.05))
         _window_ticks(ax, found.windows, 5)
         c.numbers_on(ax.yaxis, most=4)
-    money = currency or "unit of money"
-    figure.supylabel(c.plain(f"{outcome} per {money}"), fontsize=c.SMALL, color=c.MUTED)
+    figure.supylabel(c.plain(said.per), fontsize=c.SMALL, color=c.MUTED)
     label = f"{kind}, {prob:.0%} interval"
     handles = [Line2D([], [], color=c.MODEL, lw=2, marker="o", ms=5, label=label)]
     if found.whole:
         label = "the whole training window"
         handles.append(Line2D([], [], color=c.MUTED, lw=1, ls=":", label=label))
+    if value is not None:
+        label = "break-even"
+        handles.append(Line2D([], [], color=c.INK, lw=1, ls="-.", label=label))
     c.legend_under(figure, handles)
     return figure
 

@@ -13,7 +13,7 @@ from mmmjax.checks import Phrase, choice, fail
 from mmmjax.draws import Diagnostics, Fit
 from mmmjax.panel import Panel
 from mmmjax.plot.colours import channel_colours
-from mmmjax.plot.labels import for_geo, period_noun
+from mmmjax.plot.labels import Return, for_geo, period_noun
 from mmmjax.posterior.contributions import totals
 from mmmjax.posterior.returns import returns
 from mmmjax.posterior.scope import ALL, Scope
@@ -161,6 +161,11 @@ class Evidence:
     def money(self) -> str:
         """One unit of money in words."""
         return self.currency or "unit of money"
+
+    @property
+    def returned(self) -> Return:
+        """How returns are said: in money where the value of an outcome is known."""
+        return Return(self.outcome, self.currency, self.fit.panel.outcome_value)
 
     @property
     def period(self) -> str:

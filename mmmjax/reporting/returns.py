@@ -16,11 +16,12 @@ from mmmjax.reporting.figure import Figure, Key, View
 __all__ = ["bubbles", "periods", "returns", "timing", "window_names"]
 
 ROW = 34  # pixels of a row with a name
+EVEN = {"type": "line", "line": {"color": INK, "width": 1, "dash": "dot"}}  # break-even
 
 
 def _paid(found: Evidence) -> pd.DataFrame:
     """Rows of channels.csv over all geos that have a return, in the user's order."""
-    rows = for_geo(found.channels, None)
+    rows = for_geo(found.returned.of(found.channels), None)
     return rows.loc[rows["roas_mean"].notna()]
 
 
@@ -31,8 +32,9 @@ def returns(found: Evidence) -> Figure | None:
         return None
     names = rows["channel"].astype(str).tolist()
     data: list[dict[str, Any]] = []
-    kinds = (("roas", "ROAS", -0.14, 3.0, 10, "circle"),
-             ("mroas", "mROAS", 0.2, 1.6, 8, "circle-open"))  # fmt: skip
+    unit = found.returned
+    kinds = (("roas", unit.name, -0.14, 3.0, 10, "circle"),
+             ("mroas", unit.next, 0.2, 1.6, 8, "circle-open"))  # fmt: skip
     for kind, group, shift, width, size, symbol in kinds:
         told = f.interval(rows, kind)
         for i, name in enumerate(names):
@@ -49,17 +51,20 @@ def returns(found: Evidence) -> Figure | None:
                    "hovertemplate": f.hover("%{text}")}  # fmt: skip
             data += [part | {"legendgroup": group} for part in (line, dot)]
     data.append({
-        "type": "scatter", "mode": "text", "name": "ROAS", "legendgroup": "ROAS",
+        "type": "scatter", "mode": "text", "name": unit.name, "legendgroup": unit.name,
         "x": f.numbers(rows["roas_hi"]), "y": [i - 0.14 for i in range(len(names))],
         "text": [f" {text}" for text in amounts(rows["roas_mean"])],
         "textposition": "middle right", "textfont": {"color": INK}, "hoverinfo": "skip",
         "cliponaxis": False,
     })  # fmt: skip
-    keys = [Key("ROAS, 94% interval", MODEL, "dot", "ROAS"),
-            Key(f"the next {found.money} (mROAS)", MODEL, "ring", "mROAS")]  # fmt: skip
+    ahead = f"the next {found.money} ({unit.next})"
+    keys = [
+        Key(f"{unit.name}, 94% interval", MODEL, "dot", unit.name),
+        Key(ahead, MODEL, "ring", unit.next),
+    ]
     if found.truth:
         data.append(_true(found, names))
-        keys.append(Key("true ROAS", INK, "diamond"))
+        keys.append(Key(f"true {unit.name}", INK, "diamond"))
     said = ", ".join(
         f"{name} {amount(value)}"
         for name, value in zip(names, rows["roas_mean"], strict=True)
@@ -68,10 +73,13 @@ def returns(found: Evidence) -> Figure | None:
     low, high = min(0.0, float(ends.min())), float(ends.max())
     wide = [1.03 * low, high + 0.16 * (high - low)]
     layout = f.rows_of(names, range=wide, zeroline=True)
+    if unit.value is not None:
+        wide[1] = max(wide[1], 1.1)
+        layout["shapes"] = [EVEN | {"x0": 1, "x1": 1, "y0": 0, "y1": 1, "yref": "paper"}]
     height = 60 + int(1.3 * ROW * len(names))
     return Figure(
-        "returns", "Return on spend, with its uncertainty", data, layout, f"ROAS: {said}",
-        unit=f"{found.outcome} per {found.money}",
+        "returns", "Return on spend, with its uncertainty", data, layout,
+        f"{unit.name}: {said}", unit=unit.per,
         caption="Full: what one unit of money brought on average, carry-over included. "
         "Hollow: what the next one brings, lower where a channel is saturated. The longer "
         f"the line, the less is known; the number is the mean.{_below_one(found, rows)}",
@@ -81,6 +89,8 @@ def returns(found: Evidence) -> Figure | None:
 
 def _below_one(found: Evidence, rows: pd.DataFrame) -> str:
     """What a return below 1 means, where a channel's next unit of money has one."""
+    if found.returned.value is not None:
+        return " Dotted: 1, where spend breaks even."
     if not (rows["mroas_mean"].to_numpy(float) < 1).any():
         return ""
     money = "a unit of money"
@@ -88,10 +98,15 @@ def _below_one(found: Evidence, rows: pd.DataFrame) -> str:
 
 
 def _true(found: Evidence, names: Sequence[str]) -> dict[str, Any]:
-    known = [(i, found.truth[name]) for i, name in enumerate(names) if name in found.truth]
+    times = found.returned.times
+    known = [
+        (i, times * found.truth[name])
+        for i, name in enumerate(names)
+        if name in found.truth
+    ]
     return {
-        "type": "scatter", "mode": "markers", "name": "true ROAS",
-        "legendgroup": "true ROAS", "y": [i - 0.14 for i, _ in known],
+        "type": "scatter", "mode": "markers", "name": f"true {found.returned.name}",
+        "legendgroup": f"true {found.returned.name}", "y": [i - 0.14 for i, _ in known],
         "x": f.numbers([value for _, value in known]),
         "marker": {"symbol": "diamond", "size": 10, "color": INK,
                    "line": {"color": "white", "width": 1}},
@@ -116,7 +131,8 @@ def bubbles(found: Evidence) -> Figure | None:
     ):
         name = str(row["channel"])
         words = (
-            f"share of {f.plain(found.outcome)} {share}<br>ROAS {roas}<br>spend "
+            f"share of {f.plain(found.outcome)} {share}<br>"
+            f"{found.returned.name} {roas}<br>spend "
             f"{amount(row['spend'])} {f.plain(found.currency)}"
         )
         one: dict[str, Any] = {
@@ -135,21 +151,25 @@ def bubbles(found: Evidence) -> Figure | None:
             "marker": {"size": [size], "opacity": 0},
         })  # fmt: skip
     top, right = float(rows["roas_mean"].max()), float(rows["share_mean"].max())
-    layout = {
+    layout: dict[str, Any] = {
         "xaxis": {"tickformat": ".1~%", "zeroline": True,
                   "range": [-0.12 * right, 1.22 * right],
                   "title": {"text": f"share of {f.plain(found.outcome)}"}},
         "yaxis": {"zeroline": True, "range": [-0.14 * top, 1.28 * top],
-                  "title": {"text": "ROAS"}},
+                  "title": {"text": found.returned.name}},
     }  # fmt: skip
+    if found.returned.value is not None:
+        layout["shapes"] = [EVEN | {"y0": 1, "y1": 1, "x0": 0, "x1": 1, "xref": "paper"}]
     each = zip(rows["channel"], rows["share_mean"], rows["roas_mean"], strict=True)
     said = ", ".join(f"{name} {share:z.1%} at {amount(roas)}" for name, share, roas in each)
     names = rows["channel"].astype(str)
     return Figure(
         "bubbles", "Who brings much, who brings it cheaply", data + texts, layout,
-        f"Share and ROAS: {said}", unit=f"ROAS in {found.outcome} per {found.money}",
+        f"Share and {found.returned.name}: {said}",
+        unit=f"{found.returned.name} in {found.returned.per}",
         caption="The area of a circle is the spend. To the right: large contribution; up: "
-        "large return. Posterior means; the intervals show when you point at a circle.",
+        "large return. Posterior means; the intervals show when you point at a circle."
+        + " Dotted: a return of 1, break-even." * (found.returned.value is not None),
         legend=[Key(name, found.colours.get(name, REST), "dot") for name in names],
         height=400, phone=340,
     )  # fmt: skip
@@ -222,8 +242,8 @@ def periods(found: Evidence) -> Figure | None:
         {"hovermode": "x unified", "scattermode": "group", "scattergap": 0.35,
          "hoverdistance": 100, "xaxis": {"type": "category", "showgrid": False},
          "yaxis": {"rangemode": "tozero", "fixedrange": True, "zeroline": True}},
-        "ROAS of every channel in every " + " and ".join(kinds),
-        unit=f"{found.outcome} per {found.money} spent in the window",
+        f"{found.returned.name} of every channel in every {' and '.join(kinds)}",
+        unit=f"{found.returned.per} spent in the window",
         caption="Each window of spend against spending nothing in it, carry-over after it "
         "included. The model holds each channel's curve fixed: returns move because spend "
         "moves along it. Bars: 94% intervals, shown where there is room.",
@@ -237,7 +257,7 @@ def _windows(found: Evidence) -> pd.DataFrame:
     table = found.table("returns")
     if table is None:
         return pd.DataFrame({"kind": [], "channel": []})
-    return for_geo(table, None).loc[lambda t: t["roas_mean"].notna()]
+    return for_geo(found.returned.of(table), None).loc[lambda t: t["roas_mean"].notna()]
 
 
 def _by_window(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.plot.labels import amount, amounts, for_geo, span
-from mmmjax.reporting.evidence import Brought, Evidence, Media, Planned
+from mmmjax.reporting.evidence import Brought, Evidence, Interval, Media, Planned
 from mmmjax.reporting.figure import as_json, numbers
 from mmmjax.reporting.returns import window_names
 from mmmjax.reporting.sentences import percent, share_span
@@ -63,13 +63,14 @@ def channels(found: Evidence) -> Table | None:
     panel, media = found.fit.panel, found.media
     if media is None:
         return None
-    rows = _channel_rows(for_geo(found.channels, None))
+    unit = found.returned
+    rows = _channel_rows(for_geo(unit.of(found.channels), None))
     rows += _sums(found, media)
     note = (
-        f"Small print: 94% interval. Shares are of the observed {found.outcome}. ROAS "
-        "counts carry-over after the training window, a contribution that of spend before "
-        "it: ROAS is not contribution divided by spend. mROAS is what the next "
-        f"{found.money} brings."
+        f"Small print: 94% interval. Shares are of the observed {found.outcome}. "
+        f"{unit.name} counts carry-over after the training window, a contribution that of "
+        f"spend before it: {unit.name} is not contribution divided by spend. "
+        f"{unit.next} is what the next {found.money} brings."
     )
     if panel.organic:
         note += " A channel without spend (organic) has no return."
@@ -79,12 +80,16 @@ def channels(found: Evidence) -> Table | None:
 
 def _sums(found: Evidence, media: Media) -> list[list[Cell]]:
     """A row of all paid channels, and one of all organic ones where there are any."""
-    none, returns, rows = Cell(""), media.returns, []
+    none, rows, times = Cell(""), [], found.returned.times
+    returns = (
+        None if media.returns is None else Interval(*(times * x for x in media.returns))
+    )
     if media.paid is not None:
         rows.append([
             Cell("paid media"),
             none if returns is None else Cell(amount(returns.mean), span(*returns)),
-            Cell(amount(media.marginal)), *_brought(media.paid), Cell(amount(media.spend)),
+            Cell(amount(times * media.marginal)), *_brought(media.paid),
+            Cell(amount(media.spend)),
         ])  # fmt: skip
     if media.organic is not None and len(found.fit.panel.organic) > 0:
         rows.append([Cell("organic media"), none, none, *_brought(media.organic), none])
@@ -104,7 +109,7 @@ def by_geo(found: Evidence) -> Table | None:
     if panel.n_geos == 1 or not panel.channels:
         return None
     rows = found.channels.loc[found.channels["geo"].astype(str).isin(panel.geos)]
-    shown = rows.iloc[:MAX_ROWS]
+    shown = found.returned.of(rows.iloc[:MAX_ROWS])
     cells = _channel_rows(shown)
     for cell, geo in zip(cells, shown["geo"], strict=True):
         cell.insert(0, Cell(str(geo)))
@@ -115,7 +120,8 @@ def by_geo(found: Evidence) -> Table | None:
 
 def _heads(found: Evidence) -> list[str]:
     spend = f"spend ({found.currency})" if found.currency else "spend"
-    return ["channel", "ROAS", "mROAS", f"share of {found.outcome}",
+    unit = found.returned
+    return ["channel", unit.name, unit.next, f"share of {found.outcome}",
             f"contribution ({found.outcome})", spend]  # fmt: skip
 
 
@@ -145,7 +151,7 @@ def windows(found: Evidence) -> Table | None:
     table = found.table("returns")
     if table is None:
         return None
-    rows = for_geo(table, None)
+    rows = for_geo(found.returned.of(table), None)
     rows = rows.loc[(rows["kind"] == "year") & rows["roas_mean"].notna()]
     labels = list(dict.fromkeys(rows["window"].astype(str)))
     if not labels:
@@ -157,7 +163,8 @@ def windows(found: Evidence) -> Table | None:
         [Cell(name), *(cells.get((name, label), Cell("")) for label in labels)]
         for name in names
     ]
-    note = "ROAS and 94% interval of each year's spend, carry-over into the next counted."
+    note = f"{found.returned.name} and 94% interval of each year's spend, carry-over into "
+    note += "the next counted."
     heads = ["channel", *(window_names(found.window, rows)[x] for x in labels)]
     return Table("returns", heads, body, 1, note, for_geo(table, None))
 

@@ -180,12 +180,15 @@ def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
         return [brought]
     one = f"{panel.currency} of paid media" if panel.currency else "unit of spend"
     of_what = f"{panel.currency} for" if panel.currency else "of spend on"
+    unit = found.returned
+    returns = Interval(*(unit.times * x for x in media.returns))
+    even = " Above 1 it earns more than it costs." if unit.value is not None else ""
     each = Tile(
         f"What did one {one} bring?",
-        f"{amount(media.returns.mean)} {panel.outcome_name}",
-        f"94% interval {span(*media.returns)}, on {large(media.spend)} {of_what} paid "
+        f"{amount(returns.mean)} {unit.unit}",
+        f"94% interval {span(*returns)}, on {large(media.spend)} {of_what} paid "
         "media. The next one, spread the same way, brings about "
-        f"{amount(media.marginal)}.",
+        f"{amount(unit.times * media.marginal)}.{even}",
     )
     return [brought, _best(found, media), each]
 
@@ -212,17 +215,14 @@ def _kinds(media: Media) -> str:
 
 def _of(found: Evidence, channel: str, name: str) -> Interval:
     """A return of one channel over all geos."""
-    rows = for_geo(found.channels, None)
+    rows = for_geo(found.returned.of(found.channels), None)
     return Interval.at(rows.loc[rows["channel"] == channel].iloc[0], name)
 
 
 def _best(found: Evidence, media: Media) -> Tile:
     name, probability = media.best[0]
     interval = _of(found, name, "roas")
-    worth = (
-        f"{amount(interval.mean)} {found.outcome} per {found.money}, 94% "
-        f"interval {span(*interval)}"
-    )
+    worth = f"{amount(interval.mean)} {found.returned.per}, 94% interval {span(*interval)}"
     question, several = "Which channel pays best?", len(media.best) > 1
     if several and probability < LIKELY:
         said = f"{name} is ahead with probability {chance(probability)} only: {worth}."
@@ -249,8 +249,8 @@ def _advice(found: Evidence, move: Move) -> Tile:
         return Tile(question, "Do not act on it yet", why, BAD)
     target, source = (_of(found, name, "mroas") for name in (move.target, move.source))
     worth = (
-        f"The next {found.money} brings about {amount(target.mean)} {found.outcome} in "
-        f"{move.target} (94% interval {span(*target)}) and {amount(source.mean)} in "
+        f"The next {found.money} brings about {amount(target.mean)} {found.returned.unit} "
+        f"in {move.target} (94% interval {span(*target)}) and {amount(source.mean)} in "
         f"{move.source} ({span(*source)})"
     )
     sure = f"more with probability {chance(move.probability)}{if_it_holds(found)}"

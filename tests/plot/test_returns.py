@@ -133,3 +133,33 @@ def test_years_are_named_where_there_is_room():
     found = {t.get_text(): x for t, x in zip(axes.get_xticklabels(), axes.get_xticks(),
                                              strict=True)}  # fmt: skip
     assert found == {"2015": 2, "2016": 14, "2017": 26, "2018": 38}
+
+
+def test_returns_are_money_where_the_outcome_has_a_value():
+    table = examples.channels(("ALL",))
+    axes = plot.roas(table, truth={"TV": 1.5}, value=0.5, currency="EUR").axes[0]
+    dots = [float(x.get_xdata()[0]) for x in axes.lines if x.get_marker() == "o"]
+    assert dots == [1.0, 2.0, 0.5, 1.0]
+    assert [x.get_xdata()[0] for x in axes.lines if x.get_marker() == "D"] == [0.75]
+    assert [1.0, 1.0] in [list(x.get_xdata()) for x in axes.lines]
+    words = [t.get_text() for t in axes.get_legend().get_texts()] + [axes.get_xlabel()]
+    assert "break-even" in words
+    assert "EUR per EUR spent" in words
+    assert not any("ROAS" in text for text in words)
+    axes = plot.share_and_roas(table, value=0.5).axes[0]
+    places = [tuple(dot.get_offsets()[0]) for dot in axes.collections]
+    np.testing.assert_allclose(places, [(0.1, 1.0), (0.1, 2.0)])
+    assert axes.get_ylabel() == "return: units of money per unit of money"
+    plain = plot.roas(table).axes[0]
+    assert [1.0, 1.0] not in [list(x.get_xdata()) for x in plain.lines]
+
+
+def test_returns_over_time_are_money_where_the_outcome_has_a_value():
+    before = plot.roas_over_time(examples.returns())
+    figure = plot.roas_over_time(examples.returns(), value=0.5, currency="EUR")
+    for old, new in zip(before.axes, figure.axes, strict=True):
+        dots = [next(x for x in a.lines if x.get_marker() == "o") for a in (old, new)]
+        np.testing.assert_allclose(
+            dots[1].get_ydata(), 0.5 * np.asarray(dots[0].get_ydata())
+        )
+        assert [1, 1] in [list(x.get_ydata()) for x in new.lines]

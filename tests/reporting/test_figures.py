@@ -1,6 +1,7 @@
 """Every figure: valid for plotly, true to its tables, the same colours everywhere."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,16 @@ import pytest
 
 from mmmjax.plot.colours import channel_colours
 from mmmjax.plot.labels import for_geo
-from mmmjax.reporting import backtests, figure, fitted, media, responses, returns, rows
+from mmmjax.reporting import (
+    backtests,
+    figure,
+    fitted,
+    media,
+    responses,
+    returns,
+    rows,
+    sentences,
+)
 from mmmjax.reporting.html import figures
 from tests.reporting import examples
 from tests.reporting.examples import CHANNELS, NASTY
@@ -163,6 +173,37 @@ def test_a_return_below_one_is_explained_only_where_there_is_one(found, drawn):
     assert drawn["returns"].caption.endswith("the number is the mean.")
     low = found.channels.assign(mroas_mean=found.channels["mroas_mean"] - 0.2)
     assert returns.returns(examples.evidence(channels=low)).caption.endswith(words)
+
+
+def test_returns_are_money_with_a_line_at_one_where_the_outcome_has_a_value(found):
+    panel = replace(found.fit.panel, outcome_value=0.5)
+    paid = replace(found, fit=replace(found.fit, panel=panel))
+    assert found.returned.per == "sales per US$"
+    assert paid.returned.per == "US$ per US$"
+    for make in (returns.returns, returns.bubbles):
+        before, after = make(found), make(paid)
+        assert "shapes" not in before.layout
+        (line,) = after.layout["shapes"]
+        at = ("x0", "x1") if make is returns.returns else ("y0", "y1")
+        assert [line[end] for end in at] == [1, 1]
+        assert "ROAS" not in str(after)
+    table = for_geo(found.channels, None).set_index("channel")
+    drawn = traces(returns.returns(paid), "return", "markers")
+    for name, dot in zip(CHANNELS[:2], drawn, strict=True):
+        assert dot["x"] == [pytest.approx(0.5 * table.loc[name, "roas_mean"])]
+    (true,) = traces(returns.returns(paid), "true return")
+    assert true["x"] == [1.2]
+    before, after = (rows.channels(x) for x in (found, paid))
+    assert before.heads[1:3] == ["ROAS", "mROAS"]
+    assert after.heads[1:3] == ["return", "next return"]
+    assert float(after.rows[0][1].main) == pytest.approx(
+        0.5 * float(before.rows[0][1].main), rel=0.02
+    )
+    pd.testing.assert_frame_equal(after.frame, before.frame)  # files stay in outcome
+    said = " ".join(tile.text + tile.answer for tile in sentences.tiles(paid))
+    assert "US$ per US$" in said
+    assert "sales per US$" not in said
+    assert "Above 1 it earns more than it costs." in said
 
 
 def test_no_share_is_minus_zero(found):
