@@ -155,6 +155,25 @@ def test_a_fleet_ends_with_2_only_where_nothing_is_usable_or_if_strict(
     assert run([*asked[:-1], str(tmp_path / "b"), "--strict"]) == strictly
 
 
+def test_markets_that_are_not_adequate_are_counted_and_strict_ends_with_2(
+    long, tmp_path, monkeypatch, capsys
+):
+    def sample(markets, *args, **more):
+        for market in markets:
+            told = {"adequate": market.name != "C", "finding": "the level breaks"}
+            args[3](Done(market.name, "converged", "as told", **told))
+
+    monkeypatch.setattr(engine, "sample", sample)
+    asked = ["fleet", case(long), "--no-report", "--no-refit", "--out", str(tmp_path / "a")]
+    assert run(asked) == 0
+    said = capsys.readouterr()
+    assert "1 of 3 usable markets are not adequate" in said.err
+    assert run([*asked[:-1], str(tmp_path / "b"), "--strict"]) == 2
+    table = mm.open_fleet(tmp_path / "a").table.set_index("market")
+    assert table.adequate["C"] is False
+    assert table.finding["C"] == "the level breaks"
+
+
 @pytest.mark.parametrize(
     "paths",
     ['path = ["A.csv", "sub/B.csv"]', 'path = "**/[AB].csv"',

@@ -6,6 +6,6 @@ model assumes (`battery`), and whether what it says of media can be believed (`c
 No check of one fit sees a driver of demand that moves with spend; the verdict says so.
 """
 
-from mmmjax.adequacy.judge import UNSEEN, Judged, Verdict, judge
+from mmmjax.adequacy.judge import UNSEEN, Judged, Verdict, judge, judge_model
 
-__all__ = ["UNSEEN", "Judged", "Verdict", "judge"]
+__all__ = ["UNSEEN", "Judged", "Verdict", "judge", "judge_model"]

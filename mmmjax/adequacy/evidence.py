@@ -49,22 +49,40 @@ class Evidence:
         return np.isfinite(self.outcome)
 
 
-def evidence(fit: Fit) -> Evidence:
-    """Run some of the draws of a fit forwards."""
-    panel = fit.panel
-    cells = panel.n_geos * panel.n_periods * (len(panel.channels) + 2)
+def evidence(fit: Fit, wide: Fit | None = None) -> Evidence:
+    """Run some of the draws of a fit forwards.
+
+    Args:
+        fit: The fit.
+        wide: The same in wider arrays, those of a bucket of a fleet: their programs are
+            compiled once for all markets. What the fit itself does not have is cut off.
+    """
+    panel, source = fit.panel, fit if wide is None else wide
+    n_channels, n_times = len(panel.channels), panel.n_periods
+    cells = panel.n_geos * n_times * (n_channels + 2)
     most = int(np.clip(MEMORY // (8 * cells), LEAST, MOST))
-    params = fit.flat(most)
-    fewer = replace(fit, draws=Draws({name: x[None] for name, x in params.items()}))
+    params = source.flat(most)
+    fewer = replace(source, draws=Draws({name: x[None] for name, x in params.items()}))
     found = fold(fewer, parts_of, by_geo=True)
+    own = {
+        name: params[name][(slice(None), *map(slice, x.shape[2:]))]
+        for name, x in fit.draws.params.items()
+    }
     outcome = panel.outcome[:, panel.window] / fit.scale.outcome[:, None]
-    sigma = np.broadcast_to(params["y_sigma"].mean(0), panel.n_geos)
+    sigma = np.broadcast_to(own["y_sigma"].mean(0), panel.n_geos)
     nu = None
-    if "y_nu_excess" in params:
-        nu = 2 + np.exp(np.log(params["y_nu_excess"]).mean(0))
+    if "y_nu_excess" in own:
+        nu = 2 + np.exp(np.log(own["y_nu_excess"]).mean(0))
         nu = np.broadcast_to(nu, panel.n_geos)
     return Evidence(
-        outcome, **found, params=params, inputs=fit.inputs(), sigma=sigma, nu=nu
+        outcome,
+        mu=found["mu"][..., :n_times],
+        channel=found["channel"][:, :, :n_channels, :n_times],
+        baseline=found["baseline"][..., :n_times],
+        params=own,
+        inputs=fit.inputs(),
+        sigma=sigma,
+        nu=nu,
     )
 
 

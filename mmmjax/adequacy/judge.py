@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from mmmjax.adequacy import words
 from mmmjax.adequacy.battery import Tested, battery, deviates
 from mmmjax.adequacy.claims import claims
 from mmmjax.adequacy.design import design
-from mmmjax.adequacy.evidence import evidence
+from mmmjax.adequacy.evidence import Evidence, evidence
 from mmmjax.arguments import checked
 from mmmjax.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from mmmjax.draws import (
@@ -24,13 +25,15 @@ from mmmjax.draws import (
 )
 from mmmjax.findings import Finding, ranked
 
-__all__ = ["UNSEEN", "Judged", "Verdict", "judge"]
+__all__ = ["UNSEEN", "Judged", "Verdict", "judge", "judge_model"]
 
 UNSEEN = (
     "What moves both spend and the outcome and is in no column leaves no trace that a "
     "check of one fit could see: only an experiment (a lift test) shows it"
 )
 """The last sentence of every verdict."""
+
+_KNOWN: WeakKeyDictionary[Fit, "Judged"] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,15 @@ class Judged:
         return f"{self.sampled.sentence} {self.adequate.sentence} {UNSEEN}."
 
     @property
+    def condition(self) -> str:
+        """What every claim of this fit is subject to; empty where it is adequate."""
+        if self.adequate.ok:
+            return ""
+        serious = [one.code for one in self.adequate.findings if one.level == "serious"]
+        by = "the residuals" if set(serious) & set(words.RESIDUALS) else "its own results"
+        return f"if the model holds, which {by} contradict"
+
+    @property
     def findings(self) -> tuple[Finding, ...]:
         """Every finding, the most severe first: of draws, of the model, of the data."""
         return ranked((*self.sampled.findings, *self.adequate.findings, *self.data))
@@ -103,24 +115,32 @@ def judge(
 ) -> Judged:
     """Say whether a fit is sampled and whether its model is adequate; samples nothing.
 
+    Judged once for each fit: asked again, the same answer comes at once.
+
     Args:
         fit: The fit.
         found: Its :func:`mmmjax.diagnostics`, if at hand.
         parameters: Its :func:`mmmjax.summary`, if at hand.
     """
-    parameters = summary(fit) if parameters is None else parameters
-    found = diagnostics(fit, parameters) if found is None else found
-    seen = evidence(fit)
+    if fit not in _KNOWN:
+        parameters = summary(fit) if parameters is None else parameters
+        found = diagnostics(fit, parameters) if found is None else found
+        adequate = judge_model(fit, evidence(fit), parameters)
+        data = exploration.warnings(fit.panel)
+        _KNOWN[fit] = Judged(_sampled(found), adequate, data)
+    return _KNOWN[fit]
+
+
+def judge_model(fit: Fit, seen: Evidence, parameters: pd.DataFrame) -> Verdict:
+    """The verdict on the model alone, from what its draws say; see :func:`judge`."""
     if not np.isfinite(seen.mu).all():
         what = "the draws are not finite, so nothing could be tested"
-        adequate = _adequate((Finding("serious", "not_finite", what),), None)
-        return Judged(_sampled(found), adequate, exploration.warnings(fit.panel))
+        return _adequate((Finding("serious", "not_finite", what),), None)
     designs = [design(fit, seen, geo) for geo in range(fit.panel.n_geos)]
     tested = battery(designs, deviates(fit, seen))
     said = [*claims(fit, seen, parameters), *words.untested(tested, seen)]
     said += [] if tested is None else words.said(fit, tested)
-    adequate = _adequate(ranked(said), tested)
-    return Judged(_sampled(found), adequate, exploration.warnings(fit.panel))
+    return _adequate(ranked(said), tested)
 
 
 def _sampled(n: Diagnostics) -> Verdict:

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mmmjax.adequacy import Judged, judge
 from mmmjax.arguments import checked
 from mmmjax.budget import wording
 from mmmjax.budget.region import ROUNDING
+from mmmjax.draws import Fit
 from mmmjax.metrics import hdi
 from mmmjax.shapes import CHANNEL, GEO
 
@@ -103,6 +105,8 @@ class Plan:
         bounds_are: What bounds are multiples of, in words.
         quarter: Whether `periods` is a quarter because no length was asked for.
         memory: Periods that an effect lasts, today included.
+        fits: What it was made of, if at most 16: of more a fleet's table has the verdicts.
+        n_fits: How many it was made of; 0 where that were curves.
     """
 
     reference: xr.DataArray
@@ -145,6 +149,8 @@ class Plan:
     bounds_are: str = ""
     quarter: bool = False
     memory: int = 1
+    fits: tuple[Fit, ...] = ()
+    n_fits: int = 0
 
     @property
     def relative_gap(self) -> float | None:
@@ -166,6 +172,11 @@ class Plan:
     def probability_better(self) -> float:
         """Share of draws in which the plan brings more than the reference."""
         return float((_gains(self) > 0).mean())
+
+    @property
+    def judged(self) -> tuple[Judged, ...]:
+        """Verdicts on `fits`."""
+        return tuple(judge(fit) for fit in self.fits)
 
     @property
     def net_gain(self) -> Gain | None:
@@ -290,6 +301,8 @@ def _record(plan: Plan) -> dict[str, Any]:
         "outcome_value": plan.outcome_value,
         "net_gain": None if plan.net_gain is None else plan.net_gain._asdict(),
         "probability_net_gain": plan.probability_net_gain,
+        "adequate": all(j.adequate.ok for j in plan.judged) if plan.judged else None,
+        "condition": wording.condition(plan),
         "extrapolated": _beyond(plan),
         "gap_bound": plan.gap_bound,
         "relative_gap": gap if gap is None or np.isfinite(gap) else None,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TO_ROUNDING",
+    "condition",
     "flighted",
     "is_mean",
     "proof",
@@ -26,6 +27,7 @@ __all__ = [
 MOST_ROWS = 16  # a longer table is shown by channel, summed over geos
 MOST_NOTES = 6  # channels named in notes
 MOST_PRICES = 3  # bounds whose price is said
+CERTAIN = 0.995  # probabilities beyond it are not written as 1
 DECISIVE = 0.9  # probability of a gain from which a plan is not called "not decisive"
 UNITS = ((1e9, " bn"), (1e6, " M"))
 EVEN = 1e-6  # share of a period's mean spend within which a flighting counts as even
@@ -176,8 +178,7 @@ def _gain(plan: "Plan") -> str:
         return "none: the plan is the reference"
     gain, better = plan.gain, plan.probability_better
     mean, lo, hi = (short(x, "+", max(map(abs, gain))) for x in gain)
-    sure = f", better with probability {better:.2f}"
-    sure += ": not decisive" if 1 - DECISIVE < better < DECISIVE else ""
+    sure = f", {_better(plan, better)}"
     sure = sure if plan.outcome_value is None else ""  # the net says whether it is better
     before = float(plan.reference.sum())
     more = spent(plan) - before
@@ -193,7 +194,6 @@ def _net(plan: "Plan") -> list[str]:
         return []
     unit, one = f" {plan.currency}" if plan.currency else "", plan.currency or "unit"
     mean, lo, hi = (short(x, "+", max(map(abs, net))) for x in net)
-    doubt = ": not decisive" if 1 - DECISIVE < better < DECISIVE else ""
     spends = [float(x.sum()) for x in (plan.optimized, plan.reference)]
     returns = []
     for name, money in zip(("optimized", "reference"), spends, strict=True):
@@ -201,11 +201,26 @@ def _net(plan: "Plan") -> list[str]:
         brought = value * float(plan.response.sel(plan=name).mean())
         returns.append(f"{brought / money:,.3g}" if money > 0 else "nothing")
     gain = (
-        f"{mean}{unit} after the cost of media (94% interval {lo} to {hi}), better with "
-        f"probability {better:.2f}{doubt}"
+        f"{mean}{unit} after the cost of media (94% interval {lo} to {hi}), "
+        f"{_better(plan, better)}"
     )
     back = f"one {one} returns {returns[0]}, in the reference {returns[1]} (1: break-even)"
     return [gain, back] if any(net) else [back]
+
+
+def _better(plan: "Plan", probability: float) -> str:
+    """How likely it is that the plan is better, and what that is subject to."""
+    sure = f"{probability:.2f}"  # draws that all say so are no certainty
+    if not 1 - CERTAIN <= probability <= CERTAIN:
+        sure = "over 0.99" if probability > CERTAIN else "under 0.01"
+    held = f", {held}" if (held := condition(plan)) else ""
+    doubt = ": not decisive" if 1 - DECISIVE < probability < DECISIVE else ""
+    return f"better with probability {sure}{held}{doubt}"
+
+
+def condition(plan: "Plan") -> str:
+    """What every claim of a plan is subject to; empty where no data contradict a model."""
+    return next((judged.condition for judged in plan.judged if judged.condition), "")
 
 
 def proof(plan: "Plan") -> str:
@@ -338,7 +353,14 @@ def _beyond(plan: "Plan", noun: str) -> list[str]:
 
 def _notes(plan: "Plan", noun: str) -> list[str]:
     broken, memory = _breaks(plan), plan.memory
-    notes = [f"the reference itself breaks {broken}"] if broken else []
+    wrong = [j.adequate.sentence for j in plan.judged if not j.adequate.ok]
+    if len(plan.fits) > 1 and wrong:
+        wrong = [f"{len(wrong)} of {len(plan.fits)} models: {wrong[0]}"]
+    if len(plan.fits) < plan.n_fits:
+        text = f"whether the data contradict these {plan.n_fits} models is not judged here"
+        wrong = [f"{text}: fleet.table says it (adequate)"]
+    notes = [*wrong[:1]]
+    notes += [f"the reference itself breaks {broken}"] if broken else []
     if plan.periods < memory and plan.carry_in == "zero":
         notes.append(
             f"the window ({plan.periods} {noun}{'s' * (plan.periods > 1)}) is shorter than "

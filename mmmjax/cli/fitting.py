@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mmmjax.adequacy import judge
 from mmmjax.checks import InputError, Phrase, fail
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
@@ -71,6 +72,12 @@ def check(case: CaseFile) -> int:
     return 0
 
 
+OfAFit = Annotated[
+    bool,
+    typer.Option("--strict", help="End with 2 also where the data contradict the model."),
+]
+
+
 def fit(
     case: CaseFile,
     out: Out = Path("run"),
@@ -81,15 +88,20 @@ def fit(
     seed: Seed = None,
     x64: X64 = False,
     no_report: NoReport = False,
+    strict: OfAFit = False,
 ) -> int:
-    """Fit a case and write the fit, its tables, diagnostics and report."""
+    """Fit a case and write the fit, its tables, diagnostics and report.
+
+    Ends with 0 where it sampled well, adequate or not (with --strict that is 2), with 2
+    where it did not.
+    """
     files.folder(out)
     given = {"chains": chains, "warmup": warmup, "draws": draws, "seed": seed}
     asked = cases.read(case, given | {"kind": sampler, "dtype": "float64" if x64 else None})
     done = fitted(asked, out)
     about = {"test": asked.test, "tables": done.tables}
     show.files([*done.paths, *reported(done.fit, out, no_report, **about)])
-    return code(done.diagnostics)
+    return code(done.diagnostics, done.tables["judged"], strict)
 
 
 def predict(
@@ -120,8 +132,10 @@ def predict(
     for finding in controls_beyond(fit.panel, future):
         show.warn(finding.message + ".")
     show.forecast(forecast, fit.panel)
+    judged = judge(fit, found)
+    show.say(f"Verdict: {judged.sentence}")
     show.files([written])
-    return code(found)
+    return code(found, judged)
 
 
 def fitted(case: cases.Case, out: Path) -> files.Written:

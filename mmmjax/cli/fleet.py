@@ -12,6 +12,7 @@ from mmmjax import reporting
 from mmmjax.cli import files, fleet_case, show
 from mmmjax.cli.codes import NOT_CONVERGED
 from mmmjax.fleet import Fleet, engine, fit_fleet, open_fleet
+from mmmjax.fleet.attention import contradicted
 from mmmjax.fleet.engine import REFUSED, USABLE, Done
 from mmmjax.fleet.places import place
 from mmmjax.fleet.store import Folder
@@ -53,7 +54,8 @@ Cluster = Annotated[
     ),
 ]
 OfAFleet = Annotated[
-    bool, typer.Option("--strict", help="End with 2 unless all markets are usable.")
+    bool,
+    typer.Option("--strict", help="End with 2 unless all markets are usable and adequate."),
 ]
 WithoutReport = Annotated[bool, typer.Option("--no-report", help="Leave out fleet.html.")]
 
@@ -72,7 +74,7 @@ def fleet(
 
     No market stops another: one whose data cannot be fitted is refused, with the reason.
     Ends with 0 if some market is usable, and says how many are not; with 2 if none is, or
-    with --strict if not all are.
+    with --strict if not all are usable and adequate.
     """
     if "://" not in out:
         files.folder(Path(out))
@@ -92,8 +94,15 @@ def fleet(
     bad = _summary(found, out, written)
     if len(bad):
         _loudly(bad, len(found.table))
+    wrong = int(contradicted(found.table).sum())
+    if wrong:
+        show.warn(
+            f"{wrong} of {len(found.table) - len(bad)} usable markets are not adequate: "
+            "their data contradict the model. fleet.csv says why in `finding`; "
+            "mm.fleet_ranking(fleet.table) puts them in order."
+        )
     none = len(bad) == len(found.table)
-    return NOT_CONVERGED if none or (strict and len(bad)) else 0
+    return NOT_CONVERGED if none or (strict and len(bad) + wrong) else 0
 
 
 def _report(found: Fleet, panels: Mapping[str, Panel], out: str) -> bool:

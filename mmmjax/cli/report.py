@@ -190,7 +190,7 @@ def _written(found: Evidence, folder: Path, read: dict[str, Any]) -> list[Path]:
     frames = {name: table for name, table in found.more.items() if name not in read}
     try:
         paths = [files.table(folder / f"{n}.csv", frame) for n, frame in frames.items()]
-        if "scores" not in read:
+        if "scores" not in read or "adequate" not in _record(folder):
             told = files.record(found.fit, found.diagnostics, found.scores, found.judged)
             paths.append(files.text(folder / files.DIAGNOSTICS, files.as_json(told)))
         return paths

@@ -297,6 +297,17 @@ def verdict(fit: Fit, found: Diagnostics, judged: Judged) -> None:
         entry(finding.level, f"- {finding.message}.")
 
 
+def not_adequate(judged: Judged) -> None:
+    """Say loudly, and last, that the data contradict the model."""
+    first = judged.adequate.findings[0]
+    err.print(
+        f"[bold red]NOT ADEQUATE[/] {escape(first.what)}. Everything was written, but "
+        "every number holds only if the model does, which its data contradict. "
+        f"{escape(first.remedy)}. All findings: diagnostics.json (adequate).",
+        soft_wrap=True,
+    )
+
+
 def not_converged(found: Diagnostics) -> None:
     """Say loudly, and last, that the numbers cannot be trusted."""
     err.print(

@@ -9,13 +9,14 @@ import pandas as pd
 from mmmjax import checks
 from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail, listing
-from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED
+from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED, USABLE
 
-__all__ = ["FINE", "ODD", "fleet_ranking"]
+__all__ = ["FINE", "INADEQUATE", "ODD", "contradicted", "fleet_ranking"]
 
+INADEQUATE = "not adequate"
 ODD = "odd scores"
 FINE = "fine"
-ORDER = (FAILED, REFUSED, NOT_CONVERGED, REFITTED, ODD, FINE)
+ORDER = (FAILED, REFUSED, NOT_CONVERGED, INADEQUATE, REFITTED, ODD, FINE)
 NEEDED = ("market", "status", "reason", "r_hat", "min_ess", "divergences", "crps",
           "coverage")  # fmt: skip
 NOMINAL = 0.94  # of the intervals that coverage is about
@@ -49,8 +50,9 @@ def fleet_ranking(
 ) -> pd.DataFrame:
     """Markets in the order in which they need attention, and what to do about each.
 
-    Failed ones first, then refused, not converged (the highest R-hat first), refitted,
-    converged with odd scores, and those that are fine. Scores are odd if the share of
+    Failed ones first, then refused, not converged (the highest R-hat first), not adequate
+    (what contradicts the model is said), refitted, converged with odd scores, and those
+    that are fine. Scores are odd if the share of
     observed periods inside their 94% interval is far from 94%, or if the CRPS, as a share
     of the market's mean outcome, stands apart from the fleet's: a robust z score of its
     logarithm above 3.5, and so many times the median.
@@ -64,8 +66,9 @@ def fleet_ranking(
         crps_ratio: Times the fleet's median from which a CRPS can be odd.
 
     Returns:
-        A row for each market: market, attention (a status, "odd scores" or "fine"), why,
-        next, and status, r_hat, min_ess, divergences, crps, coverage as in the table;
+        A row for each market: market, attention (a status, "not adequate", "odd scores" or
+        "fine"), why, next, and status, r_hat, min_ess, divergences, crps, coverage as in
+        the table, adequate and finding too where it has them;
         crps_share (CRPS / mean outcome) where ``size`` is given.
 
     Raises:
@@ -87,6 +90,7 @@ def fleet_ranking(
         for i, row in enumerate(table.to_dict("records"))
     ]
     kept = ["status", "r_hat", "min_ess", "divergences", "crps", "coverage"]
+    kept += [name for name in ("adequate", "finding") if name in table]
     found = pd.DataFrame({
         "market": table["market"].to_numpy(),
         "attention": [j.attention for j in judged],
@@ -98,6 +102,19 @@ def fleet_ranking(
     place = [ORDER.index(j.attention) for j in judged]
     order = np.lexsort(([-j.urgency for j in judged], place))
     return found.iloc[order].reset_index(drop=True)
+
+
+def contradicted(table: pd.DataFrame) -> np.ndarray:
+    """Which usable markets of ``fleet.table`` have data against their model, (market,)."""
+    if "adequate" not in table:  # a table of before it was judged
+        return np.zeros(len(table), bool)
+    usable = table["status"].isin(USABLE).to_numpy()
+    return usable & np.array([_contradicts(x) for x in table["adequate"]], bool)
+
+
+def _contradicts(adequate: Any) -> bool:
+    """Whether a cell says no; an empty one (NaN, None) says nothing."""
+    return isinstance(adequate, bool | np.bool_) and not adequate
 
 
 def _shares(table: pd.DataFrame, size: Mapping[str, float] | None) -> np.ndarray:
@@ -139,6 +156,10 @@ def _judge(row: Mapping[Any, Any], ratio: float, apart: bool, off: float) -> _Ju
         allowed = listing((CONVERGED, REFITTED, NOT_CONVERGED, REFUSED, FAILED))
         fail("status", status, f'for market "{row["market"]}"', allowed, "fleet.table")
     odd = _odd(row, ratio, apart, off)
+    if _contradicts(row.get("adequate")):
+        why = "; ".join(filter(None, (str(row.get("finding", "")), why)))
+        then = f'See fleet["{row["market"]}"].findings() for what to write in its model'
+        return _Judged(INADEQUATE, why, then, odd.urgency if odd else 0.0)
     if status == REFITTED:
         more = odd or _Judged("", "", NEXT[REFITTED], 0.0)
         why = "; ".join(filter(None, (why, more.why)))

@@ -21,7 +21,7 @@ import pandas as pd
 from mmmjax.checks import InputError, listing
 from mmmjax.draws import Draws, Fit
 from mmmjax.fleet.buckets import Shape, fitted_to
-from mmmjax.fleet.scores import Scores, scores_of
+from mmmjax.fleet.scores import Scores, scores_of, verdict_of
 from mmmjax.infer import lanes as engine
 from mmmjax.infer.density import Problem
 from mmmjax.infer.fit import machine, sampled
@@ -106,6 +106,8 @@ class Done:
         crps: Of the posterior predictive over the training window, outcome units.
         coverage: Share of the observed outcomes inside their 94% interval.
         channels: The columns of channels.csv of this market.
+        adequate: Whether the data leave the model uncontradicted; None: not judged.
+        finding: What contradicts it most, or what else is worth knowing.
     """
 
     name: str
@@ -117,6 +119,8 @@ class Done:
     crps: float = math.nan
     coverage: float = math.nan
     channels: pd.DataFrame | None = None
+    adequate: bool | None = None
+    finding: str = ""
 
 
 def market_seed(seed: int, name: str) -> int:
@@ -335,12 +339,18 @@ def _end(run: _Run, verdict: Verdict, how: _How) -> None:
 
 
 def scored(market: Ready, shape: Shape, fit: Fit, reason: str) -> tuple[Scores, str]:
-    """Scores of a fit; where there are none the fit is kept and the reason says why."""
+    """Scores of a fit and the verdict on its model; the reason says what there is not."""
+    found, reasons = Scores(), [reason]
     try:
-        return scores_of(fit, market.data, shape), reason
+        found = scores_of(fit, market.data, shape)
     except Exception as error:
-        why = f"no scores: {type(error).__name__}: {error}"
-        return Scores(), f"{reason}; {why}" if reason else why
+        reasons.append(f"no scores: {type(error).__name__}: {error}")
+    try:
+        adequate, finding = verdict_of(fit, market.data, shape)
+        found = found._replace(adequate=adequate, finding=finding)
+    except Exception as error:
+        reasons.append(f"model not judged: {type(error).__name__}: {error}")
+    return found, "; ".join(filter(None, reasons))
 
 
 def alone(market: Ready, shape: Shape, dtype: Any) -> Fit:

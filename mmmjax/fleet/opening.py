@@ -37,7 +37,8 @@ def open_fleet(path: str | os.PathLike[str]) -> Fleet:
     folder = Folder.at(path)
     rows = folder.rows()
     order = [*manifest["markets"], *sorted(rows.keys() - manifest["markets"].keys())]
-    unknown = dict.fromkeys(("r_hat", "min_ess", "seconds", "crps", "coverage"), math.nan)
+    numbers = ("r_hat", "min_ess", "seconds", "crps", "coverage", "adequate")
+    unknown = dict.fromkeys(numbers, math.nan) | {"sampled": False, "finding": ""}
     for name in order:
         if name not in rows:
             reason = "the run has not come to it"

@@ -7,6 +7,7 @@ import xarray as xr
 
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit
+from mmmjax.fleet.attention import contradicted
 from mmmjax.fleet.engine import USABLE
 from mmmjax.fleet.plan import FleetPlan
 from mmmjax.fleet.store import Folder
@@ -21,7 +22,9 @@ class Fleet(Mapping[str, Fit]):
 
     Args:
         table: A row for each market: market, status, reason, r_hat, min_ess, divergences,
-            seconds, crps, coverage. Refused and failed ones have no fit.
+            seconds, crps, coverage, sampled (its draws can be used), adequate (the data
+            do not contradict its model), finding (what does, or else is worth knowing).
+            Refused and failed ones have no fit.
         plan: Which markets shared programs and batches, and what that was to cost; empty
             for one that was opened.
         fits: Fits in memory, or the folder that has them.
@@ -69,6 +72,8 @@ class Fleet(Mapping[str, Fit]):
         """How many ended how, and what to ask next."""
         counts = self.table["status"].value_counts()
         said = ", ".join(f"{count} {status}" for status, count in counts.items())
+        if wrong := int(contradicted(self.table).sum()):
+            said += f"; {wrong} of them not adequate: their data contradict the model"
         shapes = ", ".join(
             f"{len(b.markets)} of {b.shape.periods} periods x {b.shape.channels} channels"
             for b in self.plan

@@ -14,8 +14,11 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
-from mmmjax import prediction
-from mmmjax.draws import Draws, Fit
+from mmmjax import exploration, prediction
+from mmmjax.adequacy import judge_model
+from mmmjax.adequacy.evidence import evidence
+from mmmjax.draws import Draws, Fit, summary
+from mmmjax.findings import ranked
 from mmmjax.fleet.buckets import Shape, fitted_to
 from mmmjax.model import ModelData
 from mmmjax.panel import Columns, Panel
@@ -24,7 +27,7 @@ from mmmjax.posterior.tables import channels_table
 from mmmjax.response import Inputs, sizes_of
 from mmmjax.scaling import Scale
 
-__all__ = ["DRAWS", "Scores", "scores_of"]
+__all__ = ["DRAWS", "Scores", "scores_of", "verdict_of"]
 
 DRAWS = 800  # over all chains, evenly spaced: their noise is below that of the chains
 
@@ -36,11 +39,15 @@ class Scores(NamedTuple):
         crps: Over the training window, outcome units.
         coverage: Share of the observed outcomes inside their 94% interval.
         channels: The columns of a fit's channels.csv.
+        adequate: Whether the data leave the model uncontradicted; None: not judged.
+        finding: What contradicts it most, or what else is worth knowing.
     """
 
     crps: float = math.nan
     coverage: float = math.nan
     channels: pd.DataFrame | None = None
+    adequate: bool | None = None
+    finding: str = ""
 
 
 def scores_of(fit: Fit, data: ModelData, shape: Shape) -> Scores:
@@ -57,6 +64,22 @@ def scores_of(fit: Fit, data: ModelData, shape: Shape) -> Scores:
     table = channels_table(wide)
     own = table.loc[table["channel"].isin(fit.panel.channels)].reset_index(drop=True)
     return Scores(found["crps"], found["coverage"], own)
+
+
+def verdict_of(fit: Fit, data: ModelData, shape: Shape) -> tuple[bool, str]:
+    """Whether the model is adequate, and the finding that matters most; empty: none.
+
+    Args:
+        fit: Of the market, in its own arrays.
+        data: Its arrays, not padded.
+        shape: Of its bucket.
+    """
+    wide = _widened(fit, fitted_to(data, fit.spec, shape).inputs, shape)
+    some = Draws({name: x[None] for name, x in fit.draws.flat(DRAWS).items()})
+    parameters = summary(dataclasses.replace(fit, draws=some))
+    told = judge_model(fit, evidence(fit, wide), parameters)
+    found = ranked((*told.findings, *exploration.warnings(fit.panel)))
+    return told.ok, found[0].what.partition(". ")[0] if found else ""
 
 
 @dataclass(frozen=True, repr=False)

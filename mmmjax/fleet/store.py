@@ -23,7 +23,7 @@ import pandas as pd
 
 from mmmjax.checks import InputError, Phrase, fail
 from mmmjax.draws import Fit
-from mmmjax.fleet.engine import Done
+from mmmjax.fleet.engine import USABLE, Done
 from mmmjax.fleet.places import place
 from mmmjax.store import dumps, loads
 
@@ -32,7 +32,7 @@ __all__ = ["COLUMNS", "Folder", "read_manifest", "row_of", "table_of"]
 FORMAT = 2
 COLUMNS = (
     "market", "status", "reason", "r_hat", "min_ess", "divergences", "seconds", "crps",
-    "coverage",
+    "coverage", "sampled", "adequate", "finding",
 )  # fmt: skip
 OF_A_CHANNEL = (
     "geo", "channel", "spend",
@@ -59,6 +59,9 @@ def row_of(done: Done) -> dict[str, Any]:
         "seconds": done.seconds,
         "crps": done.crps,
         "coverage": done.coverage,
+        "sampled": done.status in USABLE,
+        "adequate": math.nan if done.adequate is None else done.adequate,
+        "finding": done.finding,
     }
 
 
@@ -222,7 +225,9 @@ def _known(value: Any) -> Any:
 
 
 def _row(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: math.nan if record[k] is None else record[k] for k in COLUMNS}
+    late = {"sampled": record["status"] in USABLE, "adequate": None, "finding": ""}
+    whole = late | dict(record)  # stores of before 0.2 have no verdict on the model
+    return {k: math.nan if whole[k] is None else whole[k] for k in COLUMNS}
 
 
 def _channels(found: Iterable[tuple[dict, dict]]) -> pd.DataFrame:

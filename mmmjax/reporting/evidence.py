@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mmmjax.adequacy import Judged
 from mmmjax.budget import Plan
 from mmmjax.checks import Phrase, choice, fail
 from mmmjax.draws import Diagnostics, Fit
@@ -135,12 +136,12 @@ class Evidence:
     parameters: pd.DataFrame
     scores: Mapping[str, float]
     diagnostics: Diagnostics
+    judged: Judged  # sampled, and adequate
     media: Media | None
     forecast: pd.DataFrame | None = None
     plan: Planned | None = None
     truth: dict[str, float] = field(default_factory=dict)  # ROAS by channel, where known
     more: dict[str, pd.DataFrame] = field(default_factory=dict)  # the tables below, if any
-    judged: Any = None  # sampled and adequate, of mmmjax.adequacy
 
     def table(self, name: str) -> pd.DataFrame | None:
         """One of the tables that a report may lack; None where it does."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmmjax.arguments import checked
 from mmmjax.fleet import FleetReturns, fleet_ranking, fleet_returns
-from mmmjax.fleet.attention import FINE, ODD, ORDER
+from mmmjax.fleet.attention import FINE, INADEQUATE, ODD, ORDER, contradicted
 from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED
 from mmmjax.fleet.summary import usable_rows
 from mmmjax.plot.labels import ALL, amount, amounts, span
@@ -25,6 +25,7 @@ __all__ = ["fleet_report"]
 
 SHRUNK = ("shrunk_mean", "shrunk_lo", "shrunk_hi", "weight")
 LISTED = 2000  # markets in the table that opens them
+USUAL_WRONG = 0.1  # share of contradicted markets from which that is bad news
 USUAL = 0.9  # share of usable markets below which that is bad news
 
 
@@ -154,7 +155,8 @@ def _tiles(
     converged = ranking["status"].tolist().count(CONVERGED)
     text = f"{converged:,} converged, {counts[REFITTED]:,} when fitted alone by NUTS."
     tiles = [Tile("How many markets can be used?", f"{usable:,} of {count:,}", text, tone)]
-    worst = (FAILED, REFUSED, NOT_CONVERGED, ODD)
+    tiles += _adequate(ranking, usable)
+    worst = (FAILED, REFUSED, NOT_CONVERGED, INADEQUATE, ODD)
     needy = sum(counts[name] for name in worst)
     said = _listing(counts, worst)
     answer = f"{needy:,} market{'s' if needy != 1 else ''}" if needy else "Nothing"
@@ -170,6 +172,28 @@ def _tiles(
         )
         tiles.append(Tile("Do returns differ between markets?", words, text, PLAIN))
     return tiles
+
+
+def _adequate(ranking: pd.DataFrame, usable: int) -> list[Tile]:
+    """In how many markets the data contradict the model; nothing where none was judged."""
+    known = ranking.to_dict("list").get("adequate", [])
+    if pd.isna(known).all():
+        return []
+    question = "Do the models fit their data?"
+    wrong = ranking.loc[contradicted(ranking)]
+    if wrong.empty:
+        text = (
+            "What the models leave over looks like noise. A driver of demand that is in no "
+            "column stays unseen; an experiment would show it."
+        )
+        return [Tile(question, "Yes, as far as can be seen", text, GOOD)]
+    kinds = wrong["finding"].astype(str).str.partition(" (")[0].value_counts()
+    text = f"Most often: {kinds.index[0]} ({kinds.iloc[0]:,}). Their returns hold only if "
+    answer = f"Not in {len(wrong):,} of {usable:,}"
+    tone = CARE if len(wrong) < USUAL_WRONG * usable else BAD
+    return [
+        Tile(question, answer, f"{text}the model does, which the data contradict.", tone)
+    ]
 
 
 def _attention(ranking: pd.DataFrame) -> Table | None:

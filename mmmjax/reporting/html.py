@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from mmmjax.adequacy import Judged
 from mmmjax.arguments import checked
 from mmmjax.budget import Plan
 from mmmjax.checks import InputError
@@ -29,7 +30,7 @@ from mmmjax.reporting import (
 )
 from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.figure import CONFIG, TEMPLATE, Figure, as_json, payload
-from mmmjax.reporting.sentences import GLOSSARY, lead, tiles, verdict
+from mmmjax.reporting.sentences import BAD, CARE, GLOSSARY, PLAIN, lead, tiles, verdict
 from mmmjax.store import file_to_write, replace_file
 
 __all__ = ["assemble", "figures", "render", "report"]
@@ -183,6 +184,7 @@ def content(found: Evidence) -> dict[str, Any]:
         "lead": lead(found),
         "tiles": tiles(found),
         "glossary": GLOSSARY,
+        "against": _against(found.judged),
         "figures": figures(found),
         "curves": curves,
         "curve_keys": responses.CURVE_KEYS,
@@ -199,6 +201,16 @@ def content(found: Evidence) -> dict[str, Any]:
         "notes": [str(note) for note in fit.info.get("notes", [])],
         "spec": fit.spec.to_toml().strip(),
     }  # fmt: skip
+
+
+def _against(judged: Judged) -> list[tuple[str, str, str, str]]:
+    """What was found of the fit: tone, what, what it means, what to try."""
+    tones = {"serious": BAD, "warning": CARE, "note": PLAIN}
+    full = lambda text: f"{text[:1].upper()}{text[1:]}." if text else ""
+    return [
+        (tones[one.level], full(one.what), full(one.means), full(one.remedy))
+        for one in judged.adequate.findings
+    ]
 
 
 def _diagnostics(found: Evidence) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from mmmjax.reporting.sentences import (
     chance,
     direction,
     gain_text,
+    if_it_holds,
     net_text,
     percent,
     sure_text,
@@ -57,7 +58,8 @@ def _brings(found: Evidence, plan: Planned) -> str:
     gain, sure = plan.gain, plan.probability
     more = "more" if gain.mean >= 0 else "less"
     _, _, interval = gain_text(found, plan).partition(", ")
-    how = "" if sure is None else f" It beats the reference {sure_text(plan)}."
+    held = if_it_holds(found)
+    how = "" if sure is None else f" It beats the reference {sure_text(plan)}{held}."
     text = f"{large(abs(gain.mean))} {found.outcome} {more} than the reference"
     if plan.net is not None:
         text = f"{net_text(found, plan)}: {text}"
@@ -169,7 +171,7 @@ def facts(found: Evidence, plan: Planned) -> list[tuple[str, str]]:
         *_utility(told),
         ("what the plan brings more", gain_text(found, plan)),
         *([("after the cost of media", net_text(found, plan))] if plan.net else []),
-        ("better than the reference", sure_text(plan)),
+        ("better than the reference", f"{sure_text(plan)}{if_it_holds(found)}"),
         ("proof", _proof(told)),
         ("solver", str(told["status"])),
     ]

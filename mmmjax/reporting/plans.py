@@ -13,7 +13,7 @@ from mmmjax.reporting.evidence import Evidence, Planned
 from mmmjax.reporting.figure import Figure, Key
 from mmmjax.reporting.plan_words import is_mean
 from mmmjax.reporting.rows import Cell, Table
-from mmmjax.reporting.sentences import chance, direction
+from mmmjax.reporting.sentences import chance, direction, if_it_holds
 
 __all__ = ["allocation", "bounds", "flighting", "frontier", "limits", "responses",
            "scenarios"]  # fmt: skip
@@ -127,6 +127,7 @@ def responses(found: Evidence, plan: Planned) -> Figure | None:
     more = "more" if means[1] >= means[0] else "less"
     gain, sure = plan.gain, plan.probability
     how = "" if sure is None else f"; more with probability {chance(sure)}"
+    how += if_it_holds(found)
     return Figure(
         "plan_responses", f"The plan brings {large(abs(gain.mean))} {found.outcome} {more}",
         data,
@@ -248,7 +249,9 @@ def scenarios(found: Evidence, plan: Planned) -> Table | None:
     unit = f" ({found.currency})" if found.currency else ""
     heads = ["plan", f"spend{unit}", f"response ({found.outcome})", "more than the first",
              "with probability", "ROAS", "beyond past spend"]  # fmt: skip
+    held = if_it_holds(found).removeprefix(", ")
     note = "Small print: 94% interval. The CSV file has every channel."
+    note += f" All of it {held}." if held else ""
     return Table("scenarios", heads, rows, 1, note, table)
 
 

@@ -20,8 +20,6 @@ WORTH_TRYING = 0.75  # probability that a move of spend helps, from which it is 
 LEAST_LEARNT = 0.2  # contraction below which a channel's effect is mostly its prior
 KEEP = "keep the split"
 LEAST_MOVED = 0.005  # of all spend: smaller changes of a channel are not named
-IF_IT_HOLDS = "if the model holds, which the residuals contradict"
-
 GLOSSARY = (
     ("94% interval", "the range that holds the answer with 94% probability, given the data "
      "and if the model is right; the wider, the less is known"),
@@ -68,12 +66,12 @@ def verdict(found: Evidence) -> tuple[str, str, str]:
 
 def inadequate(found: Evidence) -> bool:
     """Whether what the fit leaves over contradicts it."""
-    return found.judged is not None and not found.judged.adequate.ok
+    return not found.judged.adequate.ok
 
 
 def if_it_holds(found: Evidence) -> str:
     """``, if the model holds, ...`` after a claim, where the data contradict the model."""
-    return f", {IF_IT_HOLDS}" if inadequate(found) else ""
+    return f", {found.judged.condition}" if inadequate(found) else ""
 
 
 def chance(probability: float) -> str:
@@ -96,7 +94,7 @@ def lead(found: Evidence) -> str:
         headline(standings(found.table("backtest"))),
         f"Media brought {percent(media.share.mean)} of {outcome} "
         f"(94% interval {share_span(media.share)}){if_it_holds(found)}.",
-        *([_ranking(media)] if len(media.best) > 1 else []),
+        *([_ranking(media, inadequate(found))] if len(media.best) > 1 else []),
         worth,
         *([_truth(found)] if found.truth else []),
     ]
@@ -110,8 +108,6 @@ def _worth(found: Evidence) -> str:
         GOOD: "The computation worked",
         CARE: "The computation worked, with care",
     }.get(tone, "The computation did not settle: these numbers may still change")
-    if found.judged is None:
-        return f"{computed}."
     if not inadequate(found):
         return f"{computed}, and the data do not contradict the model."
     first = found.judged.adequate.findings[0].what
@@ -123,14 +119,15 @@ def _lower(text: str) -> str:
     return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
-def _ranking(media: Media) -> str:
+def _ranking(media: Media, doubted: bool = False) -> str:
+    """Which channel pays best, never clearly where the data contradict the model."""
     (first, p), (second, q) = media.best[:2]
     if p < LIKELY:
         return (
             "Which channel has the highest return on spend is not settled: "
             f"{first} has a probability of {chance(p)}, {second} of {chance(q)}."
         )
-    how = "clearly" if p >= CLEAR else "probably"
+    how = "clearly" if p >= CLEAR and not doubted else "probably"
     return f"{first} {how} has the highest return on spend (probability {chance(p)})."
 
 
@@ -158,7 +155,7 @@ def tiles(found: Evidence) -> list[Tile]:
     if found.plan is not None:
         to_do = _plan(found, found.plan)
     media_told = [] if media is None else _media_tiles(found, media)
-    doubts = [_computed(found), *_fits(found), _forecast(found)]
+    doubts = [_computed(found), _fits(found), _forecast(found)]
     told = [*media_told, *([] if to_do is None else [to_do]), *_taught(found)]
     bad = [tile for tile in doubts if tile.tone == BAD]  # first what speaks against it all
     return [*bad, *told, *(tile for tile in doubts if tile.tone != BAD)]
@@ -227,8 +224,9 @@ def _best(found: Evidence, media: Media) -> Tile:
     if several and probability < LIKELY:
         said = f"{name} is ahead with probability {chance(probability)} only: {worth}."
         return Tile(question, "Not settled", said)
-    best = f" Best of {len(media.best)} with probability {chance(probability)}."
-    return Tile(question, name, f"{worth}.{best if several else ''}")
+    best = f" Best of {len(media.best)} with probability {chance(probability)}"
+    best = f"{best}{if_it_holds(found)}." if several else ""
+    return Tile(question, name, f"{worth}.{best}")
 
 
 def _not_yet(found: Evidence) -> str:
@@ -298,23 +296,21 @@ def _computed(found: Evidence) -> Tile:
     return Tile(question, "No", f"{text}still change. Run it longer. {about}", tone)
 
 
-def _fits(found: Evidence) -> list[Tile]:
-    """Whether the data contradict the model; nothing where that was not judged."""
-    if found.judged is None:
-        return []
+def _fits(found: Evidence) -> Tile:
+    """Whether the data contradict the model."""
     question, told = "Does the model fit the data?", found.judged.adequate
     blind = (
-        "No such check sees a driver of demand that is missing from the data: a test with "
-        "media switched off in some places would."
+        "No such check sees a driver of demand that is missing from the data: an "
+        "experiment with media switched off in some places would."
     )
     if told.ok:
         text = f"What it leaves over looks like noise. {blind}"
-        return [Tile(question, "Yes, as far as can be seen", text, GOOD)]
+        return Tile(question, "Yes, as far as can be seen", text, GOOD)
     first, more = told.findings[0], len(told.findings) - 1
     others = f" There {'is' if more == 1 else 'are'} {more} more below." if more else ""
     means = f" {first.means}." if first.means else ""
     text = f"{first.what}.{means}{others} {blind}"
-    return [Tile(question, "No: it is contradicted", text, BAD)]
+    return Tile(question, "No: it is contradicted", text, BAD)
 
 
 def _taught(found: Evidence) -> list[Tile]:

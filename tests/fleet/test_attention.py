@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import mmmjax as mm
+from mmmjax.fleet.attention import contradicted
 from tests.fleet.examples import table_of
 
 
@@ -48,6 +49,39 @@ def test_a_crps_is_judged_by_the_size_of_its_market():
     assert "CRPS" in found.why[0]
     assert found.crps_share[0] == pytest.approx(table.crps[4] / size[4])
     assert (mm.fleet_ranking(table).attention == "fine").all()
+
+
+def judged():
+    """The same fleet, three of its markets contradicted by their data."""
+    table = fleet().assign(adequate=True, finding="")
+    table["adequate"] = table["adequate"].astype(object)
+    table.loc[[3, 6], "adequate"] = np.nan  # without a fit
+    table.loc[[1, 4, 9], "adequate"] = False
+    table.loc[[1, 4, 9], "finding"] = "what is left over repeats itself (lag 1: 0.97)"
+    table.loc[8, "finding"] = "a note"
+    return table
+
+
+def test_markets_whose_data_contradict_the_model_come_after_those_without_draws():
+    found = mm.fleet_ranking(judged()).set_index("market")
+    assert found.index[:8].tolist() == ["m6", "m3", "m7", "m5", "m1", "m4", "m9", "m2"]
+    assert found.attention[5:7].tolist() == ["not adequate"] * 2
+    assert found.attention["m1"] == "not converged"
+    assert found.attention["m8"] == "fine"
+    assert "because refitted" in found.why["m4"]
+    assert found.why["m9"] == "what is left over repeats itself (lag 1: 0.97)"
+    assert 'fleet["m9"].findings()' in found.next["m9"]
+    assert contradicted(judged()).nonzero()[0].tolist() == [4, 9]
+    assert not contradicted(fleet()).any()  # a table of before they were judged
+    assert "adequate" not in mm.fleet_ranking(fleet())
+
+
+def test_verdicts_read_from_the_file_are_the_same(tmp_path):
+    judged().to_csv(tmp_path / "fleet.csv", index=False)
+    again = pd.read_csv(tmp_path / "fleet.csv")
+    now, then = mm.fleet_ranking(again), mm.fleet_ranking(judged())
+    pd.testing.assert_frame_equal(now.drop(columns="finding"), then.drop(columns="finding"))
+    assert contradicted(again).tolist() == contradicted(judged()).tolist()
 
 
 def test_it_reads_the_file_too(tmp_path):

@@ -51,7 +51,16 @@ def endings(fit):
         Done("bad", "refused", 'two\nlines, "quoted"'),
         Done(".hidden", "not converged", "R-hat", fit, found, 1.5),
         Done("de", "converged", "", fit, found, 2.5, 0.25, 0.9, table),
-        Done(ODD, "refitted", "by HMC", fit, found, channels=table),
+        Done(
+            ODD,
+            "refitted",
+            "by HMC",
+            fit,
+            found,
+            channels=table,
+            adequate=False,
+            finding="media follow the outcome",
+        ),
     ]
 
 
@@ -82,11 +91,34 @@ def test_every_place_keeps_rows_fits_and_tables(place, fit):
     assert tuple(table) == COLUMNS
     assert table["market"].tolist() == ORDER[:4]
     assert table.loc[0, ["seconds", "crps", "coverage"]].tolist() == [2.5, 0.25, 0.9]
+    assert table["sampled"].tolist() == [True, True, False, False]
+    assert table["adequate"].tolist()[1] is False
+    assert table["adequate"].isna().tolist() == [True, False, True, True]
+    assert table["finding"].tolist()[1] == "media follow the outcome"
     channels, theirs = read("channels.csv"), channels_table(fit)
     assert list(channels) == ["market", *theirs]
     assert list(dict.fromkeys(channels["market"])) == ["de", ODD]
     mine = channels[channels["market"] == ODD].drop(columns="market").reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, theirs, check_dtype=False, rtol=1e-9)
+
+
+def test_a_store_of_before_models_were_judged_opens(tmp_path, fit):
+    folder = Folder(tmp_path, manifest())
+    for done in endings(fit):
+        folder.write(done)
+    for path in (tmp_path / "markets").glob("*.json"):
+        old = json.loads(path.read_text())
+        for name in ("sampled", "adequate", "finding"):
+            del old[name]
+        path.write_text(json.dumps(old))
+    opened = mm.open_fleet(tmp_path)
+    table = opened.table.set_index("market")
+    assert table["sampled"].tolist() == [True, True, False, False, False]
+    assert table["adequate"].isna().all()
+    assert (table["finding"] == "").all()
+    assert "not adequate" not in repr(opened)
+    ended = opened.table[opened.table["status"] != "pending"]
+    assert "not adequate" not in set(mm.fleet_ranking(ended)["attention"])
 
 
 def test_half_a_file_is_never_read(tmp_path, fit):

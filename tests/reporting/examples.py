@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 import mmmjax as mm
+from mmmjax.adequacy import Judged, Verdict
 from mmmjax.panel import Panel
 from mmmjax.reporting.evidence import Brought, Evidence, Interval, Media, Move, Planned
 from tests.fits import make_fit, make_panel, make_spec
@@ -183,6 +184,14 @@ def backtest_forecast(data):
     return pd.concat(parts, ignore_index=True)
 
 
+def judged(*against):
+    """Draws that can be used, and a model against which these findings speak."""
+    ok = not any(finding.level == "serious" for finding in against)
+    first = f"Not adequate: {against[0].what}." if against else ""
+    return Judged(Verdict(True, (), "Sampled well."),
+                  Verdict(ok, against, "Adequate: nothing." if ok else first))  # fmt: skip
+
+
 def plan(data):
     names = [(geo, name) for geo in data.geos for name in CHANNELS[:2]]
     table = pd.DataFrame(names, columns=["geo", "channel"]).assign(
@@ -225,6 +234,7 @@ def evidence(geos=("north", "süd"), **changed):
                   Brought(Interval(5e5, 1e5, 1e6), Interval(0.025, 0.01, 0.03)),
                   )  # fmt: skip
     known = {"fit": fit, "scores": scores, "diagnostics": mm.diagnostics(fit),
+             "judged": judged(),
              "media": media, "plan": plan(data), "truth": {NASTY: 2.4}}  # fmt: skip
     if changed.get("more", True) is None:
         changed["more"] = {}

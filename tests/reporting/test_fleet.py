@@ -92,6 +92,20 @@ def test_a_fleet_without_a_usable_market_has_a_report(tmp_path):
     assert "Diagnostics" in Page(timed).said()
 
 
+def test_markets_whose_data_contradict_the_model_are_counted(both, tmp_path):
+    table, channels = both
+    judged = table.assign(adequate=table["status"].isin(["converged", "refitted"]))
+    assert "Do the models fit their data?" not in Page(write(tmp_path, *both)).said()
+    said = Page(write(tmp_path, judged.assign(finding=""), channels)).said()
+    assert "Yes, as far as can be seen" in said
+    judged.loc[[2, 5, 9], "adequate"] = False
+    judged["finding"] = np.where(judged["adequate"], "", "the level breaks (12%)")
+    said = Page(write(tmp_path, judged, channels)).said()
+    assert "Not in 3 of 37" in said
+    assert "Most often: the level breaks (3)" in said
+    assert "3 not adequate" in said
+
+
 def test_one_market_has_no_spread_between_markets(tmp_path):
     said = Page(write(tmp_path, table_of(["converged"]), channels_of([0.1], [0.2]))).said()
     assert "A fleet of 1 market " in said
