@@ -17,7 +17,7 @@ from mmmjax.counterfactuals import counterfactual, counterfactual_table, reweigh
 from mmmjax.draws import Fit
 from mmmjax.plot.labels import period_noun
 from mmmjax.posterior.scope import summarise
-from mmmjax.reporting.sentences import IF_IT_HOLDS, chance
+from mmmjax.reporting.sentences import chance
 
 __all__ = ["factors_of", "whatif"]
 
@@ -160,7 +160,7 @@ def _say_gain(fit: Fit, gain: np.ndarray, more: float) -> None:
     if panel.outcome_value is not None:
         net = gain * panel.outcome_value - more
         parts.append(line("net money", net, unit))
-    held = "" if judge(fit).adequate.ok else f", {IF_IT_HOLDS}"
+    held = f", {held}" if (held := judge(fit).condition) else ""
     show.say(
         f"Change: {'; '.join(parts)}{held}. What comes after the window is not counted."
     )
