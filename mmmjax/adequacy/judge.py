@@ -10,7 +10,7 @@ import pandas as pd
 from mmmjax import exploration
 from mmmjax.adequacy import words
 from mmmjax.adequacy.battery import Tested, battery, deviates
-from mmmjax.adequacy.claims import claims
+from mmmjax.adequacy.claims import claims, left_over
 from mmmjax.adequacy.design import design
 from mmmjax.adequacy.evidence import Evidence, evidence
 from mmmjax.arguments import checked
@@ -137,8 +137,10 @@ def judge_model(fit: Fit, seen: Evidence, parameters: pd.DataFrame) -> Verdict:
         what = "the draws are not finite, so nothing could be tested"
         return _adequate((Finding("serious", "not_finite", what),), None)
     designs = [design(fit, seen, geo) for geo in range(fit.panel.n_geos)]
-    tested = battery(designs, deviates(fit, seen))
+    left = deviates(fit, seen)
+    tested = battery(designs, left)
     said = [*claims(fit, seen, parameters), *words.untested(tested, seen)]
+    said += left_over(fit, seen, left, designs, parameters)
     said += [] if tested is None else words.said(fit, tested)
     return _adequate(ranked(said), tested)
 

@@ -48,17 +48,6 @@ def test_the_unit_of_the_outcome_changes_no_verdict():
     assert [f.code for f in one.findings] == [f.code for f in two.findings]
 
 
-def test_media_above_the_outcome_and_a_negative_baseline_are_serious():
-    fit = fit_of()
-    params = fit.draws.params
-    params["saturation_beta"] *= 8.0
-    params["intercept"] -= params["intercept"] + 0.3
-    found = {f.code: f for f in fit.findings()}
-    assert found["media_above_outcome"].level == "serious"
-    assert found["media_above_outcome"].value > 1
-    assert found["negative_baseline"].level == "serious"
-
-
 LINE = re.compile(
     r"(\w+ = (?:\{[^{}]*\}|true|false|\"\w+\")) ?(?:under \[model(\.priors)?\])?"
 )
