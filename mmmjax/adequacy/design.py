@@ -20,7 +20,7 @@ from mmmjax.kernels.seasonality import YEAR, fourier_features
 __all__ = ["Columns", "Design", "design"]
 
 DRAWS = 100  # whose spread of the mean spans what the model could have fitted
-LEAST_SPREAD = 0.2  # of the noise: directions in which the draws spread less are none
+LEAST_SPREAD = 0.5  # of the noise: directions in which the draws spread less are none
 WAVES = 6  # a year beyond those of the spec
 CUTS = 70  # dates at most at which a break is looked for
 EDGES = (0.25, 0.5, 1.0, 1.5, 2.5)  # of max_lag: windows of lags
@@ -191,6 +191,11 @@ def calendar(dates: pd.DatetimeIndex, order: int, now: np.ndarray) -> Iterator[C
             yield Columns("season", str(k + 1), waves[[k, most + k]].T)
         if len(dates) * days >= 2 * YEAR:
             yield Columns("season", "changing", (waves[[0, most]] * now).T)
+    if len(dates) * days >= 1.8 * YEAR and days < 8:  # the same days of each year
+        day = dates.day_of_year.to_numpy() % 364
+        for start in range(0, 364, 14):
+            label = f"{pd.Timestamp(2023, 1, 1) + pd.Timedelta(days=start + 14):%B %d}"
+            yield Columns("holiday", label, ((day - start) % 364 < 28)[:, None] * 1.0)
     if days < 2:
         week = dates.day_of_week.to_numpy()[:, None] == np.unique(dates.day_of_week)[:-1]
         yield Columns("weekday", "", week.astype(float))

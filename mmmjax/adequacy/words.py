@@ -25,6 +25,11 @@ DEPARTURES = {
         "The seasons of this market are not those that the model knows, and media that "
         "run in season are given their effect",
     ),
+    "holiday": (
+        "sales around {label} are off in every year ({share} of what is left over)",
+        "A holiday or a yearly event that no column has, and media that run then are given "
+        "its effect",
+    ),
     "weekday": (
         "what is left over follows the days of the week ({share} of it)",
         "Days of the week differ and the model does not know it",
@@ -192,6 +197,8 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
     return {
         "season": f"Write seasonality = {{ order = {max(waves, order + 1)} }} under "
         "[model], or add holidays and events under controls",
+        "holiday": f"Add a control that is 1 in the weeks around {label} of every year and "
+        "else 0",
         "weekday": "Add a control of 0 and 1 for each day of the week but one",
         "trend": _slow(fit),
         "break": f"Add a control that is 0 before {label} and 1 from then on, or fit only "
