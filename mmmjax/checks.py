@@ -8,6 +8,7 @@ when a record or a panel is built; never inside compiled functions.
 import datetime
 import difflib
 import math
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -25,11 +26,13 @@ __all__ = [
     "finite",
     "integer",
     "listing",
+    "name",
     "number",
     "show",
 ]
 
 
+UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # control, surrogates, separators of lines
 LARGE = 10**40  # whole numbers from here on are shown by their digits
 
 
@@ -110,6 +113,25 @@ def closest(name: object, options: Iterable[object]) -> str | None:
     plain = {str(option).strip().casefold(): str(option) for option in options}
     found = difflib.get_close_matches(str(name).strip().casefold(), plain, 1, 0.6)
     return plain[found[0]] if found else None
+
+
+def name(field: str, value: object, *, also: str = "", fix: str = "rename it") -> str:
+    """Return `value` if it is a name that can be shown, written and found again.
+
+    Args:
+        field: What is called so.
+        value: A text with letters; no control characters (NUL, line breaks, tabs), no
+            lone halves of surrogate pairs.
+        also: Characters that are fine here all the same.
+        fix: The most likely remedy.
+    """
+    if not isinstance(value, str) or not value.strip():
+        fail(field, value, "", "a text that is not empty", fix)
+    for c in value:
+        if unicodedata.category(c) in UNWRITABLE and c not in also:
+            allowed = f"letters that can be shown and written, not {show(c)}"
+            fail(field, value, "", allowed, fix)
+    return value
 
 
 def choice(field: str, value: object, options: Collection[str]) -> str:

@@ -7,6 +7,7 @@ a seed gives the same numbers whatever the memory bound.
 """
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,8 @@ from mmmjax.posterior.scope import (
     summary,
 )
 from mmmjax.prepare import prepare
-from mmmjax.response import Inputs
+from mmmjax.resources import enough_memory
+from mmmjax.response import Inputs, sizes_of
 from mmmjax.seeds import key_data
 from mmmjax.shapes import DATE, GEO
 from mmmjax.spec import Spec
@@ -123,6 +125,11 @@ def sample_prior(spec: Spec, panel: Panel, draws: int = 500, seed: int = 0) -> F
     """
     draws = checks.integer("draws", draws, low=1)
     ready = prepare(spec, panel)
+    sizes = sizes_of(ready.panel, ready.spec)
+    sites = ready.spec.sites(sizes)
+    scalars = sum(math.prod(sizes[dim] for dim in site.dims) for site in sites)
+    of = f"{draws:,} draws of {scalars:,} numbers"
+    enough_memory("draws", 3 * 8 * draws * scalars, of, "draws=500")
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(seed), draws)
         found = _prior_draws(ready.spec.structure(), ready.data.astype(np.float64), keys)

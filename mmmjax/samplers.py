@@ -10,9 +10,10 @@ from mmmjax.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
 
 __all__ = [
     "HMC", "MCLMC", "MEADS", "NUTS", "SAMPLERS", "SMC", "ChEES", "Converged", "Laplace",
-    "Pathfinder", "Sampler", "most_draws", "shorter",
+    "Pathfinder", "Sampler", "kept", "most_draws", "shorter",
 ]  # fmt: skip
 
+STATS = 8  # numbers kept of an iteration besides its place, at most
 GO_ON = 4  # times the draws asked for, at most, where `max_draws` says nothing
 
 
@@ -379,6 +380,20 @@ def _check_until(sampler: NUTS | HMC) -> None:
             "sampler max_draws", sampler.max_draws, "", f"at least draws, {sampler.draws}",
             "raise max_draws, or lower draws",
         )  # fmt: skip
+
+
+def kept(sampler: "Sampler", scalars: int) -> tuple[int, str]:
+    """Bytes of the draws that are asked for, with their statistics, and what they are.
+
+    Args:
+        sampler: Settings; what it may go on to is not counted.
+        scalars: Of one draw.
+    """
+    chains, draws = sampler.chains, max(sampler.draws, getattr(sampler, "chunk", 0))
+    most = max(chains * draws, getattr(sampler, "proposals", 0))
+    wide = 8 if sampler.dtype == "float64" else 4
+    of = f"{sampler.chains} chains of {sampler.draws:,} draws of {scalars:,} numbers"
+    return most * (scalars + STATS) * wide, of
 
 
 def most_draws(sampler: NUTS | HMC) -> int:

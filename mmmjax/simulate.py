@@ -29,6 +29,7 @@ from mmmjax.checks import show
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.kernels.seasonality import Fourier
 from mmmjax.panel import Panel
+from mmmjax.resources import enough_memory, replace_file
 from mmmjax.response import components, make_inputs, media_contribution
 from mmmjax.scaling import Scale
 from mmmjax.spec import DEFAULT_PRIORS, Spec
@@ -36,6 +37,7 @@ from mmmjax.spec import DEFAULT_PRIORS, Spec
 __all__ = ["DEMO", "Process", "Simulated", "generate"]
 
 DEMO = Path(__file__).parent / "datasets"
+COPIES = 10  # of a table that are alive at a time, about
 """Folder of the embedded dataset: demo.csv, demo_truth.json, demo.toml."""
 
 CHANNELS = ("TV", "Search", "Social", "Radio", "Display", "Print", "Outdoor", "Video")
@@ -173,9 +175,14 @@ class Simulated:
         table, truth, case = (
             folder / f"{name}{end}" for end in (".csv", "_truth.json", ".toml")
         )
-        self.frame.to_csv(table, index=False, date_format="%Y-%m-%d", lineterminator="\n")
-        truth.write_text(_json(self.truth), encoding="utf-8")
-        case.write_text(self.case(table.name), encoding="utf-8")
+        dates: dict[str, Any] = {"date_format": "%Y-%m-%d", "lineterminator": "\n"}
+        contents = {
+            table: self.frame.to_csv(index=False, **dates),
+            truth: _json(self.truth),
+            case: self.case(table.name),
+        }
+        for path, content in contents.items():
+            replace_file(path.resolve(), content.encode())
         return [table, truth, case]
 
 
@@ -188,6 +195,9 @@ def generate(process: Process | None = None, **settings: Any) -> Simulated:
     """
     process = replace(process or Process(), **settings)
     spec = process.spec
+    cells = process.periods * process.geos
+    needed = 8 * COPIES * cells * (process.channels + process.controls)
+    enough_memory("periods", needed, f"{cells:,} rows", "fewer periods or geos")
     frame = _inputs(process)
     panel = _panel(process, frame.assign(sales=1.0))  # outcome scale 1: units are money
     train, test = _split(process, panel)

@@ -20,7 +20,6 @@ import dataclasses
 import io
 import json
 import os
-import secrets
 import tomllib
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -37,6 +36,7 @@ from mmmjax.arguments import checked
 from mmmjax.checks import InputError, Phrase, fail, listing
 from mmmjax.draws import Draws, Fit
 from mmmjax.panel import Columns, Panel
+from mmmjax.resources import clean, path_to_write, replace_file
 from mmmjax.samplers import NUTS, SAMPLERS
 from mmmjax.scaling import Scale
 from mmmjax.shapes import CHANNEL, CONTROL, DATE, GEO
@@ -83,6 +83,7 @@ def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
         The path written.
     """
     target = file_to_write(path, "fit.nc")
+    clean(target.parent)
     replace_file(target, dumps(fit))
     return target
 
@@ -124,7 +125,7 @@ def loads(content: bytes, path: str | os.PathLike[str]) -> Fit:
 
 def file_to_write(path: str | os.PathLike[str], usual: str) -> Path:
     """Where a file goes, refused before any work; ``usual`` is its usual name."""
-    target = Path(path).resolve()
+    target = path_to_write("path", path).resolve()
     if not target.parent.is_dir():
         fix = f"create it: Path({str(target.parent)!r}).mkdir(parents=True)"
         fail("path", str(path), "", "a file in a folder that exists", fix)
@@ -132,27 +133,6 @@ def file_to_write(path: str | os.PathLike[str], usual: str) -> Path:
         got = Phrase(f'the folder "{path}"')
         fail("path", got, "", "a file, not a folder", f'write "{path}/{usual}"')
     return target
-
-
-def replace_file(target: Path, content: bytes | memoryview) -> None:
-    """Put ``content`` at ``target`` in one step, on disk before it is seen."""
-    name = f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
-    temporary = target.with_name(name)
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # elsewhere a folder cannot be opened, let alone synced
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _read(path: Path) -> bytes:

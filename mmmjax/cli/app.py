@@ -16,8 +16,10 @@ import typer
 from typer.core import TyperGroup
 
 from mmmjax.checks import InputError
+from mmmjax.checks import show as show_value
 from mmmjax.cli import show
 from mmmjax.cli.codes import BAD_INPUT, INTERRUPTED
+from mmmjax.resources import Unwritten
 
 __all__ = ["app", "main", "run"]
 
@@ -95,6 +97,14 @@ def _keep_compiled() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
+def _devices() -> list[Any]:
+    """Devices of JAX; none where the platforms that were asked for are not there."""
+    try:
+        return jax.devices()
+    except Exception:  # of which kind depends on the platform that is missing
+        return []
+
+
 def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     command = typer.main.get_command(app)
@@ -107,6 +117,24 @@ def run(argv: Sequence[str]) -> int:
     except InputError as error:
         show.error(str(error))
         return BAD_INPUT
+    except Unwritten as error:
+        show.error(f"{error}. Files that were written are whole.")
+        return BAD_INPUT
+    except OSError as error:
+        named = f"{show_value(error.filename)}: " if error.filename else ""
+        show.error(f"{named}{error.strerror or error}")
+        return BAD_INPUT
+    except MemoryError:
+        show.error("out of memory: ask for fewer draws, chains or periods")
+        return BAD_INPUT
+    except Exception:
+        if (asked := os.environ.get("JAX_PLATFORMS")) and not _devices():
+            show.error(
+                f"JAX_PLATFORMS: got {show_value(asked)}, of which JAX finds no device. "
+                "Fix: unset it, or JAX_PLATFORMS=cpu"
+            )
+            return BAD_INPUT
+        raise
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     if code == INTERRUPTED:

@@ -7,7 +7,6 @@ earlier run in the same folder are removed once it is saved: a folder never mixe
 import json
 import math
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,13 +14,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 import mmmjax as mm
-from mmmjax import reporting, store, tables
+from mmmjax import reporting, resources, store, tables
 from mmmjax.adequacy import Judged
 from mmmjax.checks import Phrase, fail
 from mmmjax.cli import show
 from mmmjax.draws import Diagnostics, Fit, diagnostics
 from mmmjax.panel import Panel
-from mmmjax.store import replace_file
 
 __all__ = ["FIT", "REPORT", "folder", "load_run", "write_fit", "write_report"]
 
@@ -29,11 +27,11 @@ FIT, SPEC, DIAGNOSTICS, REPORT = "fit.nc", "spec.toml", "diagnostics.json", "rep
 FORECAST = "forecast.csv"
 MEDIA = "media.csv"
 OF_A_FIT = (SPEC, *(f"{name}.csv" for name in tables.NAMES), DIAGNOSTICS, REPORT, MEDIA)
-DIGITS = "%.10g"
 
 
 def folder(path: Path) -> Path:
     """Refuse an output folder that cannot be one, before anything is computed."""
+    resources.path_to_write("--out", path)
     for place in (path.absolute(), *path.absolute().parents):
         if place.exists() and not place.is_dir():
             fail(
@@ -137,21 +135,17 @@ def as_json(content: Any) -> str:
 
 def text(path: Path, content: str) -> Path:
     """Write a text file in one step."""
-    replace_file(path.resolve(), content.encode())
+    resources.replace_file(path.resolve(), content.encode())
     return path
 
 
 def table(path: Path, frame: pd.DataFrame) -> Path:
-    """Write a CSV file in one step: ISO dates, ten digits, what is not known left empty."""
-    options: dict[str, Any] = {
-        "index": False,
-        "float_format": DIGITS,
-        "lineterminator": "\n",
-    }
-    return text(path, frame.to_csv(date_format="%Y-%m-%d", **options))
+    """Write a CSV file in one step; see :func:`mmmjax.resources.csv`."""
+    return text(path, resources.csv(frame))
 
 
 def copy(source: Path, out: Path) -> Path:
     """Copy a file into a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    return Path(shutil.copy(source, out / source.name))
+    resources.replace_file(out.resolve() / source.name, source.read_bytes())
+    return out / source.name

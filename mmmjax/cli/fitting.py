@@ -30,6 +30,8 @@ from mmmjax.panel import for_training
 from mmmjax.plot.labels import period_noun
 from mmmjax.prediction import forecast_table
 from mmmjax.prepare import prepare
+from mmmjax.resources import enough_disk, only_run
+from mmmjax.samplers import kept
 from mmmjax.standing import held_out
 
 __all__ = ["check", "fit", "fitted", "predict", "reported"]
@@ -140,12 +142,17 @@ def predict(
 
 def fitted(case: cases.Case, out: Path) -> files.Written:
     """Sample, write the fit and its tables, and say what was found on the way."""
-    show.findings(case.train, show.n_parameters(case.spec, case.train), case.test)
-    fit = sample(
-        case.spec, case.train, case.sampler, seed=case.seed, on_empty=case.on_empty
-    )
-    show.notes(fit.info.get("notes", []))
-    written = files.write_fit(fit, out, case.test)
+    count = show.n_parameters(case.spec, case.train)
+    show.findings(case.train, count, case.test)
+    needed, of = kept(case.sampler, count or 0)
+    fix = "make room, ask for fewer draws, or name a folder on another disk"
+    enough_disk("--out", out, needed, of, fix)
+    with only_run("--out", out):
+        fit = sample(
+            case.spec, case.train, case.sampler, seed=case.seed, on_empty=case.on_empty
+        )
+        show.notes(fit.info.get("notes", []))
+        written = files.write_fit(fit, out, case.test)
     show.verdict(fit, written.diagnostics, written.tables["judged"])
     if case.test is not None:
         noun, count = period_noun(fit.panel.freq), len(case.test.dates)

@@ -33,6 +33,7 @@ from mmmjax.cli.parts import (
     tried,
 )
 from mmmjax.fleet.run import USUAL
+from mmmjax.fleet.store import check_market
 from mmmjax.panel import DIALECT, Panel
 from mmmjax.panel.container import asked, dialect_of
 from mmmjax.panel.dialect import NUMBERS
@@ -104,6 +105,8 @@ def read(path: Path, overrides: Mapping[str, Any] | None = None) -> FleetCase:
         for key in found[name]:
             collect(lambda key=key, n=name, allowed=allowed: _known(key, allowed, n))
     sources = collect(lambda: _sources(found["data"], path.parent))
+    for name in sources or ():
+        collect(lambda name=name: check_market(name))
     how = _markets(found, sources, problems)
     sampler = collect(lambda: _sampler(found["sampler"]))
     settings = _settings(found["fleet"] | given, problems)

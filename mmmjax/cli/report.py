@@ -21,6 +21,7 @@ from mmmjax.cli.codes import code
 from mmmjax.cli.options import Run
 from mmmjax.draws import Diagnostics, Fit
 from mmmjax.reporting.evidence import COLUMNS, Evidence, Planned, gather, missing
+from mmmjax.resources import plain
 
 __all__ = ["rebuild", "report"]
 
@@ -138,7 +139,7 @@ def _read(path: Path, folder: Path | None = None) -> pd.DataFrame | None:
     if not path.is_file() or (folder is not None and not _fresh(path, folder)):
         return None
     try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        table = plain(pd.read_csv(path, keep_default_na=False, na_values=[""]))
     except (OSError, ValueError):
         return None
     if missing(path.stem, table):
@@ -156,7 +157,7 @@ def _plan(folder: Path) -> Planned | None:
         if not _fresh(path, folder):
             show.warn(f"{path} is older than the fit: the report has no plan.")
             continue
-        table = pd.read_csv(path, dtype={"geo": str, "channel": str})
+        table = plain(pd.read_csv(path, dtype={"geo": str, "channel": str}))
         told = json.loads(facts.read_text(encoding="utf-8"))
         more = {name: _of_plan(place / file, folder) for name, file in OF_A_PLAN.items()}
         known = {name: x for name, x in more.items() if x is not None}
@@ -169,7 +170,7 @@ def _of_plan(path: Path, folder: Path) -> pd.DataFrame | None:
     if not _fresh(path, folder):
         return None
     try:
-        table = pd.read_csv(path)
+        table = plain(pd.read_csv(path))
     except (OSError, ValueError):
         return None
     text = [c for c in ("geo", "channel", "plan") if c in table]

@@ -90,6 +90,8 @@ def _halved(
     """A batch; in halves where memory is short."""
     try:
         sample(markets, how.shape, how.sampler, width, emit, how.refit)
+    except OSError:  # the machine's, no market's: a full disk
+        raise
     except Exception as error:
         left = [market for market in markets if market.name not in ended]
         short = any(word in str(error) for word in OUT_OF_MEMORY)

@@ -2,10 +2,8 @@
 
 import contextlib
 import math
-import os
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -13,10 +11,9 @@ import jax
 from mmmjax.checks import Phrase, fail
 from mmmjax.fleet.schedule import Part
 from mmmjax.infer.threads import cores, working_on
+from mmmjax.resources import host_memory
 
-__all__ = ["Machine", "OnDevice", "chosen", "host_memory", "machine_of"]
-
-_CGROUPS = ("memory.max", "memory/memory.limit_in_bytes")
+__all__ = ["Machine", "OnDevice", "chosen", "machine_of"]
 
 
 class Machine(NamedTuple):
@@ -77,15 +74,6 @@ def machine_of(place: Any) -> Machine:
         stats = place.memory_stats() or {}
     size = host if place.platform == "cpu" else int(stats.get("bytes_limit") or host)
     return Machine(place.platform, place.device_kind, size, host, cores())
-
-
-def host_memory() -> int:
-    """Bytes that this process may use: physical memory or the cgroup's limit."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for file in _CGROUPS:
-        with contextlib.suppress(OSError, ValueError):  # absent, or "max"
-            limits.append(int((Path("/sys/fs/cgroup") / file).read_text()))
-    return min(limits)
 
 
 class OnDevice:

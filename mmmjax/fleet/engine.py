@@ -208,6 +208,9 @@ def sample(
                 coming = ahead.submit(_prepared, following, how)
                 for run, verdict in _sampled(runs, how):
                     ended.append(after.submit(_end, run, verdict, how))
+                for job in ended:
+                    if job.done():
+                        job.result()  # what could not be written ends the batch
         except KeyboardInterrupt:
             after.shutdown(cancel_futures=True)
             raise

@@ -4,6 +4,7 @@ Files have names relative to the place, "/" between folders. A local file appear
 not at all (temporary file, sync, rename); an object behind a URL is one put.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +16,18 @@ from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
 from mmmjax.checks import Phrase, fail
-from mmmjax.store import replace_file
+from mmmjax.resources import (
+    Unwritten,
+    clean,
+    enough_disk,
+    only_run,
+    path_to_write,
+    replace_file,
+)
 
-__all__ = ["Local", "Remote", "place"]
+__all__ = ["MARKETS", "Local", "Remote", "place"]
 
+MARKETS = "markets"  # folder of their files
 ABREAST = 32  # requests at a time
 BLOCK = 2**16  # bytes of a request, where a file is read in parts
 
@@ -36,6 +45,18 @@ class Local:
     def make(self, folder: str = "") -> None:
         """Create the place, or a folder in it."""
         (self.root / folder).mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def only_run(self) -> Iterator[None]:
+        """Hold the place as the only run in it; what dead ones left half is removed."""
+        clean(self.root / MARKETS)
+        with only_run("store", self.root):
+            yield
+
+    def room(self, needed: float, of: str) -> None:
+        """Refuse what its disk has no room for."""
+        fix = "make room, ask for fewer draws, or name a folder on another disk"
+        enough_disk("store", self.root, needed, of, fix)
 
     def names(self, folder: str) -> list[str]:
         """Names of the files in a folder; none if there is no such folder."""
@@ -86,6 +107,14 @@ class Remote:
         """Create the place, or a folder in it, where there are folders."""
         self.fs.makedirs(self._path(folder), exist_ok=True)
 
+    @contextlib.contextmanager
+    def only_run(self) -> Iterator[None]:
+        """Two runs share it: each object is one put, and the same draws whoever puts it."""
+        yield
+
+    def room(self, needed: float, of: str) -> None:
+        """Nobody knows; what cannot be put ends the run."""
+
     def names(self, folder: str) -> list[str]:
         """Names of the files in a folder; none if there is no such folder."""
         self.fs.invalidate_cache()  # others write there too
@@ -107,7 +136,11 @@ class Remote:
 
     def write(self, name: str, content: bytes) -> None:
         """Put an object in its place."""
-        self.fs.pipe_file(self._path(name), bytes(content))
+        path = self._path(name)
+        try:
+            self.fs.pipe_file(path, bytes(content))
+        except OSError as error:
+            raise Unwritten(error.errno, error.strerror or str(error), path) from error
 
     def opened(self, name: str) -> Any:
         """What xarray reads a file from, in parts."""
@@ -134,7 +167,7 @@ def place(path: str | os.PathLike[str]) -> Local | Remote:
     local = Path(text.partition("://")[2] if "://" in text else text)
     if local.is_file():
         fail("store", Phrase(f'the file "{local}"'), "", "a folder", "name another")
-    return Local(local)
+    return Local(path_to_write("store", local))
 
 
 def _remote(url: str) -> Remote:

@@ -20,7 +20,7 @@ accelerator is an assumption, no measurement.
 """
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -30,10 +30,12 @@ from rich.table import Table
 from mmmjax.fleet.buckets import OWN, Bucket, Shape, buckets, fitted_to, shape_of
 from mmmjax.fleet.devices import Machine
 from mmmjax.fleet.engine import Ready
+from mmmjax.fleet.places import Local, Remote
 from mmmjax.fleet.schedule import Part
 from mmmjax.infer.lanes import lane_size
 from mmmjax.infer.precondition import Problem, outline
-from mmmjax.samplers import HMC, most_draws
+from mmmjax.resources import enough_memory
+from mmmjax.samplers import HMC, STATS, kept, most_draws
 
 __all__ = [
     "BucketPlan",
@@ -48,7 +50,6 @@ __all__ = [
 MOST_CPU = 64  # markets of a batch on a CPU: more gain nothing, fewer end sooner
 LEAST = 8  # markets that fill a call of the program on a CPU
 HOST, DEVICE = 0.5, 0.8  # of the memory that is used
-STATS = 8  # numbers kept of an iteration besides its place
 COLUMNS = 6  # arrays of periods x columns alive in a gradient
 RATE_CORE = 1.9e8  # periods x columns a second: 64 markets of the case study, 2 cores
 RATE_ACCELERATOR = 1e10  # assumed, not measured
@@ -68,10 +69,11 @@ class Look(NamedTuple):
 
 
 class Size(NamedTuple):
-    """Bytes of one market in a batch."""
+    """Bytes of one market in a batch, and of its draws afterwards."""
 
     host: int
     device: int
+    draws: int = 0  # of its draws and statistics, kept in memory or in its file
 
 
 class BucketPlan(NamedTuple):
@@ -149,6 +151,25 @@ class FleetPlan(Sequence[Bucket]):
             for i, row in enumerate(self.rows)
             for first in range(0, len(row.bucket.markets), row.batch)
         ]
+
+    def check_room(self, place: Local | Remote | None, ended: Container[str]) -> None:
+        """Refuse what memory, or the disk of its place, has no room for.
+
+        Args:
+            place: Of the files; None: all fits stay in memory.
+            ended: Markets that are done with.
+        """
+        fix = "fewer chains, or fewer draws in a chain"
+        for row in self.rows:
+            of = f'the draws of "{row.bucket.markets[0]}"'
+            enough_memory("fleet", row.size.host, of, fix)
+        left = [(sum(n not in ended for n in r.bucket.markets), r.size) for r in self.rows]
+        needed = sum(count * size.draws for count, size in left)
+        of = f"the draws of {sum(count for count, _ in left)} markets"
+        if place is None:
+            enough_memory("fleet", needed, of, 'store="runs/x", a folder; or fewer draws')
+        else:
+            place.room(needed, of)
 
     def table(self) -> Table:
         """For people, with estimates called so."""
@@ -252,8 +273,8 @@ def size_of(problem: Problem, sampler: HMC) -> Size:
     numbers = sum(np.size(x) for x in jax.tree.leaves(problem))
     scalars, chains = problem.center.shape[0], sampler.chains
     wide = 8 if sampler.dtype == "float64" else 4
-    kept = most_draws(sampler) + 4 * sampler.draws
-    host = chains * (scalars + STATS) * wide * kept + 8 * numbers
+    together = most_draws(sampler) + 4 * sampler.draws
+    host = chains * (scalars + STATS) * wide * together + 8 * numbers
     periods = problem.data.inputs.history + problem.data.target.outcome.shape[-1]
     geos, channels = problem.data.inputs.media.shape[:2]
     columns = OWN + 2 * channels + problem.data.inputs.controls.shape[1]
@@ -261,7 +282,7 @@ def size_of(problem: Problem, sampler: HMC) -> Size:
     lanes = chains // lane_size(chains)
     chunk = 4 * sampler.chunk * (scalars + STATS)
     device = wide * (lanes * numbers + chains * (chunk + gradient))
-    return Size(int(host), int(device))
+    return Size(int(host), int(device), kept(sampler, scalars)[0])
 
 
 def _seconds(bucket: Bucket, sampler: HMC, machine: Machine) -> float:

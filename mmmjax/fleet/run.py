@@ -1,5 +1,6 @@
 """fit_fleet: many markets, one spec, every market with a verdict."""
 
+import contextlib
 import dataclasses
 import functools
 import threading
@@ -17,12 +18,14 @@ from mmmjax.fleet import cluster as ray_cluster
 from mmmjax.fleet.batch import Asked, How, carefully
 from mmmjax.fleet.devices import Machine, OnDevice, chosen, machine_of
 from mmmjax.fleet.engine import FAILED, Done, Ready, ready
+from mmmjax.fleet.places import place
 from mmmjax.fleet.plan import FleetPlan, Look, plan_fleet
 from mmmjax.fleet.progress import FleetProgress
 from mmmjax.fleet.result import Fleet
 from mmmjax.fleet.schedule import Make, Part, schedule
-from mmmjax.fleet.store import Folder, read_manifest, row_of, table_of
+from mmmjax.fleet.store import Folder, check_market, read_manifest, row_of, table_of
 from mmmjax.panel import Panel
+from mmmjax.resources import Unwritten
 from mmmjax.samplers import HMC, Sampler, most_draws
 from mmmjax.spec import Spec
 
@@ -87,6 +90,7 @@ def fit_fleet(
             holds another fleet, devices or a cluster that cannot be used. Bad data of a
             market are its status, no error.
         Unavailable: No worker of the cluster could be started, or all keep dying.
+        Unwritten: (an OSError) A full disk; what has ended is kept, the same call goes on.
     """
     sampler = USUAL if sampler is None else sampler
     seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
@@ -98,9 +102,10 @@ def fit_fleet(
         fail("sampler", sampler, "", "mm.HMC: fleets are sampled in lock-step", fix)
     where = None if cluster is None else _cluster(cluster, store, devices)
     run = _Run(specs, panels, sampler, seed, on_empty, refit, check_precision)
-    if where is None:
-        return run.here(chosen(devices), store, batch, progress)
-    return run.there(where, ray_cluster.absolute(store or ""), batch, progress)
+    with contextlib.nullcontext() if store is None else place(store).only_run():
+        if where is None:
+            return run.here(chosen(devices), store, batch, progress)
+        return run.there(where, ray_cluster.absolute(store or ""), batch, progress)
 
 
 def _cluster(address: str, store: Any, devices: Any) -> ray_cluster.Cluster:
@@ -181,16 +186,22 @@ class _Run:
             used = used if isinstance(used, int) else plan.batches
             board.folder = Folder(store, self._manifest(used))
             board.rows = board.folder.rows()
+        plan.check_room(board.folder and board.folder.place, board.rows)
         order = list(self.panels)
-        with FleetProgress(len(order), len(board.rows), progress) as board.shown:
-            board.shown.plan(plan)
-            for done in refused:
-                if done.name not in board.rows:
-                    board.emit(done)
-            schedule(plan.parts(), makes, board.left, board.kills)
-        table = table_of(board.rows, order)
-        if board.folder:
-            board.folder.write_table(table)
+        try:
+            with FleetProgress(len(order), len(board.rows), progress) as board.shown:
+                board.shown.plan(plan)
+                for done in refused:
+                    if done.name not in board.rows:
+                        board.emit(done)
+                schedule(plan.parts(), makes, board.left, board.kills)
+            table = table_of(board.rows, order)
+            if board.folder:
+                board.folder.write_tables(order)
+        except OSError as error:
+            kept = f"{len(board.rows)} of {len(order)} markets have ended and are whole"
+            why = f"{error.strerror}. {kept}. Make room, and the same call goes on"
+            raise Unwritten(error.errno, why, error.filename or str(store)) from error
         return Fleet(table, plan, board.folder or board.fits, board.channels)
 
     def ready(self, name: str) -> Any:
@@ -275,6 +286,8 @@ def _specs(spec: Spec | Mapping[str, Spec], panels: Mapping[str, Panel]) -> dict
     if not panels:
         fix = 'mm.fit_fleet(spec, {"de": panel_de, "fr": panel_fr})'
         fail("panels", Phrase("no markets"), "", "panels by market", fix)
+    for name in panels:
+        check_market(name)
     if isinstance(spec, Spec):
         return dict.fromkeys(panels, spec)
     missing = [name for name in panels if name not in spec]

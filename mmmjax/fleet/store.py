@@ -21,13 +21,15 @@ from urllib.parse import quote, unquote
 
 import pandas as pd
 
+from mmmjax import checks
 from mmmjax.checks import InputError, Phrase, fail
 from mmmjax.draws import Fit
-from mmmjax.fleet.engine import USABLE, Done
-from mmmjax.fleet.places import place
+from mmmjax.fleet.engine import FAILED, USABLE, Done
+from mmmjax.fleet.places import MARKETS, place
+from mmmjax.resources import NAME, csv
 from mmmjax.store import dumps, loads
 
-__all__ = ["COLUMNS", "Folder", "read_manifest", "row_of", "table_of"]
+__all__ = ["COLUMNS", "Folder", "check_market", "read_manifest", "row_of", "table_of"]
 
 FORMAT = 2
 COLUMNS = (
@@ -40,10 +42,18 @@ OF_A_CHANNEL = (
       for end in ("mean", "lo", "hi")),
 )  # fmt: skip
 TEXT = ("geo", "channel")
-MANIFEST, MARKETS = "manifest.json", "markets"
-LONGEST = 240  # bytes of a file's name without its suffix; most file systems take 255
+MANIFEST = "manifest.json"
+LONGEST = NAME - len(".json")  # bytes of a market's name as a file has it
 BLOCK = 2000  # markets whose rows are put into tables at a time
-CSV: dict[str, Any] = {"index": False, "float_format": "%.10g", "lineterminator": "\n"}
+
+
+def check_market(name: Any) -> str:
+    """The name of a market, if a file and a group can be called by it."""
+    checks.name("market", name, fix="rename the market")
+    if len(_stem(name)) > LONGEST:
+        allowed = f"a name of at most {LONGEST} bytes in a file's name (an ü is 6)"
+        fail("market", name, "", allowed, "give it a shorter one")
+    return name
 
 
 def row_of(done: Done) -> dict[str, Any]:
@@ -111,11 +121,9 @@ class Folder:
     def __init__(self, path: str | os.PathLike[str], manifest: Mapping[str, Any]):
         """Create, or check what is there."""
         self.place = place(path)
+        for name in manifest["spec"]:
+            check_market(name)
         asked = json.loads(json.dumps({"format": FORMAT, **_compact(manifest)}))
-        for name in asked["markets"]:
-            if len(_stem(name)) > LONGEST:
-                allowed = f"a name of at most {LONGEST} bytes: files are called by it"
-                fail("market", name, "", allowed, "give it a shorter one")
         found = read_manifest(path)
         self.place.make(MARKETS)
         if found is None:
@@ -145,10 +153,6 @@ class Folder:
         self.place.write(f"{file}.json", json.dumps(plain).encode())
         return _row(plain)
 
-    def write_table(self, table: pd.DataFrame) -> None:
-        """Write ``fleet.csv`` and ``channels.csv`` of the markets of a table."""
-        self.write_tables(list(table["market"]))
-
     def write_tables(self, order: Iterable[str]) -> None:
         """Write ``fleet.csv`` and ``channels.csv`` from the files of the markets.
 
@@ -156,12 +160,12 @@ class Folder:
             order: Of the rows; markets that have not ended are left out.
         """
         rows: list[dict[str, Any]] = []
-        channels = [_channels([]).to_csv(**CSV)]  # the header
+        channels = [csv(_channels([]))]  # the header
         for found in self._blocks(order):
             rows += [row for row, _ in found]
-            channels.append(_channels(found).to_csv(**CSV, header=False))
+            channels.append(csv(_channels(found), header=False))
         table = pd.DataFrame(rows, columns=list(COLUMNS))
-        self.place.write("fleet.csv", table.to_csv(**CSV).encode())
+        self.place.write("fleet.csv", csv(table).encode())
         self.place.write("channels.csv", "".join(channels).encode())
 
     def channels(self, order: Iterable[str]) -> pd.DataFrame:
@@ -202,6 +206,8 @@ class Folder:
         for content in self.place.read_all(files):
             try:
                 record = json.loads(content)
+                if record["status"] == FAILED and record["reason"].startswith("OSError"):
+                    continue  # a full disk of an earlier version's run: no verdict
                 yield _row(record), record.get("channels", {})
             except (
                 ValueError,

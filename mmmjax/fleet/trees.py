@@ -1,6 +1,7 @@
 """All markets of a fleet at once: the table of their channels, and one xarray tree."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +63,8 @@ def fleet_tree(
 
     Returns:
         Groups posterior, sample_stats, panel, scale and record of each market. A "/" in a
-        name is written %2F; the attribute ``market`` has the name itself.
+        name is written %2F, the names "." and ".." %2E and %2E%2E, and such a text in a
+        name itself as %252F; the attribute ``market`` has the name itself.
 
     Raises:
         InputError: A market without a fit.
@@ -75,8 +77,14 @@ def fleet_tree(
             fail("markets", name, "", "markets with a fit", fix)
         tree = _opened(fits, name) if isinstance(fits, Folder) else tree_of(fits[name])
         tree.attrs = {**tree.attrs, "market": name}
-        children[name.replace("/", "%2F")] = tree
+        children[_child(name)] = tree
     return xr.DataTree(name="fleet", children=children)
+
+
+def _child(market: str) -> str:
+    """Name of a market's group: no two markets have the same."""
+    once = re.sub("%(?=2F|2E|25)", "%25", market).replace("/", "%2F")
+    return once.replace(".", "%2E") if once in (".", "..") else once
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from mmmjax.model import ModelData
 from mmmjax.panel import Panel
 from mmmjax.prepare import prepare
 from mmmjax.programs import device
+from mmmjax.resources import enough_memory
 from mmmjax.samplers import (
     HMC,
     MCLMC,
@@ -30,6 +31,7 @@ from mmmjax.samplers import (
     Laplace,
     Pathfinder,
     Sampler,
+    kept,
 )  # fmt: skip
 from mmmjax.spec import Spec
 
@@ -39,6 +41,7 @@ ENGINES: dict[type, str] = {  # modules of this room, loaded when they are used
     NUTS: "nuts", HMC: "hmc", Laplace: "approximation", Pathfinder: "approximation",
     ChEES: "black", MCLMC: "black", MEADS: "black", SMC: "tempering",
 }  # fmt: skip
+COPIES = 5  # of the draws alive at the end: as they came, unfolded, joined
 _PACKAGES = ("mmmjax", "jax", "jaxlib", "numpyro", "blackjax", "numpy")
 _JUDGED = (
     "until",
@@ -81,6 +84,10 @@ def fit(
     sampler = NUTS() if sampler is None else sampler
     seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
     found = prepare(spec, panel, on_empty)
+    size = int(outline(found.spec.structure(), found.data).center.size)
+    needed, of = kept(sampler, size)
+    fix = "fewer chains, or fewer draws in a chain"
+    enough_memory("sampler", COPIES * needed, of, fix)
     with Progress(sampler.chains, progress) as shown:
         draws, info = sampled(found.spec, found.data, sampler, seed, shown, began)
     info["notes"] = [*found.notes, *info["notes"]]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmmjax import checks
 from mmmjax.arguments import checked
 from mmmjax.checks import InputError, Phrase, closest, fail, listing, number, show
 from mmmjax.findings import Finding
@@ -21,7 +22,7 @@ from mmmjax.panel.files import load_table
 from mmmjax.panel.reading import first_outcome, read, read_future
 from mmmjax.shapes import NATIONAL
 
-__all__ = ["Panel", "asked", "dialect_of", "periods"]
+__all__ = ["Panel", "asked", "check_names", "dialect_of", "periods"]
 
 NUMBERS = ("outcome", "media", "spend", "controls", "present")
 
@@ -115,7 +116,7 @@ class Panel:
         names = Names(date, outcome, media, controls, geo, spend, population)
         value = {"currency": currency, "outcome_value": outcome_value}
         dialect = dialect_of(written, OF_NUMBERS) if written else None
-        return cls(**read(df, names, freq, dialect), **value)
+        return check_names(cls(**read(df, names, freq, dialect), **value))
 
     @classmethod
     def from_file(cls, path: str | Path, **names: Any) -> "Panel":
@@ -245,6 +246,21 @@ def _freeze(panel: Panel) -> None:
             None if panel.population is None else "population",
         )
         object.__setattr__(panel, "columns", columns)
+
+
+def check_names(panel: Panel) -> Panel:
+    """The panel, refused where a name of it could not be saved or shown."""
+    checks.name("currency", panel.currency or "none", fix='currency="EUR"')
+    at, of = "rename the column of the table", panel.columns
+    for geo in panel.geos:
+        checks.name("geo", geo, fix="rename it in the table")
+    for channel in panel.channels:
+        checks.name("channel", channel, fix='media={"another name": "column"}')
+    for column in (panel.outcome_name, *panel.control_names):
+        checks.name("column", column, fix=at)
+    for column in (of.date, of.geo, of.population, *of.media, *of.spend):
+        checks.name("column", column or "none", also="\t\r\n", fix=at)  # of workbooks
+    return panel
 
 
 def periods(panel: Panel, times: slice, history: int) -> Panel:

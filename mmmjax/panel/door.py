@@ -10,7 +10,7 @@ import numpy as np
 
 from mmmjax.checks import Phrase, choice, fail, listing, show
 from mmmjax.panel.calendar import check_follows
-from mmmjax.panel.container import Panel
+from mmmjax.panel.container import Panel, check_names
 
 __all__ = ["for_prediction", "for_training"]
 
@@ -29,6 +29,7 @@ def for_training(
             coefficient stays at its prior ("prior").
     """
     choice("on_empty", on_empty, ("error", "drop", "prior"))
+    check_names(panel)
     _outcomes(panel, lower_bound)
     if panel.n_periods < max_lag:
         where = f"for {panel.n_periods} periods, {_span(panel)}"

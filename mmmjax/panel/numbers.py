@@ -180,7 +180,8 @@ def settings(
     """
     cells = [c.strip() if isinstance(c, str) else c for c in cells]
     _, bad = read_cells(cells, marks)
-    failing = dict.fromkeys(c for c, wrong in zip(cells, bad, strict=True) if wrong)
+    told = (c if isinstance(c, str) else None for c in cells)  # not all others hash
+    failing = dict.fromkeys(c for c, wrong in zip(told, bad, strict=True) if wrong)
     gone, units, accounting = [], set(), marks.accounting
     for cell in failing:
         if not isinstance(cell, str):

@@ -23,6 +23,7 @@ from jax.extend import core
 
 from mmmjax import checks, programs
 from mmmjax.draws import Fit
+from mmmjax.resources import enough_memory
 from mmmjax.response import Inputs
 from mmmjax.shapes import GEO
 from mmmjax.spec import Spec
@@ -81,10 +82,14 @@ def fold(
                 sizes.append(math.ceil(sizes[-1] / 2))
         n_block = sizes[-1]
         program = work.program(memory, n_block if by_geo else None)
-        found = [
-            np.empty((work.n_draws, *_with_geos(shape, work.n_geos, by_geo)), kind)
+        forms = [
+            ((work.n_draws, *_with_geos(shape, work.n_geos, by_geo)), kind)
             for shape, kind in program.out
         ]
+        needed = sum(math.prod(shape) * kind.itemsize for shape, kind in forms)
+        of = f"results of {work.n_draws:,} draws"
+        enough_memory("fit", needed, of, "fewer draws, periods or geos")
+        found = [np.empty(shape, kind) for shape, kind in forms]
         for geos in _blocks(work.n_geos, n_block if by_geo else work.n_geos):
             block = work.block(geos) if by_geo else work
             for draws, values in block.chunks(program):

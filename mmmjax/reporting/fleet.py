@@ -19,7 +19,8 @@ from mmmjax.reporting.figure import Figure, as_json
 from mmmjax.reporting.html import assemble
 from mmmjax.reporting.rows import MAX_ROWS, Cell, Table, written
 from mmmjax.reporting.sentences import BAD, CARE, GOOD, PLAIN, Tile, percent
-from mmmjax.store import file_to_write, replace_file
+from mmmjax.resources import replace_file
+from mmmjax.store import file_to_write
 
 __all__ = ["fleet_report"]
 

@@ -31,7 +31,8 @@ from mmmjax.reporting import (
 from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.figure import CONFIG, TEMPLATE, Figure, as_json, payload
 from mmmjax.reporting.sentences import BAD, CARE, GLOSSARY, PLAIN, lead, tiles, verdict
-from mmmjax.store import file_to_write, replace_file
+from mmmjax.resources import replace_file
+from mmmjax.store import file_to_write
 
 __all__ = ["assemble", "figures", "render", "report"]
 

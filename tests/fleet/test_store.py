@@ -17,12 +17,15 @@ import xarray as xr
 import mmmjax as mm
 from mmmjax.fleet import batch
 from mmmjax.fleet.engine import Done
-from mmmjax.fleet.places import Remote
-from mmmjax.fleet.store import COLUMNS, Folder, read_manifest
+from mmmjax.fleet.places import Local, Remote
+from mmmjax.fleet.result import Fleet
+from mmmjax.fleet.store import COLUMNS, Folder, check_market, read_manifest
 from mmmjax.infer.judge import Verdict
 from mmmjax.posterior.tables import channels_table
+from mmmjax.resources import only_run, plain
 from tests.fits import make_fit
 from tests.infer.problems import panel, spec
+from tests.test_resources import Full
 
 ROOT = Path(__file__).parents[2]
 ODD = "a/b ü.x*[1]?"
@@ -245,16 +248,15 @@ def test_a_fleet_in_memory_has_the_same_table_and_tree(fit):
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {root!r})
-import mmmjax as mm, mmmjax.store as store
+import mmmjax as mm, mmmjax.resources as resources
 from tests.fleet import test_store as here
-def half(path, mode):
-    file = open(path, mode)
-    if "m1.nc" in str(path):
-        file.write(b"\\x89HDF\\r\\n\\x1a\\n half of a fit")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return file
-store.open = half
+whole, count = resources.put, iter(range(9))
+def put(path, content):
+    if next(count) < 3:  # the manifest and the first market's files
+        return whole(path, content)
+    path.write_bytes(content[:99])
+    os.kill(os.getpid(), signal.SIGKILL)
+resources.put = put
 here.three({place!r})
 """
 
@@ -283,12 +285,95 @@ def test_a_process_killed_while_it_writes_goes_on_where_it_was(tmp_path):
     kept = place / "markets" / "m0.json"
     time = kept.stat().st_mtime_ns
     half, *left = sorted(p.name for p in (place / "markets").iterdir())
-    assert half.startswith(".m1.nc.")
+    assert half.startswith(".mmmjax-")
     assert left == ["m0.json", "m0.nc"]
     assert mm.open_fleet(place).table["status"].tolist()[1:] == ["pending", "pending"]
     found, whole = three(place), three(tmp_path / "whole")
     assert kept.stat().st_mtime_ns == time
+    assert not [p.name for p in place.rglob(".*")]  # of the dead process, and the lock
     assert list(found) == ["m0", "m1", "m2"]
     for name in found:
         for parameter, draws in whole[name].draws.params.items():
             np.testing.assert_array_equal(draws, found[name].draws.params[parameter])
+
+
+def test_a_full_disk_is_no_verdict_and_the_same_call_goes_on(tmp_path, monkeypatch):
+    whole = three(tmp_path / "whole")
+    files = 1 + 2 * 3 + 2  # the manifest, two a market, two tables
+    for left in (*range(1, 5), files - 2, files - 1):
+        place = tmp_path / str(left)
+        with monkeypatch.context() as patch:
+            Full(patch, left)
+            words = "No space left on device.*markets have ended and are whole"
+            with pytest.raises(OSError, match=words):
+                three(place)
+        rows = mm.open_fleet(place).table.set_index("market").status
+        assert set(rows) <= {"converged", "pending"}
+        assert (rows == "converged").sum() == min(3, (left - 1) // 2)
+        found = three(place)
+        assert found.table["status"].tolist() == ["converged"] * 3
+        mine, theirs = (
+            (p / "channels.csv").read_bytes() for p in (place, tmp_path / "whole")
+        )
+        assert mine == theirs
+    draws = whole["m1"].draws.params["intercept"]
+    np.testing.assert_array_equal(found["m1"].draws.params["intercept"], draws)
+
+
+def test_what_a_full_disk_made_of_a_market_in_an_earlier_version_is_tried_again(tmp_path):
+    three(tmp_path)
+    row = Done("m1", "failed", "OSError: [Errno 28] No space left on device")
+    Folder.at(tmp_path).write(row)
+    assert mm.open_fleet(tmp_path).table["status"].tolist()[1] == "pending"
+    assert three(tmp_path).table["status"].tolist() == ["converged"] * 3
+
+
+def test_a_second_run_in_a_store_is_refused(tmp_path):
+    with only_run("store", tmp_path), pytest.raises(mm.InputError, match="is at work"):
+        three(tmp_path)
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_fleet_beyond_memory_or_disk_is_refused_with_the_number(tmp_path):
+    markets = {"a": panel()}
+    most = mm.HMC(chains=64, draws=10_000_000, until=None)
+    with pytest.raises(mm.InputError, match=r"GB of memory.*this machine holds"):
+        mm.fit_fleet(spec(), markets, most, store=tmp_path / "x", progress=False)
+    with pytest.raises(mm.InputError, match="store"):
+        Local(tmp_path).room(1e15, "the draws of 3 markets")
+
+
+NAMES = ["a/b", "a%2Fb", "a%252Fb", "..", ".", "%2E%2E", "50%", "=1+1", "ü ", "con"]
+
+
+def test_every_market_whatever_its_name_is_in_the_tree_and_in_the_store(tmp_path):
+    fits = {name: make_fit(draws=4, seed=i) for i, name in enumerate(NAMES)}
+    folder = Folder(tmp_path, manifest(spec=dict.fromkeys(NAMES, spec().to_dict()),
+                                       data=dict.fromkeys(NAMES, "")))  # fmt: skip
+    for name, one in fits.items():
+        folder.write(Done(name, "converged", "", one, Verdict.of(one.draws)))
+    folder.write_tables(NAMES)
+    table = pd.read_csv(tmp_path / "fleet.csv")
+    assert plain(table)["market"].tolist() == NAMES
+    assert not table["market"].str.startswith("=").any()
+    for found in (mm.open_fleet(tmp_path), Fleet(folder_table(fits), (), fits)):
+        tree = found.to_tree()
+        assert [child.attrs["market"] for child in tree.children.values()] == NAMES
+        for name, child in tree.children.items():
+            seed = fits[child.attrs["market"]].seed
+            told = json.loads(tree[f"{name}/record"]["run"].item())
+            assert told["seed"] == seed
+
+
+def folder_table(fits):
+    """The table of fits in memory."""
+    rows = [{"market": name, "status": "converged"} for name in fits]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\0b", "a\tb", "\ud800", "\x1b[m", "x" * 251])
+def test_names_that_no_file_or_table_can_have_are_refused_before_sampling(name, tmp_path):
+    with pytest.raises(mm.InputError, match="market"):
+        mm.fit_fleet(spec(), {name: panel()}, store=tmp_path / "x", progress=False)
+    assert not (tmp_path / "x").exists()
+    check_market("x" * 250)
