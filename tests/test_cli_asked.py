@@ -48,6 +48,7 @@ def test_a_plan_file_has_the_keys_of_the_flags(tmp_path):
     found = asked.read(write(tmp_path, PLAN), {})
     assert found.plan == {
         "periods": 10, "budget": 1.6e6, "up_to": True, "per_period": False,
+        "fixed_geo_split": False,
         "utility": "mean_tightness(alpha=0.5)", "starts": 3, "seed": 4,
         "bounds": {"*": 0.6, "TV": (0, 1.5e6)}, "fixed": {"Search": None},
         "reference": {"TV": 1e6, "Search": 5e5}, "carry_in": "history",

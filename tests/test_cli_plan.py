@@ -138,7 +138,8 @@ def test_optimize_options(fitted, tmp_path):
         (["--fix", "Tv=0"], 'did you mean "TV"'),
         (["--fix", "TV=all"], "a number"),
         (["--reference", "TV"], "CHANNEL=NUMBER"),
-        (["--bounds", "TV=0:1", "--bounds", "Search=0:1"], "upper bounds"),
+        (["--bounds", "TV=0:2000", "--bounds", "Search=0:2000"], "upper bounds"),
+        (["--bounds", "TV=0.8:1.2"], '"TV=0.8x:1.2x"'),
         (["--carry-in", "past"], "history"),
     ],
 )

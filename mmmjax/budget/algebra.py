@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Float
 from mmmjax.budget.smoothing import Smooth, Smoothing
 from mmmjax.checks import fail, number
 
-__all__ = ["Kernel", "Utility", "Values", "bind", "is_number", "plain"]
+__all__ = ["Kernel", "Utility", "Values", "bind", "has", "is_number", "plain", "valued"]
 
 type Samples = Float[ArrayLike, " draw *channel"]
 type Values = Mapping[str, Any]
@@ -156,6 +156,28 @@ def bind(
             "bind(utility, reference_samples, reference_budgets)",
         )  # fmt: skip
     return dataclasses.replace(utility, parameters={**p, **bound})
+
+
+def has(utility: Utility, kind: str) -> bool:
+    """Whether a utility is, or is made of, one of some kind."""
+    parts = [x for x in utility.parameters.values() if isinstance(x, Utility)]
+    return utility.kind == kind or any(has(part, kind) for part in parts)
+
+
+def valued(utility: Utility, value: float | None) -> Utility:
+    """Tell every profit without a value of its own what a unit of outcome is worth.
+
+    Args:
+        utility: The utility.
+        value: Money per unit of outcome; None: not known, the profit then refuses to be.
+    """
+    parts = {
+        name: valued(x, value) if isinstance(x, Utility) else x
+        for name, x in utility.parameters.items()
+    }
+    if utility.kind == "profit" and parts["value"] is None:
+        parts["value"] = value
+    return dataclasses.replace(utility, parameters=parts)
 
 
 def plain(value: Any) -> Smooth:

@@ -19,6 +19,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from mmmjax.arguments import checked
+from mmmjax.budget.algebra import valued
 from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.given import Spend, costs_of, named_plans, spend_of
 from mmmjax.budget.horizon import CarryIn, Form, Response, Window, block_of, response_of
@@ -113,7 +114,8 @@ def evaluate(
     )  # fmt: skip
     if isinstance(utilities, str | Utility) or callable(utilities):
         utilities = [utilities]
-    wanted = tuple(as_utility(utility) for utility in utilities)
+    value = value_of(prepared.markets)
+    wanted = tuple(valued(as_utility(utility), value) for utility in utilities)
     for utility in wanted:
         check_utility(utility, len(prepared.layout.channels))
     spends = {
@@ -380,7 +382,7 @@ def _dataset(
         "gain": ((PLAN,), _summary(gains, prob)),
         "channel": (channels, np.moveaxis(found.channels, 1, 0)),
     }
-    value = value_of(prepared)
+    value = value_of(prepared.markets)
     if value is not None:
         net = value * gains - (total - total[0])[:, None]
         chance = (net > 0).mean(1)

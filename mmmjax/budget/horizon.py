@@ -54,6 +54,8 @@ class Window(NamedTuple):
         history: Scaled media of the periods before the window, (cell, past), or of none.
         pattern: Share of the money of the window spent in each level, (cell or 1, level).
         periods: How many periods each level stands for, (level,).
+        split: Where a variable is the money of several cells: the variable of every cell
+            and the share of it that the cell gets, both (cell,).
     """
 
     draws: dict[str, Any]
@@ -62,6 +64,7 @@ class Window(NamedTuple):
     history: Any
     pattern: Any
     periods: Any
+    split: Any = None
 
 
 @dataclass(frozen=True)
@@ -222,6 +225,16 @@ def response_of(window: Window, form: Form) -> Response:
         Function of the money of every variable: of a cell over the window, (cell,), or of a
         cell in a period, (cell * period,).
     """
+    if window.split is not None and form.function is None:
+        within = response_of(window._replace(split=None), form)
+        owner, share = map(jnp.asarray, window.split)
+
+        def divided(spend: Array) -> Array:
+            each = spend.reshape(-1, max(form.free_periods, 1))
+            belongs = owner[:, None] == jnp.arange(len(each))
+            return within((each[owner] * share[:, None]).ravel()) @ belongs.astype(float)
+
+        return divided
     n_draws = _count(window)
     if n_draws <= form.block:
         return _credited(window, form)

@@ -10,13 +10,14 @@ import pandas as pd
 from jaxtyping import Float
 
 from mmmjax.budget import constraints as rules
+from mmmjax.budget.algebra import has, valued
 from mmmjax.budget.constraints import Constraint, Limits
 from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.feasible import check_feasible, totals_of
 from mmmjax.budget.horizon import CarryIn, Form, Window, block_of, make_window, media_names
 from mmmjax.budget.layout import Layout, lay_out, markets_of
 from mmmjax.budget.region import ROUNDING, Region, scaled, with_nesting
-from mmmjax.budget.request import Bounds, Money
+from mmmjax.budget.request import Bounds, Money, known_of
 from mmmjax.budget.search import Kind, Problem
 from mmmjax.budget.utility import Utility, as_utility
 from mmmjax.budget.utility import check as check_utility
@@ -27,6 +28,7 @@ __all__ = ["Asked", "Prepared", "prepare", "value_of"]
 
 PULSE = 3.0  # a period may take this multiple of the even share of the upper bound
 EVEN, OPTIMAL = "even", "optimal"
+EVEN_OUT = "break-even"  # until_mroas where the next unit of money returns itself
 PROVEN = {
     "saturation_beta": (0.0, np.inf, "negative"),
     "saturation_lam": (0.0, np.inf, "negative"),
@@ -49,12 +51,13 @@ class Asked(TypedDict, total=False):
     fixed: Mapping[str, Money | None] | Sequence[str] | None
     per_period: bool
     up_to: bool
-    until_mroas: float | None
+    until_mroas: float | str | None
     utility: Any
     constraints: Sequence[Constraint]
     flighting: Flighting
     carry_in: CarryIn
     cost_per_unit: Any
+    fixed_geo_split: bool
     max_draws: int | None
 
 
@@ -98,17 +101,30 @@ class Prepared:
         """Periods with a variable each."""
         return self.kind.form.free_periods
 
+    @property
+    def split(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Variable and share of every cell where a channel's split over geos is held."""
+        return self.window.split
+
+    def members_of(self, cells: np.ndarray) -> np.ndarray:
+        """Which variables some cells are, (..., cell) of 0 and 1, periods apart."""
+        if self.split is None:
+            return cells
+        return (cells @ np.eye(self.split[0].max() + 1)[self.split[0]] > 0).astype(float)
+
     def variables(self, cells: np.ndarray) -> np.ndarray:
         """Money of cells over the window as money of variables, evenly over periods."""
         periods = self.free_periods
+        if self.split is not None:
+            cells = np.bincount(self.split[0], cells)
         return np.repeat(cells / periods, periods) if periods else np.asarray(cells)
 
     def cells(self, variables: np.ndarray) -> np.ndarray:
         """Money of cells over the window from that of variables, (..., variable)."""
-        periods = self.free_periods
-        if not periods:
-            return np.asarray(variables)
-        return variables.reshape(*np.shape(variables)[:-1], -1, periods).sum(-1)
+        periods, cells = self.free_periods, np.asarray(variables)
+        if periods:
+            cells = cells.reshape(*cells.shape[:-1], -1, periods).sum(-1)
+        return cells if self.split is None else cells[..., self.split[0]] * self.split[1]
 
     def problem(self, size: float = 1.0, spread: float = 1.0) -> Problem:
         """The problem in shares of the budget, `size` of utility counting as 1."""
@@ -116,10 +132,11 @@ class Prepared:
         floors = np.zeros((len(self.limits.floors), len(layout.lower)))
         for row, floor in zip(floors, self.limits.floors, strict=True):
             row[floor.variables] = 1.0
+        members, floors = self.members_of(layout.members.T).T, self.members_of(floors)
         return Problem(
             window=self.window,
             region=scaled(self.region, layout.budget),
-            members=np.repeat(layout.members, repeat, axis=0),
+            members=np.repeat(members, repeat, axis=0),
             budget=layout.budget,
             size=size,
             spread=spread,
@@ -140,12 +157,13 @@ def prepare(
     fixed: Any = None,
     per_period: bool = False,
     up_to: bool = False,
-    until_mroas: float | None = None,
+    until_mroas: float | str | None = None,
     utility: Any = "mean_response",
     constraints: Sequence[Constraint] = (),
     flighting: Any = EVEN,
     carry_in: CarryIn = "zero",
     cost_per_unit: Any = None,
+    fixed_geo_split: bool = False,
     max_draws: int | None = None,
     window: Window | None = None,
 ) -> Prepared:
@@ -169,15 +187,31 @@ def prepare(
         markets, budget=budget, periods=periods, bounds=bounds, reference=reference,
         fixed=fixed, per_period=per_period, cost_per_unit=cost_per_unit,
     )  # fmt: skip
+    if budget is None and has(as_utility(utility), "profit"):
+        layout = dataclasses.replace(layout, budget=float(layout.upper.sum()))
     limits = _limits(constraints, layout)
-    price = 0.0
+    price, value = 0.0, value_of(markets)
+    chosen = valued(as_utility(utility), value)
     if until_mroas is not None:
+        if has(chosen, "profit"):
+            fix = "leave until_mroas out"
+            got, allowed = Phrase("a profit too"), "one of them: a profit stops at 1"
+            fail("until_mroas", got, "", allowed, fix)
+        if isinstance(until_mroas, str) and choice("until_mroas", until_mroas, [EVEN_OUT]):
+            if value is None:
+                got, fix = Phrase("no outcome_value"), "outcome_value = 1.0 under [data]"
+                fail("until_mroas", got, "", "money per unit of outcome", fix)
+            until_mroas = 1.0 / value
         price = number("until_mroas", until_mroas, low=0.0, open_low=True, fix="1.0")
+    up_to = up_to or has(chosen, "profit")
     layout, by_cell = _cell_region(layout, limits, up_to or price > 0)
     free, profile = _flighting(flighting, layout, markets)
-    chosen = as_utility(utility)
     check_utility(chosen, len(layout.channels))
     window, form = _window(markets, layout, carry_in, max_draws, free, profile, window)
+    if fixed_geo_split:
+        layout, by_cell, split = _together(layout, by_cell, limits, markets)
+        same = window.split is not None and np.array_equal(window.split, split)
+        window = window if same else window._replace(split=split)
     doubt = _doubt(form, window, markets, chosen, by_cell, up_to or price > 0)
     return Prepared(
         markets, layout, limits, with_nesting(_by_variable(by_cell, free)), window,
@@ -186,9 +220,9 @@ def prepare(
     )  # fmt: skip
 
 
-def value_of(prepared: Prepared) -> float | None:
+def value_of(markets: Mapping[str, Any]) -> float | None:
     """Money per unit of outcome, where all markets know it and agree on it."""
-    panels = [getattr(fit, "panel", None) for fit in prepared.markets.values()]
+    panels = [getattr(fit, "panel", None) for fit in markets.values()]
     values = {getattr(panel, "outcome_value", None) for panel in panels}
     return values.pop() if len(values) == 1 else None
 
@@ -260,6 +294,44 @@ def _cell_region(layout: Layout, limits: Limits, up_to: bool) -> tuple[Layout, R
     if not up_to:
         layout = dataclasses.replace(layout, budget=float(region.most[0]))
     return layout, region
+
+
+def _together(
+    layout: Layout, region: Region, limits: Limits, markets: Mapping[str, Any]
+) -> tuple[Layout, Region, tuple[np.ndarray, np.ndarray]]:
+    """Cells of a channel in a market as one variable, shared out as the reference is."""
+    geos = [len(known_of(fit).geos) for fit in markets.values()]
+    market = np.repeat(np.arange(len(geos)), geos)[layout.geo]
+    keys = market * len(layout.channels) + layout.channel
+    owner = np.unique(keys, return_inverse=True)[1]
+    if max(geos) == 1:
+        fix = "leave it out: every channel is in one geo"
+        fail("fixed_geo_split", True, "", "a plan for several geos", fix)
+    total, count = (np.bincount(owner, x)[owner] for x in (layout.reference, None))
+    share = np.where(total > 0, layout.reference / np.where(total > 0, total, 1), 1 / count)
+    each = np.where(share > 0, share, 1.0)
+    lower, upper = np.zeros(owner.max() + 1), np.full(owner.max() + 1, np.inf)
+    never = np.where(region.lower > 0, np.inf, 0.0)  # no share of money, but a minimum
+    np.maximum.at(lower, owner, np.where(share > 0, region.lower / each, never))
+    np.minimum.at(upper, owner, np.where(share > 0, region.upper / each, np.inf))
+    for i in np.flatnonzero(lower > upper * (1 + 1e-9)):
+        name = layout.channels[layout.channel[owner == i][0]]
+        got = Phrase(f'bounds of "{name}" that no total keeps in every geo')
+        fix = f'bound "{name}" by multiples of the reference: ("0.5x", "1.5x")'
+        allowed = "bounds that leave the split of the reference"
+        fail("fixed_geo_split", got, "", allowed, fix)
+    belongs = np.eye(len(lower))[owner] * share[:, None]
+    region = Region(
+        np.minimum(lower, upper), upper, region.rows @ belongs, region.least, region.most
+    )
+    labels = [layout.channels[layout.channel[owner == i][0]] for i in range(len(lower))]
+    held = np.array([layout.fixed[owner == i].all() for i in range(len(lower))])
+    unit = layout.unit
+    checked = check_feasible(scaled(region, unit), labels, held, layout.words, limits.words)
+    region = scaled(checked, 1 / unit)
+    lower, upper = region.lower[owner] * share, region.upper[owner] * share
+    layout = dataclasses.replace(layout, lower=lower, upper=upper)
+    return layout, region, (owner, share)
 
 
 def _by_variable(region: Region, periods: int) -> Region:

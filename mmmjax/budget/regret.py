@@ -197,7 +197,7 @@ def _like(plan: Plan, fit: Fits) -> dict[str, Any]:
         "budget": plan.budget, "periods": plan.periods, "per_period": plan.per_period,
         "bounds": bounds, "reference": references, "carry_in": plan.carry_in,
         "up_to": plan.up_to, "until_mroas": plan.until_mroas,
-        "cost_per_unit": costs_of(plan, fit),
+        "cost_per_unit": costs_of(plan, fit), "fixed_geo_split": plan.fixed_geo_split,
     }  # fmt: skip
     if len(bounds) == 1:
         out |= {"bounds": bounds[""], "reference": references[""]}
@@ -219,10 +219,12 @@ def _acted(prepared: Prepared, plan: Plan) -> Float[np.ndarray, " cell"]:
         shown = Phrase("a plan with a flighting of its own in every geo")
         fix = "compare plans whose channels are spread alike in all geos"
         fail("plan", shown, "", "one flighting per channel, the one asked for", fix)
-    if not inside(spend.money, prepared.region):
+    money = prepared.variables(spend.money)
+    split = np.abs(prepared.cells(money) - spend.money).max() <= ROUNDING * money.sum()
+    if not split or not inside(money, prepared.region):
         shown = Phrase("a plan that breaks the bounds or limits asked for")
         fail("plan", shown, "", "a plan that keeps them", "leave out budget and bounds")
-    return np.clip(spend.money, prepared.region.lower, prepared.region.upper)
+    return np.clip(money, prepared.region.lower, prepared.region.upper)
 
 
 def _each(one: Any, over: Any) -> Any:
@@ -376,9 +378,10 @@ def _channels(
     prepared: Prepared, best: np.ndarray, settings: Settings
 ) -> Float[np.ndarray, "draw channel"]:
     """Gain of knowing one channel in every draw over the best plan on average."""
-    problem, members = prepared.problem(), prepared.layout.members
+    problem = prepared.problem()
+    owns, kind = problem.members.T > 0, prepared.kind
     gains = _solve_channels(
-        problem, best, members.T > 0, settings.tolerance, settings.limit, kind=prepared.kind
+        problem, best, owns, settings.tolerance, settings.limit, kind=kind
     )
     return np.asarray(gains)
 
@@ -416,9 +419,10 @@ def _dataset(
     """Name the answers."""
     layout, unit = prepared.layout, prepared.layout.unit
     money = (GEO, CHANNEL)
-    allocation = layout.table_of_draws(found.spend / unit)
+    best, acted, spends = map(prepared.cells, (best, acted, found.spend))
+    allocation = layout.table_of_draws(spends / unit)
     count = len(allocation)
-    more = (found.spend > acted + 1e-6 * layout.budget).mean(0)
+    more = (spends > acted + 1e-6 * layout.budget).mean(0)
     lo, hi = allocation.min(0), allocation.max(0)
     if 1 <= int(np.floor(prob * count)) < count:
         lo, hi = hdi(allocation, prob)

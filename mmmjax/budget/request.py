@@ -385,8 +385,8 @@ def _bounds(
                 Phrase(f"at most {high:g} of money"),
                 f'channel "{name}", whose reference is {own / unit:,.6g}',
                 "money, or multiples of the reference with an x",
-                f'write {{"{name}": ("{low:g}x", "{high:g}x")}} for {low:g} to {high:g} '
-                "times the reference",
+                f'write {{"{name}": ("{low:g}x", "{high:g}x")}}, as a flag '
+                f'"{name}={low:g}x:{high:g}x", for {low:g} to {high:g} times the reference',
             )
         if np.ndim(high) == 0 and high == math.inf:
             high = max(budget / unit, float(before[:, i].sum() / unit))

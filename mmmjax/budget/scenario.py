@@ -107,6 +107,7 @@ class Plan:
         memory: Periods that an effect lasts, today included.
         fits: What it was made of, if at most 16: of more a fleet's table has the verdicts.
         n_fits: How many it was made of; 0 where that were curves.
+        fixed_geo_split: Whether the split of channels over geos is that of the reference.
     """
 
     reference: xr.DataArray
@@ -151,6 +152,7 @@ class Plan:
     memory: int = 1
     fits: tuple[Fit, ...] = ()
     n_fits: int = 0
+    fixed_geo_split: bool = False
 
     @property
     def relative_gap(self) -> float | None:
@@ -325,6 +327,7 @@ def _record(plan: Plan) -> dict[str, Any]:
         "periods_are_a_quarter_by_default": plan.quarter,
         "carry_in": plan.carry_in,
         "memory": plan.memory,
+        "fixed_geo_split": plan.fixed_geo_split,
         "constraint_residuals": plan.residuals,
         "kkt_residual": plan.kkt_residual,
         "shadow_price": plan.shadow_price,

@@ -48,7 +48,7 @@ def optimize(
     fixed: Mapping[str, Any] | Sequence[str] | None = None,
     per_period: bool = False,
     up_to: bool = False,
-    until_mroas: float | None = None,
+    until_mroas: float | str | None = None,
     target: float | None = None,
     probability: float | None = None,
     utility: Any = "mean_response",
@@ -56,6 +56,7 @@ def optimize(
     flighting: Flighting = "even",
     carry_in: CarryIn = "zero",
     cost_per_unit: Any = None,
+    fixed_geo_split: bool = False,
     max_draws: int | None = None,
     starts: int = 24,
     seed: int = 0,
@@ -85,7 +86,7 @@ def optimize(
         per_period: Budget, bounds, reference and fixed are money a period.
         up_to: Spend at most the budget, instead of exactly it.
         until_mroas: Spend, up to the budget, as long as the next unit of money brings at
-            least this much utility.
+            least this much utility; "break-even": as long as it returns itself.
         target: Spend as little as brings this response, outcome units; the budget is then
             the most that may be spent.
         probability: With which the target is reached; None: on average.
@@ -99,6 +100,8 @@ def optimize(
             still do, and the plan is credited with the increment over spending nothing.
         cost_per_unit: {channel: money per unit of media} for the window, where it differs
             from training: one number, (geo,), (geo or 1, period), or a table of periods.
+        fixed_geo_split: Hold the split of every channel over the geos of a market as it is
+            in the reference; a channel's bounds are then those that all its geos keep.
         max_draws: Use at most this many draws, evenly spaced; None: all.
         starts: Points a search begins from where nothing is proven (weeks as variables: 2).
         seed: Of the starts.
@@ -117,7 +120,7 @@ def optimize(
         fixed=fixed, per_period=per_period, up_to=up_to or aim is not None,
         until_mroas=until_mroas,
         utility=utility, constraints=constraints, flighting=flighting, carry_in=carry_in,
-        cost_per_unit=cost_per_unit, max_draws=max_draws,
+        cost_per_unit=cost_per_unit, fixed_geo_split=fixed_geo_split, max_draws=max_draws,
     )  # fmt: skip
     settle = partial(_settle, settings=settings)
     with jax.enable_x64(True):
@@ -313,7 +316,8 @@ def roas_of_floors(prepared: Prepared, spend: np.ndarray, seen: Seen) -> list[fl
     cells, out = prepared.cells(spend), []
     for floor in prepared.limits.floors:
         money = float(cells[floor.variables].sum())
-        brought = float(seen.cell_means[floor.variables].sum())
+        some = np.isin(np.arange(len(cells)), floor.variables).astype(float)
+        brought = float(prepared.members_of(some) @ seen.cell_means)
         out.append(brought / money if money > 0 else np.inf)
     return out
 

@@ -86,7 +86,7 @@ def _switched(
     for switch, on in zip(switches, states, strict=True):
         members = np.zeros(len(prepared.layout.lower))
         members[switch.variables] = 1.0
-        members = np.repeat(members, repeat)
+        members = np.repeat(prepared.members_of(members), repeat)
         if not on:
             if (lower[members > 0] > 0).any():
                 return None
@@ -108,5 +108,6 @@ def _switched(
         return None
     layout = prepared.layout
     if repeat == 1:
-        layout = dataclasses.replace(layout, lower=lower, upper=upper)
+        ends = {"lower": prepared.cells(lower), "upper": prepared.cells(upper)}
+        layout = dataclasses.replace(layout, **ends)
     return dataclasses.replace(prepared, region=switched, layout=layout)

@@ -39,8 +39,9 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
     fits = [fit for fit in prepared.markets.values() if _whole(fit)]
     first = next(iter(prepared.markets.values()))
     about: Any = getattr(first, "panel", first)
-    spec = prepared.kind.form.spec
+    spec, kind = prepared.kind.form.spec, prepared.utility.kind
     before, after = solved.seen
+    value = prepared.utility.parameters["value"] if kind == "profit" else None
     misses = residuals(solved.spend, prepared.region)
     samples = np.stack([before.samples, after.samples])
     plans = {"plan": ["reference", "optimized"]}
@@ -93,9 +94,10 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         freq=about.freq,
         currency=about.currency,
         outcome_name=about.outcome_name,
-        outcome_value=value_of(prepared),
+        outcome_value=value_of(prepared.markets) if value is None else value,
         bounds_are=layout.bounds_are,
         quarter=prepared.quarter,
+        fixed_geo_split=prepared.split is not None,
         memory=1 if spec is None else spec.adstock.max_lag,
         fits=tuple(fits) if len(fits) <= JUDGED else (),
         n_fits=len(fits),
@@ -117,10 +119,12 @@ def spend_by_period(prepared: Prepared, spend: np.ndarray) -> xr.DataArray:
     layout, periods = prepared.layout, prepared.layout.periods
     if prepared.free_periods:
         cells = spend.reshape(-1, periods)
+        if prepared.split is not None:
+            cells = cells[prepared.split[0]] * prepared.split[1][:, None]
     elif prepared.profile is not None:
-        cells = spend[:, None] * prepared.profile
+        cells = prepared.cells(spend)[:, None] * prepared.profile
     else:
-        cells = np.repeat(spend[:, None] / periods, periods, axis=1)
+        cells = np.repeat(prepared.cells(spend)[:, None] / periods, periods, axis=1)
     panel = getattr(next(iter(prepared.markets.values())), "panel", None)
     dates: Any = np.arange(1, periods + 1)
     if panel is not None and panel.freq:
@@ -141,13 +145,12 @@ def _binding(layout: Layout, spend: np.ndarray) -> np.ndarray:
 
 def _per_cell(prepared: Prepared, solved: Any, values: np.ndarray) -> np.ndarray:
     """A price of variables as one of cells: that of a unit spread as the plan is."""
-    periods = prepared.free_periods
-    if not periods:
-        return values
+    periods = max(prepared.free_periods, 1)
     spend = solved.spend.reshape(-1, periods)
     total = spend.sum(1, keepdims=True)
     weights = np.where(total > 0, spend / np.where(total > 0, total, 1.0), 1.0 / periods)
-    return (values.reshape(-1, periods) * weights).sum(1)
+    each = (values.reshape(-1, periods) * weights).sum(1)
+    return each if prepared.split is None else each[prepared.split[0]]
 
 
 def _row_prices(prepared: Prepared, solved: Any) -> np.ndarray:
@@ -155,7 +158,7 @@ def _row_prices(prepared: Prepared, solved: Any) -> np.ndarray:
     rows = np.asarray(prepared.region.rows)
     count = len(rows)
     if prepared.free_periods:
-        count -= len(prepared.layout.lower)  # the last ones are the bounds of cells
+        count -= len(solved.spend) // prepared.free_periods  # the last: bounds of cells
     return solved.multipliers[:count] @ rows[:count]
 
 

@@ -22,11 +22,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mmmjax.budget import smoothing as parts
-from mmmjax.budget.algebra import Kernel, Utility, Values, bind, plain
+from mmmjax.budget.algebra import Kernel, Utility, Values, bind, has, plain
 from mmmjax.budget.formula import create, parse
 from mmmjax.budget.own import by_channel, check, custom
 from mmmjax.budget.smoothing import Smooth, Smoothing
-from mmmjax.checks import fail, number
+from mmmjax.checks import Phrase, fail, number
 
 __all__ = [
     "UTILITIES",
@@ -45,6 +45,7 @@ __all__ = [
     "mean_tightness",
     "portfolio_entropy",
     "probability_of",
+    "profit",
     "raroc",
     "roas",
     "sharpe",
@@ -85,6 +86,33 @@ def mean_response() -> Utility:
 @_of_sum
 def _mean_response(p: Values, samples: Array, how: Smoothing) -> Array:
     return samples.mean()
+
+
+def profit(value: float | None = None) -> Utility:
+    """Worth of the mean response less the money spent: what is left, money. Concave.
+
+    A plan for it need not spend its budget (None: as much as bounds allow) and stops where
+    the next unit of money returns itself, at a marginal return of 1.
+
+    Args:
+        value: Money per unit of outcome, above 0; None: the panel's `outcome_value`.
+    """
+    if value is not None:
+        value = number("value", value, low=0.0, open_low=True, fix="profit(value=0.4)")
+    return Utility({"value": value}, "profit", _profit, True, True)
+
+
+def _profit(p: Values, samples: Array, budgets: Array, how: Smoothing) -> Smooth:
+    if p["value"] is None:
+        fail(
+            "utility",
+            Phrase("a profit, and no outcome_value"),
+            "",
+            "money per unit of outcome",
+            "outcome_value = 1.0 under [data] where the outcome is money, or its margin; "
+            'or utility="profit(value=0.4)"',
+        )
+    return plain(p["value"] * samples.sum(-1).mean() - budgets.sum())
 
 
 def tail_distance(level: float = 0.75) -> Utility:
@@ -338,6 +366,9 @@ def roas(of: Any = mean_response) -> Utility:
         of: A utility, or its name.
     """
     of = as_utility(of)
+    if has(of, "profit"):
+        fix = "profit by itself, or a roas_floor as constraint"
+        fail("roas", Phrase("profit in it"), "", "a utility of the response", fix)
     return dataclasses.replace(
         of, parameters={"of": of}, kind="roas", function=_roas, concave=False
     )
@@ -360,6 +391,7 @@ UTILITIES: Final[dict[str, Callable[..., Utility]]] = {
     "mean_tightness": mean_tightness,
     "portfolio_entropy": portfolio_entropy,
     "probability_of": probability_of,
+    "profit": profit,
     "raroc": raroc,
     "roas": roas,
     "sharpe": sharpe,

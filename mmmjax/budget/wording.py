@@ -32,6 +32,7 @@ DECISIVE = 0.9  # probability of a gain from which a plan is not called "not dec
 UNITS = ((1e9, " bn"), (1e6, " M"))
 EVEN = 1e-6  # share of a period's mean spend within which a flighting counts as even
 TO_ROUNDING = 1e-12  # relative gap that says no more than 0
+SPLIT = "every channel is shared out over geos as in the reference"
 NOTHING = 1e-3  # share of a channel's mean period below which a period is off
 
 OF_OUTCOME = {
@@ -56,6 +57,7 @@ def text(plan: "Plan", noun: str = "period") -> str:
         ("proof", [proof(plan)]),
         ("next", [_next(plan)]),
         ("range", [plan.bounds_are] if plan.bounds_are else []),
+        ("split", [SPLIT] if plan.fixed_geo_split else []),
         ("bounds", _bounds(plan)),
         ("limit", [_limit(plan, limit) for limit in plan.limits]),
         (f"{noun}s", _flighting(plan, noun)),
@@ -91,6 +93,8 @@ def _aim(plan: "Plan") -> str:
         return f"the least that brings {_figure(plan.target)} {plan.outcome_name} {how}"
     until = plan.until_mroas
     stop = "" if until is None else f" as long as one more unit brings {until:,.4g}"
+    if until is not None and plan.outcome_value is not None and is_mean(plan):
+        stop += f" (returns {until * plan.outcome_value:,.3g})"
     return f"maximal {plan.utility}{stop}"
 
 
@@ -117,7 +121,8 @@ def unit_of(plan: "Plan") -> str:
         kind = ""
     money = plan.currency or "unit of money"
     return {
-        "outcome": plan.outcome_name, "return": f"{plan.outcome_name} per {money}"
+        "outcome": plan.outcome_name, "return": f"{plan.outcome_name} per {money}",
+        "money": plan.currency or "money",
     }.get(kind, "")  # fmt: skip
 
 
@@ -127,13 +132,13 @@ def _kind(node: ast.AST) -> str:
         case ast.Constant() | ast.UnaryOp(operand=ast.Constant()):
             return "number"
         case ast.Name(id=name):
-            return "outcome" if name in OF_OUTCOME else ""
+            return "money" if name == "profit" else "outcome" if name in OF_OUTCOME else ""
         case ast.Call(func=ast.Name(id="roas"), args=given, keywords=named):
             inner = [*given, *(x.value for x in named)]
             same = not inner or _kind(inner[0]) == "outcome"
             return "return" if same else ""
-        case ast.Call(func=ast.Name(id=name)):
-            return "outcome" if name in OF_OUTCOME else ""
+        case ast.Call(func=ast.Name() as name):
+            return _kind(name)
         case ast.UnaryOp(operand=operand):
             return _kind(operand)
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
@@ -255,10 +260,16 @@ def _next(plan: "Plan") -> str:
     if plan.shadow_price is None:
         return "every channel is at its upper bound"
     if at_most(plan) and spent(plan) < plan.budget * (1 - 1e-9):
+        if plan.until_mroas is None and "profit" in plan.utility:
+            return f"nothing: one more {one} returns less than itself, that is why it stops"
         if plan.until_mroas is None:
             return "nothing: bounds and limits leave no use for more"
         return f"less than {plan.until_mroas:,.4g} for one more {one}: that is why it stops"
-    return f"{_gained(plan, plan.shadow_price)} for one more {one}"
+    told = f"{_gained(plan, plan.shadow_price)} for one more {one}"
+    if is_mean(plan) and plan.outcome_value is not None:
+        back = plan.outcome_value * plan.shadow_price
+        told += f", which returns {back:,.3g} (1: break-even)"
+    return told
 
 
 def _bounds(plan: "Plan") -> list[str]:

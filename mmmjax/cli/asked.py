@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from mmmjax.budget import constraints
+from mmmjax.budget.prepare import EVEN_OUT
 from mmmjax.budget.request import OTHERS
 from mmmjax.checks import (
     Phrase,
@@ -33,6 +34,7 @@ KEYS = (
     "periods", "budget", "bounds", "fix", "reference", "per_period", "carry_in", "up_to",
     "until_mroas", "target", "probability", "utility", "constraints", "flighting",
     "starts", "seed", "frontier", "scenarios", "cost_per_unit", "max_draws",
+    "fixed_geo_split",
 )  # fmt: skip
 PLAIN = ("budget", "periods", "until_mroas", "target", "probability", "utility",
          "flighting", "starts", "seed", "cost_per_unit", "max_draws")  # fmt: skip
@@ -94,7 +96,7 @@ def read(file: Path | None, flags: Mapping[str, Any]) -> Asked:
     plan["reference"] = _money(given.get("reference", told.get("reference")))
     carry_in = given.get("carry_in", told.get("carry_in", "zero"))
     plan["carry_in"] = choice("carry_in", carry_in, ("zero", "history"))
-    for key in ("per_period", "up_to"):
+    for key in ("per_period", "up_to", "fixed_geo_split"):
         plan[key] = _flag(key, given.get(key, told.get(key, False)))
     texts = given.get("constraints", told.get("constraints", []))
     plan["constraints"] = [constraint_of(text) for text in _list(texts)]
@@ -114,6 +116,8 @@ def _plain(key: str, value: Any) -> Any:
         return integer(key, value, fix=f"{key} = 10")
     if key == "cost_per_unit":
         return _amounts(key, value)
+    if key == "until_mroas" and isinstance(value, str):
+        return value if value == EVEN_OUT else _figure("--until-mroas", value)
     if key not in ("utility", "flighting"):
         return number(key, value, fix=f"{key} = 1e6")
     return (

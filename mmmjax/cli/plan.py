@@ -53,8 +53,8 @@ PerPeriod = Annotated[
 Wanted = Annotated[
     str | None,
     typer.Option(
-        help='What is maximised, such as "mean_tightness(alpha=0.9)"; by default the mean '
-        "response."
+        help='What is maximised, such as "mean_tightness(alpha=0.9)" or profit (which need '
+        "not spend the budget); by default the mean response."
     ),
 ]
 Limits = Annotated[
@@ -75,8 +75,18 @@ Probability = Annotated[
     float | None, typer.Option(help="With which the target is reached; else on average.")
 ]
 UntilMroas = Annotated[
-    float | None,
-    typer.Option(help="Spend, up to the budget, while the next unit brings this."),
+    str | None,
+    typer.Option(
+        help="Spend, up to the budget, while the next unit brings this, or break-even: "
+        "while it returns itself (with outcome_value)."
+    ),
+]
+GeoSplit = Annotated[
+    bool | None,
+    typer.Option(
+        "--fixed-geo-split/--free-geo-split",
+        help="Hold the split of every channel over geos as in the reference.",
+    ),
 ]
 CarryIn = Annotated[
     str | None, typer.Option(help="What acts from before: zero (default), history.")
@@ -114,6 +124,7 @@ def plan(
     target: Target = None,
     probability: Probability = None,
     until_mroas: UntilMroas = None,
+    fixed_geo_split: GeoSplit = None,
     carry_in: CarryIn = None,
     starts: Starts = None,
     seed: OfStarts = None,

@@ -7,6 +7,7 @@ import pytest
 
 import mmmjax as mm
 from mmmjax.budget.compare import table
+from mmmjax.checks import InputError
 from tests.budget.cases import make_fit
 
 VALUE = 0.02
@@ -84,3 +85,80 @@ def test_every_way_to_tell_agrees():
     markets = mm.optimize({"a": fit, "b": valued(make_fit(2, draws=30, seed=2), 1.0)},
                           periods=8)  # fmt: skip
     assert markets.outcome_value is None  # two values: no sum of money
+
+
+ASK = {"periods": 8, "bounds": (0.1, 5.0)}
+WORTH = 0.05  # money per unit of outcome at which some channels of the fit pay and some not
+
+
+@pytest.fixture(scope="module")
+def paying():
+    return valued(make_fit(3, draws=30), WORTH)
+
+
+def test_profit_stops_where_the_next_money_returns_itself(paying):
+    plan = mm.optimize(paying, utility="profit", **ASK)
+    assert plan.certified
+    free = plan.binding.to_numpy() == "free"
+    assert free.any()
+    np.testing.assert_allclose(WORTH * plan.marginal.to_numpy()[free], 1.0, rtol=1e-5)
+    spent = float(plan.optimized.sum())
+    mean = float(plan.response.sel(plan="optimized").mean())
+    assert plan.objective == pytest.approx(WORTH * mean - spent)
+    assert plan.budget == pytest.approx(float(plan.upper.sum()))  # what bounds allow
+    assert "returns less than itself" in plan.text()
+    ends = zip(plan.lower.to_numpy()[0], plan.upper.to_numpy()[0], strict=True)
+    bounds = dict(zip(paying.panel.channels, ends, strict=True))
+    for share in (0.7, 1.3):  # no other total earns more
+        other = mm.optimize(paying, budget=share * spent, periods=8, bounds=bounds)
+        mean = float(other.response.sel(plan="optimized").mean())
+        assert WORTH * mean - share * spent < plan.objective
+    told = plan.to_dict()
+    assert (told["utility_unit"], told["outcome_value"]) == ("EUR", WORTH)
+
+
+def test_break_even_is_the_same_plan_up_to_the_budget(paying):
+    plan = mm.optimize(paying, utility="profit", **ASK)
+    most = 1.5 * float(plan.optimized.sum())
+    ask = ASK | {"budget": most, "reference": plan.reference.to_numpy()}
+    even = mm.optimize(paying, until_mroas="break-even", **ask)
+    assert even.until_mroas == pytest.approx(1 / WORTH)
+    np.testing.assert_allclose(even.optimized, plan.optimized, rtol=1e-4)
+    assert "(returns 1)" in even.text()
+    less = mm.optimize(paying, utility="profit", **(ask | {"budget": most / 3}))
+    assert float(less.optimized.sum()) == pytest.approx(most / 3)  # all of it pays
+    assert "(1: break-even)" in mm.optimize(paying, **ASK).text().split("next")[1]
+
+
+def test_a_value_of_ones_own_and_profit_in_a_sum(paying):
+    bare = make_fit(3, draws=30)
+    own = mm.optimize(bare, utility=f"profit(value={WORTH})", **ASK)
+    plan = mm.optimize(paying, utility="profit", **ASK)
+    np.testing.assert_allclose(own.optimized, plan.optimized, rtol=1e-9)
+    assert own.outcome_value == WORTH
+    cautious = mm.optimize(
+        paying, utility=f"profit + {WORTH} * conditional_value_at_risk(level=0.5)", **ASK
+    )
+    assert cautious.certified
+    assert float(cautious.optimized.sum()) > float(plan.optimized.sum())
+    found = mm.evaluate(paying, plan, utilities=["profit"])
+    assert float(found.utility_value[1, 0]) == pytest.approx(plan.objective)
+    levels = mm.frontier(paying, [1e3, 1e6], utility="profit", **ASK)
+    assert 0 < float(levels.spend[0].sum()) <= 1e3 * (1 + 1e-9)
+    assert float(levels.spend[1].sum()) < 1e6
+
+
+@pytest.mark.parametrize(
+    "asked, words",
+    [
+        ({"utility": "profit"}, "outcome_value"),
+        ({"until_mroas": "break-even"}, "outcome_value"),
+        ({"utility": "profit(value=0)"}, "value"), ({"until_mroas": "even"}, "break-even"),
+        ({"utility": "profit(value=1)", "until_mroas": 2.0}, "stops at 1"),
+        ({"utility": "roas(profit(value=1))"}, "roas"),
+        ({"utility": "profit(value=1)", "target": 9.0}, "target"),
+    ],
+)  # fmt: skip
+def test_profit_without_what_it_needs(asked, words):
+    with pytest.raises(InputError, match=words):
+        mm.optimize(make_fit(2, draws=6), **(ASK | asked))

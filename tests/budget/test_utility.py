@@ -92,6 +92,7 @@ CASES = {
     "expected_shortfall": Case(
         lambda: u.expected_shortfall(410.0), lambda s, b, x: -np.maximum(410 - s, 0).mean()
     ),
+    "profit": Case(lambda: u.profit(0.4), lambda s, b, x: 0.4 * s.mean() - b.sum()),
     "portfolio_entropy": Case(u.portfolio_entropy, lambda s, b, x: nats(b), 0, 0),
     "diversification_ratio": Case(
         u.diversification_ratio,
@@ -126,7 +127,7 @@ CASES = {
 MADE = {name: case.make() for name, case in CASES.items()}
 CONCAVE = {
     "mean_response", "conditional_value_at_risk", "expected_shortfall", "sum",
-    "custom by channel",
+    "custom by channel", "profit",
 }  # fmt: skip
 AT_TOTAL = CONCAVE | {"portfolio_entropy", "roas", "roas of the worst", "mixed"}
 
@@ -368,7 +369,7 @@ def test_what_needs_smoothing_and_channels_says_so():
     rough = {name for name, made in MADE.items() if made.needs_smoothing}
     smooth_ones = {
         "mean_response", "sharpe", "sharpe over 300", "portfolio_entropy", "roas", "mixed",
-        "diversification_ratio", "custom", "custom by channel",
+        "diversification_ratio", "custom", "custom by channel", "profit",
     }  # fmt: skip
     assert rough == set(MADE) - smooth_ones
     by_channel = {name for name, made in MADE.items() if made.per_channel}
