@@ -412,7 +412,9 @@ def _bounds(
 
 
 def _small(end: Any) -> bool:
-    return isinstance(end, int | float) and not isinstance(end, bool) and end <= LARGEST
+    return bool(
+        isinstance(end, int | float) and not isinstance(end, bool) and end <= LARGEST
+    )
 
 
 def _bounds_are(given: Any, kind: str) -> str:

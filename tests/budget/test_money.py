@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
-from mmmjax.budget.compare import table
+from mmmjax.budget.compare import scenarios_table
 from mmmjax.checks import InputError
 from tests.budget.cases import make_fit
 
@@ -78,9 +78,9 @@ def test_every_way_to_tell_agrees():
     assert float(found.net_mean[1]) == pytest.approx(plan.net_gain.mean)
     assert float(found.probability_net[1]) == plan.probability_net_gain
     assert np.isnan(found.probability_net[0])
-    rows = table(found).set_index(["plan", "channel"])
+    rows = scenarios_table(found).set_index(["plan", "channel"])
     assert rows.loc[("plan", "ALL"), "net_lo"] == pytest.approx(plan.net_gain.lo)
-    bare = table(mm.evaluate(make_fit(2, draws=30), plan))
+    bare = scenarios_table(mm.evaluate(make_fit(2, draws=30), plan))
     assert "net_mean" not in bare
     markets = mm.optimize({"a": fit, "b": valued(make_fit(2, draws=30, seed=2), 1.0)},
                           periods=8)  # fmt: skip
