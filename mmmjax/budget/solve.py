@@ -67,41 +67,35 @@ def optimize(
 
     The response is the sum over the window and the max_lag - 1 periods after it of the
     contributions of the paid channels, outcome units. Money is over the window, or a period
-    with `per_period`; for a panel, money given for a channel is that of all geos, shared
-    out as the reference is, and an array is one number per geo.
+    with `per_period`; money of a channel is that of all geos, shared out as the reference
+    is, and an array is one number per geo. Solver: :mod:`mmmjax.budget.search`.
 
     Args:
-        fit: The fit whose posterior decides; fits by market, {"de": fit, "fr": fit}, under
-            one budget (bounds, reference, fixed and cost_per_unit are then by market too);
-            or :class:`ResponseCurves`.
+        fit: A fit; fits by market, {"de": fit, "fr": fit}, under one budget (bounds,
+            reference, fixed, cost_per_unit by market too); or :class:`ResponseCurves`.
         budget: Total spend, money; None: what the reference spends.
         periods: Length of the window, at least 1; None: a quarter (1 with response curves).
-        bounds: 0.5 for +-50% of the reference, (lo, hi) multiples of the reference (hi
-            may be inf), or by channel: (lo, hi) in money, ("0.8x", "1.2x") or 0.2; channels
-            left out have +-50%, or what "*" says: {"*": 0.3, "TV": (0, 9e6)}.
-        reference: Spend to compare with, {channel: money} or an array (channel,) or (geo,
-            channel) of the paid channels, or two dates, whose mean spend a period counts;
-            None: that of all training, rescaled to the budget if one is given.
+        bounds: 0.5 for +-50% of the reference, (lo, hi) multiples of it (hi may be inf), or
+            by channel: (lo, hi) in money, ("0.8x", "1.2x") or 0.2; "*": all others (0.5).
+        reference: Spend to compare with, {channel: money}, an array (channel,) or (geo,
+            channel), or two dates, whose mean spend counts; None: past spend, or its split.
         fixed: {channel: money} held there, or a list of channels held at their reference.
         per_period: Budget, bounds, reference and fixed are money a period.
         up_to: Spend at most the budget, instead of exactly it.
-        until_mroas: Spend, up to the budget, as long as the next unit of money brings at
-            least this much utility; "break-even": as long as it returns itself.
-        target: Spend as little as brings this response, outcome units; the budget is then
-            the most that may be spent.
+        until_mroas: Spend, up to the budget, while the next unit of money brings this much
+            utility; "break-even": while it returns itself.
+        target: Spend as little as brings this response, outcome units, at most the budget.
         probability: With which the target is reached; None: on average.
-        utility: What is maximised: of :mod:`mmmjax.budget.utility`, a text such as
-            "mean_tightness(alpha=0.9)", or a function (samples (draw,), budgets) -> scalar.
+        utility: Of :mod:`mmmjax.budget.utility`, a text such as "mean_tightness(alpha=0.9)"
+            or a function (samples (draw,), budgets) -> scalar.
         constraints: Of :mod:`mmmjax.budget.constraints`.
-        flighting: "even" spends alike in every period; "optimal" makes every period a
-            variable, at most 3 times the even share of the channel's upper bound; weights
-            (period,), or {channel: weights}, are a given profile.
-        carry_in: "zero": nothing acts from before; "history": the last training periods
-            still do, and the plan is credited with the increment over spending nothing.
-        cost_per_unit: {channel: money per unit of media} for the window, where it differs
-            from training: one number, (geo,), (geo or 1, period), or a table of periods.
-        fixed_geo_split: Hold the split of every channel over the geos of a market as it is
-            in the reference; a channel's bounds are then those that all its geos keep.
+        flighting: "even"; "optimal": every period a variable, at most 3 times the even
+            share of the upper bound; weights (period,), or {channel: weights}.
+        carry_in: "history": the last training periods still act, and the plan is credited
+            with the increment over spending nothing; "zero": they do not.
+        cost_per_unit: {channel: money per unit of media} where it differs from training:
+            one number, (geo,), (geo or 1, period), or a table of periods.
+        fixed_geo_split: Hold the split of every channel over geos as in the reference.
         max_draws: Use at most this many draws, evenly spaced; None: all.
         starts: Points a search begins from where nothing is proven (weeks as variables: 2).
         seed: Of the starts.
@@ -110,24 +104,20 @@ def optimize(
 
     Raises:
         InputError: A request that cannot be planned: which part, and how to fix it.
-
-    Source: design of the solver in :mod:`mmmjax.budget.search`.
     """
     settings = Settings.of(starts, seed, tolerance, max_evaluations)
     aim = goals.read(target, probability, until_mroas, utility)
     prepared = prepare(
         fit, budget=budget, periods=periods, bounds=bounds, reference=reference,
-        fixed=fixed, per_period=per_period, up_to=up_to or aim is not None,
-        until_mroas=until_mroas,
-        utility=utility, constraints=constraints, flighting=flighting, carry_in=carry_in,
-        cost_per_unit=cost_per_unit, fixed_geo_split=fixed_geo_split, max_draws=max_draws,
+        fixed=fixed, per_period=per_period, up_to=up_to or aim is not None, utility=utility,
+        until_mroas=until_mroas, constraints=constraints, flighting=flighting,
+        carry_in=carry_in, cost_per_unit=cost_per_unit, fixed_geo_split=fixed_geo_split,
+        max_draws=max_draws,
     )  # fmt: skip
     settle = partial(_settle, settings=settings)
     with jax.enable_x64(True):
-        prepared, solved = (
-            settle(prepared) if aim is None else goals.reach(prepared, aim, settle)
-        )
-        return plan_of(prepared, solved)
+        found = settle(prepared) if aim is None else goals.reach(prepared, aim, settle)
+        return plan_of(*found)
 
 
 def _settle(prepared: Prepared, settings: "Settings") -> tuple[Prepared, "Solved"]:
