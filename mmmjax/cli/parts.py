@@ -22,7 +22,7 @@ __all__ = [
 
 CASE_FILE = "write one (docs/files.md), or `mmmjax simulate --out demo`"
 COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population")
-LABELS = ("freq", "currency", "outcome_value")
+LABELS = ("freq", "currency", "outcome_value", "leave_empty")
 NAMES = {"media": " or a table name = column", "controls": ""}
 NAMES["spend"] = NAMES["media"]
 TEXT = ("geo", "population", "freq", "currency")

@@ -5,6 +5,7 @@ and `windows` (training against test) the measures, `look` puts them into one da
 `findings` says what the posterior will suffer from and what an analyst can do about it.
 """
 
+from mmmjax.exploration.ends import ends
 from mmmjax.exploration.findings import controls_beyond, warnings
 from mmmjax.exploration.look import condition, describe, explore
 from mmmjax.exploration.outliers import rare, robust_z
@@ -16,6 +17,7 @@ __all__ = [
     "controls_beyond",
     "describe",
     "difference",
+    "ends",
     "explore",
     "rare",
     "robust_z",

@@ -10,6 +10,7 @@ from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, listing, show
 from mmmjax.exploration import tables
 from mmmjax.exploration.copies import copies
+from mmmjax.exploration.ends import ends
 from mmmjax.exploration.outliers import LIMIT, Outliers, events, outliers
 from mmmjax.exploration.units import units
 from mmmjax.exploration.windows import Difference, difference
@@ -51,6 +52,7 @@ def warnings(
         *units(panel),
         *_too_many(panel, n_parameters),
         *copies(panel),
+        *ends(tables.joined(panel, test)),
         *_dependent_controls(panel),
         *_collinear(panel),
         *_controls_with_media(panel),

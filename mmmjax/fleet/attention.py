@@ -11,12 +11,13 @@ from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail, listing
 from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED, USABLE
 
-__all__ = ["FINE", "INADEQUATE", "ODD", "contradicted", "fleet_ranking"]
+__all__ = ["DOUBTFUL", "FINE", "INADEQUATE", "ODD", "contradicted", "fleet_ranking"]
 
 INADEQUATE = "not adequate"
 ODD = "odd scores"
 FINE = "fine"
-ORDER = (FAILED, REFUSED, NOT_CONVERGED, INADEQUATE, REFITTED, ODD, FINE)
+DOUBTFUL = "doubtful data"
+ORDER = (FAILED, REFUSED, NOT_CONVERGED, DOUBTFUL, INADEQUATE, REFITTED, ODD, FINE)
 NEEDED = ("market", "status", "reason", "r_hat", "min_ess", "divergences", "crps",
           "coverage")  # fmt: skip
 NOMINAL = 0.94  # of the intervals that coverage is about
@@ -50,7 +51,8 @@ def fleet_ranking(
 ) -> pd.DataFrame:
     """Markets in the order in which they need attention, and what to do about each.
 
-    Failed ones first, then refused, not converged (the highest R-hat first), not adequate
+    Failed ones first, then refused, not converged (the highest R-hat first), those whose
+    data are doubtful (zeros or a falling last period at their ends), not adequate
     (what contradicts the model is said), refitted, converged with odd scores, and those
     that are fine. Scores are odd if the share of
     observed periods inside their 94% interval is far from 94%, or if the CRPS, as a share
@@ -66,10 +68,10 @@ def fleet_ranking(
         crps_ratio: Times the fleet's median from which a CRPS can be odd.
 
     Returns:
-        A row for each market: market, attention (a status, "not adequate", "odd scores" or
-        "fine"), why, next, and status, r_hat, min_ess, divergences, crps, coverage as in
-        the table, adequate and finding too where it has them;
-        crps_share (CRPS / mean outcome) where ``size`` is given.
+        A row for each market: market, attention (a status, "doubtful data", "not
+        adequate", "odd scores" or "fine"), why, next, and status, r_hat, min_ess,
+        divergences, crps, coverage as in the table, adequate and finding too where it has
+        them; crps_share (CRPS / mean outcome) where ``size`` is given.
 
     Raises:
         InputError: A column is missing, an unknown status, or a market without a size.
@@ -156,8 +158,15 @@ def _judge(row: Mapping[Any, Any], ratio: float, apart: bool, off: float) -> _Ju
         allowed = listing((CONVERGED, REFITTED, NOT_CONVERGED, REFUSED, FAILED))
         fail("status", status, f'for market "{row["market"]}"', allowed, "fleet.table")
     odd = _odd(row, ratio, apart, off)
-    if _contradicts(row.get("adequate")):
-        why = "; ".join(filter(None, (str(row.get("finding", "")), why)))
+    against = _contradicts(row.get("adequate"))
+    finding = str(row.get("finding", "")) if against else ""
+    doubt = row.get("data")
+    if isinstance(doubt, str) and doubt:
+        what, _, remedy = doubt.partition(". ")
+        more = "; ".join(filter(None, (what, finding, odd and odd.why, why)))
+        return _Judged(DOUBTFUL, more, remedy, odd.urgency if odd else 0.0)
+    if against:
+        why = "; ".join(filter(None, (finding, why)))
         then = f'See fleet["{row["market"]}"].findings() for what to write in its model'
         return _Judged(INADEQUATE, why, then, odd.urgency if odd else 0.0)
     if status == REFITTED:

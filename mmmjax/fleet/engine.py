@@ -20,6 +20,7 @@ import pandas as pd
 
 from mmmjax.checks import InputError, listing
 from mmmjax.draws import Draws, Fit
+from mmmjax.exploration import ends
 from mmmjax.fleet.buckets import Shape, fitted_to
 from mmmjax.fleet.scores import Scores, scores_of, verdict_of
 from mmmjax.infer import lanes as engine
@@ -68,6 +69,7 @@ class Ready:
         seed: Of everything random of this market.
         notes: What was said at the door.
         without: What of that its row says: columns that were left out.
+        doubt: What its data leave in doubt: zeros and falling periods at their ends.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Ready:
     seed: int
     notes: tuple[str, ...]
     without: str = ""
+    doubt: str = ""
 
     def own(self, params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Parameters of what the market has, out of those of its bucket's arrays."""
@@ -108,6 +111,7 @@ class Done:
         channels: The columns of channels.csv of this market.
         adequate: Whether the data leave the model uncontradicted; None: not judged.
         finding: What contradicts it most, or what else is worth knowing.
+        data: What its data leave in doubt.
     """
 
     name: str
@@ -121,6 +125,7 @@ class Done:
     channels: pd.DataFrame | None = None
     adequate: bool | None = None
     finding: str = ""
+    data: str = ""
 
 
 def market_seed(seed: int, name: str) -> int:
@@ -141,9 +146,12 @@ def ready(name: str, spec: Spec, panel: Panel, seed: int, on_empty: Any) -> Read
     gone = [n for n in named if n not in (*kept.channels, *kept.control_names)]
     without = f"without {listing(gone)}, which never change" if gone else ""
     mine = market_seed(seed, name)
+    place = f'[market."{name}".data]'
+    said = [f"{f.what}. {f.remedy}".replace("[data]", place) for f in ends(panel)]
     return Ready(
-        name, found.spec, kept, found.scale, found.data, mine, found.notes, without
-    )
+        name, found.spec, kept, found.scale, found.data, mine, found.notes, without,
+        "; ".join(said),
+    )  # fmt: skip
 
 
 @dataclass
@@ -338,7 +346,8 @@ def _end(run: _Run, verdict: Verdict, how: _How) -> None:
     reason = "; ".join(filter(None, (market.without, reason)))
     scores, reason = scored(market, how.shape, fit, reason)
     seconds = run.seconds + time.perf_counter() - began
-    how.emit(Done(market.name, status, reason, fit, verdict, seconds, *scores))
+    doubt = market.doubt
+    how.emit(Done(market.name, status, reason, fit, verdict, seconds, *scores, doubt))
 
 
 def scored(market: Ready, shape: Shape, fit: Fit, reason: str) -> tuple[Scores, str]:

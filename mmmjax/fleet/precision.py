@@ -50,6 +50,7 @@ def checked(market: Ready, done: Done, shape: Shape, refit: bool = True) -> Done
     if error <= MOST:
         return done
     coarse = f"float32 log density off by {error:.2g} nat (sd), more than {MOST}"
+    coarse = "; ".join(filter(None, (market.without, coarse)))
     worse = dataclasses.replace(done, status=NOT_CONVERGED, reason=coarse)
     if not refit:
         return worse
@@ -63,7 +64,8 @@ def checked(market: Ready, done: Done, shape: Shape, refit: bool = True) -> Done
     reason = f"{coarse}; by NUTS in float64 {verdict.fault}".rstrip()
     status = NOT_CONVERGED if verdict.fault else REFITTED
     scores, reason = engine.scored(market, shape, fit, reason)
-    return Done(market.name, status, reason, fit, verdict, seconds, *scores)
+    doubt = market.doubt
+    return Done(market.name, status, reason, fit, verdict, seconds, *scores, doubt)
 
 
 def error_of(

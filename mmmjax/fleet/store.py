@@ -34,7 +34,7 @@ __all__ = ["COLUMNS", "Folder", "check_market", "read_manifest", "row_of", "tabl
 FORMAT = 2
 COLUMNS = (
     "market", "status", "reason", "r_hat", "min_ess", "divergences", "seconds", "crps",
-    "coverage", "sampled", "adequate", "finding",
+    "coverage", "sampled", "adequate", "finding", "data",
 )  # fmt: skip
 OF_A_CHANNEL = (
     "geo", "channel", "spend",
@@ -72,6 +72,7 @@ def row_of(done: Done) -> dict[str, Any]:
         "sampled": done.status in USABLE,
         "adequate": math.nan if done.adequate is None else done.adequate,
         "finding": done.finding,
+        "data": done.data,
     }
 
 

@@ -2,8 +2,8 @@
 
 `dialect` says how a table is written and `files` reads it so, `columns` finds what the user
 named, `cells` reads dates, geos and numbers (`numbers`: as people write them), `calendar`
-makes the dates regular, `reading` puts a table together, `container` holds it and `door`
-decides what can be modelled.
+makes the dates regular, `empty` leaves outcomes out, `reading` puts a table together,
+`container` holds it and `door` decides what can be modelled.
 """
 
 from mmmjax.panel.cells import date_of
@@ -11,6 +11,7 @@ from mmmjax.panel.columns import Columns
 from mmmjax.panel.container import Panel, periods
 from mmmjax.panel.dialect import KEYS as DIALECT
 from mmmjax.panel.door import for_prediction, for_training
+from mmmjax.panel.empty import zero_ends
 
 __all__ = [
     "DIALECT",
@@ -20,4 +21,5 @@ __all__ = [
     "for_prediction",
     "for_training",
     "periods",
+    "zero_ends",
 ]

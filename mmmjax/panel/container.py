@@ -91,6 +91,7 @@ class Panel:
         currency: str = "",
         freq: str | None = None,
         outcome_value: float | None = None,
+        leave_empty: Any = None,
         **written: Any,
     ) -> "Panel":
         """Read a pandas DataFrame with one row per date (and geo), in any order.
@@ -110,13 +111,16 @@ class Panel:
             outcome_value: Money per unit of outcome, above 0: 1.0 where the outcome is
                 money, its margin where only a part is kept. Kept with the panel and its
                 fits; it changes no draw and no table.
+            leave_empty: Where the outcome is taken as not known: "ends" (each geo's zeros
+                before its first and after its last outcome above 0), dates and
+                "first:last", or one of these by geo. Media there still carry over.
             **written: How numbers are written in columns of text: `decimal`, `thousands`,
                 `strip`, `accounting` and `missing`, as in [data] of a case file.
         """
         names = Names(date, outcome, media, controls, geo, spend, population)
         value = {"currency": currency, "outcome_value": outcome_value}
         dialect = dialect_of(written, OF_NUMBERS) if written else None
-        return check_names(cls(**read(df, names, freq, dialect), **value))
+        return check_names(cls(**read(df, names, freq, dialect, leave_empty), **value))
 
     @classmethod
     def from_file(cls, path: str | Path, **names: Any) -> "Panel":

@@ -12,6 +12,7 @@ from mmmjax.panel.calendar import no_gaps, no_repeats, regular
 from mmmjax.panel.cells import Source, read_dates, read_geos, read_numbers
 from mmmjax.panel.columns import Columns, Names, resolve
 from mmmjax.panel.dialect import Dialect
+from mmmjax.panel.empty import left_empty
 from mmmjax.panel.files import ORIGIN, Origin
 from mmmjax.shapes import NATIONAL
 
@@ -19,7 +20,11 @@ __all__ = ["first_outcome", "read", "read_future"]
 
 
 def read(
-    df: Any, names: Names, freq: str | None, dialect: Dialect | None = None
+    df: Any,
+    names: Names,
+    freq: str | None,
+    dialect: Dialect | None = None,
+    leave_empty: Any = None,
 ) -> dict[str, Any]:
     """Return the fields of a `Panel` read from `df`; see `Panel.from_frame`."""
     frame = _frame(df)
@@ -50,6 +55,8 @@ def read(
     present[cells] = True
     no_gaps(present, dates, geos)
     values = _values(source, columns, cells, present.shape)
+    if leave_empty is not None:
+        values["outcome"] = left_empty(leave_empty, values["outcome"], dates, geos, way)
     history = first_outcome(values["outcome"]) if names.outcome else 0
     _controls_known(source, columns, values["controls"], cells, history)
     return {

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmmjax.arguments import checked
 from mmmjax.fleet import FleetReturns, fleet_ranking, fleet_returns
-from mmmjax.fleet.attention import FINE, INADEQUATE, ODD, ORDER, contradicted
+from mmmjax.fleet.attention import DOUBTFUL, FINE, INADEQUATE, ODD, ORDER, contradicted
 from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED
 from mmmjax.fleet.summary import usable_rows
 from mmmjax.plot.labels import ALL, amount, amounts, span
@@ -157,7 +157,7 @@ def _tiles(
     text = f"{converged:,} converged, {counts[REFITTED]:,} when fitted alone by NUTS."
     tiles = [Tile("How many markets can be used?", f"{usable:,} of {count:,}", text, tone)]
     tiles += _adequate(ranking, usable)
-    worst = (FAILED, REFUSED, NOT_CONVERGED, INADEQUATE, ODD)
+    worst = (FAILED, REFUSED, NOT_CONVERGED, DOUBTFUL, INADEQUATE, ODD)
     needy = sum(counts[name] for name in worst)
     said = _listing(counts, worst)
     answer = f"{needy:,} market{'s' if needy != 1 else ''}" if needy else "Nothing"
