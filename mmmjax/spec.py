@@ -270,7 +270,7 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
         if key not in _KEYS:
             _unknown_key("[model]", key, _KEYS)
     args: dict[str, Any] = {k: table[k] for k in _PLAIN if k in table}
-    if isinstance(table.get("trend"), Mapping):
+    if "trend" in table:
         args["trend"] = _trend_from(table["trend"])
     for name, registry in _REGISTRIES.items():
         if name in table:
@@ -376,6 +376,8 @@ def _record_to_dict(record: Any) -> dict[str, Any]:
 
 
 def _record_from_dict(what: str, table: Any, registry: Mapping[str, type]) -> Any:
+    if isinstance(table, Mapping) and len(registry) == 1:
+        table = {"kind": next(iter(registry)), **table}
     if not isinstance(table, Mapping) or table.get("kind") not in tuple(registry):
         got = table.get("kind", table) if isinstance(table, Mapping) else table
         checks.fail(f"{what} kind", got, "[model]", f"one of {', '.join(registry)}",
@@ -391,22 +393,25 @@ def _record_from_dict(what: str, table: Any, registry: Mapping[str, type]) -> An
 def _seasonality_from(value: Any) -> Fourier | None:
     if value is False:
         return None
-    if not isinstance(value, Mapping):
-        checks.fail("seasonality", value, "[model]", "{ order = N } or false",
-                    "write seasonality = { order = 2 }")  # fmt: skip
-    registry = {Fourier.kind: Fourier}
-    return _record_from_dict("seasonality", {"kind": Fourier.kind} | dict(value), registry)
+    if not isinstance(value, Mapping) and value is not True:
+        allowed, fix = "{ order = N }, true or false", "write seasonality = { order = 2 }"
+        checks.fail("seasonality", value, "[model]", allowed, fix)
+    table = {} if value is True else value
+    return _record_from_dict("seasonality", table, {Fourier.kind: Fourier})
 
 
-def _trend_from(table: Mapping[str, Any]) -> bool:
-    """Of `{ kind = "linear" }`, as its neighbours are written."""
+def _trend_from(value: Any) -> bool:
+    """Of true, false or `{ kind = "linear" }`, as its neighbours are written."""
+    table = value if isinstance(value, Mapping) else {}
     for key in table:
         if key != "kind":
             _unknown_key("[model] trend", key, ("kind",))
-    if (kind := table.get("kind", "linear")) != "linear":
-        fix = 'write trend = { kind = "linear" }, true or false'
-        checks.fail("trend kind", kind, "[model]", "linear", fix)
-    return True
+    kind = table.get("kind", "linear")
+    if kind != "linear" or not isinstance(value, Mapping | bool):
+        allowed, fix = 'true, false or { kind = "linear" }', "write trend = true"
+        got = kind if kind != "linear" else value
+        checks.fail("trend", got, "[model]", allowed, fix)
+    return value if isinstance(value, bool) else True
 
 
 def _unknown_key(where: str, key: str, allowed: Sequence[str]) -> None:

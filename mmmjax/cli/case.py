@@ -16,6 +16,7 @@ from mmmjax.cli.parts import (
     COLUMNS,
     LABELS,
     Problems,
+    agreed,
     columns_of,
     joined,
     known,
@@ -30,7 +31,8 @@ from mmmjax.spec import Spec
 
 __all__ = ["Case", "Draft", "draft", "joined", "read"]
 
-TABLES = ("data", "model", "sampler")
+TABLES = ("data", "model", "sampler", "fleet")
+SHARED = ("seed", "on_empty")  # keys of [fleet] that a case reads too
 DATA = ("path", *COLUMNS, *LABELS, *DIALECT, "train_until", "on_empty")
 NEEDED = ("path", "date", "outcome")
 ON_EMPTY = ("error", "drop", "prior")
@@ -92,12 +94,19 @@ def draft(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Draft
     parts = {name: collect(lambda name=name: part(tables, name)) for name in TABLES}
     for key in parts["data"] or {}:
         collect(lambda key=key: known(key, DATA, "[data]"))
+    for key in parts["fleet"] or {}:
+        collect(lambda key=key: known(key, SHARED, "[fleet] of a case"))
     data = {k: v for k, v in (parts["data"] or {}).items() if k in DATA}
-    on_empty = data.get("on_empty", "error")
+    drawn = _chosen(parts["sampler"] or {}, given)
+    fleet = {k: v for k, v in (parts["fleet"] or {}).items() if k not in given}
+    seed = {"sampler": drawn, "fleet": fleet}
+    empty = {"data": data, "fleet": fleet}
+    drawn["seed"] = collect(lambda: agreed("seed", seed, 0)) or 0
+    on_empty = collect(lambda: agreed("on_empty", empty, "error")) or "error"
     return Draft(
         panels=collect(lambda: _panels(data, path.parent)),
         spec=spec_of(parts["model"] or {}, collect),
-        drawn=collect(lambda: _sampler(_chosen(parts["sampler"] or {}, given))),
+        drawn=collect(lambda: _sampler(drawn)),
         on_empty=collect(lambda: checks.choice("[data] on_empty", on_empty, ON_EMPTY)),
         problems=problems.said,
     )

@@ -23,6 +23,7 @@ from mmmjax.cli.parts import (
     COLUMNS,
     LABELS,
     Problems,
+    agreed,
     columns_of,
     joined,
     known,
@@ -45,9 +46,9 @@ __all__ = ["FleetCase", "read"]
 
 TABLES = ("data", "model", "sampler", "fleet", "market")
 OF_A_MARKET = (*COLUMNS, *LABELS, *DIALECT, "train_until")
-DATA = ("path", "files", "market", *OF_A_MARKET)
+DATA = ("path", "files", "market", "on_empty", *OF_A_MARKET)
 FLEET = ("seed", "batch", "on_empty", "refit")
-SAMPLER = ("kind", *(f.name for f in dataclasses.fields(HMC)))
+SAMPLER = ("kind", "seed", *(f.name for f in dataclasses.fields(HMC)))
 NEEDED = ("date", "outcome")
 SHOWN = 3  # markets that a message names
 
@@ -109,7 +110,14 @@ def read(path: Path, overrides: Mapping[str, Any] | None = None) -> FleetCase:
         collect(lambda name=name: check_market(name))
     how = _markets(found, sources, problems)
     sampler = collect(lambda: _sampler(found["sampler"]))
-    settings = _settings(found["fleet"] | given, problems)
+    settings = found["fleet"] | given
+    for key, table in (("seed", "sampler"), ("on_empty", "data")):
+        both = {"fleet": settings}
+        if key not in given:
+            both[table] = found[table]
+        value = collect(lambda key=key, both=both: agreed(key, both))
+        settings |= {} if value is None else {key: value}
+    settings = _settings(settings, problems)
     if problems.said or sources is None or sampler is None:
         raise InputError(joined(path, problems.said))
     panels, unread = _read(sources, how)
@@ -313,7 +321,7 @@ def _sampler(table: Mapping[str, Any]) -> HMC:
     if kind != HMC.kind:
         allowed = f'"{HMC.kind}": fleets are sampled in lock-step'
         fail("[sampler] kind", kind, "", allowed, f'kind = "{HMC.kind}"')
-    given = {k: v for k, v in table.items() if k in SAMPLER and k != "kind"}
+    given = {k: v for k, v in table.items() if k in SAMPLER and k not in ("kind", "seed")}
     return dataclasses.replace(USUAL, **given)
 
 

@@ -16,8 +16,8 @@ from mmmjax.prior import Prior
 from mmmjax.spec import Spec
 
 __all__ = [
-    "COLUMNS", "LABELS", "Problems", "columns_of", "joined", "known", "parse", "part",
-    "spec_of", "trained", "tried",
+    "COLUMNS", "LABELS", "Problems", "agreed", "columns_of", "joined", "known", "parse",
+    "part", "spec_of", "trained", "tried",
 ]  # fmt: skip
 
 CASE_FILE = "write one (docs/files.md), or `mmmjax simulate --out demo`"
@@ -104,6 +104,17 @@ def known(key: str, allowed: tuple[str, ...], where: str, what: str = "key") -> 
             f"one of {', '.join(allowed)}",
             f'did you mean "{near}"?' if near else "remove it",
         )
+
+
+def agreed(key: str, tables: Mapping[str, Mapping[str, Any]], default: Any = None) -> Any:
+    """The value of a key that several tables may give, if they give the same one."""
+    given = {name: table[key] for name, table in tables.items() if key in table}
+    values = list(given.values())
+    if any(value != values[0] for value in values[1:]):
+        said = " and ".join(f"{checks.show(v)} in [{name}]" for name, v in given.items())
+        fix = f"keep the one of [{next(iter(given))}]"
+        checks.fail(key, Phrase(said), "", "one value of a key", fix)
+    return values[0] if values else default
 
 
 def columns_of(data: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from mmmjax.findings import Finding, ranked
 from mmmjax.graph import data_priors, structure
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import describe
-from mmmjax.plot.labels import ALL, Return, period_noun
+from mmmjax.plot.labels import ALL, Return, amount, estimate, period_noun
 from mmmjax.samplers import HMC, NUTS, Sampler, most_draws
 from mmmjax.spec import Spec
 
@@ -325,9 +325,9 @@ def channels(table: pd.DataFrame, panel: Panel) -> None:
         [
             row["channel"],
             money(row["spend"]),
-            _interval(row, "share", "{:.1f}", 100.0),
-            _interval(row, "roas", "{:.2f}"),
-            _interval(row, "mroas", "{:.2f}"),
+            _interval(row, "share", 100.0),
+            _interval(row, "roas"),
+            _interval(row, "mroas"),
         ]
         for row in over_geos(said.of(table))
     ]
@@ -356,10 +356,8 @@ def recovered(table: pd.DataFrame, truth: dict[str, Any]) -> None:
         rows.append(
             [
                 row["channel"],
-                f"{value:.2f}",
-                f"{row['roas_mean']:.2f}",
-                f"{row['roas_lo']:.2f}",
-                f"{row['roas_hi']:.2f}",
+                amount(value),
+                *estimate(*(row[f"roas_{end}"] for end in ("mean", "lo", "hi"))),
                 "yes" if holds else "NO",
             ]
         )
@@ -410,8 +408,9 @@ def files(paths: Sequence[Path]) -> None:
         say(f"Wrote {folder}/: {names}")
 
 
-def _interval(row: dict[str, Any], name: str, form: str, times: float = 1.0) -> str:
-    mean, lo, hi = (times * row[f"{name}_{end}"] for end in ("mean", "lo", "hi"))
-    if not np.isfinite(mean):
+def _interval(row: dict[str, Any], name: str, times: float = 1.0) -> str:
+    three = [times * row[f"{name}_{end}"] for end in ("mean", "lo", "hi")]
+    if not np.isfinite(three[0]):
         return ""
-    return f"{form.format(mean)} [{form.format(lo)}, {form.format(hi)}]"
+    mean, lo, hi = estimate(*three)
+    return f"{mean} [{lo}, {hi}]"

@@ -148,10 +148,9 @@ def ready(name: str, spec: Spec, panel: Panel, seed: int, on_empty: Any) -> Read
     mine = market_seed(seed, name)
     place = f'[market."{name}".data]'
     said = [f"{f.what}. {f.remedy}".replace("[data]", place) for f in ends(panel)]
-    return Ready(
-        name, found.spec, kept, found.scale, found.data, mine, found.notes, without,
-        "; ".join(said),
-    )  # fmt: skip
+    doubt = "; ".join(said)
+    parts = (found.spec, kept, found.scale, found.data, mine, found.notes, without, doubt)
+    return Ready(name, *parts)
 
 
 @dataclass

@@ -37,6 +37,7 @@ from mmmjax.plot.labels import (
     amounts,
     capital,
     for_geo,
+    in_percent,
     period_noun,
     shorten,
     with_unit,
@@ -45,6 +46,7 @@ from mmmjax.plot.labels import (
 __all__ = [
     "ALL", "APART", "GOOD", "GRID", "INK", "MODEL", "MUTED", "PALETTE", "REST", "TINT",
     "Amount", "amount", "amounts", "capital", "channel_colours", "colours_of", "for_geo",
+    "in_percent",
     "period_noun", "shorten", "to_png", "to_svg", "with_unit",
 ]  # fmt: skip
 

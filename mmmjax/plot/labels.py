@@ -8,10 +8,11 @@ import pandas as pd
 from mmmjax.checks import Phrase, fail, listing
 
 __all__ = [
-    "ALL", "Return", "amount", "amounts", "capital", "decimals", "for_geo", "large",
-    "period_noun", "shorten", "span", "with_unit",
+    "ALL", "Return", "amount", "amounts", "capital", "decimals", "estimate", "for_geo",
+    "in_percent", "large", "period_noun", "shorten", "span", "with_unit",
 ]  # fmt: skip
 
+TINY = 1e-5  # below it as a power of ten
 ALL = "ALL"  # the sum over geos where it stands beside them
 
 
@@ -80,6 +81,8 @@ def amount(value: float) -> str:
     """A number as text: thousands separators, three digits if below 1,000."""
     if not np.isfinite(value):
         return ""
+    if 0 < abs(value) < TINY:
+        return f"{value:.2e}"
     if abs(value) >= 999.5 or value == round(value):
         return f"{value:z,.0f}"
     digits = 2 if value == 0 else int(np.clip(2 - np.floor(np.log10(abs(value))), 0, 8))
@@ -87,9 +90,33 @@ def amount(value: float) -> str:
 
 
 def amounts(values: Any) -> list[str]:
-    """Numbers of one column as text, all with the decimals that its typical one needs."""
-    digits = decimals(values)
-    return [f"{v:z,.{digits}f}" if np.isfinite(v) else "" for v in np.ravel(values)]
+    """Numbers of one column as text, with the decimals that its typical one needs.
+
+    One that would keep less than three digits has its own, if it is more than rounding.
+    """
+    digits, flat = decimals(values), np.ravel(np.asarray(values, float))
+    least = 1e-9 * float(np.max(np.abs(flat[np.isfinite(flat)]), initial=0.0))
+    own = [least < abs(v) < min(10.0 ** (2 - digits), 1.0) for v in flat]
+    same = lambda v: f"{v:z,.{digits}f}" if np.isfinite(v) else ""
+    return [amount(v) if one else same(v) for v, one in zip(flat, own, strict=True)]
+
+
+def in_percent(share: float, whole: float = 0.0995) -> str:
+    """A share as text: no decimals from `whole` on, three digits below 1%."""
+    if not np.isfinite(share):
+        return "unknown"
+    if abs(share) >= whole:
+        return f"{share:.0%}"
+    small = 1e-9 < abs(share) < 0.00995
+    return f"{amount(100 * share)}%" if small else f"{share:z.1%}"
+
+
+def estimate(mean: float, lo: float, hi: float) -> tuple[str, str, str]:
+    """Mean and ends with the decimals that the mean, or a 20th of the interval, needs."""
+    digits = decimals([max(abs(mean), (hi - lo) / 20)])
+    form = f"z,.{digits}f" if digits < 7 else ".2e"
+    first, low, high = (format(x, form) for x in (mean, lo, hi))
+    return first, low, high
 
 
 def decimals(values: Any) -> int:
@@ -112,7 +139,7 @@ def large(value: float) -> str:
 def span(mean: float, lo: float, hi: float) -> str:
     """``lo to hi`` in the unit of the mean, with the decimals that the three need."""
     size, word = _size(mean)
-    _, low, high = amounts([x / size for x in (mean, lo, hi)])
+    _, low, high = estimate(*(x / size for x in (mean, lo, hi)))
     return f"{low} to {high} {word}".rstrip()
 
 

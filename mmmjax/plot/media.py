@@ -159,12 +159,14 @@ def decomposition(
     ax.barh(rows, shares, left=starts, color=paint, height=0.62)
     for row, edge in enumerate((starts + shares)[:-1]):  # each bar starts where one ended
         ax.plot([edge, edge], [row + 0.31, row + 0.69], color=c.MUTED, lw=0.7)
-    edges, notes = starts + shares, [("share", [f"{s:.1%}" for s in shares])]
+    edges, notes = starts + shares, [("share", [c.in_percent(s, np.inf) for s in shares])]
     if found.ends is not None:
         ends = starts[:-1] + found.ends
         ax.hlines(rows[:-1], *ends, color=c.INK, lw=1)
         edges = np.concatenate([edges, ends.ravel()])
-        spans = [f"{lo:.1%} to {hi:.1%}" for lo, hi in found.ends.T]
+        spans = [
+            " to ".join(c.in_percent(x, np.inf) for x in ends) for ends in found.ends.T
+        ]
         notes.append((f"{prob:.0%}", [*spans, ""]))
     low, high = min(0.0, float(edges.min())), max(1.0, float(edges.max()))
     ax.set_xlim(low * 1.05, high + 0.03 * (high - low))

@@ -175,8 +175,13 @@ def shares(
         drawn.ax.plot([lo, hi], [row, row], color=colour, lw=2.4)
         drawn.ax.plot(mean, row, "o", color=colour, ms=7)
     drawn.ax.set_xlim(left=min(0.0, float(np.min(found.share, initial=0.0)) * 1.05))
-    spans = [f"{lo:.1%} to {hi:.1%}" for lo, hi in found.share[1:].T]
-    notes = [("share", [f"{s:.1%}" for s in found.share[0]]), (f"{prob:.0%}", spans)]
+    spans = [
+        " to ".join(c.in_percent(x, np.inf) for x in ends) for ends in found.share[1:].T
+    ]
+    notes = [
+        ("share", [c.in_percent(s, np.inf) for s in found.share[0]]),
+        (f"{prob:.0%}", spans),
+    ]
     c.rows_on(drawn, found.channels, notes, percent=True)
     return drawn.figure
 

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.plot.colours import INK, MODEL, REST
-from mmmjax.plot.labels import amount, for_geo
+from mmmjax.plot.labels import amount, for_geo, in_percent
 from mmmjax.reporting import figure as f
 from mmmjax.reporting.evidence import Evidence
 from mmmjax.reporting.figure import Figure, Key
 from mmmjax.reporting.rows import Cell, Table, written
-from mmmjax.reporting.sentences import percent
 from mmmjax.standing import MMM, NAMES, standings, verdict_of
 
 __all__ = ["folds", "forecasts", "parameters", "scores", "stability"]
@@ -169,8 +168,8 @@ def folds(found: Evidence) -> Table | None:
             Cell(str(fold)), Cell(" to ".join(days)), Cell(amount(score)),
             *(Cell(amount(other)) for other in others),
             *(Cell(_against(score, other)) for other in others),
-            Cell(percent(float(row["mape"]))), Cell(written(float(row["r2"]), 2)),
-            Cell(percent(float(row["coverage"]))), Cell(str(row["status"])),
+            Cell(in_percent(float(row["mape"]))), Cell(written(float(row["r2"]), 2)),
+            Cell(in_percent(float(row["coverage"]))), Cell(str(row["status"])),
         ])  # fmt: skip
     named = [MODELS.get(name, (name, ""))[0] for name in baselines]
     heads = ["fold", "tested", "CRPS", *(f"CRPS, {name}" for name in named),

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.plot.colours import GRID, INK, MUTED
-from mmmjax.plot.labels import decimals, large, span
+from mmmjax.plot.labels import decimals, in_percent, large, span
 
 __all__ = [
     "CONFIG", "TEMPLATE", "Figure", "Key", "View", "as_json", "band", "dates", "days",
@@ -170,7 +170,8 @@ def interval(table: pd.DataFrame, name: str) -> list[str]:
 def percentages(rows: pd.DataFrame, name: str) -> list[str]:
     """The same of shares."""
     values = rows[[f"{name}_{s}" for s in ("mean", "lo", "hi")]].to_numpy(float)
-    return [f"{mean:z.1%} (94%: {lo:z.1%} to {hi:z.1%})" for mean, lo, hi in values]
+    texts = [[in_percent(x, np.inf) for x in row] for row in values]
+    return [f"{mean} (94%: {lo} to {hi})" for mean, lo, hi in texts]
 
 
 def flag(colour: str, alpha: float) -> str:

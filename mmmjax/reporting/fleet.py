@@ -13,12 +13,12 @@ from mmmjax.fleet import FleetReturns, fleet_ranking, fleet_returns
 from mmmjax.fleet.attention import DOUBTFUL, FINE, INADEQUATE, ODD, ORDER, contradicted
 from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED
 from mmmjax.fleet.summary import usable_rows
-from mmmjax.plot.labels import ALL, amount, amounts, span
+from mmmjax.plot.labels import ALL, amount, amounts, in_percent, span
 from mmmjax.reporting import fleet_figures as figures_of
 from mmmjax.reporting.figure import Figure, as_json
 from mmmjax.reporting.html import assemble
 from mmmjax.reporting.rows import MAX_ROWS, Cell, Table, written
-from mmmjax.reporting.sentences import BAD, CARE, GOOD, PLAIN, Tile, percent
+from mmmjax.reporting.sentences import BAD, CARE, GOOD, PLAIN, Tile
 from mmmjax.resources import replace_file
 from mmmjax.store import file_to_write
 
@@ -168,7 +168,7 @@ def _tiles(
         share = float(np.median(known))
         words = "Much" if share > 0.5 else "Some" if share > 0.25 else "Little"
         text = (
-            f"In the median channel {percent(share)} of the variance of estimates is "
+            f"In the median channel {in_percent(share)} of the variance of estimates is "
             "between markets; the rest is that each market knows only so much."
         )
         tiles.append(Tile("Do returns differ between markets?", words, text, PLAIN))
@@ -222,7 +222,7 @@ def _channels(found: FleetReturns, outcome: str, currency: str) -> Table:
             Cell(amount(row["typical"]), _span(row, "typical")),
             Cell(span(row["typical"], row["new_lo"], row["new_hi"])),
             Cell(written(row["tau"], 2), f"{row['tau_lo']:.2f} to {row['tau_hi']:.2f}"),
-            Cell(percent(row["i2"])),
+            Cell(in_percent(row["i2"])),
             Cell(f"{row['markets']:,}", f"{row['rough']:,} rough" if row["rough"] else ""),
         ]
         for row in told.to_dict("records")
@@ -250,7 +250,7 @@ def _markets(ranking: pd.DataFrame) -> Table:
         [f"{int(x):,}" for x in shown["divergences"]],
         [written(x, 2) for x in shown["seconds"]],
         [amount(x) for x in shown["crps"]],
-        [percent(x) if np.isfinite(x) else "" for x in shown["coverage"]],
+        [in_percent(x) if np.isfinite(x) else "" for x in shown["coverage"]],
     ]
     rows = [[Cell(text) for text in row] for row in zip(*columns, strict=True)]
     cut = f"The first {LISTED:,} of {len(ranking):,} by attention; fleet.csv has all."
@@ -291,7 +291,7 @@ def _opened_cells(rows: pd.DataFrame) -> list[list[Any]]:
         [amount(x) for x in rows["spend"]],
     ]
     forms = (("roas", None), ("shrunk", None), ("weight", None), ("mroas", None),
-             ("share", percent), ("contribution", amount))  # fmt: skip
+             ("share", in_percent), ("contribution", amount))  # fmt: skip
     for name, form in forms:
         if name == "weight":
             columns.append([f"{x:.0%}" if np.isfinite(x) else "" for x in rows[name]])

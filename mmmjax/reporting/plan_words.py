@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmmjax.budget.wording import TO_ROUNDING
-from mmmjax.plot.labels import amount, large
+from mmmjax.plot.labels import amount, in_percent, large
 from mmmjax.reporting.evidence import Evidence, Planned
 from mmmjax.reporting.sentences import (
     chance,
@@ -12,7 +12,6 @@ from mmmjax.reporting.sentences import (
     gain_text,
     if_it_holds,
     net_text,
-    percent,
     sure_text,
 )
 
@@ -46,7 +45,7 @@ def _changes(found: Evidence, plan: Planned) -> str:
     if max(more, less) <= 0:
         return "Nothing: the plan is the reference."
     if abs(more - less) <= 1e-6 * whole:
-        share = f", {percent(more / whole)} of all spend" if whole > 0 else ""
+        share = f", {in_percent(more / whole)} of all spend" if whole > 0 else ""
         return f"{where}: {large(more)}{unit}{each}{share}."
     return (
         f"{where}: {large(more)}{unit}{each} more and {large(less)} less, "
@@ -80,7 +79,9 @@ def _proven(told: Mapping[str, Any]) -> str:
             "more than a millionth. That is so within the model; it says nothing about "
             "whether the model is right."
         )
-    return f"Perhaps: the search stopped early; up to {percent(gap)} more is not ruled out."
+    return (
+        f"Perhaps: the search stopped early; up to {in_percent(gap)} more is not ruled out."
+    )
 
 
 def _next(found: Evidence, told: Mapping[str, Any]) -> str:

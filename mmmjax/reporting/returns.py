@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.plot.colours import INK, MODEL, REST
-from mmmjax.plot.labels import amount, amounts, for_geo
+from mmmjax.plot.labels import amount, amounts, for_geo, in_percent
 from mmmjax.reporting import figure as f
 from mmmjax.reporting.evidence import Evidence
 from mmmjax.reporting.figure import Figure, Key, View
@@ -161,7 +161,10 @@ def bubbles(found: Evidence) -> Figure | None:
     if found.returned.value is not None:
         layout["shapes"] = [EVEN | {"y0": 1, "y1": 1, "x0": 0, "x1": 1, "xref": "paper"}]
     each = zip(rows["channel"], rows["share_mean"], rows["roas_mean"], strict=True)
-    said = ", ".join(f"{name} {share:z.1%} at {amount(roas)}" for name, share, roas in each)
+    said = ", ".join(
+        f"{name} {in_percent(share, np.inf)} at {amount(roas)}"
+        for name, share, roas in each
+    )
     names = rows["channel"].astype(str)
     return Figure(
         "bubbles", "Who brings much, who brings it cheaply", data + texts, layout,

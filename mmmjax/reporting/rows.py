@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmmjax.plot.labels import amount, amounts, for_geo, span
+from mmmjax.plot.labels import amount, amounts, for_geo, in_percent, span
 from mmmjax.reporting.evidence import Brought, Evidence, Interval, Media, Planned
 from mmmjax.reporting.figure import as_json, numbers
 from mmmjax.reporting.returns import window_names
-from mmmjax.reporting.sentences import percent, share_span
+from mmmjax.reporting.sentences import share_span
 
 __all__ = [
     "Cell", "Table", "behind", "by_geo", "channels", "parameters", "plan", "scores",
@@ -99,7 +99,7 @@ def _sums(found: Evidence, media: Media) -> list[list[Cell]]:
 def _brought(part: Brought) -> list[Cell]:
     """Share and contribution with their intervals."""
     total, lo, hi = amounts(part.total)
-    share = Cell(percent(part.share.mean), share_span(part.share))
+    share = Cell(in_percent(part.share.mean), share_span(part.share))
     return [share, Cell(total, f"{lo} to {hi}")]
 
 
@@ -137,7 +137,7 @@ def _intervals(table: pd.DataFrame, name: str, shares: bool = False) -> list[Cel
     """Cells of ``name_mean`` with their intervals in small print."""
     parts = np.stack([table[f"{name}_{s}"].to_numpy(float) for s in ("mean", "lo", "hi")])
     if shares:
-        texts = np.array([[percent(x) for x in part] for part in parts], object)
+        texts = np.array([[in_percent(x) for x in part] for part in parts], object)
     else:
         texts = np.array(amounts(parts), object).reshape(parts.shape)
     return [
@@ -175,9 +175,9 @@ def scores(found: Evidence) -> Table:
     has_test = np.isfinite(known.get("crps_test", np.nan))
     kinds = (
         (f"CRPS ({found.outcome}; smaller is better)", "crps", amount),
-        ("mean error (MAPE)", "mape", percent),
+        ("mean error (MAPE)", "mape", in_percent),
         ("R² (share of the variance explained)", "r2", lambda x: f"{x:z.3f}"),
-        ("observed inside the 94% interval", "coverage", percent),
+        ("observed inside the 94% interval", "coverage", in_percent),
     )
     rows = []
     for label, name, write in kinds:

@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmmjax.plot.labels import amount, for_geo, large, period_noun, span
+from mmmjax.plot.labels import amount, for_geo, in_percent, large, period_noun, span
 from mmmjax.reporting.evidence import Evidence, Interval, Media, Move, Planned
 from mmmjax.standing import headline, misfit, standings, tally
 
 __all__ = [
     "GLOSSARY", "Tile", "chance", "direction", "gain_text", "if_it_holds", "lead",
-    "percent", "share_span", "sure_text", "tiles", "verdict",
+    "share_span", "sure_text", "tiles", "verdict",
 ]  # fmt: skip
 
 GOOD, CARE, BAD, PLAIN = "good", "care", "bad", "plain"  # tones; the text says it too
@@ -45,16 +45,9 @@ class Tile(NamedTuple):
     tone: str = PLAIN
 
 
-def percent(share: float) -> str:
-    """A share as text: one decimal below 10%."""
-    if not np.isfinite(share):
-        return "unknown"
-    return f"{share:z.1%}" if abs(share) < 0.0995 else f"{share:.0%}"
-
-
 def share_span(interval: Interval) -> str:
     """``lo to hi`` of a share."""
-    return f"{percent(interval.lo)} to {percent(interval.hi)}"
+    return f"{in_percent(interval.lo)} to {in_percent(interval.hi)}"
 
 
 def verdict(found: Evidence) -> tuple[str, str, str]:
@@ -92,7 +85,7 @@ def lead(found: Evidence) -> str:
         )
     said = [
         headline(standings(found.table("backtest"))),
-        f"Media brought {percent(media.share.mean)} of {outcome} "
+        f"Media brought {in_percent(media.share.mean)} of {outcome} "
         f"(94% interval {share_span(media.share)}){if_it_holds(found)}.",
         *([_ranking(media, inadequate(found))] if len(media.best) > 1 else []),
         worth,
@@ -167,7 +160,7 @@ def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
     observed = large(float(np.nansum(panel.outcome[:, panel.window])))
     brought = Tile(
         "What did media bring?",
-        f"{percent(media.share.mean)} of {panel.outcome_name}",
+        f"{in_percent(media.share.mean)} of {panel.outcome_name}",
         f"{large(media.total.mean)} {panel.outcome_name} in {periods}, 94% interval "
         f"{span(*media.total)}; observed were {observed}.{_kinds(media)}"
         f"{_impossible(media)}",
@@ -206,7 +199,7 @@ def _kinds(media: Media) -> str:
     """Paid and organic apart, where there are both."""
     if media.paid is None or media.organic is None:
         return ""
-    paid, organic = (percent(part.share.mean) for part in (media.paid, media.organic))
+    paid, organic = (in_percent(part.share.mean) for part in (media.paid, media.organic))
     return f" Paid media brought {paid}, organic media {organic}."
 
 
@@ -322,7 +315,7 @@ def _taught(found: Evidence) -> list[Tile]:
     lowest = min(known, key=lambda name: known[name])
     prior = [name for name, share in known.items() if share < LEAST_LEARNT]
     if not prior:
-        least = percent(max(known[lowest], 0.0))
+        least = in_percent(max(known[lowest], 0.0))
         text = f"Least about {lowest}, where they took away {least} of what was uncertain "
         return [Tile(question, "Something about every channel", f"{text}before.")]
     text = (
@@ -352,17 +345,17 @@ def _forecast(found: Evidence) -> Tile:
     error = scores.get("mape_test", np.nan)
     if not np.isfinite(scores.get("crps_test", np.nan)):
         question = "How well does it describe the data?"
-        answer = f"Off by {percent(scores['mape'])}"
+        answer = f"Off by {in_percent(scores['mape'])}"
         text = (
-            f"Mean error of a prediction in training; {percent(scores['coverage'])} "
+            f"Mean error of a prediction in training; {in_percent(scores['coverage'])} "
             f"{within}. Nothing was held back, so this says nothing about forecasts. "
             f"{after}"
         )
     else:
         question = "How well does it forecast?"
-        answer = f"Off by {percent(error)}"
+        answer = f"Off by {in_percent(error)}"
         if not np.isfinite(error):
-            answer = f"{percent(scores.get('coverage_test', np.nan))} inside its range"
+            answer = f"{in_percent(scores.get('coverage_test', np.nan))} inside its range"
         if found.tested is None:
             periods, lacking = (
                 "periods it had not seen",
@@ -372,8 +365,8 @@ def _forecast(found: Evidence) -> Tile:
             count = found.tested["date"].nunique()
             periods, lacking = f"{count:,} {found.period}s it had not seen", ""
         text = (
-            f"Mean error over {periods}, in training {percent(scores['mape'])}; "
-            f"{percent(scores.get('coverage_test', np.nan))} {within}.{lacking} {after}"
+            f"Mean error over {periods}, in training {in_percent(scores['mape'])}; "
+            f"{in_percent(scores.get('coverage_test', np.nan))} {within}.{lacking} {after}"
         )
     if worse:
         answer, text = "No better than without media", f"{worse} {answer}: {_lower(text)}"
@@ -393,7 +386,7 @@ def gain_text(found: Evidence, plan: Planned) -> str:
     interval = f", 94% interval {span(*gain)}" if known else ", interval not known"
     whole = _of_all(found, plan)
     share = "" if whole is None else (
-        f"; {percent(mean / whole)} of all {found.outcome}")  # fmt: skip
+        f"; {in_percent(mean / whole)} of all {found.outcome}")  # fmt: skip
     return f"{large(mean)} {found.outcome}{interval}{share}"
 
 
@@ -452,7 +445,7 @@ def _plan(found: Evidence, plan: Planned) -> Tile:
     gain, before, why = plan.gain, plan.before, _not_yet(found)
     of = "what paid media bring"
     more = "more" if gain.mean >= 0 else "less"
-    size = f"{percent(abs(gain.mean) / before)} {more} of {of}" if before > 0 else (
+    size = f"{in_percent(abs(gain.mean) / before)} {more} of {of}" if before > 0 else (
         f"{more} of {of}")  # fmt: skip
     how = f"better than the reference {sure_text(plan)}"
     if sure is None:
