@@ -1,5 +1,8 @@
 """What a fit is given: the seasonality that data can show, and one way to it."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +10,8 @@ import pytest
 import mmmjax as mm
 from mmmjax.backtesting import folds
 from mmmjax.backtesting import run as runs
+from mmmjax.cli import case as cases
+from mmmjax.cli.app import run
 from mmmjax.fleet import engine
 from mmmjax.prepare import prepare
 from tests.tables import NAMES
@@ -106,3 +111,17 @@ def test_every_door_takes_the_same_way():
         assert one.spec.seasonality is None
         assert any("seasonality is left out" in note for note in notes)
     assert "gamma_fourier" not in prior.draws.params
+
+
+@pytest.mark.parametrize("name", ["days", "weeks"])
+def test_the_case_of_a_short_season(name, capsys):
+    folder = Path(__file__).parent / "cases/season_short"
+    assert run(["check", str(folder / f"{name}.toml")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "yearly seasonality is left out: the outcome is known for" in said
+    assert "less than a year" in said
+    assert "seasonality_contribution" not in said
+    case = cases.read(folder / f"{name}.toml")
+    kept = dataclasses.replace(case.spec, seasonality=mm.seasonality.Fourier(1))
+    assert codes(kept, case.train)[1] == [SHORT]
+    assert "seasonality = false" in prepare(kept, case.train).findings[0].remedy

@@ -335,10 +335,11 @@ def _pointed(
         Place of each such column, and whether another column has three decimals for sure.
     """
     small, fine = [], False
-    for i, name in enumerate(frame.columns):
-        values = frame.iloc[:, i]
-        if name in texts or (wanted and name not in wanted) or values.dtype.kind != "f":
+    names = zip(frame.columns, frame.dtypes, strict=True)
+    for i, (name, kind) in enumerate(names):  # a table may have 40,000 columns
+        if name in texts or (wanted and name not in wanted) or kind.kind != "f":
             continue
+        values = frame.iloc[:, i]
         x = np.abs(values.to_numpy()[np.isfinite(values.to_numpy())])
         if (np.abs(x * 1000 - np.rint(x * 1000)) > 1e-6).any():
             continue

@@ -16,11 +16,10 @@ import pytest
 
 import mmmjax as mm
 from mmmjax.checks import InputError
-from mmmjax.plot.labels import amount, amounts, for_geo, large
+from mmmjax.plot.labels import amount, amounts, for_geo, in_percent, large
 from mmmjax.reporting import html as page_of
 from mmmjax.reporting.evidence import Interval, Media
 from mmmjax.reporting.html import PLOTLY, plotly_js, render
-from mmmjax.reporting.sentences import percent
 from tests.reporting import examples
 from tests.reporting.examples import NASTY
 
@@ -152,7 +151,7 @@ def test_tables_show_the_numbers_of_the_files(found, page):
         assert all(text in said for text in amounts(rows["spend"]) if text)
         texts = amounts(rows[["roas_mean", "roas_lo", "roas_hi"]].to_numpy())
         assert all(text in said for text in texts if text)
-        assert all(percent(share) in said for share in rows["share_mean"])
+        assert all(in_percent(share) in said for share in rows["share_mean"])
     for row in found.parameters.to_dict("records"):
         assert f"{row['mean']:.3f}" in said
     assert amount(found.scores["crps_test"]) in said

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mmmjax.plot.labels import large, span
+from mmmjax.plot.labels import in_percent, large, span
 from mmmjax.reporting import sentences
 from mmmjax.reporting.evidence import Interval, Media, Move
-from mmmjax.reporting.sentences import chance, percent, share_span
+from mmmjax.reporting.sentences import chance, share_span
 from tests.reporting import examples
 
 
@@ -19,7 +19,7 @@ from tests.reporting import examples
      (-0.0001, "0.0%")],
 )  # fmt: skip
 def test_percent(share, text):
-    assert percent(share) == text
+    assert in_percent(share) == text
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_plan_that_surely_helps_says_which_way_money_moves():
     assert tile.text.startswith("5.0% more of what paid media bring (5 sales, 94% interval")
     panel = found.fit.panel
     mean = np.nanmean(panel.outcome[:, panel.window], axis=1).sum()
-    assert f"; {percent(5 / (13 * mean))} of all sales)" in tile.text
+    assert f"; {in_percent(5 / (13 * mean))} of all sales)" in tile.text
     assert "better than the reference with probability 95%." in tile.text
     assert "It is another split of 400 US$ over 13 weeks." in tile.text
 
