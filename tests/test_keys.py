@@ -39,7 +39,7 @@ OF_DATA = documented("`[data]`\n", "`[model]`")
 OF_MODEL = documented("`[model]`: left out", "`[model.priors]`")
 OF_FLEET = documented("`[fleet]`\n", '`[market."DE".data]`')
 OF_PRIORS = re.findall(
-    r"`(\w+)`", DOCS[DOCS.index("`[model.priors]`") :].split("`dist`")[0]
+    r"`(\w+)`", DOCS[DOCS.index("`[model.priors]`") :].split("in scaled")[0]
 )
 OF_SAMPLER = DOCS[DOCS.index("`[sampler]`: `kind") :].split("An unknown key")[0]
 

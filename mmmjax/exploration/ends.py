@@ -12,7 +12,8 @@ __all__ = ["ends"]
 
 NEAR = 8  # periods that the last one is compared with
 LEAST = 12  # known periods, else nothing is said
-LOW = np.log(0.8)  # of the level before: less is no incomplete period
+LOW = float(np.log(0.8))  # of the level before: more is no incomplete period
+START = float(np.log(0.6))  # of a first one, which may lack the media before it
 UNUSUAL = 3.5  # robust z of that
 RUN = 4  # zeros in a row at an end
 
@@ -34,11 +35,11 @@ def ends(panel: Panel) -> list[Finding]:
             media = panel.media[g, known[:before]].any()
             kind = "early" if media else "opened"
             found.setdefault(kind, []).append((g, known[0], known[before - 1]))
-        elif k := _falling(inner[::-1], 1):
+        elif k := _falling(inner[::-1], 1, START):
             found.setdefault("first", []).append((g, known[0], known[k - 1]))
         if after:
             found.setdefault("late", []).append((g, known[-after], known[-1]))
-        elif k := _falling(inner, 3):
+        elif k := _falling(inner, 3, LOW):
             found.setdefault("last", []).append((g, known[-k], known[-1]))
         money = np.where(panel.paid, panel.spend[g, known], 0.0).sum(1)
         unbooked = zero_ends(money)[1]
@@ -66,8 +67,11 @@ def _unusual(y: np.ndarray, run: int) -> bool:
     )
 
 
-def _falling(y: np.ndarray, most: int) -> int:
-    """How many last periods fall below all that was usual, at most `most`."""
+def _falling(y: np.ndarray, most: int, low: float) -> int:
+    """How many last periods fall below all that was usual, at most `most`.
+
+    `low` is the logarithm of the share of the level before that each stays below.
+    """
     if len(y) < LEAST + NEAR or (y <= 0).any():
         return 0
     log = np.log(y)
@@ -78,7 +82,7 @@ def _falling(y: np.ndarray, most: int) -> int:
         past, tail = apart[:-k], log[-k:] - np.median(log[-k - NEAR : -k])
         spread = max(1.4826 * np.median(np.abs(past - np.median(past))), 1e-12)
         z = (tail[-1] - np.median(past)) / spread
-        below = tail[-1] < 1.15 * past.min() and (tail < min(LOW, past.min())).all()
+        below = tail[-1] < 1.15 * past.min() and (tail < min(low, past.min())).all()
         if below and z < -UNUSUAL and (np.diff(tail) < 0).all():
             return k
     return 0

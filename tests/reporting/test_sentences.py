@@ -16,7 +16,7 @@ from tests.reporting import examples
 @pytest.mark.parametrize(
     ("share", "text"),
     [(0.3149, "31%"), (0.0512, "5.1%"), (-0.02, "-2.0%"), (np.nan, "unknown"),
-     (-0.0001, "0.0%")],
+     (-0.0001, "-0.0100%"), (-1e-12, "0.0%")],
 )  # fmt: skip
 def test_percent(share, text):
     assert in_percent(share) == text
