@@ -9,7 +9,9 @@ import pytest
 
 from mmmjax.cli import show
 from mmmjax.cli.app import run
+from mmmjax.panel import Panel
 from mmmjax.plot.labels import amount, amounts, estimate, in_percent, span
+from tests.tables import NAMES, weekly
 
 CASE = Path(__file__).parent / "cases/small_returns"
 
@@ -66,7 +68,8 @@ def test_the_channels_on_the_screen_can_be_told_apart(size, capsys, monkeypatch)
                 for e, f in (("mean", 1), ("lo", 0.7), ("hi", 1.3))
             }
         rows.append(row)
-    show.channels(pd.DataFrame(rows), "USD")
+    panel = Panel.from_frame(weekly(20), **NAMES, currency="USD")
+    show.channels(pd.DataFrame(rows), panel)
     lines = [line for line in capsys.readouterr().out.splitlines() if "[" in line]
     numbers = [re.findall(r"(\S+) \[(\S+), (\S+)\]", line) for line in lines]
     assert [len(n) for n in numbers] == [3, 3]
