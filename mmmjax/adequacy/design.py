@@ -89,8 +89,10 @@ def design(fit: Fit, seen: Evidence, geo: int) -> Design:
     some = seen.mu[:: max(1, len(seen.mu) // DRAWS), geo] - mean
     some = np.where(here, some, 0.0) / (np.sqrt(len(some)) * spread)
     some -= (some @ basis) @ basis.T
-    _, size, moved = np.linalg.svd(some, full_matrices=False)
-    basis = beyond(np.concatenate([basis.T, moved[size > LEAST_SPREAD]]).T[None])[0]
+    square, turn = np.linalg.eigh(some @ some.T)
+    moved = some.T @ turn[:, square > LEAST_SPREAD**2]
+    basis = np.concatenate([basis, moved / np.linalg.norm(moved, axis=0)], 1)
+    basis = beyond(basis[None])[0]
     basis = basis[:, basis.any(0)]
     sets = list(departures(fit, seen, geo, effect, mean))
     columns: list[np.ndarray] = [np.zeros((0, 0))] * len(sets)
@@ -118,10 +120,15 @@ def beyond(values: np.ndarray, basis: np.ndarray | None = None) -> np.ndarray:
         return values
     size = np.linalg.norm(values, axis=1, keepdims=True)
     values = np.divide(values, size, out=np.zeros_like(values), where=size > 0)
-    if basis is not None:
-        values = values - basis @ (basis.T @ values)
-    u, s, _ = np.linalg.svd(values, full_matrices=False)
-    return np.where(s[:, None] > LOST, u, 0.0)
+    if basis is not None:  # of all sets in one product
+        flat = np.moveaxis(values, 1, 0).reshape(len(basis), -1)
+        flat = flat - basis @ (basis.T @ flat)
+        values = np.moveaxis(flat.reshape(len(basis), len(values), -1), 0, 1)
+    # through the small matrices of products: no threads start for a few columns
+    square, turn = np.linalg.eigh(np.einsum("stc,std->scd", values, values))
+    kept = square > LOST**2
+    turn = turn * (kept / np.sqrt(np.where(kept, square, 1.0)))[:, None]
+    return np.einsum("stc,scd->std", values, turn)
 
 
 def departures(
