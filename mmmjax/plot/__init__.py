@@ -1,6 +1,7 @@
 """Pictures: labelled tables in, one figure out; each file is compute, then draw.
 
-All take the tables that the command line writes, labelled results or plain arrays of draws,
+All take a Fit (or the Plan, Backtest, Fleet or Panel that they are of), whose labels they
+know; or the tables that the command line writes, labelled results, plain arrays of draws;
 and return a :class:`matplotlib.figure.Figure`; nothing global is touched. Give one
 ``colours=channel_colours(fit.panel.channels)`` to all of them, so that a channel keeps its
 colour where others are missing.
@@ -96,6 +97,7 @@ def __getattr__(name: str) -> Any:
     if name not in _FILE_OF:
         raise AttributeError(f"module 'mmmjax.plot' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"mmmjax.plot.{_FILE_OF[name]}"), name)
+    value = importlib.import_module("mmmjax.plot.given").taking(name, value)
     globals()[name] = value
     return value
 

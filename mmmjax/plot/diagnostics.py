@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.stats import binom, rankdata
 
+from mmmjax.checks import Phrase, fail
 from mmmjax.draws import MIN_BFMI, bfmi
 from mmmjax.plot import canvas as c
 from mmmjax.plot.arrays import Density, density_of, one_geo, scalars
@@ -172,6 +173,9 @@ class Energy(NamedTuple):
 def energy_of(energy: Any) -> Energy:
     """Densities of energy and of its transitions, and the E-BFMI of every chain."""
     values = np.asarray(energy, float)
+    if values.ndim != 2 or values.shape[1] < 3:
+        got = Phrase(f"shape {values.shape}")
+        fail("energy", got, "", "(chain, draw)", "mm.plot.energy(fit)")
     steps = np.diff(values, axis=1)
     return Energy(density_of(values - values.mean()), density_of(steps), bfmi(values))
 

@@ -1,0 +1,398 @@
+"""What each picture draws, and how a Fit, Plan, Backtest, Fleet or Panel gives it.
+
+:func:`taking` stands at the door of ``mm.plot``: the first argument may be the table that
+the picture's docstring names, or what the table is made from; labels that are not given
+(outcome, currency, period, colours, ...) are then the panel's.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from mmmjax import tables
+from mmmjax.arguments import kind_of
+from mmmjax.budget import Plan
+from mmmjax.budget.regret import knowledge
+from mmmjax.checks import Phrase, fail, listing
+from mmmjax.counterfactuals import SCENARIO
+from mmmjax.criticism import prior_posterior, residuals
+from mmmjax.draws import Fit, summary
+from mmmjax.exploration import explore
+from mmmjax.fleet import Fleet, FleetReturns, fleet_returns
+from mmmjax.graph import Structure, structure
+from mmmjax.panel import Panel
+from mmmjax.plot.colours import channel_colours
+from mmmjax.plot.labels import period_noun
+from mmmjax.posterior import curves, roas
+from mmmjax.prediction import predict, prior_predictive, sample_prior
+
+__all__ = ["SOURCES", "Source", "taking"]
+
+type Given = Mapping[str, Any]
+type Make = Callable[[Any, Given], Mapping[str, Any]]
+
+
+class Source(NamedTuple):
+    """What a picture draws.
+
+    Args:
+        of: The table in words.
+        remedy: A call that draws it.
+        columns: What a data frame must have; None: none is taken.
+        variables: What a Dataset must have; None: none is taken.
+        others: Further kinds that it takes as they are.
+        makers: Name of a kind -> its arguments, from a thing and the others given.
+    """
+
+    of: str
+    remedy: str
+    columns: tuple[str, ...] | None = None
+    variables: tuple[str, ...] | None = None
+    others: tuple[Any, ...] = ()
+    makers: Mapping[str, Make] = {}
+
+
+def _whole(fit: Fit, given: Given) -> bool:
+    """Whether geos are summed: several, and none is asked for."""
+    return fit.panel.n_geos > 1 and given.get("geo") is None
+
+
+def _table(file: str, name: str, *columns: str, **made: Make) -> Source:
+    """A picture of the table of a fit."""
+
+    def make(fit: Fit, given: Given) -> dict[str, Any]:
+        return {name: getattr(tables, file)(fit)}
+
+    remedy = f"mm.plot.{{}}(fit), or of mm.tables.{file}(fit)"
+    of = f"a table with the columns of {file}.csv"
+    return Source(of, remedy, columns, makers={"Fit": make, **made})
+
+
+def _windows(kind: str) -> Source:
+    """A picture of returns.csv; of months it has rows where they are asked for."""
+
+    def make(fit: Fit, given: Given) -> dict[str, Any]:
+        asked = {"month"} & {given.get(kind)}
+        return {"returns": tables.returns(fit, ("all", "year", "quarter", *asked))}
+
+    return _table("returns", "returns", "kind", "window", "roas_mean", Fit=make)
+
+
+def _of_curves(**makers: Make) -> Source:
+    def make(fit: Fit, given: Given) -> dict[str, Any]:
+        return {"found": curves(fit, total=_whole(fit, given))}
+
+    what = "a result of mm.curves or a table with the columns of curves.csv"
+    remedy = "mm.plot.{}(fit), or of mm.curves(fit)"
+    made = {"Fit": make, **makers}
+    return Source(what, remedy, ("channel", "spend", "mean"), ("response",), makers=made)
+
+
+def _explored(fit: Fit | Panel, given: Given) -> dict[str, Any]:
+    """What mm.explore sees."""
+    panel = fit.panel if isinstance(fit, Fit) else fit
+    return {"found": explore(panel, total=panel.n_geos > 1 and given.get("geo") is None)}
+
+
+SEEN = Source(
+    "a result of mm.explore",
+    "mm.plot.{}(panel), or of mm.explore(panel)",
+    None,
+    ("kind",),
+    (),
+    {"Fit": _explored, "Panel": _explored},
+)
+
+
+def _predicted(fit: Fit, given: Given) -> dict[str, Any]:
+    """Training, and the panel that follows it where one is given."""
+    panels = {k: v for k, v in given.items() if isinstance(v, Panel)}
+    whole = _whole(fit, given)
+    made = {"training": predict(fit, total=whole)}
+    for panel in panels.values():
+        made["test"] = predict(fit, panel, total=whole)
+    return made
+
+
+def _forecast(fit: Fit, given: Given) -> dict[str, Any]:
+    """A forecast of the panel that follows, which stands where training would."""
+    if not isinstance(given.get("training"), Panel):
+        fail(
+            "test",
+            Phrase("a Fit alone"),
+            "",
+            "a fit and the panel that follows training",
+            "mm.plot.forecast(fit, test)",
+        )
+    return _predicted(fit, given)
+
+
+def _posterior(name: str, **more: Any) -> Source:
+    def make(fit: Fit, given: Given) -> dict[str, Any]:
+        known = {k: fit.draws.stats[v] for k, v in more.items() if v in fit.draws.stats}
+        return {name: fit.to_arviz()["posterior"], **known}
+
+    return Source(
+        "draws by parameter",
+        'mm.plot.{}(fit), or of fit.to_arviz()["posterior"]',
+        None,
+        ("chain", "draw"),
+        (Mapping,),
+        {"Fit": make},
+    )
+
+
+def _learned(fit: Fit, given: Given) -> dict[str, Any]:
+    before = sample_prior(fit.spec, fit.panel)
+    return {
+        "prior": before.to_arviz()["posterior"],
+        "posterior": given.get("posterior", fit.to_arviz()["posterior"]),
+    }
+
+
+def _known(name: str, *rest: str) -> Source:
+    """A picture of what mm.knowledge says."""
+    argument = {"allocation": "optimum", "channel_value": "worth"}[name]
+
+    def of(found: xr.Dataset, given: Given) -> dict[str, Any]:
+        more = {"error": found["channel_value_error"], "total": float(found["evpi"])}
+        kept = {k: v for k, v in more.items() if k in rest}
+        return {argument: found[name], **kept}
+
+    return Source(
+        "a result of mm.knowledge",
+        "mm.plot.{}(fit), or of mm.knowledge(fit, plan)",
+        None,
+        (name,),
+        (np.ndarray, xr.DataArray, Mapping, list, tuple),
+        {"Dataset": of, "Fit": lambda fit, given: of(knowledge(fit), given)},
+    )
+
+
+def _of_plan(of: str, name: str, make: Callable[[Plan], Any], *others: Any) -> Source:
+    columns = ("channel", "reference", "optimized") if name == "plan" else None
+    if name == "spend":
+        columns = ("channel", "spend")
+    made: Make = lambda plan, given: {name: make(plan)}
+    remedy = "mm.plot.{}(plan), of plan = mm.optimize(fit, budget=..., periods=...)"
+    return Source(of, remedy, columns, None, others, {"Plan": made})
+
+
+def _of_backtest(argument: str, name: str, *columns: str) -> Source:
+    made: Make = lambda found, given: {argument: found.to_frames()[name]}
+    remedy = "mm.plot.{}(cv), of cv = mm.backtest(spec, panel)"
+    of = f"a table with the columns of {name}.csv"
+    return Source(of, remedy, columns, makers={"Backtest": made})
+
+
+def _fleet(fleet: Fleet, given: Given) -> dict[str, Any]:
+    return {"returns": fleet_returns(fleet.channels, fleet.table)}
+
+
+OF_FLEET = Source(
+    "a result of mm.fleet_returns",
+    "mm.plot.{}(fleet, ...)",
+    others=(FleetReturns,),
+    makers={"Fleet": _fleet},
+)
+DRAWS = (Mapping, xr.DataArray)
+
+SOURCES: dict[str, Source] = {
+    "allocation": _of_plan("the columns of plan.csv", "plan", Plan.to_frame),
+    "flighting": _of_plan(
+        "Plan.spend_by_period", "spend", lambda plan: plan.spend_by_period, xr.DataArray
+    ),
+    "plan_responses": _of_plan("Plan.response", "response", lambda p: p.response, *DRAWS),
+    "mean_and_risk": _of_plan("Plan.response", "response", lambda p: p.response, *DRAWS),
+    "marginal_returns": _of_curves(),
+    "uplift": Source(
+        "draws of a difference", 'mm.plot.{}(mm.counterfactual(fit, {{"TV": 1.2}}))', None,
+        (SCENARIO,), (np.ndarray, xr.DataArray, list, tuple),
+        {"Dataset": lambda found, given: {"draws": found["uplift_outcome"]}},
+    ),
+    **dict.fromkeys(
+        ("outcome", "spend", "spend_shares", "against_outcome", "correlations"), SEEN
+    ),
+    "train_test": Source(
+        SEEN.of, "mm.plot.{}(mm.explore(panel, test))", variables=("kind",)
+    ),
+    **dict.fromkeys(
+        ("to_png", "to_svg"),
+        Source("a picture", "mm.plot.{}(mm.plot.roas(fit))", others=(Figure,)),
+    ),
+    "trace": _posterior("draws", diverging="diverging"),
+    "ranks": _posterior("draws"),
+    "energy": Source(
+        "energy of every draw", "mm.plot.{}(fit)", None, None,
+        (np.ndarray, xr.DataArray, list),
+        {"Fit": lambda fit, given: {"energy": fit.draws.stats["energy"]}},
+    ),
+    "residuals": Source(
+        "a result of mm.residuals", "mm.plot.{}(fit), or of mm.residuals(fit)", None,
+        ("residual",), (),
+        {"Fit": lambda f, given: {"found": residuals(f, total=_whole(f, given))}},
+    ),
+    "fitted": Source(
+        "a result of mm.predict or a table with the columns of fitted.csv",
+        "mm.plot.{}(fit)", ("date", "mean"), ("outcome",), (), {"Fit": _predicted},
+    ),
+    "forecast": Source(
+        "a result of mm.predict or a table with the columns of forecast.csv",
+        "mm.plot.{}(fit, test)", ("date", "mean"), ("outcome",), (), {"Fit": _forecast},
+    ),
+    "prior_predictive": Source(
+        "a result of mm.prior_predictive", "mm.plot.{}(fit)", ("date", "mean"),
+        ("outcome",), (),
+        {"Fit": lambda fit, given: {"found": prior_predictive(fit.spec, fit.panel)}},
+    ),
+    "convergence": _table(
+        "parameters", "parameters", "r_hat", "ess_bulk",
+        Fit=lambda fit, given: {"parameters": summary(fit), "chains": fit.draws.n_chains},
+    ),
+    "contraction": _table(
+        "priors", "priors", "parameter", "contraction",
+        Fit=lambda fit, given: {"priors": prior_posterior(fit)},
+    ),
+    "prior_posterior": Source(
+        "draws by parameter under the prior", "mm.plot.{}(fit)", None,
+        ("chain", "draw"), (Mapping,),
+        {"Fit": _learned},
+    ),
+    "distributions": Source(
+        "draws by channel", 'mm.plot.{}(fit), or of mm.roas(fit)["roas_total"]', None,
+        None, DRAWS, {"Fit": lambda fit, given: {"draws": roas(fit)["roas_total"]}},
+    ),
+    "structure": Source(
+        "a result of mm.structure", "mm.plot.{}(mm.structure(spec, panel))", None, None,
+        (Structure,),
+        {"Fit": lambda fit, given: {"graph": structure(fit.spec, fit.panel)}},
+    ),
+    "best_splits": _known("allocation"),
+    "value_of_knowing": _known("channel_value", "error", "total"),
+    "contributions": _table("weekly", "weekly", "component", "date", "mean"),
+    "decomposition": _table("decomposition", "table", "component"),
+    "frontier": Source(
+        "a result of mm.frontier or a table with the columns of frontier.csv",
+        "mm.plot.{}(mm.frontier(fit, [1e6, 2e6], periods=26))",
+        ("budget", "response_mean"), ("response_mean",),
+    ),
+    "carryover": _table("carryover", "table", "channel", "lag", "mean"),
+    "curve": _of_curves(),
+    "curves": _of_curves(),
+    "sweep": _table("sweep", "table", "channel", "multiplier", "mean"),
+    "roas": _table("channels", "channels", "channel", "roas_mean", "mroas_mean"),
+    "shares": _table("channels", "channels", "channel", "share_mean"),
+    "share_and_roas": _table("channels", "channels", "channel", "share_mean", "roas_mean"),
+    "roas_over_time": _windows("kind"),
+    "now_and_after": _windows("window"),
+    "backtest_scores": _of_backtest("scores", "backtest", "fold", "model", "split"),
+    "backtest_forecasts": _of_backtest("forecast", "backtest_forecast", "fold", "date"),
+    "stability": _of_backtest("parameters", "backtest_parameters", "fold", "parameter"),
+    "fleet_forest": OF_FLEET,
+    "fleet_spread": OF_FLEET,
+    "fleet_diagnostics": Source(
+        "the table of a fleet, fleet.csv", "mm.plot.{}(fleet)", ("market", "status"),
+        makers={"Fleet": lambda fleet, given: {"table": fleet.table}},
+    ),
+    "channel_colours": Source(
+        "names of channels", "mm.plot.{}(fit)", others=(list, tuple, np.ndarray, pd.Index),
+        makers={
+            "Fit": lambda fit, given: {"channels": fit.panel.channels},
+            "Panel": lambda panel, given: {"channels": panel.channels},
+        },
+    ),
+}  # fmt: skip
+"""What every picture of ``mm.plot`` draws."""
+
+
+def taking(name: str, draw: Callable[..., Any]) -> Callable[..., Any]:
+    """A picture that takes what its table is made from, and refuses what it cannot draw."""
+    if name not in SOURCES:
+        return draw
+    source, signature = SOURCES[name], inspect.signature(draw)
+    first = next(iter(signature.parameters))
+
+    @functools.wraps(draw)
+    def door(*args: Any, **named: Any) -> Any:
+        try:
+            bound = signature.bind_partial(*args, **named)
+        except TypeError:
+            return draw(*args, **named)  # Python says which argument it does not know
+        given = dict(bound.arguments)
+        if first not in given:
+            return draw(*args, **named)
+        thing = given[first]
+        kinds = [kind.__name__ for kind in type(thing).__mro__]
+        made = next((source.makers[kind] for kind in kinds if kind in source.makers), None)
+        if made is None or isinstance(thing, xr.Dataset):
+            _check(name, first, source, thing)
+        labels = _labels(thing)
+        if made is not None:
+            given |= made(thing, given)
+        planned = given.get("plan")
+        if isinstance(planned, Plan):
+            given |= _planned(name, planned)
+            labels = _labels(planned) | labels
+        known = {k: v for k, v in labels.items() if k in signature.parameters and v}
+        return draw(**(known | given))
+
+    return door
+
+
+def _planned(name: str, plan: Plan) -> dict[str, Any]:
+    """The arguments that a plan beside the curves (or draws) gives."""
+    if name == "best_splits":
+        return {"plan": plan.optimized.sum("geo").to_series().to_dict()}
+    periods = 1 if plan.per_period else plan.periods
+    return {"plan": plan.to_frame(), "periods": periods, "price": plan.shadow_price}
+
+
+def _labels(thing: Any) -> dict[str, Any]:
+    """What a thing says of itself, for the labels that a picture may have."""
+    if isinstance(thing, Fit):
+        thing = thing.panel
+    if isinstance(thing, Panel):
+        return {
+            "outcome": thing.outcome_name,
+            "currency": thing.currency,
+            "period": period_noun(thing.freq),
+            "value": thing.outcome_value,
+            "colours": channel_colours(thing.channels),
+        }
+    if isinstance(thing, Plan):
+        noun = period_noun(thing.freq)
+        return {
+            "outcome": thing.outcome_name,
+            "currency": thing.currency,
+            "period": noun,
+            "per": f"a {noun}" if thing.per_period else "over the window",
+        }
+    return {"outcome": thing.outcome} if type(thing).__name__ == "Backtest" else {}
+
+
+def _check(name: str, first: str, source: Source, thing: Any) -> None:
+    """Refuse what a picture cannot draw, with what it can."""
+    got: Any = kind_of(thing)
+    if isinstance(thing, pd.DataFrame | xr.Dataset):
+        table = isinstance(thing, pd.DataFrame)
+        needed = source.columns if table else source.variables
+        known = {*thing} if table else {*thing.variables, *thing.sizes}
+        lacking = [x for x in needed or () if x not in known]
+        if needed is not None and not lacking:
+            return
+        if lacking:
+            got = Phrase(f"{got} without {listing(lacking, 3)}")
+    elif type(thing) in source.others or (
+        isinstance(thing, source.others)
+        and not type(thing).__module__.startswith("mmmjax")  # a Fleet is a mapping too
+    ):
+        return
+    kinds = [f"a {kind}" for kind in source.makers if kind != "Dataset"]
+    allowed = listing(map(Phrase, [*kinds, source.of]), 9, "or")
+    fail(first, got, f"in mm.plot.{name}", allowed, source.remedy.format(name))
