@@ -101,6 +101,8 @@ def _worth(found: Evidence) -> str:
         GOOD: "The computation worked",
         CARE: "The computation worked, with care",
     }.get(tone, "The computation did not settle: these numbers may still change")
+    if any(one.code == "untested" for one in found.judged.adequate.findings):
+        return f"{computed}; whether the model fits the data could not be tested."
     if not inadequate(found):
         return f"{computed}, and the data do not contradict the model."
     first = found.judged.adequate.findings[0].what
@@ -121,7 +123,8 @@ def _ranking(media: Media, doubted: bool = False) -> str:
             f"{first} has a probability of {chance(p)}, {second} of {chance(q)}."
         )
     how = "clearly" if p >= CLEAR and not doubted else "probably"
-    return f"{first} {how} has the highest return on spend (probability {chance(p)})."
+    sure = "" if doubted else f" (probability {chance(p)})"
+    return f"{first} {how} has the highest return on spend{sure}."
 
 
 def _truth(found: Evidence) -> str:
@@ -148,10 +151,10 @@ def tiles(found: Evidence) -> list[Tile]:
     if found.plan is not None:
         to_do = _plan(found, found.plan)
     media_told = [] if media is None else _media_tiles(found, media)
-    doubts = [_computed(found), _fits(found), _forecast(found)]
+    verdicts, error = [_fits(found), _computed(found)], _forecast(found)
     told = [*media_told, *([] if to_do is None else [to_do]), *_taught(found)]
-    bad = [tile for tile in doubts if tile.tone == BAD]  # first what speaks against it all
-    return [*bad, *told, *(tile for tile in doubts if tile.tone != BAD)]
+    first = [error] if error.tone == BAD else []  # what speaks against it all
+    return [*first, *verdicts, *told, *([] if first else [error])]
 
 
 def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
@@ -253,6 +256,9 @@ def _advice(found: Evidence, move: Move) -> Tile:
         text = f"{worth}: {sure}. But the data have said little about {move.target} beyond "
         text += "what was assumed: make it an experiment, and measure."
         return Tile(question, f"Test moving {where}", text)
+    if inadequate(found):  # what the data contradict is tried, not done
+        text = f"{worth}: {sure}. Make it an experiment."
+        return Tile(question, f"Test moving {where}", text, CARE)
     text = f"{worth}: {sure}. This holds near today's spend: move in steps and measure."
     return Tile(question, f"Move {where}", text)
 
@@ -296,13 +302,17 @@ def _fits(found: Evidence) -> Tile:
         "No such check sees a driver of demand that is missing from the data: an "
         "experiment with media switched off in some places would."
     )
+    untested = [one.what for one in told.findings if one.code == "untested"]
+    if told.ok and untested:
+        text = f"{untested[0][:1].upper()}{untested[0][1:]}. {blind}"
+        return Tile(question, "Nobody knows: too few data", text, CARE)
     if told.ok:
         text = f"What it leaves over looks like noise. {blind}"
         return Tile(question, "Yes, as far as can be seen", text, GOOD)
     first, more = told.findings[0], len(told.findings) - 1
     others = f" There {'is' if more == 1 else 'are'} {more} more below." if more else ""
     means = f" {first.means}." if first.means else ""
-    text = f"{first.what}.{means}{others} {blind}"
+    text = f"{first.what[:1].upper()}{first.what[1:]}.{means}{others} {blind}"
     return Tile(question, "No: it is contradicted", text, BAD)
 
 
@@ -470,6 +480,6 @@ def _plan(found: Evidence, plan: Planned) -> Tile:
         text += f" But the data have said little about {_listed(unknown)} beyond "
         text += "what was assumed: make it an experiment, and measure."
         return Tile(question, f"Test this: {where}", text)
-    if inadequate(found):  # what the data contradict is tried, not done
+    if inadequate(found):
         return Tile(question, f"Test this: {where}", f"{text} Make it an experiment.", CARE)
     return Tile(question, capital, f"{text} Move in steps and measure.")

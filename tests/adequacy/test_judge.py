@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import mmmjax as mm
 from mmmjax.adequacy import UNSEEN
 from mmmjax.adequacy.words import DEPARTURES, _remedy
+from mmmjax.cli.codes import code
 from tests.adequacy.worlds import fit_of
 
 T = np.arange(120)
@@ -60,12 +62,28 @@ def test_lines_of_a_remedy_can_be_written(code, spec):
         mm.Spec.from_dict(tomllib.loads(f"{head}\n{line}")["model"])
 
 
+def test_exit_codes_know_both_verdicts(capsys):
+    """0: sampled, adequate or not, said last; with strict, or not sampled: 2."""
+    noise = np.random.default_rng(4).normal(size=120)
+    good, bad = mm.judge(fit_of()), mm.judge(fit_of(left=noise + 4.0 * (T > 60)))
+    assert (good.adequate.ok, bad.adequate.ok) == (True, False)
+    draws = replace(mm.diagnostics(fit_of()), converged=True)
+    unsettled = replace(draws, converged=False)
+    assert [code(draws, good), code(draws, good, True)] == [0, 0]
+    assert [code(draws, bad), code(draws, bad, True)] == [0, 2]
+    said = capsys.readouterr().err
+    assert said.count("NOT ADEQUATE") == 2
+    assert bad.adequate.findings[0].what in " ".join(said.split())
+    assert code(unsettled, good) == code(unsettled, bad) == code(unsettled) == 2
+    assert code(draws) == 0
+
+
 @pytest.mark.slow
 def test_media_over_all_is_said_loudly(tmp_path):
     from mmmjax.cli.fitting import fit
 
     case = Path(__file__).parent.parent / "cases" / "media_over_all" / "case.toml"
-    fit(case, tmp_path / "run", no_report=True)
+    assert fit(case, tmp_path / "run", no_report=True, strict=True) == 2
     told = json.loads((tmp_path / "run" / "diagnostics.json").read_text())
     codes = {f["code"]: f for f in told["adequate"]["findings"]}
     assert not told["adequate"]["ok"]

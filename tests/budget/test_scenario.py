@@ -9,13 +9,42 @@ import pytest
 import xarray as xr
 
 import mmmjax as mm
+from mmmjax.budget import tabulate
 from mmmjax.budget.wording import short
+from tests.adequacy.worlds import fit_of
 from tests.budget.cases import make_fit
 
 
 @pytest.fixture(scope="module")
 def plan():
     return mm.optimize(make_fit(geos=2), periods=8, fixed={"c1": 500.0})
+
+
+def test_a_plan_of_a_contradicted_model_says_so_wherever_it_claims():
+    """In the text, in plan.json; not where the model fits, nor of draws of media alone."""
+    noise = np.random.default_rng(3).normal(size=120)
+    for left, held in ((noise + 4.0 * (np.arange(120) > 60), True), (noise, False)):
+        made = mm.optimize(fit_of(left=left), periods=8)
+        told, text = made.to_dict(), str(made)
+        words = "if the model holds, which the residuals contradict"
+        assert (told["condition"] == words) == held == (not told["adequate"])
+        assert (words in text) == held
+        assert ("Not adequate: " in text) == held
+    alone = mm.optimize(make_fit(), periods=8)
+    assert (alone.fits, alone.to_dict()["adequate"]) == ((), None)
+    two = mm.optimize({"a": fit_of(left=noise), "b": fit_of(left=noise)},
+                      periods=8)  # fmt: skip
+    assert two.n_fits == 2
+    assert two.to_dict()["adequate"]
+
+
+def test_plans_of_many_markets_say_that_nothing_was_judged(monkeypatch):
+    monkeypatch.setattr(tabulate, "JUDGED", 1)
+    fit = fit_of()
+    made = mm.optimize({"a": fit, "b": fit}, periods=8)
+    assert (made.fits, made.n_fits) == ((), 2)
+    assert made.to_dict()["adequate"] is None
+    assert "whether the data contradict these 2 models is not judged here" in str(made)
 
 
 def test_frame_has_the_columns_of_plan_csv(plan):

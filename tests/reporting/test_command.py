@@ -67,6 +67,17 @@ def test_tables_beside_the_fit_are_read_and_not_computed(folder, monkeypatch, ca
     assert "report.html" in capsys.readouterr().out
 
 
+def test_a_run_of_before_models_were_judged_is_judged_again(folder, capsys):
+    path = folder / files.DIAGNOSTICS
+    old = json.loads(path.read_text())
+    now = {name: old.pop(name) for name in ("sampled", "adequate", "sentence")}
+    path.write_text(json.dumps(old))
+    assert run(["report", str(folder)]) == 0
+    again = json.loads(path.read_text())
+    assert {name: again[name] for name in now} == now
+    assert "Does the model fit the data?" in read(folder)
+
+
 def test_what_is_missing_or_stale_is_computed_and_written(folder, capsys):
     before = {p.name: pd.read_csv(p) for p in folder.glob("*.csv")}
     (folder / "curves.csv").unlink()

@@ -16,6 +16,7 @@ import pytest
 
 import mmmjax as mm
 from mmmjax.checks import InputError
+from mmmjax.findings import Finding
 from mmmjax.plot.labels import amount, amounts, for_geo, in_percent, large
 from mmmjax.reporting import html as page_of
 from mmmjax.reporting.evidence import Interval, Media
@@ -203,6 +204,22 @@ def test_everything_can_be_reached_without_a_mouse_or_eyes(page):
     assert len(names) == len(set(names))
     links = [a["href"] for t, a in page.tags if t == "a"]
     assert {link[1:] for link in links} <= set(names)
+
+
+def test_findings_are_listed_under_the_cards_with_what_to_try():
+    nasty = Finding("serious", "x", "it <b>breaks</b>", (), 1.0, "why & how", "write it")
+    more = Finding("warning", "y", "a pair hangs together", (), 0.9, "", "test them apart")
+    page = Page(render(examples.evidence(judged=examples.judged(nasty, more))).decode())
+    said = page.said()
+    place = said.index("What speaks against the model, and what to try")
+    listed = said[place : said.index("What these words mean")]
+    for text in ("It <b>breaks</b>.", "Why & how.", "Try: Write it.",
+                 "A pair hangs together.", "Try: Test them apart."):  # fmt: skip
+        assert text in listed
+    (details,) = [a for t, a in page.tags if t == "details" and a.get("class") == "against"]
+    assert "open" in details
+    bare = Page(render(examples.evidence()).decode()).said()
+    assert "What speaks against the model" not in bare
 
 
 def test_one_market_without_test_or_plan():

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mmmjax.findings import Finding
 from mmmjax.plot.labels import in_percent, large, span
-from mmmjax.reporting import sentences
+from mmmjax.reporting import plan_words, sentences
 from mmmjax.reporting.evidence import Interval, Media, Move
 from mmmjax.reporting.sentences import chance, share_span
 from tests.reporting import examples
@@ -247,6 +248,58 @@ def test_a_forecast_without_its_table_is_not_said_to_be_missing():
     assert told.answer == "90% inside its range"
     none = {**found.scores, "crps_test": np.nan}
     assert "Nothing was held back" in sentences._forecast(replace(found, scores=none)).text
+
+
+LATE = Finding("serious", "memory", "what is left over repeats itself (lag 1: 0.97)")
+ALONE = Finding("serious", "media_above_outcome", "media add up to 214% of sales")
+UNTESTED = Finding("warning", "untested", "nothing could be tested: 18 observed periods")
+
+
+@pytest.mark.parametrize(
+    ("against", "by"), [((LATE,), "the residuals"), ((ALONE, LATE), "the residuals"),
+                        ((ALONE,), "its own results")],
+)  # fmt: skip
+def test_what_the_data_contradict_is_said_under_a_condition(against, by):
+    """In the lead, on every card that claims something, in the plan and its facts."""
+    found = replace(usable(), judged=examples.judged(*against))
+    held = f"if the model holds, which {by} contradict"
+    lead = sentences.lead(found)
+    assert held in lead
+    assert against[0].what[1:] in lead
+    assert "(probability" not in lead
+    cards = sentences.tiles(found)
+    assert [tile.question for tile in cards[:2]] == [
+        "Does the model fit the data?", "Did the computation work?",
+    ]  # fmt: skip
+    assert (cards[0].answer, cards[0].tone) == ("No: it is contradicted", "bad")
+    assert cards[0].text.startswith(against[0].what[:1].upper() + against[0].what[1:])
+    assert "experiment" in cards[0].text
+    moved = sentences._advice(found, Move("Search", "Mail", 0.97))
+    assert moved.answer == "Test moving spend from Search to Mail"
+    sure = [t for t in [*cards, moved] if "probability" in t.text]
+    assert len(sure) >= 2
+    assert all(held in tile.text for tile in sure)
+    facts = dict(plan_words.facts(found, found.plan))
+    assert held in facts["better than the reference"]
+    assert any(held in text for _, text in plan_words.findings(found, found.plan))
+
+
+def test_a_model_that_fits_is_claimed_without_condition():
+    found = usable()
+    assert "if the model holds" not in sentences.lead(found)
+    assert not any("if the model holds" in t.text for t in sentences.tiles(found))
+    fits, computed, *_ = sentences.tiles(found)
+    assert fits.answer == "Yes, as far as can be seen"
+    assert "missing from the data" in fits.text
+    assert computed.answer == "Yes"
+
+
+def test_what_could_not_be_tested_is_not_said_to_fit():
+    found = replace(usable(), judged=examples.judged(UNTESTED))
+    assert found.judged.adequate.ok
+    fits = sentences.tiles(found)[0]
+    assert (fits.answer, fits.tone) == ("Nobody knows: too few data", "care")
+    assert "do not contradict" not in sentences.lead(found)
 
 
 def behind():
