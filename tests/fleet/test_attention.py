@@ -35,6 +35,21 @@ def test_the_worst_come_first():
     assert (found.next[:7] != "").all()
 
 
+def test_doubtful_data_come_before_what_is_said_of_the_model():
+    table = fleet().assign(data="", adequate=True, finding="")
+    table.loc[[2, 8], "data"] = "sales is 0 at the start: 2022-01-03. Write leave_empty"
+    table.loc[[8, 9], "adequate"] = False
+    table.loc[[8, 9], "finding"] = "what is left over repeats itself"
+    found = mm.fleet_ranking(table).set_index("market")
+    assert set(found.index[5:7]) == {"m2", "m8"}
+    assert (found.attention[5:8] == ["doubtful data"] * 2 + ["not adequate"]).all()
+    assert found.why["m2"].startswith("sales is 0 at the start: 2022-01-03; 70% of")
+    assert "repeats itself" in found.why["m8"]
+    assert found.next["m2"] == "Write leave_empty"
+    old = mm.fleet_ranking(fleet().assign(data=np.nan))  # a table of before
+    assert "doubtful data" not in set(old.attention)
+
+
 def test_a_crps_is_judged_by_the_size_of_its_market():
     rng = np.random.default_rng(0)
     size = 10.0 ** rng.uniform(0, 6, 20)

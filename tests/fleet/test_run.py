@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+import tomllib
 
 import numpy as np
 import pandas as pd
@@ -99,6 +101,31 @@ def test_what_never_ran_is_left_out_and_said_in_the_row(tmp_path):
         spec(), markets, QUICK, refit=False, progress=False, on_empty="error"
     )
     assert (strict.table.set_index("market").status.drop("good") == "refused").all()
+
+
+def test_a_market_that_opened_late_is_ranked_and_mended(tmp_path):
+    good = fleet(1)["m0"]
+    names, frame = good.columns, good.to_frame()
+    ask = {"date": names.date, "outcome": names.outcome}
+    ask |= {"media": list(names.media), "controls": list(names.controls)}
+    late = frame.copy()
+    late.loc[late.index[:15], [ask["outcome"], *ask["media"]]] = 0.0
+    markets = {"good": good, "late": mm.Panel.from_frame(late, **ask)}
+    how = {"refit": False, "progress": False, "seed": 1}
+    found = mm.fit_fleet(spec(), markets, QUICK, store=tmp_path, **how)
+    table = pd.read_csv(tmp_path / "fleet.csv").set_index("market")
+    assert "is 0 and no media ran at the start" in table.data["late"]
+    assert pd.isna(table.data["good"])
+    ranking = mm.fleet_ranking(found.table.assign(status="converged")).set_index("market")
+    assert ranking.attention["late"] == "doubtful data"
+    line = re.search(
+        r"leave_empty = (.*) under \[market.\"late\".data\]", ranking.next["late"]
+    )
+    asked = tomllib.loads(f"x = {line[1]}")["x"]
+    mended = {"late": mm.Panel.from_frame(late, **ask, leave_empty=asked)}
+    again = mm.fit_fleet(spec(), mended, QUICK, **how)
+    assert again.table.data[0] == ""
+    assert again["late"].panel.history == 15
 
 
 def test_few_programs_serve_all_markets():

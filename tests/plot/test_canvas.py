@@ -72,7 +72,8 @@ def test_amount(value, text):
 
 
 def test_amounts_of_a_column_share_their_decimals():
-    assert c.amounts([33.6, 0.0004, 125.66]) == ["33.6", "0.0", "125.7"]
+    assert c.amounts([33.6, 0.0, 125.66]) == ["33.6", "0.0", "125.7"]
+    assert c.amounts([33.6, 0.0004, 125.66]) == ["33.6", "0.000400", "125.7"]
     assert c.amounts([1e6, 2.5e6, np.nan]) == ["1,000,000", "2,500,000", ""]
     assert c.amounts([]) == []
 
