@@ -187,7 +187,7 @@ def judged(
     fleet = mm.fit_fleet(
         {name: one.spec for name, one in worlds.items()},
         {name: one.panel for name, one in worlds.items()},
-        sampler, store=store, refit=False,
+        sampler, store=store, on_empty="error", refit=False,
     )  # fmt: skip
     for (name, one), kind in zip(worlds.items(), kinds, strict=True):
         found = mm.judge(fleet[name])

@@ -7,13 +7,16 @@ import pytest
 from scipy import stats
 
 import mmmjax as mm
-from tests.adequacy.worlds import SIGMA, fit_of
+from tests.adequacy.worlds import SIGMA, fit_of, writable
 
 T = np.arange(120)
 
 
 def found(fit):
-    return {f.code: f for f in mm.judge(fit).adequate.findings}
+    said = {f.code: f for f in mm.judge(fit).adequate.findings}
+    for one in said.values():
+        writable(one.remedy)
+    return said
 
 
 def noise(seed=4):

@@ -1,5 +1,7 @@
 """Fits whose draws lie close around the truth that made their data, without sampling."""
 
+import re
+import tomllib
 from dataclasses import replace
 
 import jax
@@ -69,3 +71,15 @@ def fit_of(spec=None, left=None, masked=(), seed=0, **settings):
     }
     sampler = NUTS(chains=2, warmup=50, draws=40)
     return Fit(spec, panel, Scale.fit(panel), sampler, Draws(drawn), seed, {})
+
+
+LINE = re.compile(
+    r"(\w+ = (?:\{[^{}]*\}|true|false|\"\w+\")) ?(?:under \[model(\.priors)?\])?"
+)
+
+
+def writable(text):
+    """Every line that a remedy says to write makes a spec."""
+    for line, prior in LINE.findall(text):
+        head = "[model.priors]" if prior or "dist" in line else "[model]"
+        mm.Spec.from_dict(tomllib.loads(f"{head}\n{line}")["model"])
