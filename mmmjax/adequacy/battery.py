@@ -51,8 +51,8 @@ class Tested:
     """What the tests found.
 
     Args:
-        names: Statistic -> its p-value against its own law.
-        found: Those below the family-wise limit, the code of each.
+        p: Statistic -> its p-value against its own law.
+        limit: A p-value below it is found.
         family: Probability of such a smallest p if the model is true.
         share: Code -> largest share of the residual variance that one set explains.
         label: Code -> that set.
