@@ -100,7 +100,7 @@ def left_over(
         which = f"{row['parameter']} {row['index']}".strip()
         lost = within / (within + apart)
         yield Finding(
-            "serious",
+            "serious" if lost > 0.5 else "warning",  # the larger part of the errors
             "held_by_priors",
             f"priors hold the model away from the data: {lost:.0%} of what is left over "
             f"could have been fitted ({which} lies {gap:.1f} prior sd from its prior "
