@@ -32,6 +32,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -229,8 +230,9 @@ def seconds(weeks: int, channels: int, rounds: int, sampler: mm.HMC) -> float:
     fit = mm.fit(mm.Spec(), panel, sampler, progress=False)
     times = []
     for _ in range(rounds + 1):
+        anew = replace(fit)  # a fit that was judged is not judged again
         began = time.perf_counter()
-        mm.judge(fit)
+        mm.judge(anew)
         times.append(time.perf_counter() - began)
     return statistics.median(times[1:])
 
