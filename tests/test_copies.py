@@ -181,6 +181,14 @@ def test_a_total_over_markets_that_opened_late():
     assert found(pd.concat([df, total(df, "EU")]))["total_geo"].where == ("EU",)
 
 
+def test_a_mean_over_the_others_is_no_market():
+    df = table()
+    mean = total(df, "average").assign(sales=lambda d: (d.sales / 5).round(1))
+    one = found(pd.concat([df, mean]))["total_geo"]
+    assert one.what.startswith('geo "average" is 0.2 times the sum of "g0"')
+    assert one.where == ("average",)
+
+
 def test_one_geo_under_two_names():
     df = table()
     df.loc[(df.geo == "g1") & (df.date > "2022-09-01"), "geo"] = "G 1"

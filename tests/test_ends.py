@@ -115,6 +115,14 @@ def test_a_market_that_opened_late_and_had_no_media_before(tmp_path):
     assert same.data_hash() == panel.data_hash()
 
 
+def test_negative_outcomes_are_no_zeros():
+    y = 100 + 10 * np.random.default_rng(3).normal(size=60)
+    y[[0, -1]] = -5.0  # returned goods
+    assert said(table(y)) == []
+    panel = Panel.from_frame(table(y), **NAMES, leave_empty="ends")
+    assert np.isfinite(panel.outcome).all()
+
+
 def test_geos_are_named_and_left_out_one_by_one(tmp_path):
     df = weekly(60, geos=["North", "South"])
     df.loc[(df.geo == "South") & (df.date < "2023-04-01"), "sales"] = 0.0

@@ -8,7 +8,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from mmmjax import reporting
+from mmmjax import checks, reporting
 from mmmjax.cli import files, fleet_case, show
 from mmmjax.cli.codes import NOT_CONVERGED
 from mmmjax.fleet import Fleet, engine, fit_fleet, open_fleet
@@ -94,6 +94,12 @@ def fleet(
     bad = _summary(found, out, written)
     if len(bad):
         _loudly(bad, len(found.table))
+    if doubtful := found.table.index[found.table["data"].fillna("") != ""].tolist():
+        names = checks.listing((found.table["market"][i] for i in doubtful), 3)
+        show.warn(
+            f"{len(doubtful)} markets have zeros or falling periods at the ends of their "
+            f"data: {names}. fleet.csv says in `data` what to write to leave them out."
+        )
     wrong = int(contradicted(found.table).sum())
     if wrong:
         show.warn(

@@ -139,13 +139,19 @@ def _total_geos(panel: Panel) -> list[Finding]:
         clear = known | ~panel.present  # of a market that had not opened: 0
         others = single[(single != whole) & (clear[single][:, known[whole]].mean(1) > 0.5)]
         times = known[whole] & clear[others].all(0)
-        parts = others[list(_parts(value[whole, times], value[others][:, times]))]
+        own, rest = value[whole, times], value[others][:, times]
+        parts, of = others[list(_parts(own, rest))], "the sum of"
+        if not parts.size and len(others) > 1 and own.any():
+            together = rest.sum(0)
+            share = float(np.median(own[own != 0]) / max(np.median(together), 1e-300))
+            if _near(own, share * together[None])[0]:
+                parts, of = others, f"{share:.3g} times the sum of"
         if not parts.size:
             continue
         media = panel.media[:, times]
         same = np.isclose(media[whole], media[parts].sum(0), rtol=1e-2).mean() >= OFTEN
         here = panel.geos[whole]
-        what = f'geo "{here}" is the sum of {listing((panel.geos[i] for i in parts), 4)}'
+        what = f'geo "{here}" is {of} {listing((panel.geos[i] for i in parts), 4)}'
         what += ", and so are its media" if same and panel.channels else ""
         means = f"Totals over geos count {panel.outcome_name} twice"
         remedy = f'Leave the rows of "{here}" out of the table'

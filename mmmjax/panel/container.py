@@ -112,7 +112,7 @@ class Panel:
                 money, its margin where only a part is kept. Kept with the panel and its
                 fits; it changes no draw and no table.
             leave_empty: Where the outcome is taken as not known: "ends" (each geo's zeros
-                before its first and after its last outcome above 0), dates and
+                before its first and after its last other outcome), dates and
                 "first:last", or one of these by geo. Media there still carry over.
             **written: How numbers are written in columns of text: `decimal`, `thousands`,
                 `strip`, `accounting` and `missing`, as in [data] of a case file.

@@ -15,8 +15,8 @@ EXAMPLE = 'leave_empty = ["2024-12-30", "2022-01-03:2022-06-27"]'
 
 
 def zero_ends(outcome: np.ndarray) -> tuple[int, int]:
-    """How many periods stand before the first outcome above 0, and after the last one."""
-    some = np.flatnonzero(np.nan_to_num(outcome) > 0)
+    """How many periods stand before the first outcome that is not 0, and after the last."""
+    some = np.flatnonzero(np.nan_to_num(outcome))
     if not some.size:
         return 0, 0
     return int(some[0]), len(outcome) - 1 - int(some[-1])
@@ -32,8 +32,8 @@ def left_empty(
     """Return the outcome without that of some periods, (geo, time).
 
     Args:
-        given: "ends": each geo's zeros before its first and after its last outcome above
-            0; a date, or "first:last", or a list of them; or one of these by geo.
+        given: "ends": each geo's zeros before its first and after its last outcome that is
+            not 0; a date, or "first:last", or a list of them; or one of these by geo.
         outcome: As read, (geo, time); NaN where not known.
         dates: Start of each period (time,).
         geos: Names of the geos.
