@@ -94,8 +94,9 @@ def fleet(
     bad = _summary(found, out, written)
     if len(bad):
         _loudly(bad, len(found.table))
-    if doubtful := found.table.index[found.table["data"].fillna("") != ""].tolist():
-        names = checks.listing((found.table["market"][i] for i in doubtful), 3)
+    rows = found.table[["market", "data"]].fillna("").to_numpy().tolist()
+    if doubtful := [name for name, data in rows if data]:
+        names = checks.listing(doubtful, 3)
         show.warn(
             f"{len(doubtful)} markets have zeros or falling periods at the ends of their "
             f"data: {names}. fleet.csv says in `data` what to write to leave them out."
