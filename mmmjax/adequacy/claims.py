@@ -21,7 +21,7 @@ from mmmjax.draws import Fit
 from mmmjax.findings import Finding
 from mmmjax.metrics import r2
 
-__all__ = ["claims", "left_over"]
+__all__ = ["IMPOSSIBLE", "claims", "left_over"]
 
 SURE = 0.95  # posterior probability of a claim that cannot be true
 LEVEL = 1e-4  # chance of a true model, for each check of the noise
@@ -30,6 +30,8 @@ LITTLE = 0.1  # contraction below which an effect is its prior
 TRADED = -0.8  # correlation of the effects of two channels that trade with each other
 TIMES = 10.0  # times the return of all media: no channel is so much better
 SOME = 0.05  # of the periods
+IMPOSSIBLE = ("media_above_outcome", "negative_baseline")
+"""Codes of what no residual shows: what the model says cannot be."""
 NOUNS: dict[str, tuple[str, Literal["warning", "note"]]] = {
     "saturation_beta": ("effect", "warning"),
     "adstock_alpha": ("carry-over", "warning"),

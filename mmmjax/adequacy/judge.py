@@ -10,7 +10,7 @@ import pandas as pd
 from mmmjax import exploration
 from mmmjax.adequacy import words
 from mmmjax.adequacy.battery import Tested, battery, deviates
-from mmmjax.adequacy.claims import claims, left_over
+from mmmjax.adequacy.claims import IMPOSSIBLE, claims, left_over
 from mmmjax.adequacy.design import design
 from mmmjax.adequacy.evidence import Evidence, evidence
 from mmmjax.arguments import checked
@@ -91,7 +91,7 @@ class Judged:
         if self.adequate.ok:
             return ""
         serious = [one.code for one in self.adequate.findings if one.level == "serious"]
-        by = "the residuals" if set(serious) & set(words.RESIDUALS) else "its own results"
+        by = "its own results" if set(serious) <= set(IMPOSSIBLE) else "the residuals"
         return f"if the model holds, which {by} contradict"
 
     @property

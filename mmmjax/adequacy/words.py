@@ -10,7 +10,7 @@ from mmmjax.checks import show
 from mmmjax.draws import Fit
 from mmmjax.findings import Finding
 
-__all__ = ["RESIDUALS", "WEAK", "said", "untested"]
+__all__ = ["WEAK", "said", "untested"]
 
 WEAK = 30  # degrees of freedom: with fewer only gross faults are seen
 TOGETHER = 0.1  # mean correlation of geos that is told, where it is clear
@@ -72,8 +72,6 @@ DEPARTURES = {
         "The parts multiply rather than add up: an effect is larger where more is sold",
     ),
 }
-RESIDUALS = (*DEPARTURES, "memory", "tails", "spread", "geo_level", "geo_noise")
-"""Codes of what residuals say, beside what the model says of media."""
 
 
 def said(fit: Fit, tested: Tested) -> Iterator[Finding]:

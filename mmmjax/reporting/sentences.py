@@ -105,7 +105,7 @@ def _worth(found: Evidence) -> str:
         return f"{computed}; whether the model fits the data could not be tested."
     if not inadequate(found):
         return f"{computed}, and the data do not contradict the model."
-    first = found.judged.adequate.findings[0].what
+    first = found.judged.adequate.findings[0].what.partition(" (")[0]  # figures: below
     return f"{computed}. But the data contradict the model: {_lower(first)}."
 
 
@@ -312,7 +312,8 @@ def _fits(found: Evidence) -> Tile:
     first, more = told.findings[0], len(told.findings) - 1
     others = f" There {'is' if more == 1 else 'are'} {more} more below." if more else ""
     means = f" {first.means}." if first.means else ""
-    text = f"{first.what[:1].upper()}{first.what[1:]}.{means}{others} {blind}"
+    what = first.what.partition(" (")[0]
+    text = f"{what[:1].upper()}{what[1:]}.{means}{others} {blind}"
     return Tile(question, "No: it is contradicted", text, BAD)
 
 
