@@ -61,33 +61,31 @@ def evaluate(
 ) -> xr.Dataset:
     """Compare plans: what each spends and brings, in every posterior draw.
 
-    A plan is a :class:`~mmmjax.budget.scenario.Plan`, {channel: money} (channels left out
-    keep the reference; {market: {channel: money}} with several fits), an array (channel,)
-    or (geo, channel), or None for the reference. Alone it is compared with the reference
-    (a Plan with its own); in a list or a mapping of names the first one is compared with.
+    A plan is a :class:`~mmmjax.budget.scenario.Plan`, {channel: money} (others keep the
+    reference; {market: {channel: money}} with several fits), an array (channel,) or (geo,
+    channel), or None, the reference. Alone it is compared with the (its own) reference,
+    several with the first.
 
     Args:
         fit: A fit, fits by market, or response curves, as :func:`mmmjax.optimize` takes.
         plans: One plan, a list of plans, or {name: plan}.
         periods: Length of the window; None: that of the first Plan.
         utilities: Utilities whose exact value is added, as :func:`mmmjax.optimize` takes
-            them. Those that compare with a reference compare with the first plan.
-        spend_noise: Relative standard deviation, at least 0, by which what is spent in a
-            geo, channel and period deviates from the plan: independent, lognormal, mean
-            1. With response curves it is one deviation for the whole window.
+            them; the first plan is their reference.
+        spend_noise: Relative standard deviation, at least 0, of what is spent in a geo,
+            channel and period (the whole window with response curves): lognormal, mean 1.
         seed: Of the noise.
         reference: As in :func:`mmmjax.optimize`; None: that of a Plan, else past spend.
         per_period: Money given and returned is a period's; None: as in the first Plan.
         flighting: "even", or weights of the periods as in :func:`mmmjax.optimize`. A Plan
             brings its own (its reference does not).
         carry_in: "zero" or "history"; None: that of the first Plan, else "zero".
-        cost_per_unit: As in :func:`mmmjax.optimize`; None: that of the first Plan, which
-            all others then share.
+        cost_per_unit: As in :func:`mmmjax.optimize`; None: that of the first Plan.
         max_draws: Use at most this many draws, evenly spaced; None: all.
         prob: Probability inside every [lo, hi], a highest-density interval.
 
     Returns:
-        Dataset. Money: ``spend`` (plan, geo, channel), ``total_spend`` (plan,);
+        Money: ``spend`` (plan, geo, channel), ``total_spend`` (plan,);
         ``extrapolated`` (plan, geo, channel): whether some period spends more than any of
         training. Responses over the window and its tail, outcome units: ``response`` (plan,
         draw) and ``response_mean``, ``_lo``, ``_hi`` (plan,); ``gain_mean``, ``_lo``,
@@ -96,10 +94,9 @@ def evaluate(
         ``roas_lo``, ``roas_hi`` (plan,) and ``channel_roas``, ``_lo``, ``_hi`` (plan,
         channel), NaN without spend; with `outcome_value` ``net_mean``, ``_lo``,
         ``_hi`` over the first plan and ``probability_net`` (money after the cost of media,
-        NaN for the first); ``mroas`` (plan, channel) of one more unit of money, spread over
-        geos as the channel's is (as the reference is, where it has none);
-        ``marginal`` (plan, geo, channel), NaN for a channel that a market lacks.
-        ``utility_value`` (plan, utility).
+        NaN for the first); ``mroas`` (plan, channel) of one more unit of money, over geos
+        as the channel's (else the reference); ``marginal`` (plan, geo, channel), NaN for a
+        channel that a market lacks. ``utility_value`` (plan, utility).
 
     Raises:
         InputError: Plans that cannot be read or do not belong together.
@@ -112,16 +109,13 @@ def evaluate(
         flighting=flighting, carry_in=carry_in, cost_per_unit=cost_per_unit,
         max_draws=max_draws,
     )  # fmt: skip
-    if isinstance(utilities, str | Utility) or callable(utilities):
-        utilities = [utilities]
-    value = value_of(prepared.markets)
-    wanted = tuple(valued(as_utility(utility), value) for utility in utilities)
+    one = isinstance(utilities, str | Utility) or callable(utilities)
+    each, value = [utilities] if one else utilities, value_of(prepared.markets)
+    wanted = tuple(valued(as_utility(utility), value) for utility in each)
     for utility in wanted:
         check_utility(utility, len(prepared.layout.channels))
-    spends = {
-        name: spend_of(prepared, f'plan "{name}"', given)
-        for name, given in named_plans(plans, prepared, reference).items()
-    }
+    named = named_plans(plans, prepared, reference)
+    spends = {n: spend_of(prepared, f'plan "{n}"', plan) for n, plan in named.items()}
     with jax.enable_x64(True):
         found = _answers(prepared, list(spends.values()), wanted, noise, seed, prob)
     out = _dataset(prepared, spends, found, prob)

@@ -51,15 +51,13 @@ def read(target: Any, probability: Any, until_mroas: Any, utility: Any) -> Goal 
 def reach(
     prepared: Prepared, goal: Goal, settle: Callable[[Prepared], tuple[Prepared, Any]]
 ) -> tuple[Prepared, Any]:
-    """The plan with the smallest total whose best response reaches the target.
+    """The plan with the smallest total, to a millionth, whose best response is the target.
 
-    The best response at a total is solved for; it rises with the total, which is bracketed
-    and halved (regula falsi, Illinois). The plan reaches the target; its total is above the
-    smallest one by at most a millionth, if every plan on the way was the best one.
+    The best response rises with the total: bracketed, halved (regula falsi, Illinois).
 
     Args:
-        prepared: The problem; its budget is the most that may be spent, and its utility is
-            replaced by the response (or its quantile) that has to reach the target.
+        prepared: The problem; its budget is the most that may be spent; of its utility
+            takes the response, or its quantile, the place.
         goal: What to reach.
         settle: Solves one problem.
 
@@ -103,15 +101,10 @@ def reach(
         sure = goal.probability
         with_ = "" if sure is None else f" with probability {sure:g}"
         best, budget = f"at most {goal.target + above:,.6g}", most / prepared.layout.unit
-        fail(
-            "target",
-            Phrase(f"{goal.target:,.6g}{with_}"),
-            "",
-            f"{best}, what the best plan within bounds brings at {budget:,.6g}",
-            "raise the budget or the upper bounds, or lower the target",
-        )
-    low, high, count = least, most, solved.evaluations
-    below = -goal.target
+        allowed = f"{best}, what the best plan within bounds brings at {budget:,.6g}"
+        fix = "raise the budget or the upper bounds, or lower the target"
+        fail("target", Phrase(f"{goal.target:,.6g}{with_}"), "", allowed, fix)
+    low, high, count, below = least, most, solved.evaluations, -goal.target
     if least > 0:
         first = at(least)
         if first[2] >= 0:

@@ -55,27 +55,22 @@ def forecast_plan(
 ) -> xr.Dataset:
     """Forecast the outcome over the window of a plan, under it and under its reference.
 
-    The window follows training; what training media still do in it counts on both sides,
-    whatever `carry_in` the plan was made with. What the plan brings after its window (the
-    tail, part of its response) is not in it.
+    What training media still do in the window counts on both sides, whatever `carry_in`
+    the plan was made with; what the plan brings after it (the tail) is not in it.
 
     Args:
-        fit: The fit the plan was made from; of a plan of several markets, one market
-            cannot be told apart: plan it alone.
+        fit: The fit the plan was made from; no plan of several markets.
         plan: The plan, with its flighting.
         controls: Values in the window, 0 where not given. A DataFrame with a column per
             control, by date (its index, or the panel's date column; dates outside of the
             window are left out) and, if it has the panel's geo column, by geo; or {control:
             value}, one number, (period,) or (geo, period).
-        organic: {channel: media per period}, one number, (period,) or (geo, period), for
-            channels without spend. Those left out are held at their mean per period of the
-            training window in each geo.
-        reference: Spend of the reference in every period, money, (geo, channel, period);
-            None: that of the plan, spread evenly over the periods.
+        organic: {channel: media per period} of channels without spend, in the same shapes;
+            those left out are held at their training mean in each geo.
+        reference: Spend, money, (geo, channel, period); None: the plan's, spread evenly.
         cost_per_unit: As in :func:`mmmjax.optimize`; None: that of the plan.
         seed: Of the noise, the same on both sides.
-        noise: Forecast y, the outcome with its noise. False: mu, its mean before
-            truncation, whose spread is that of the parameters alone.
+        noise: Forecast y, the outcome with its noise; False: mu, its mean untruncated.
         total: Sum over geos (one geo, "ALL").
         prob: Probability inside every [lo, hi], a highest-density interval.
         memory: Bound in bytes on what lives besides the result.
@@ -116,9 +111,7 @@ def forecast_plan(
         sides.append(draws)
     geos = [ALL] if total else list(fit.panel.geos)
     out = _dataset(np.stack(sides), geos, dates, prob)
-    paid = [
-        c for c, is_paid in zip(fit.panel.channels, fit.panel.paid, strict=True) if is_paid
-    ]
+    paid = [c for c in fit.panel.channels if c not in fit.panel.organic]
     money = np.stack(spends).sum(1, keepdims=True) if total else np.stack(spends)
     dims, coords = (PLAN, GEO, CHANNEL, DATE), {CHANNEL: paid}
     out = out.assign(spend=xr.DataArray(money, out.coords | coords, dims))

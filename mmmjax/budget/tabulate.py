@@ -46,15 +46,8 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
     samples = np.stack([before.samples, after.samples])
     plans = {"plan": ["reference", "optimized"]}
     reduced = _per_cell(prepared, solved, solved.gradient - _row_prices(prepared, solved))
-    price = float(
-        budget_price(
-            solved.gradient,
-            solved.multipliers,
-            solved.spend,
-            prepared.region,
-            prepared.price,
-        )
-    )
+    end = solved.gradient, solved.multipliers, solved.spend
+    price = float(budget_price(*end, prepared.region, prepared.price))
     return Plan(
         reference=blank,
         optimized=named(spend / unit),
