@@ -23,8 +23,8 @@ __all__ = ["MOST_CELLS", "evolve"]
 
 MOST_CELLS = 24  # with more a cloud learns its shape too slowly to be worth it
 POINTS, PARENTS = 48, 12  # of a generation
-GENERATIONS = 60
-FIRST = 0.01  # spread of the first cloud, shares of the range of each cell
+GENERATIONS = 120
+FIRST = 0.1  # spread of the first cloud, shares of the range of each cell
 LEARN = 0.3  # weight of a generation in the shape of the cloud
 WISHED = 0.2  # share of points that are better than the middle
 QUICK = 0.6  # how fast the spread follows

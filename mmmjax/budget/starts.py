@@ -28,8 +28,8 @@ def starts_of(
 
     After the reference: the best plan on average, from a grid where the response is not
     concave; then the best of many random mixtures and corners of the region, none close to
-    another; a third of the places goes to random ones whatever they are worth. Where every
-    period is a variable only the first two.
+    another, whatever the seed; a third of the places goes to random ones of the seed,
+    whatever they are worth. Where every period is a variable only the first two.
 
     Args:
         prepared: What was asked.
@@ -49,17 +49,21 @@ def starts_of(
     points.append(np.asarray(_climb(average, points[-1][None], kind=climb)))
     if kind.form.free_periods:  # thousands of variables: time goes into few climbs
         return np.stack(points[:count])
-    rng, width = np.random.default_rng(seed), len(reference)
-    drawn = rng.random((SCREENED, width)) ** rng.choice([0.5, 1.0, 3.0], (SCREENED, 1))
+    rngs = ((np.random.default_rng(0), SCREENED), (np.random.default_rng([1, seed]), count))
+    drawn = np.concatenate([
+        rng.random((many, len(reference))) ** rng.choice([0.5, 1.0, 3.0], (many, 1))
+        for rng, many in rngs
+    ])  # fmt: skip
     drawn, values = (np.asarray(x) for x in _screen(problem, drawn, form=kind.form))
-    order = np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")
+    values = np.where(np.isfinite(values), values, -np.inf)[:SCREENED]
+    order = np.argsort(-values, kind="stable")
     best = 1 + (2 * count) // 3
     for i in order:
         if len(points) >= best:
             break
         if min(np.abs(drawn[i] - point).sum() for point in points) > CLOSE:
             points.append(drawn[i])
-    return np.stack([*points, *drawn[: max(count - len(points), 0)]][:count])
+    return np.stack([*points, *drawn[SCREENED:]][:count])
 
 
 @partial(jax.jit, static_argnames=("form",))
