@@ -23,8 +23,8 @@ __all__ = ["MOST_CELLS", "evolve"]
 
 MOST_CELLS = 24  # with more a cloud learns its shape too slowly to be worth it
 POINTS, PARENTS = 48, 12  # of a generation
-GENERATIONS = 120
-FIRST = 0.1  # spread of the first cloud, shares of the range of each cell
+GENERATIONS, WIDE_GENERATIONS = 60, 120
+FIRST, WIDE = 0.01, 0.1  # spread of the first cloud, shares of the range of each cell
 LEARN = 0.3  # weight of a generation in the shape of the cloud
 WISHED = 0.2  # share of points that are better than the middle
 QUICK = 0.6  # how fast the spread follows
@@ -45,6 +45,7 @@ def evolve(
     region: Region,
     point: Float[Array, " cell"],
     value: Float[Array, ""],
+    wide: bool = True,
 ) -> tuple[Float[Array, " cell"], Float[Array, ""], Int[Array, ""]]:
     """Best point that clouds around a feasible one come to.
 
@@ -53,6 +54,7 @@ def evolve(
         region: The region, in shares; every point of a cloud is projected on it.
         point: Where to begin.
         value: Utility there.
+        wide: Begin with a cloud ten times as wide, and give it twice the time.
 
     Returns:
         (point, value, evaluations); never worse than the start.
@@ -89,7 +91,8 @@ def evolve(
 
     width = region.upper - region.lower
     shape = jnp.diag((width / jnp.maximum(width.max(), 1e-300)) ** 2)
-    spread = FIRST * width.max()
+    spread = (WIDE if wide else FIRST) * width.max()
+    turns = WIDE_GENERATIONS if wide else GENERATIONS
     begin = _State(point, value, shape, spread, point, value, jnp.zeros((), int))
-    end = jax.lax.while_loop(lambda state: state.turn < GENERATIONS, turn, begin)
+    end = jax.lax.while_loop(lambda state: state.turn < turns, turn, begin)
     return end.best, end.most, (POINTS + 1) * end.turn

@@ -51,6 +51,7 @@ WIDEST = 0.3  # first smoothing, share of the draws
 NARROWER = (0.02, 1e-3)  # of two of three starts, where there are several
 BRIEF = 40  # evaluations of a climb on a smoothed utility that nothing is proven of
 FINALISTS = 8  # ends that are polished
+THOROUGH = 16  # starts from which on a search is given wide clouds
 EVOLVED = 2  # ends that clouds go on from: the best alone is at times on a lesser top
 LESS = 0.3  # each round smooths so much less
 ROUNDS = {"smooth": 1, "concave": 12, "rough": 6, "curved": 40}
@@ -215,11 +216,15 @@ def search(
     def exact(shares: Array) -> Array:
         return worth(problem, respond(shares * problem.budget), shares)
 
+    thorough = starts.shape[0] >= THOROUGH
+
     def evolved(found: Found) -> Found:
-        point, value, count = evolve(exact, problem.region, found.point, found.value)
+        point, value, count = evolve(
+            exact, problem.region, found.point, found.value, thorough
+        )
         return found._replace(point=point, value=value, evaluations=count)
 
-    ends = jax.lax.map(evolved, _first(ends, EVOLVED))
+    ends = jax.lax.map(evolved, _first(ends, EVOLVED if thorough else 1))
     last = jax.tree.map(lambda leaf: leaf[0], _first(ends, 1))
     return last._replace(evaluations=best.evaluations + ends.evaluations.sum())
 
