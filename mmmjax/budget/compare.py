@@ -110,8 +110,8 @@ def evaluate(
         max_draws=max_draws,
     )  # fmt: skip
     one = isinstance(utilities, str | Utility) or callable(utilities)
-    each, value = [utilities] if one else utilities, value_of(prepared.markets)
-    wanted = tuple(valued(as_utility(utility), value) for utility in each)
+    each: Any = [utilities] if one else utilities
+    wanted = tuple(valued(as_utility(u), value_of(prepared.markets)) for u in each)
     for utility in wanted:
         check_utility(utility, len(prepared.layout.channels))
     named = named_plans(plans, prepared, reference)
