@@ -183,8 +183,15 @@ class Fit:
         # judging needs rooms above this one: the public door is reached when it is asked
         return importlib.import_module("mmmjax.adequacy").judge(self).findings
 
-    def to_arviz(self) -> xr.DataTree:
-        """ArviZ's DataTree: groups posterior and sample_stats, named dims and coords."""
+    def to_arviz(self, log_likelihood: bool = False) -> xr.DataTree:
+        """ArviZ's DataTree: groups posterior and sample_stats, named dims and coords.
+
+        Args:
+            log_likelihood: Add the group log_likelihood, for ``az.loo`` and
+                ``az.compare``: ``outcome`` (chain, draw, observation), per unit of outcome,
+                of the cells with an outcome (masked ones are left out; coords geo and
+                date). It holds 8 bytes for each draw and observation.
+        """
         coords, draws = self.coords(), self.draws
         sample = {CHAIN: np.arange(draws.n_chains), DRAW: np.arange(draws.n_draws)}
         used = [d for name in draws.params for d in self.dims(name)]
@@ -195,9 +202,17 @@ class Fit:
             attrs,
         )
         stats = {n: ((CHAIN, DRAW), a) for n, a in draws.stats.items()}
-        return xr.DataTree.from_dict(
-            {"/posterior": posterior, "/sample_stats": xr.Dataset(stats, sample, attrs)}
-        )
+        groups = {"/posterior": posterior}
+        groups["/sample_stats"] = xr.Dataset(stats, sample, attrs)
+        if log_likelihood:  # prediction stands above draws: loaded when it is asked for
+            every = importlib.import_module("mmmjax.prediction").log_likelihood(self)
+            flat = every.reset_coords(drop=True).stack(observation=(GEO, DATE))
+            seen = self.panel.mask[:, self.panel.window].ravel()
+            labels = {n: ("observation", flat[n].values[seen]) for n in (GEO, DATE)}
+            kept = flat["outcome"].transpose(CHAIN, DRAW, "observation").values[..., seen]
+            data = {"outcome": ((CHAIN, DRAW, "observation"), kept)}
+            groups["/log_likelihood"] = xr.Dataset(data, sample | labels, attrs)
+        return xr.DataTree.from_dict(groups)
 
     def __repr__(self) -> str:
         """Data, model, sampler and how the run went, a line each."""

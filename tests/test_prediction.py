@@ -1,13 +1,15 @@
 """Predictive draws: right moments, right continuation, the same whatever the memory."""
 
 import math
+import warnings
 from dataclasses import replace
 
+import arviz as az
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from scipy.special import erfcx
+from scipy.special import erfcx, logsumexp
 
 from mmmjax import metrics, prediction
 from mmmjax.checks import InputError
@@ -24,6 +26,7 @@ from mmmjax.prediction import (
 from mmmjax.prior import Prior
 from tests.fits import make_fit
 from tests.posterior.examples import (
+    FITS,
     flat,
     geo_fit,
     geo_panel,
@@ -286,3 +289,35 @@ def test_prior_is_a_fit_of_prior_draws():
     np.testing.assert_array_equal(found["outcome"], predict(fit, seed=1)["outcome"])
     with pytest.raises(InputError, match="draws"):
         prior_predictive(spec, panel, draws=0)
+
+
+@pytest.mark.parametrize("kind", FITS)
+def test_arviz_compares_fits_by_their_log_likelihood(kind):
+    fit = FITS[kind](draws=50)
+    outcome = fit.panel.outcome.copy()
+    outcome[0, 3] = np.nan  # a masked cell is no observation
+    fit = replace(fit, panel=replace(fit.panel, outcome=outcome))
+    tree = fit.to_arviz(log_likelihood=True)
+    assert set(fit.to_arviz().children) == {"posterior", "sample_stats"}
+    found = tree["log_likelihood"]["outcome"]
+    wanted = log_likelihood(fit)["outcome"]
+    seen = fit.panel.mask[:, fit.panel.window]
+    assert found.sizes == {"chain": 2, "draw": 50, "observation": seen.sum()}
+    np.testing.assert_array_equal(found.values, wanted.values[..., seen])
+    for i in (0, seen.sum() - 1):
+        cell = found.isel(observation=i)
+        there = wanted.sel(geo=cell["geo"].item(), date=cell["date"].values)
+        np.testing.assert_array_equal(cell.values, there.values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # k is large: these draws are no posterior
+        loo = az.loo(tree)
+        worse = FITS[kind](draws=50)
+        worse = replace(worse, panel=replace(fit.panel, outcome=outcome * 1.2))
+        order = az.compare({"worse": worse.to_arviz(log_likelihood=True), "fit": tree})
+    assert np.isfinite(loo.elpd)
+    assert loo.n_data_points == seen.sum()
+    weight = -np.log(len(fit.flat()["y_sigma"])) + logsumexp(
+        found.values.reshape(-1, seen.sum()), axis=0
+    )
+    assert loo.elpd < weight.sum()  # leaving out costs
+    assert list(order.index) == ["fit", "worse"]
