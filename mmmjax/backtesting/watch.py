@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from mmmjax.infer.progress import Display, Progress
+from mmmjax.infer.progress import LOG, Display, Progress
 
 __all__ = ["Watch"]
 
@@ -36,12 +36,15 @@ class Watch(Display):
     def start(self, fold: int, model: str, chains: int) -> Progress:
         """Begin a fit; the sampler counts in what is returned."""
         progress = Progress(chains, False)
+        progress.logged = False
         self.running[fold, model] = progress
         return progress
 
     def end(self, fold: int, model: str, text: str) -> None:
         """Say how a fit ended."""
         self.ended[fold, model] = text
+        said = f"trained to {self.folds[fold]}, {self.models[model]}: {text}"
+        LOG.info("%s", said, extra={"event": "phase"})
 
     def table(self) -> Table:
         """Build the table."""

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from mmmjax.fleet.buckets import Shape
 from mmmjax.fleet.plan import FleetPlan
-from mmmjax.infer.progress import Display
+from mmmjax.infer.progress import LOG, Display
 
 __all__ = ["FleetProgress"]
 
@@ -41,10 +41,12 @@ class FleetProgress(Display):
     def bucket(self, number: int, of: int, shape: Shape) -> None:
         """Say which shape is being sampled."""
         self.where = f"{number} of {of}: {shape.periods} x {shape.channels}"
+        LOG.info("shape %s", self.where, extra={"event": "phase"})
 
     def ended(self, status: str) -> None:
         """Count a market."""
         self.counts[status] += 1
+        LOG.debug("market: %s", status, extra={"event": "market", "status": status})
 
     def table(self) -> Table:
         """What is drawn."""

@@ -1,5 +1,6 @@
 """Live progress of a fit: phase, draws, divergences, step size, gradients per draw."""
 
+import logging
 import threading
 import time
 from types import TracebackType
@@ -10,7 +11,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-__all__ = ["Display", "Progress", "Shown"]
+__all__ = ["LOG", "Display", "Progress", "Shown"]
+
+LOG = logging.getLogger("mmmjax")
+"""What goes on, for :mod:`logging`: phases (info) and draws (debug), by ``record.event``."""
+LOG.addHandler(logging.NullHandler())
 
 _COLUMNS = ("chain", "progress", "draws", "divergent", "step size", "grads/draw")
 
@@ -23,10 +28,13 @@ class Display:
         console: Where to draw; standard error by default.
     """
 
+    live_by_default = True  # on a terminal
+
     def __init__(self, show: bool | None = None, console: Console | None = None):
         """Nothing is drawn before ``with``."""
         self.console = console or Console(stderr=True)
-        self.shown = self.console.is_terminal if show is None else show
+        live = self.console.is_terminal and Display.live_by_default
+        self.shown = live if show is None else show
         self.live: Live | None = None
 
     def table(self) -> Table:
@@ -84,11 +92,15 @@ class Progress(Display):
         self.steps = np.zeros(chains)
         self.gradients = np.zeros(chains)
         self.total, self.why = 0, ""
+        self.logged = True
 
     def phase(self, name: str) -> None:
         """Name what is going on: prepare, compile, warm-up, sample, summarise."""
         with self.lock:
-            self.name = name
+            new, self.name = name != self.name, name
+        if new and self.logged:
+            seconds = round(time.perf_counter() - self.started, 1)
+            LOG.info("%s", name, extra={"event": "phase", "seconds": seconds})
         self._draw()
 
     def begin(self, chunk: int, n_warmup: int, n_draws: int, compiled: float) -> None:
@@ -113,6 +125,10 @@ class Progress(Display):
                 self.divergences[chain] += int(draws.diverging.sum())
             self.steps[chain] = float(draws.step_size[-1])
             self.gradients[chain] = float(draws.n_steps.mean())
+        if self.logged:
+            count = {"chain": chain, "done": self.done[chain], "draws": self.kept[chain]}
+            count |= {"divergences": self.divergences[chain]}
+            LOG.debug("draws", extra={"event": "draws", **count})
 
     def _draw(self) -> None:
         if self.live:
