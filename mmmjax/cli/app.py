@@ -9,16 +9,19 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import typer
 from typer.core import TyperGroup
 
-from mmmjax.checks import InputError
+from mmmjax import __version__
+from mmmjax.checks import InputError, Phrase, choice, closest, fail, listing
 from mmmjax.checks import show as show_value
 from mmmjax.cli import show
 from mmmjax.cli.codes import BAD_INPUT, INTERRUPTED
+from mmmjax.cli.log import FORMS, listen
+from mmmjax.infer.progress import Display
 from mmmjax.resources import Unwritten
 
 __all__ = ["app", "main", "run"]
@@ -51,9 +54,11 @@ class Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """One command; None if there is none of this name."""
+        """One command; one of no such name is refused with the nearest."""
         if cmd_name not in COMMANDS:
-            return None
+            near = closest(cmd_name, COMMANDS)
+            known = listing(map(Phrase, COMMANDS), 20)
+            fail("command", cmd_name, "", known, f"mmmjax {near or '--help'}")
         module, function = COMMANDS[cmd_name]
         alone = typer.Typer(**SETTINGS)
         behind = importlib.import_module(f"mmmjax.cli.{module}")
@@ -69,9 +74,36 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"mmmjax {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _all() -> None:
+def _all(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print it."),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", help="Warnings and errors only; before or after COMMAND."),
+    ] = False,
+    log: Annotated[
+        str,
+        typer.Option(
+            help="What standard error is: text, or json (a line a phase, chunk of draws, "
+            "finding, error); before or after COMMAND."
+        ),
+    ] = "text",
+) -> None:
     """Bayesian media mix models: from spend and sales to a certified budget."""
+    as_json = choice("--log", log, FORMS) == "json"
+    show.out.quiet, show.err.quiet = quiet, as_json
+    Display.live_by_default = not (quiet or as_json)
+    words = "text" if not (quiet or show.err.is_terminal) else None
+    listen("json" if as_json else words)
 
 
 def cache_folder() -> Path | None:
@@ -105,14 +137,31 @@ def _devices() -> list[Any]:
         return []
 
 
+def _ordered(argv: Sequence[str]) -> list[str]:
+    """The arguments, those for all commands first, wherever they were written."""
+    first, rest, items = [], [], iter(argv)
+    for item in items:
+        if item == "--quiet" or item.startswith("--log="):
+            first.append(item)
+        elif item == "--log":
+            first += [item, *([value] if (value := next(items, None)) else [])]
+        else:
+            rest.append(item)
+    return [*first, *rest]
+
+
 def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     command = typer.main.get_command(app)
+    show.out.quiet, show.err.quiet = False, False
     _keep_compiled()
     try:
-        code = command.main(list(argv), prog_name="mmmjax", standalone_mode=False)
+        code = command.main(_ordered(argv), prog_name="mmmjax", standalone_mode=False)
     except UsageError as error:
-        error.show()
+        if show.err.quiet:
+            show.error(error.format_message())
+        else:
+            error.show()
         return BAD_INPUT
     except InputError as error:
         show.error(str(error))

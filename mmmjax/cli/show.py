@@ -19,6 +19,7 @@ from mmmjax.checks import Phrase
 from mmmjax.draws import Diagnostics, Fit
 from mmmjax.findings import Finding, ranked
 from mmmjax.graph import data_priors, structure
+from mmmjax.infer.progress import LOG
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import describe
 from mmmjax.plot.labels import ALL, Return, amount, estimate, period_noun
@@ -34,11 +35,13 @@ Row = dict[Any, Any]
 
 def error(message: str) -> None:
     """Say what cannot be used, to standard error."""
+    LOG.error("%s", message)
     err.print(f"[bold red]Error[/] {escape(message)}", soft_wrap=True)
 
 
 def warn(message: str) -> None:
     """Say what should not be overlooked, to standard error."""
+    LOG.warning("%s", message)
     err.print(f"[bold yellow]Warning[/] {escape(message)}", soft_wrap=True)
 
 
@@ -279,6 +282,7 @@ def sampler(settings: Sampler, seed: int) -> None:
 def notes(texts: Iterable[str]) -> None:
     """Say what was done to the data or to the request."""
     for note in texts:
+        LOG.info("%s", note)
         err.print(f"[bold]Note[/] {escape(note)}", soft_wrap=True)
 
 
@@ -310,6 +314,7 @@ def not_adequate(judged: Judged) -> None:
 
 def not_converged(found: Diagnostics) -> None:
     """Say loudly, and last, that the numbers cannot be trusted."""
+    LOG.error("not converged: %s", found.verdict)
     err.print(
         f"[bold red]NOT CONVERGED[/] {escape(found.verdict)}. Everything was written, but "
         "do not trust the numbers: run longer (--warmup, --draws), take another sampler "
