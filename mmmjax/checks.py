@@ -64,11 +64,15 @@ def show(value: object) -> str:
     if isinstance(value, str):
         text = f'"{value}"' if len(value) <= 60 else f'"{value[:57]}..."'
         return _printable(text.replace("\n", r"\n"))
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
     if isinstance(value, int) and abs(value) >= LARGE:
         return f"a whole number of about {int(value.bit_length() * math.log10(2))} digits"
     try:
         text = " ".join(repr(value).split())
     except Exception:  # of another library, or too many digits inside
+        return f"an object of type {type(value).__name__}"
+    if text.startswith("<"):  # how Python shows what has no text of its own
         return f"an object of type {type(value).__name__}"
     return _printable(text if len(text) <= 120 else f"{text[:117]}...")
 

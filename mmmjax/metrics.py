@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import qr, solve_triangular
 
+from mmmjax import checks
+
 __all__ = [
     "Dependence",
     "autocorrelation",
@@ -113,9 +115,11 @@ def hdi(draws: Any, prob: float = 0.94, axis: int = 0) -> tuple[np.ndarray, np.n
     """
     draws = np.moveaxis(np.asarray(draws), axis, 0)
     samples, shape = len(draws), draws.shape[1:]
+    prob = checks.number("prob", prob, low=0, high=1, open_low=True, open_high=True)
     inside = int(np.floor(prob * samples))
     if not 1 <= inside < samples:
-        raise ValueError(f"prob = {prob:g} leaves no interval in {samples} draws")
+        got = checks.Phrase(f"{prob:g}, which leaves no interval in {samples} draws")
+        checks.fail("prob", got, "", "a probability between those of 1 and all draws", "")
     flat = draws.reshape(samples, -1)
     kind = flat.dtype if flat.dtype.kind == "f" else float  # sorted as they are
     low, high = np.empty(flat.shape[1]), np.empty(flat.shape[1])

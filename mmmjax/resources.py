@@ -33,10 +33,10 @@ __all__ = [
     "host_memory",
     "locked",
     "only_run",
-    "path_to_write",
     "plain",
     "put",
     "replace_file",
+    "usable_path",
 ]
 
 CGROUPS = ("memory.max", "memory/memory.limit_in_bytes")
@@ -94,7 +94,7 @@ def _size(count: float) -> str:
     return f"{count / unit:,.3g} {called}"
 
 
-def path_to_write(field: str, path: str | os.PathLike[str]) -> Path:
+def usable_path(field: str, path: str | os.PathLike[str]) -> Path:
     """A path that a file or folder can have, with room for the name of a temporary file.
 
     Raises:

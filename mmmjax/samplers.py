@@ -37,9 +37,12 @@ class Converged:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        checks.number("until r_hat", self.r_hat, low=1, open_low=True, fix="r_hat=1.01")
+        fix = "r_hat=1.01"
+        r_hat = checks.number("until r_hat", self.r_hat, low=1, open_low=True, fix=fix)
+        object.__setattr__(self, "r_hat", r_hat)
         if self.ess is not None:
-            checks.number("until ess", self.ess, low=0, fix="ess=400")
+            ess = checks.number("until ess", self.ess, low=0, fix="ess=400")
+            object.__setattr__(self, "ess", ess)
 
     def least(self, chains: int) -> float:
         """Effective sample size that so many chains must have."""
@@ -339,15 +342,17 @@ class SMC:
     def __post_init__(self) -> None:
         """Check ranges."""
         _check(self, draws=(100, 1_000_000), moves=(1, 1000))
-        checks.number(
+        share = checks.number(
             "sampler target_ess", self.target_ess,
             low=0, high=1, open_low=True, open_high=True, fix="target_ess=0.7",
         )  # fmt: skip
+        object.__setattr__(self, "target_ess", share)
 
 
 def _check_proposals(sampler: Laplace | Pathfinder) -> None:
     """Resampling needs at least as many proposals as draws."""
-    checks.integer("sampler proposals", sampler.proposals, low=100, high=10_000_000)
+    count = checks.integer("sampler proposals", sampler.proposals, low=100, high=10**7)
+    object.__setattr__(sampler, "proposals", count)
     if sampler.proposals < sampler.chains * sampler.draws:
         checks.fail(
             "sampler proposals", sampler.proposals, "",
@@ -374,7 +379,8 @@ def _check_until(sampler: NUTS | HMC) -> None:
     object.__setattr__(sampler, "until", until)
     if sampler.max_draws is None:
         return
-    checks.integer("sampler max_draws", sampler.max_draws, low=1, high=10_000_000)
+    most = checks.integer("sampler max_draws", sampler.max_draws, low=1, high=10_000_000)
+    object.__setattr__(sampler, "max_draws", most)
     if until is not None and sampler.max_draws < sampler.draws:
         checks.fail(
             "sampler max_draws", sampler.max_draws, "", f"at least draws, {sampler.draws}",
@@ -409,12 +415,15 @@ def _check(sampler: Any, **more: tuple[int, int]) -> None:
     names = {f.name for f in fields(sampler)}
     for name, (low, high) in ranges.items():
         if name in names:
-            checks.integer(f"sampler {name}", getattr(sampler, name), low=low, high=high)
+            given = getattr(sampler, name)
+            whole = checks.integer(f"sampler {name}", given, low=low, high=high)
+            object.__setattr__(sampler, name, whole)  # of any library: a plain one
     if "target_accept" in names:
-        checks.number(
+        share = checks.number(
             "sampler target_accept", sampler.target_accept,
             low=0, high=1, open_low=True, open_high=True, fix="target_accept=0.9",
         )  # fmt: skip
+        object.__setattr__(sampler, "target_accept", share)
     checks.choice("sampler dtype", sampler.dtype, ("float32", "float64"))
 
 

@@ -97,18 +97,25 @@ class Process:
     currency: str = "EUR"
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot be simulated."""
+        """Refuse settings that cannot be simulated; all numbers become plain ones."""
+        number, whole = checks.number, checks.integer
+        found: dict[str, float] = {}
         for name in ("seed", "controls", "test_periods"):
-            checks.integer(name, getattr(self, name), low=0)
+            found[name] = whole(name, getattr(self, name), low=0)
         for name in ("channels", "geos", "max_lag"):
-            checks.integer(name, getattr(self, name), low=1)
-        least = self.test_periods + max(self.max_lag, 26)
+            found[name] = whole(name, getattr(self, name), low=1)
+        least = int(found["test_periods"] + max(found["max_lag"], 26))
         fix = f"periods={least + 78} leaves about two years to fit"
-        checks.integer("periods", self.periods, low=least, fix=fix)
-        checks.integer("flighted", self.flighted, low=0, high=self.channels)
-        checks.number("collinear", self.collinear, low=0, high=1, open_high=True)
+        found["periods"] = whole("periods", self.periods, low=least, fix=fix)
+        most = int(found["channels"])
+        found["flighted"] = whole("flighted", self.flighted, low=0, high=most)
+        found["collinear"] = number(
+            "collinear", self.collinear, low=0, high=1, open_high=True
+        )
         for name, high in (("noise", None), ("outcome_level", None), ("media_share", 1)):
-            checks.number(name, getattr(self, name), low=0, high=high, open_low=True)
+            found[name] = number(name, getattr(self, name), low=0, high=high, open_low=True)
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
         try:
             pd.Timestamp(self.start)
         except ValueError:

@@ -36,7 +36,7 @@ from mmmjax.arguments import checked
 from mmmjax.checks import InputError, Phrase, fail, listing
 from mmmjax.draws import Draws, Fit
 from mmmjax.panel import Columns, Panel
-from mmmjax.resources import clean, path_to_write, replace_file
+from mmmjax.resources import clean, replace_file, usable_path
 from mmmjax.samplers import NUTS, SAMPLERS
 from mmmjax.scaling import Scale
 from mmmjax.shapes import CHANNEL, CONTROL, DATE, GEO
@@ -101,7 +101,7 @@ def load(path: str | os.PathLike[str]) -> Fit:
         InputError: No such file, not a file of ours, damaged, of a newer format, or its
             panel is not the data it was fitted on.
     """
-    return loads(_read(Path(path)), path)
+    return loads(_read(usable_path("fit file", path)), path)
 
 
 def loads(content: bytes, path: str | os.PathLike[str]) -> Fit:
@@ -125,7 +125,7 @@ def loads(content: bytes, path: str | os.PathLike[str]) -> Fit:
 
 def file_to_write(path: str | os.PathLike[str], usual: str) -> Path:
     """Where a file goes, refused before any work; ``usual`` is its usual name."""
-    target = path_to_write("path", path).resolve()
+    target = usable_path("path", path).resolve()
     if not target.parent.is_dir():
         fix = f"create it: Path({str(target.parent)!r}).mkdir(parents=True)"
         fail("path", str(path), "", "a file in a folder that exists", fix)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import mmmjax as mm
 from mmmjax import resources, tables
 from mmmjax.cli import files
-from mmmjax.resources import csv, only_run, path_to_write, plain, replace_file
+from mmmjax.resources import csv, only_run, plain, replace_file, usable_path
 from tests.fits import make_fit
 
 STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
@@ -68,7 +68,7 @@ def test_paths_that_no_file_can_have_are_refused(path, tmp_path):
     if len(path) in (300, 262):
         path = str(tmp_path / path)
     with pytest.raises(mm.InputError) as error:
-        path_to_write("--out", path)
+        usable_path("--out", path)
     assert str(error.value).isprintable()
     with pytest.raises(mm.InputError):
         mm.save(make_fit(draws=4), path)

@@ -152,7 +152,7 @@ def read(
         InputError: Anything that cannot be planned, with the reason and the remedy.
     """
     periods = integer(
-        "periods", periods, low=1, fix="periods=26 plans half a year of weeks"
+        "periods", periods, low=1, high=2_000, fix="periods=26 plans half a year of weeks"
     )
     names = _Names(market if isinstance(market, Known) else known_of(market))
     unit = float(periods) if per_period else 1.0

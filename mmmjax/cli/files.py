@@ -31,7 +31,7 @@ OF_A_FIT = (SPEC, *(f"{name}.csv" for name in tables.NAMES), DIAGNOSTICS, REPORT
 
 def folder(path: Path) -> Path:
     """Refuse an output folder that cannot be one, before anything is computed."""
-    resources.path_to_write("--out", path)
+    resources.usable_path("--out", path)
     for place in (path.absolute(), *path.absolute().parents):
         if place.exists() and not place.is_dir():
             fail(

@@ -21,8 +21,8 @@ from mmmjax.resources import (
     clean,
     enough_disk,
     only_run,
-    path_to_write,
     replace_file,
+    usable_path,
 )
 
 __all__ = ["MARKETS", "Local", "Remote", "place"]
@@ -167,7 +167,7 @@ def place(path: str | os.PathLike[str]) -> Local | Remote:
     local = Path(text.partition("://")[2] if "://" in text else text)
     if local.is_file():
         fail("store", Phrase(f'the file "{local}"'), "", "a folder", "name another")
-    return Local(path_to_write("store", local))
+    return Local(usable_path("store", local))
 
 
 def _remote(url: str) -> Remote:

@@ -77,6 +77,7 @@ class Panel:
         _freeze(self)
 
     @classmethod
+    @checked
     def from_frame(
         cls,
         df: Any,
@@ -163,6 +164,7 @@ class Panel:
         train = periods(self, slice(None, cut), self.history)
         return train, periods(self, slice(cut, None), 0)
 
+    @checked
     def select(self, geos: str | Iterable[str]) -> "Panel":
         """Return the panel of some geos, without the periods in which none has a row."""
         return _select(self, [geos] if isinstance(geos, str) else list(geos))

@@ -132,7 +132,7 @@ def _object(cell: Any) -> float | None:
     """The number of a cell that is no text."""
     if cell is None or cell is pd.NA or cell is pd.NaT:
         return math.nan
-    if isinstance(cell, np.complexfloating) or not isinstance(
+    if isinstance(cell, np.complexfloating | np.timedelta64) or not isinstance(
         cell, (int, float, np.number, np.bool_, Decimal, Fraction)
     ):
         return None

@@ -74,6 +74,7 @@ def fold(
     Returns:
         The tree of ``f`` with NumPy arrays (draw_total, ...), chain after chain.
     """
+    memory = checks.integer("memory", memory, low=1)
     with _precision(dtype):
         work = _Work.of(fit, f, args, inputs, each, dtype, level)
         sizes = [work.n_geos]
@@ -132,6 +133,7 @@ def fold_cells(
     Returns:
         The tree of ``reduce`` over all cells, NumPy arrays (k, geo, ..., time).
     """
+    memory = checks.integer("memory", memory, low=1)
     with _precision(dtype):
         work = _Work.of(fit, f, args, inputs, each, dtype, level)
         n_geos, n_times, program = _tile(work, by_geo, memory)
