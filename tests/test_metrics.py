@@ -100,9 +100,7 @@ def test_hdi_holds_its_share_and_no_interval_is_narrower(prob):
 
 @pytest.mark.parametrize("prob", [0.0, 1.0, 0.001])
 def test_hdi_without_an_interval_is_refused(prob):
-    with pytest.raises(
-        ValueError, match="leaves no interval in 50 draws|a finite number in"
-    ):
+    with pytest.raises(ValueError, match=r"^prob: got"):
         metrics.hdi(np.zeros(50), prob)
 
 
