@@ -213,11 +213,15 @@ def _refuse(
     word = value.__name__ if isinstance(value, type) else value
     near = closest(word, [n for n in names if n in MAKE]) if isinstance(word, str) else ""
     fit = next((n for n, other in given.items() if type(other).__name__ == "Fit"), "")
-    if field == name and any(
-        any(_is(value, kind) for kind in kinds[n])
-        and any(_is(other, kind) for kind in allowed)
-        for n, other in given.items()
-        if n in kinds and n not in (name, "self")
+    if (
+        value is not None
+        and field == name
+        and any(
+            any(_is(value, kind) for kind in kinds[n])
+            and any(_is(other, kind) for kind in allowed)
+            for n, other in given.items()
+            if n in kinds and n not in (name, "self")
+        )
     ):
         fix = f"swap them: {call}"
     elif parts:
