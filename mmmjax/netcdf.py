@@ -6,6 +6,8 @@ many and small. Readers see no difference (tests compare).
 
 A root attribute holds a digest of every array and of the attributes of every group, as they
 are stored: names, dims, types, values and attributes. Who reads can tell what has changed.
+HDF5 itself trusts the tables of a file, and can loop for ever over damaged ones; so behind
+its end stands a seal, a digest of all bytes that are no array, looked at before HDF5 is.
 
 Source: NetCDF-C documentation, "NetCDF-4 file format": dimensions are HDF5 dimension
 scales, numbered by ``_Netcdf4Dimid``.
@@ -14,7 +16,7 @@ scales, numbered by ``_Netcdf4Dimid``.
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -31,6 +33,7 @@ __all__ = [
     "digest",
     "dims_of",
     "raw",
+    "sound",
     "to_bytes",
 ]
 
@@ -40,6 +43,7 @@ NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable.%10d"
 UNNAMED = NO_VARIABLE[:30].encode()
 TEXT = h5py.string_dtype()
 DIGESTS = "mmmjax_digests"
+SEAL = b"mmmjaxsl"  # the last bytes of a file; before them the length of the seal
 OWN = {
     "CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid",
     "_Netcdf4Coordinates", "_NCProperties", "_nc3_strict", DIGESTS,
@@ -67,7 +71,46 @@ def to_bytes(tree: xr.DataTree) -> bytes:
             found = _write(place, node.to_dataset(inherit=False), ids)
             digests |= {f"{node.path.rstrip('/')}/{n}": text for n, text in found.items()}
         file.attrs.create(DIGESTS, json.dumps(digests), dtype=TEXT)
-    return buffer.getvalue()
+    content = buffer.getvalue()
+    with h5py.File(io.BytesIO(content)) as file:
+        places = sorted(_places(file))
+    seal = json.dumps([places, _layout(content, places)]).encode()
+    return content + seal + len(seal).to_bytes(8, "little") + SEAL
+
+
+def sound(content: bytes) -> bool:
+    """Whether what is no array is as it was written; True of files without a seal."""
+    if not content.endswith(SEAL):
+        return True
+    try:
+        end = len(content) - 16
+        start = end - int.from_bytes(content[end : end + 8], "little")
+        places, digest = json.loads(content[max(start, 0) : end])
+        return bool(digest == _layout(content[:start], places))
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def _places(group: Any) -> Iterator[tuple[int, int]]:
+    """Where the bytes of arrays lie in a file: first byte and length of each block."""
+    for item in group.values():
+        if isinstance(item, h5py.Group):
+            yield from _places(item)
+        elif item.chunks:
+            blocks = (item.id.get_chunk_info(i) for i in range(item.id.get_num_chunks()))
+            yield from ((block.byte_offset, block.size) for block in blocks)
+        elif item.dtype.kind != "O" and item.id.get_offset() is not None:
+            yield item.id.get_offset(), item.id.get_storage_size()
+
+
+def _layout(content: bytes, places: Sequence[Sequence[int]]) -> str:
+    """Digest of a file but for its arrays, whose own digests say which has changed."""
+    made, at = hashlib.blake2b(json.dumps(places).encode(), digest_size=16), 0
+    for start, size in places:
+        made.update(content[at:start])
+        at = start + size
+    made.update(content[at:])
+    return made.hexdigest()
 
 
 def raw(file: h5py.File, read: Read | None = None) -> dict[str, xr.Dataset]:

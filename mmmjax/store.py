@@ -153,6 +153,8 @@ def _tree(content: bytes, path: str | os.PathLike[str]) -> xr.DataTree:
     if not content.startswith(SIGNATURE):
         got = Phrase(f'"{path}", which is {"not NetCDF-4" if content else "empty"}')
         fail("fit file", got, "", ALLOWED, "name the fit.nc of a run")
+    if not netcdf.sound(content):
+        _differs(path, "its names, texts or attributes")
     try:
         with h5py.File(io.BytesIO(content)) as file:
             marks = netcdf.attributes(file)
@@ -167,15 +169,20 @@ def _tree(content: bytes, path: str | os.PathLike[str]) -> xr.DataTree:
         _damaged(path, error)
     if changed or not (digests or int(marks["mmmjax_format"]) == 1):
         what = listing((Phrase(name) for name in changed), 4) if changed else "its digests"
-        fail(
-            "fit file",
-            Phrase(f'"{path}", in which {what} differ from what was saved'),
-            "",
-            f"{ALLOWED}, every value as it was",
-            "copy it again from where it was written, or fit again: it was damaged, or "
-            "another program changed it",
-        )
+        _differs(path, what)
     return xr.DataTree.from_dict(groups)
+
+
+def _differs(path: str | os.PathLike[str], what: str) -> NoReturn:
+    """Refuse a file that is not what was saved."""
+    fail(
+        "fit file",
+        Phrase(f'"{path}", in which {what} differ from what was saved'),
+        "",
+        f"{ALLOWED}, every value as it was",
+        "copy it again from where it was written, or fit again: it was damaged, or "
+        "another program changed it",
+    )
 
 
 def _damaged(path: str | os.PathLike[str], error: Exception) -> NoReturn:

@@ -257,7 +257,7 @@ def test_netcdf_of_others_is_refused(path):
         load(path)
 
 
-@pytest.mark.parametrize("kept", [0.02, 0.3, 0.9, 0.999])
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.9, 0.99])
 def test_truncated_files_are_refused(path, kept):
     save(make_fit(2, 700), path)
     content = path.read_bytes()
@@ -371,7 +371,7 @@ def test_a_flip_anywhere_is_refused_or_changes_nothing(path, capfd):
             continue
         assert_same(found, fit)
         harmless += 1
-    assert 0 < harmless < len(places) / 2
+    assert harmless < 5  # in the last bytes, by which the seal is known
     assert capfd.readouterr().err == ""
 
 

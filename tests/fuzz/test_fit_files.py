@@ -48,7 +48,7 @@ def damaged(content, rng):
     return bytes(data), how
 
 
-@pytest.mark.parametrize("slow", HOW_MANY[:1])  # more of them meet a loop inside HDF5
+@pytest.mark.parametrize("slow", HOW_MANY)
 def test_fit_files(slow, capfd):
     fit = make_fit(panel=make_panel(periods=8))
     content = store.dumps(fit)
