@@ -105,8 +105,7 @@ def left_over(
             "serious" if lost > 0.5 else "warning",  # the larger part of the errors
             "held_by_priors",
             f"priors hold the model away from the data: {lost:.0%} of what is left over "
-            f"could have been fitted ({which} lies {gap:.1f} prior sd from its prior "
-            "mean)",
+            f"could be fitted ({which} lies {gap:.1f} prior sd from its prior mean)",
             (str(row["index"]),) if row["index"] else (),
             lost,
             "A channel that does more than its share of spend, or a level that the prior "
@@ -126,14 +125,10 @@ def left_over(
             + ("narrow" if times > 1 else "wide"),
             'Write y_sigma = { dist = "HalfNormal", scale = 0.5 } under [model.priors]',
         )
-    inside = np.abs(np.nan_to_num(left)) < stats.norm.ppf((1 + PROMISED) / 2)
-    n, held = int(here.sum()), int((inside & here).sum())
+    inside = here & (np.abs(np.nan_to_num(left)) < stats.norm.ppf((1 + PROMISED) / 2))
     # geos that move together are fewer cells than they look
-    if (
-        n
-        and stats.binom.cdf(held // fit.panel.n_geos, n // fit.panel.n_geos, PROMISED)
-        < LEVEL
-    ):
+    n, held = (int(cells.sum()) // fit.panel.n_geos for cells in (here, inside))
+    if n and stats.binom.cdf(held, n, PROMISED) < LEVEL:
         yield Finding(
             "serious",
             "coverage",
