@@ -24,7 +24,7 @@ TEXTS = {
     "kind a list": (DATA + "[model]\nsaturation = { kind = [1] }\n", "saturation kind"),
     "dims = 5": (
         MEDIA + PRIOR + 'intercept = { dist = "Normal", scale = 1.0, dims = 5 }\n',
-        "dims of a prior: got 5",
+        "dims: got 5",
     ),
     "spend_share as bound": (
         MEDIA + PRIOR + 'adstock_alpha = { dist = "Uniform", low = 0.0, '
@@ -38,7 +38,7 @@ TEXTS = {
         MEDIA + "[sampler]\nkind = nan\ndraws = 70\n",
         "kind: got NaN",
     ),
-    "trend = 1": (MEDIA + "[model]\ntrend = 1\n", "spec trend: got 1"),
+    "trend = 1": (MEDIA + "[model]\ntrend = 1\n", "trend: got 1"),
     "text of digits": (MEDIA + '[sampler]\ndraws = "70"\n', 'sampler draws: got "70"'),
     "loc = inf": (
         MEDIA + PRIOR + 'intercept = { dist = "Normal", loc = inf, scale = 1.0 }\n',

@@ -114,7 +114,7 @@ def test_late_geos_count_from_their_first_row():
 
 
 BAD = [
-    ({"periods": 0}, ["periods", "got 0", "at least 1"]),
+    ({"periods": 0}, ["periods", "got 0", "in [1, 2000]"]),
     ({"periods": 2.5}, ["periods", "whole number"]),
     ({"budget": 0.0}, ["budget", "above 0"]),
     ({"budget": math.nan}, ["budget", "NaN"]),

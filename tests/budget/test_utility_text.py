@@ -131,8 +131,8 @@ def test_what_a_user_may_give(given, text):
         (3.0, "utility: got 3"),
         (None, "utility: got None"),
         (np.zeros(3), "utility: got array"),
-        (dict, "utility: got <class 'dict'>"),
-        (u.custom, "utility: got <function custom"),
+        (dict, "utility: got the class dict"),
+        (u.custom, "utility: got an object of type function"),
     ],
 )  # fmt: skip
 def test_what_is_refused_says_what_would_do(given, said):

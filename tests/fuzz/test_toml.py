@@ -188,7 +188,8 @@ def sampler_stands(sampler, told):
             continue
         got = getattr(sampler, key)
         if key == "until" and isinstance(value, dict):
-            assert all(same(getattr(got, k), v) for k, v in value.items())
+            numbers = {k: float(v) for k, v in value.items()}  # fields of floats
+            assert all(same(getattr(got, k), v) for k, v in numbers.items())
         elif key == "until":
             assert (got is not None) is value
         else:
