@@ -62,7 +62,8 @@ class Written(NamedTuple):
 def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
     """Write a fit and its tables; the report is apart."""
     out.mkdir(parents=True, exist_ok=True)
-    paths = [store.save(fit, out / FIT)]
+    store.save(fit, out / FIT)
+    paths = [out / FIT]
     for old in (out / name for name in OF_A_FIT):
         if old.is_file():
             old.unlink()
