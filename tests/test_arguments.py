@@ -33,6 +33,8 @@ ASKED = {  # what a person wrote on the first day: what the message has to say
     "mm.scenarios(fit, {'base': 10.0})": "budgets: got a dict",
     "mm.optimize(panel, budget=10.0, periods=4)": "fit = mm.fit(spec, panel)",
     "mm.Panel(df)": "mm.Panel.from_frame(df",
+    "mm.Panel.from_frame(df, date='date', outcome='sales', controls=None)":
+        "Fix: controls=()",
     "mm.report(panel, 'x.html')": "fit = mm.fit(spec, panel)",
     "mm.tables.channels(panel)": "fit = mm.fit(spec, panel)",
     "mm.fit_fleet(spec, panel)": "panels: got a Panel",
