@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 from csv import reader
 
@@ -165,6 +166,23 @@ def test_a_disk_full_at_any_file_of_a_run_leaves_whole_ones(tmp_path, monkeypatc
         assert all(written[name] == whole[name] for name in written if name != "fit.nc")
         if left:
             assert mm.load(out / "fit.nc").seed == fit.seed
+
+
+def test_a_fit_that_finds_its_disk_full_is_kept_on_another(tmp_path, monkeypatch):
+    out, other, put = tmp_path / "out", tmp_path / "other", resources.put
+    other.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(other))
+
+    def full(path, content):
+        if out in path.parents:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        put(path, content)
+
+    monkeypatch.setattr(resources, "put", full)
+    with pytest.raises(resources.Unwritten, match=r"No space left.*whole in .*fit\.nc"):
+        files.write_fit(make_fit(draws=4, seed=3), out)
+    (kept,) = other.rglob("fit.nc")
+    assert mm.load(kept).seed == 3
 
 
 def test_a_full_disk_leaves_the_fit_that_was_there(tmp_path, monkeypatch):

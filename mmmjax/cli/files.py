@@ -4,9 +4,11 @@
 earlier run in the same folder are removed once it is saved: a folder never mixes two fits.
 """
 
+import contextlib
 import json
 import math
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,7 +64,14 @@ class Written(NamedTuple):
 def write_fit(fit: Fit, out: Path, test: Panel | None = None) -> Written:
     """Write a fit and its tables; the report is apart."""
     out.mkdir(parents=True, exist_ok=True)
-    store.save(fit, out / FIT)
+    try:
+        store.save(fit, out / FIT)
+    except resources.Unwritten as error:  # another disk may have room for what was sampled
+        why = error.strerror
+        with contextlib.suppress(OSError):
+            spare = store.save(fit, Path(tempfile.mkdtemp(prefix="mmmjax-")) / FIT)
+            why = f"{why}. The fit itself is whole in {spare}: make room and move it there"
+        raise resources.Unwritten(error.errno, why, error.filename) from error
     paths = [out / FIT]
     for old in (out / name for name in OF_A_FIT):
         if old.is_file():
