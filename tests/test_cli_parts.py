@@ -39,6 +39,8 @@ TEXTS = {
         "kind: got NaN",
     ),
     "trend = 1": (MEDIA + "[model]\ntrend = 1\n", "trend: got 1"),
+    "seed empty": (MEDIA + "[sampler]\nseed = ''\n", "[sampler] seed: got"),
+    "on_empty empty": (MEDIA + "on_empty = ''\n", "[data] on_empty: got"),
     "text of digits": (MEDIA + '[sampler]\ndraws = "70"\n', 'sampler draws: got "70"'),
     "loc = inf": (
         MEDIA + PRIOR + 'intercept = { dist = "Normal", loc = inf, scale = 1.0 }\n',

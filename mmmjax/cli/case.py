@@ -101,8 +101,10 @@ def draft(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Draft
     fleet = {k: v for k, v in (parts["fleet"] or {}).items() if k not in given}
     seed = {"sampler": drawn, "fleet": fleet}
     empty = {"data": data, "fleet": fleet}
-    drawn["seed"] = collect(lambda: agreed("seed", seed, 0)) or 0
-    on_empty = collect(lambda: agreed("on_empty", empty, "error")) or "error"
+    told = collect(lambda: agreed("seed", seed, 0))
+    drawn["seed"] = 0 if told is None else told  # None: two that differ, collected
+    told = collect(lambda: agreed("on_empty", empty, "error"))
+    on_empty = "error" if told is None else told
     return Draft(
         panels=collect(lambda: _panels(data, path.parent)),
         spec=spec_of(parts["model"] or {}, collect),
