@@ -182,7 +182,7 @@ def test_dates_are_read_as_the_column_is():
     [
         ("2029-01-01", "periods of the table, such as 2023-05-14"),
         ({"Nord": "ends"}, "geos of the table"),
-        ("end", "a date such as"),
+        ("end", 'Fix: leave_empty = "ends"'),
         (["2023-01-01:2023-02-01:2023-03-01"], '"ends", dates, "first:last"'),
         (True, "a date such as"),
         ([7], "a date such as"),

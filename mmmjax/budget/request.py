@@ -406,7 +406,9 @@ def _bounds(
                 given_,
                 f'channel "{name}"',
                 "least <= largest",
-                "write the smaller number first",
+                "write the smaller number first"
+                if isinstance(low, str) is isinstance(high, str)
+                else 'write both as multiples, ("0.8x", "1.2x"), or both as money',
             )
     return lower, upper
 

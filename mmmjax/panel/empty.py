@@ -62,9 +62,11 @@ def left_empty(
     single = isinstance(given, str) or not isinstance(given, Iterable)
     for text in [given] if single else given:
         ends = text.split(":") if isinstance(text, str) else [text]
-        if len(ends) > 2:
+        word = isinstance(text, str) and not any(map(str.isdigit, text))
+        if len(ends) > 2 or word:
             allowed = '"ends", dates, "first:last", or a list of them'
-            fail("leave_empty", text, "", allowed, EXAMPLE)
+            fix = 'leave_empty = "ends"' if word else EXAMPLE
+            fail("leave_empty", text, "", allowed, fix)
         found: list[Any] = [date_of("leave_empty", end, way, dates) for end in ends]
         first, last = min(found), max(found)
         inside = (dates >= first) & (dates <= last)

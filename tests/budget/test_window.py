@@ -85,7 +85,8 @@ def test_one_end_in_money_and_one_as_a_multiple(fit):
     "told, words",
     [
         ((0.8, 1.2), '"0.8x", "1.2x"'), ((0, 2), '"0x", "2x"'), (("0.8", "1.2"), "0.8x"),
-        (("-1x", "1x"), "0.8x"), (("1.2x", "0.8x"), "least <= largest"), (1.5, "bounds"),
+        (("-1x", "1x"), "0.8x"), (("1.2x", "0.8x"), "smaller number first"),
+        (("0.8x", 1e-9), "both as multiples"), (1.5, "bounds"),
         (("nanx", "1x"), "0.8x"), (True, "bounds"), (("x", "1x"), "0.8x"),
     ],
 )  # fmt: skip
