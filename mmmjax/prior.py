@@ -19,7 +19,7 @@ import numpyro.distributions as dist
 from mmmjax import checks, laws
 from mmmjax.arguments import checked
 
-__all__ = ["FAMILIES", "DataValue", "Prior", "Site", "spend_share"]
+__all__ = ["FAMILIES", "DataValue", "Parameter", "Prior", "Site", "spend_share"]
 
 DIMS = ("geo", "channel", "control", "fourier")
 Support = Literal["real", "positive", "unit", "interval"]
@@ -273,6 +273,22 @@ class Prior:
         )
         dims = f", dims={self.dims}" if self.dims else ""
         return f"{self.family}({inside}{dims})"
+
+
+class Parameter(NamedTuple):
+    """What a term, a kernel or a likelihood needs sampled.
+
+    Args:
+        dims: What it varies over unless its prior says otherwise.
+        prior: Its default, scaled units.
+        support: The values it can take; a prior must stay within them.
+        linear: Whether the mean is affine in it.
+    """
+
+    dims: tuple[str, ...]
+    prior: Prior
+    support: Support = "real"
+    linear: bool = False
 
 
 class Site(NamedTuple):
