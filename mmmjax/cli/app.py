@@ -5,6 +5,7 @@ Exit codes are those of :mod:`mmmjax.cli.codes`. Unexpected errors keep their tr
 """
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ SETTINGS: dict[str, Any] = {
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
+OF_DEVICES = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "JAX_NUM_CPU_DEVICES")
 COMMANDS = {  # in the order of the help: name, and the module and function behind it
     "demo": ("demo", "demo"),
     "simulate": ("demo", "simulate"),
@@ -133,7 +135,7 @@ def _keep_compiled() -> None:
 def _devices() -> list[Any]:
     """Devices of JAX; none where the platforms that were asked for are not there."""
     try:
-        return jax.devices()
+        return jax.local_devices()
     except Exception:  # of which kind depends on the platform that is missing
         return []
 
@@ -157,6 +159,10 @@ def run(argv: Sequence[str]) -> int:
     show.out.quiet, show.err.quiet = False, False
     _keep_compiled()
     try:
+        for place, item in enumerate(argv, 1):
+            if not item or (item.startswith("--") and item.endswith("=")):
+                remedy = "leave it out, or see which variable of the shell is empty"
+                fail("argument", item, f"place {place}", "a text that says what", remedy)
         code = command.main(_ordered(argv), prog_name="mmmjax", standalone_mode=False)
     except UsageError as error:
         if show.err.quiet:
@@ -178,13 +184,13 @@ def run(argv: Sequence[str]) -> int:
         show.error("out of memory: ask for fewer draws, chains or periods")
         return BAD_INPUT
     except Exception:
-        if (asked := os.environ.get("JAX_PLATFORMS")) and not _devices():
-            show.error(
-                f"JAX_PLATFORMS: got {show_value(asked)}, of which JAX finds no device. "
-                "Fix: unset it, or JAX_PLATFORMS=cpu"
-            )
-            return BAD_INPUT
-        raise
+        asked = {name: os.environ[name] for name in OF_DEVICES if name in os.environ}
+        if not asked or _devices():
+            raise
+        for name, value in asked.items():
+            got = f"{name}: got {show_value(value)}"
+            show.error(f"{got}, with which JAX finds no device. Fix: unset {name}")
+        return BAD_INPUT
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     if code == INTERRUPTED:
@@ -194,4 +200,12 @@ def run(argv: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the ``mmmjax`` command."""
-    sys.exit(run(sys.argv[1:]))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or a pipe may be ASCII only
+            stream.reconfigure(errors="backslashreplace")
+    code = run(sys.argv[1:])
+    try:
+        print(end="", flush=True)
+    except OSError:  # a full disk or a closed pipe, which was said: no second time at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

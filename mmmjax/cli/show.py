@@ -27,7 +27,7 @@ from mmmjax.samplers import HMC, NUTS, Sampler, most_draws
 from mmmjax.spec import Spec
 
 # a file or a pipe has no width: wide enough that tables need not fold
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+out = Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else 100)
 err = Console(stderr=True, highlight=False)
 
 Row = dict[Any, Any]
