@@ -21,7 +21,7 @@ import xarray as xr
 
 from mmmjax.checks import Phrase, closest, fail, listing, show
 
-__all__ = ["MAKE", "checked", "kind_of"]
+__all__ = ["MAKE", "bound", "checked", "complete", "kind_of", "named"]
 
 type Kinds = tuple[Any, ...]
 
@@ -71,46 +71,148 @@ WORDS = {
 TABLES = (pd.DataFrame, xr.Dataset, xr.DataArray, xr.DataTree)
 MANY = (list, tuple, np.ndarray, abc.Sequence, abc.Iterable, abc.Collection)
 ONE = (str, bytes, Mapping, *TABLES)
+SPACES = ("adstock", "saturation", "seasonality", "constraints", "utility")
+SELF = ("self", "cls")
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
 TAKES_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def checked[F: Callable[..., Any]](thing: F) -> F:
+def checked[F: Callable[..., Any]](thing: F, *, kinds: bool = True) -> F:
     """Decorate a public function or class: its arguments are of the kinds it annotates.
 
+    Args:
+        thing: The function or class.
+        kinds: False where it looks at its values itself, and only their names are checked.
+
     Raises:
-        InputError: From a call, before anything is done: which argument, what was got,
-            what it takes, how to come by that.
+        InputError: From a call, before anything is done: which argument (of another kind,
+            unknown, missing, twice), what was got, what it takes, how to come by that.
     """
     if isinstance(thing, type):
         record: Any = thing
-        record.__init__ = checked(record.__init__)
+        record.__init__ = checked(record.__init__, kinds=kinds)
         return typing.cast(F, thing)
-    signature = inspect.signature(thing)
+    home = thing.__module__.rpartition(".")[2]
+    place = f"{home}.{thing.__qualname__}" if home in SPACES else thing.__qualname__
 
     @functools.cache
-    def kinds() -> dict[str, Kinds]:
-        hints = typing.get_type_hints(thing)
-        each = signature.parameters.values()
-        return {
+    def known() -> tuple[inspect.Signature, dict[str, Kinds]]:
+        hints, parameters = typing.get_type_hints(thing), []
+        for p in inspect.signature(thing).parameters.values():
+            inside = typing.get_args(hints.get(p.name, Any))
+            if p.kind is p.VAR_KEYWORD and inside:  # Unpack of a TypedDict: each by name
+                hints |= (more := typing.get_type_hints(inside[0]))
+                parameters += [p.replace(name=n, kind=KEYWORD, default=...) for n in more]
+            else:
+                parameters.append(p)
+        each = {
             p.name: _alternatives(hints.get(p.name, Any))
-            for p in each
+            for p in parameters
             if p.kind not in TAKES_MANY
         }
+        return inspect.Signature(parameters), each
 
     @functools.wraps(thing)
     def door(*args: Any, **named: Any) -> Any:
-        try:
-            given = signature.bind_partial(*args, **named).arguments
-        except TypeError:
-            return thing(*args, **named)  # Python says which it does not know
-        for name, allowed in kinds().items():
+        signature, each = known()
+        given = bound(place, signature, each, args, named)
+        for name, allowed in each.items() if kinds else ():
             if name in given and not any(_is(given[name], kind) for kind in allowed):
                 default = signature.parameters[name].default
-                usual = "" if default is signature.empty else f"{name}={default!r}"
-                _refuse(thing.__qualname__, name, kinds(), given, usual)
+                none = default is signature.empty or default is ...
+                _refuse(place, name, each, given, "" if none else f"{name}={default!r}")
+        complete(place, signature, each, given)
         return thing(*args, **named)
 
     return typing.cast(F, door)
+
+
+named = functools.partial(checked, kinds=False)
+"""Decorate a public record that looks at its values itself."""
+
+
+def bound(
+    function: str,
+    signature: inspect.Signature,
+    kinds: Mapping[str, Kinds],
+    args: tuple[Any, ...],
+    named: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The arguments of a call by name; some may be missing.
+
+    Raises:
+        InputError: An argument that the function does not have, or has twice.
+    """
+    try:
+        return signature.bind_partial(*args, **named).arguments
+    except TypeError:  # said in the house's words
+        _unbound(function, signature, kinds, args, named)
+
+
+def _unbound(
+    function: str,
+    signature: inspect.Signature,
+    kinds: Mapping[str, Kinds],
+    args: tuple[Any, ...],
+    named: Mapping[str, Any],
+) -> NoReturn:
+    """Say which argument a function does not have, or has twice."""
+    takes = [p.name for p in signature.parameters.values() if p.kind not in TAKES_MANY]
+    places = [n for n in takes if signature.parameters[n].kind is not KEYWORD]
+    order = [*places[: len(args)], *named]
+    own = [n for n in takes if n not in SELF]
+    allowed = f"the arguments {listing(map(Phrase, own), 40)}" if own else "no argument"
+    for name in (n for n in named if n not in takes):
+        of = (  # a setting of a record that another argument takes
+            f"{p}=mm.{kind.__name__}({name}=...)"
+            for p, all_kinds in kinds.items()
+            for kind in all_kinds
+            if name in getattr(kind, "__dataclass_fields__", ())
+            and MAKE.get(kind.__name__) == f"mm.{kind.__name__}()"
+        )
+        near = closest(name, own)
+        fix = next(of, f"did you mean {near}?" if near else "leave it out")
+        fail(name, kind_of(named[name]), f"in {_call(function, order)}", allowed, fix)
+    if len(args) > len(places):
+        got = Phrase(f"{len(args)} arguments without a name")
+        most = [n for n in places if n not in SELF]
+        fix = f"give the others by name: {own[-1]}=..." if own else "leave them out"
+        of_those = f"{len(most)} ({', '.join(most)})" if most else "none"
+        fail("arguments", got, f"in {_call(function, order)}", of_those, fix)
+    name = next(n for n in named if n in places[: len(args)])
+    got = Phrase("two values, one by its place and one by its name")
+    fail(name, got, f"in {_call(function, order)}", "one value", "leave one out")
+
+
+def complete(
+    function: str,
+    signature: inspect.Signature,
+    kinds: Mapping[str, Kinds],
+    given: Mapping[str, Any],
+    remedy: str = "",
+) -> None:
+    """Refuse a call without an argument that has no default.
+
+    Raises:
+        InputError: Which is missing, what it takes, how to come by that.
+    """
+    for name, p in signature.parameters.items():
+        if name in given or p.default is not p.empty or p.kind in TAKES_MANY:
+            continue
+        allowed = kinds.get(name, ())
+        taken = listing(map(Phrase, dict.fromkeys(map(_named, allowed))), 12, "or")
+        names = [getattr(kind, "__name__", "") for kind in allowed]
+        how = next((MAKE[n] for n in names if n in MAKE), f"{name}=...")
+        where = f"in {_call(function, given)}"
+        fail(name, Phrase("nothing"), where, taken or "a value", remedy or how)
+
+
+def _call(function: str, names: abc.Iterable[str]) -> str:
+    """A call as a person writes it."""
+    name = function.removesuffix(".__init__")
+    if name.endswith("_table"):
+        name = f"tables.{name.removesuffix('_table')}"
+    return f"mm.{name}({', '.join(n for n in names if n not in SELF)})"
 
 
 def kind_of(value: Any) -> Phrase:
@@ -198,11 +300,7 @@ def _refuse(
             key, value, allowed = inside
             field = f"{name}[{show(key)}]"
             break
-    order = ", ".join(n for n in given if n not in ("self", "cls"))
-    name_of = function.removesuffix(".__init__")
-    if name_of.endswith("_table"):
-        name_of = f"tables.{name_of.removesuffix('_table')}"
-    call = f"mm.{name_of}({order})"
+    call, name_of = _call(function, given), function.removesuffix(".__init__")
     classes = tuple(kind for kind in allowed if isinstance(kind, type))
     names = [kind.__name__ for kind in classes]
     fix = next((MAKE[n] for n in names if n in MAKE), usual or MAKE.get(name_of, ""))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 from mmmjax import checks
-from mmmjax.arguments import checked
+from mmmjax.arguments import checked, named
 from mmmjax.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
 
 __all__ = [
@@ -53,6 +53,7 @@ class Converged:
         return r_hat <= self.r_hat and ess >= self.least(chains)
 
 
+@named
 @dataclass(frozen=True)
 class NUTS:
     """The No-U-Turn sampler on the preconditioned density; the default for one market.
@@ -88,6 +89,7 @@ class NUTS:
         _check_until(self)
 
 
+@named
 @dataclass(frozen=True)
 class HMC:
     """Lock-step Hamiltonian Monte Carlo on the preconditioned density; fast, for many.
@@ -132,6 +134,7 @@ class HMC:
         _check_until(self)
 
 
+@named
 @dataclass(frozen=True)
 class Laplace:
     """The Laplace approximation, corrected by importance weights: a look in a second.
@@ -166,6 +169,7 @@ class Laplace:
         _check_proposals(self)
 
 
+@named
 @dataclass(frozen=True)
 class Pathfinder:
     """Normals along quasi-Newton paths, mixed and corrected by importance weights: a look.
@@ -200,6 +204,7 @@ class Pathfinder:
         _check_proposals(self)
 
 
+@named
 @dataclass(frozen=True)
 class ChEES:
     """HMC whose trajectory length is learned from many chains at once.
@@ -234,6 +239,7 @@ class ChEES:
         _check(self, chains=(8, 1024), warmup=(100, 1_000_000), max_leapfrogs=(1, 10_000))
 
 
+@named
 @dataclass(frozen=True)
 class MCLMC:
     """Microcanonical Langevin Monte Carlo: trajectories of constant speed.
@@ -274,6 +280,7 @@ class MCLMC:
             )
 
 
+@named
 @dataclass(frozen=True)
 class MEADS:
     """Generalised HMC whose tuning is learned from an ensemble of many chains.
@@ -309,6 +316,7 @@ class MEADS:
             )  # fmt: skip
 
 
+@named
 @dataclass(frozen=True)
 class SMC:
     """Adaptive tempered sequential Monte Carlo from a wide normal to the posterior.

@@ -38,6 +38,22 @@ ASKED = {  # what a person wrote on the first day: what the message has to say
     "mm.report(panel, 'x.html')": "fit = mm.fit(spec, panel)",
     "mm.tables.channels(panel)": "fit = mm.fit(spec, panel)",
     "mm.fit_fleet(spec, panel)": "panels: got a Panel",
+    "mm.fit(spec)": "panel: got nothing in mm.fit(spec). Allowed: a Panel. Fix: panel =",
+    "mm.fit(spec, panel, draws=100)": "Fix: sampler=mm.NUTS(draws=...)",
+    "mm.fit(spec, panel, mm.NUTS(), 3)": "got 4 arguments without a name",
+    "mm.fit(spec, panel, spec=spec)": "spec: got two values",
+    "mm.backtest(spec, panel, fold=3)": "did you mean folds?",
+    "mm.optimize(fit, total_budget=1e6)": "Fix: did you mean budget?",
+    "mm.frontier(fit, [1.0], period=13)": "did you mean periods?",
+    "mm.Spec(season=2)": "did you mean seasonality?",
+    "mm.NUTS(n_chains=4)": "did you mean chains?",
+    "mm.adstock.Geometric(lag=8)": "in mm.adstock.Geometric(lag)",
+    "mm.utility.mean_tightness(a=0.9)": "Allowed: the arguments alpha and level",
+    "mm.constraints.group(['TV'], most=2.0)": "did you mean at_most?",
+    "mm.tables.channels()": "fit: got nothing in mm.tables.channels()",
+    "panel.split()": "date: got nothing in mm.Panel.split()",
+    "mm.Panel.from_frame(df, date='date', outcome='sales', media=['tv'], target='x')":
+        "target",
 }  # fmt: skip
 
 WALK = """

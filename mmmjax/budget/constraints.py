@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from mmmjax.arguments import checked
 from mmmjax.budget.region import ROUNDING, Region
 from mmmjax.checks import Phrase, closest, fail, listing, number
 
@@ -110,6 +111,7 @@ class RoasFloor:
 type Constraint = Group | PerGeo | MaxChange | MinimumIfOn | RoasFloor
 
 
+@checked
 def group(
     channels: str | Sequence[str],
     *,
@@ -144,6 +146,7 @@ def group(
     return Group(names, low, top, share, None if name is None else str(name))
 
 
+@checked
 def per_geo(totals: Mapping[str, Any]) -> PerGeo:
     """Limit or set what geos spend, summed over paid channels.
 
@@ -171,6 +174,7 @@ def per_geo(totals: Mapping[str, Any]) -> PerGeo:
     return PerGeo(tuple(read_))
 
 
+@checked
 def max_change(share: float, channels: str | Sequence[str] | None = None) -> MaxChange:
     """Keep spend a period within a share of that of the last training period.
 
@@ -189,6 +193,7 @@ def max_change(share: float, channels: str | Sequence[str] | None = None) -> Max
     return MaxChange(share, names)
 
 
+@checked
 def minimum_if_on(minima: Mapping[str, float]) -> MinimumIfOn:
     """Channels that are either off everywhere or spend at least so much, over all geos.
 
@@ -208,6 +213,7 @@ def minimum_if_on(minima: Mapping[str, float]) -> MinimumIfOn:
     return MinimumIfOn(tuple(pairs))
 
 
+@checked
 def roas_floor(level: float, channels: str | Sequence[str] | None = None) -> RoasFloor:
     """Keep the posterior mean response of channels together over their money at a level.
 

@@ -21,6 +21,7 @@ from typing import Any, Final
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from mmmjax.arguments import checked
 from mmmjax.budget import smoothing as parts
 from mmmjax.budget.algebra import Kernel, Utility, Values, bind, has, plain
 from mmmjax.budget.formula import create, parse
@@ -78,6 +79,7 @@ def _of_sum(
     return of_sum
 
 
+@checked
 def mean_response() -> Utility:
     """Posterior mean of the response, outcome units. Concave."""
     return Utility({}, "mean_response", _mean_response, True, True)
@@ -88,6 +90,7 @@ def _mean_response(p: Values, samples: Array, how: Smoothing) -> Array:
     return samples.mean()
 
 
+@checked
 def profit(value: float | None = None) -> Utility:
     """Worth of the mean response less the money spent: what is left, money. Concave.
 
@@ -115,6 +118,7 @@ def _profit(p: Values, samples: Array, budgets: Array, how: Smoothing) -> Smooth
     return plain(p["value"] * samples.sum(-1).mean() - budgets.sum())
 
 
+@checked
 def tail_distance(level: float = 0.75) -> Utility:
     r"""$|Q_c - m| + |m - Q_{1-c}|$, outcome units, m the mean: a distance, positive.
 
@@ -138,6 +142,7 @@ def _tail(samples: Array, level: Any, how: Smoothing) -> Array:
     return high + low
 
 
+@checked
 def mean_tightness(alpha: float = 0.5, level: float = 0.75) -> Utility:
     """Mean - alpha * tail distance, outcome units: what a cautious planner expects.
 
@@ -155,6 +160,7 @@ def _mean_tightness(p: Values, samples: Array, how: Smoothing) -> Array:
     return samples.mean() - p["alpha"] * _tail(samples, p["level"], how)
 
 
+@checked
 def tightness_ratio(alpha: float = 0.5, level: float = 0.75) -> Utility:
     """1 - alpha * tail distance / mean, no unit; -1e9 or so at a mean of 0 or below.
 
@@ -176,6 +182,7 @@ def _tightness_ratio(p: Values, samples: Array, how: Smoothing) -> Array:
     return 1.0 - p["alpha"] * parts.ratio(tail, samples.mean(), jnp.abs(samples).mean())
 
 
+@checked
 def value_at_risk(level: float = 0.95) -> Utility:
     r"""Response that is exceeded with probability `level`: $Q_{1-level}$, outcome units.
 
@@ -192,6 +199,7 @@ def _value_at_risk(p: Values, samples: Array, how: Smoothing) -> Array:
     return parts.quantiles(samples, (1.0 - p["level"],), how.share)[0]
 
 
+@checked
 def adjusted_value_at_risk(level: float = 0.95, alpha: float = 0.8) -> Utility:
     """(1 - alpha) * mean + alpha * value at risk, outcome units.
 
@@ -212,6 +220,7 @@ def _adjusted_value_at_risk(p: Values, samples: Array, how: Smoothing) -> Array:
     return (1.0 - p["alpha"]) * samples.mean() + p["alpha"] * low
 
 
+@checked
 def conditional_value_at_risk(level: float = 0.95) -> Utility:
     """Mean of the worst 1 - level of the draws, outcome units. Concave.
 
@@ -233,6 +242,7 @@ def _conditional_value_at_risk(p: Values, samples: Array, how: Smoothing) -> Smo
     return Smooth(*parts.worst_mean(samples, 1.0 - p["level"], how))
 
 
+@checked
 def sharpe(risk_free: float = 0.0) -> Utility:
     """(mean - risk_free) / standard deviation, no unit; within +-1e9 where that is 0.
 
@@ -256,6 +266,7 @@ def _sharpe(p: Values, samples: Array, how: Smoothing) -> Array:
     return parts.ratio(gain, parts.spread(samples), jnp.abs(samples).mean())
 
 
+@checked
 def raroc(level: float = 0.95, risk_free: float = 0.0) -> Utility:
     r"""$(m - risk\_free) / |m - Q_{1-level}|$, no unit: mean gain per capital at risk.
 
@@ -278,6 +289,7 @@ def _raroc(p: Values, samples: Array, how: Smoothing) -> Array:
     return parts.ratio(mean - p["risk_free"], capital, jnp.abs(samples).mean())
 
 
+@checked
 def probability_of(target: float) -> Utility:
     """Probability that the response reaches a target.
 
@@ -298,6 +310,7 @@ def _probability_of(p: Values, samples: Array, how: Smoothing) -> Array:
     return parts.reached(samples - p["target"], how)
 
 
+@checked
 def expected_shortfall(reference: float | None = None) -> Utility:
     r"""$-E[(reference - s)_+]$, outcome units, at most 0. Concave.
 
@@ -328,6 +341,7 @@ def _expected_shortfall(p: Values, samples: Array, how: Smoothing) -> Smooth:
     return Smooth(*parts.shortfall(samples - p["reference"], how))
 
 
+@checked
 def portfolio_entropy() -> Utility:
     """Entropy of the shares of the budget, nats, in [0, log(channels)]; 0 log 0 is 0.
 
@@ -340,6 +354,7 @@ def _portfolio_entropy(p: Values, samples: Array, budgets: Array, how: Smoothing
     return plain(parts.entropy(budgets, how.share))
 
 
+@checked
 def diversification_ratio() -> Utility:
     """Sum of the channels' standard deviations over that of their sum, at least 1.
 
@@ -356,6 +371,7 @@ def _diversification_ratio(
     return plain(jnp.where(each > 0, parts.ratio(each, together, each), 1.0))
 
 
+@checked
 def roas(of: Any = mean_response) -> Utility:
     """A utility of ROAS, outcome units per money: that of samples / sum of budgets.
 

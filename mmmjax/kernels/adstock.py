@@ -21,6 +21,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, ArrayLike, Float
 
 from mmmjax import checks
+from mmmjax.arguments import named
 
 __all__ = ["ADSTOCKS", "Geometric", "carry", "geometric", "geometric_weights", "validate"]
 
@@ -130,6 +131,7 @@ def _slope(weigh: Callable[..., Array], index: int, *parameters: Array) -> Array
     return jax.jvp(along, (here,), (jnp.ones_like(here),))[1]
 
 
+@named
 @dataclass(frozen=True)
 class Geometric:
     """Geometric adstock as part of a Spec.

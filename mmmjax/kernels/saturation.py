@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from mmmjax import checks
+from mmmjax.arguments import named
 
 __all__ = ["SATURATIONS", "Logistic", "logistic", "validate"]
 
@@ -42,6 +43,7 @@ def logistic(
     return jnp.tanh(0.5 * jnp.asarray(lam)[..., None] * media)
 
 
+@named
 @dataclass(frozen=True)
 class Logistic:
     """Logistic saturation as part of a Spec."""

@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Float, Real
 
 from mmmjax import checks
+from mmmjax.arguments import named
 
 __all__ = ["Fourier", "fourier_features", "most_pairs", "names"]
 
@@ -52,6 +53,7 @@ def names(order: int) -> tuple[str, ...]:
     return tuple(f"{wave}_{n}" for wave in ("sin", "cos") for n in range(1, order + 1))
 
 
+@named
 @dataclass(frozen=True)
 class Fourier:
     """Yearly seasonality as part of a Spec: a sum of sine and cosine pairs.

@@ -124,6 +124,7 @@ class Panel:
         return check_names(cls(**read(df, names, freq, dialect, leave_empty), **value))
 
     @classmethod
+    @checked
     def from_file(cls, path: str | Path, **names: Any) -> "Panel":
         """Read a CSV, Parquet or Excel file.
 
@@ -137,6 +138,7 @@ class Panel:
         frame = load_table(path, dialect, wanted=wanted, texts=texts)
         return cls.from_frame(frame, **names)
 
+    @checked
     def read_future(self, table: Any, **written: Any) -> "Panel":
         """Read the periods after this panel: the same columns, without outcome.
 
@@ -150,6 +152,7 @@ class Panel:
         """
         return _read_future(self, table, written)
 
+    @checked
     def split(self, date: Any) -> "tuple[Panel, Panel]":
         """Return the panel up to and including `date`, and the panel after it."""
         first, last = self.dates[self.history], self.dates[-1]

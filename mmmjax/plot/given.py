@@ -16,7 +16,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from mmmjax import tables
-from mmmjax.arguments import kind_of
+from mmmjax.arguments import bound, complete, kind_of
 from mmmjax.budget import Plan
 from mmmjax.budget.regret import knowledge
 from mmmjax.checks import Phrase, fail, listing
@@ -84,14 +84,14 @@ def _windows(kind: str) -> Source:
     return _table("returns", "returns", "kind", "window", "roas_mean", Fit=make)
 
 
-def _of_curves(**makers: Make) -> Source:
+def _of_curves(call: str = "mm.plot.{}(fit)") -> Source:
     def make(fit: Fit, given: Given) -> dict[str, Any]:
         return {"found": curves(fit, total=_whole(fit, given))}
 
     what = "a result of mm.curves or a table with the columns of curves.csv"
-    remedy = "mm.plot.{}(fit), or of mm.curves(fit)"
-    made = {"Fit": make, **makers}
-    return Source(what, remedy, ("channel", "spend", "mean"), ("response",), makers=made)
+    remedy = f"{call}, or of mm.curves(fit)"
+    columns = ("channel", "spend", "mean")
+    return Source(what, remedy, columns, ("response",), makers={"Fit": make})
 
 
 def _explored(fit: Fit | Panel, given: Given) -> dict[str, Any]:
@@ -202,6 +202,7 @@ OF_FLEET = Source(
     makers={"Fleet": _fleet},
 )
 DRAWS = (Mapping, xr.DataArray)
+SECOND = {"plan": (Plan, pd.DataFrame), "posterior": (Mapping,)}
 
 SOURCES: dict[str, Source] = {
     "allocation": _of_plan("the columns of plan.csv", "plan", Plan.to_frame),
@@ -210,7 +211,9 @@ SOURCES: dict[str, Source] = {
     ),
     "plan_responses": _of_plan("Plan.response", "response", lambda p: p.response, *DRAWS),
     "mean_and_risk": _of_plan("Plan.response", "response", lambda p: p.response, *DRAWS),
-    "marginal_returns": _of_curves(),
+    "marginal_returns": _of_curves(
+        "mm.plot.{}(fit, plan) with plan = mm.optimize(fit, periods=13)"
+    ),
     "uplift": Source(
         "draws of a difference", 'mm.plot.{}(mm.counterfactual(fit, {{"TV": 1.2}}))', None,
         (SCENARIO,), (np.ndarray, xr.DataArray, list, tuple),
@@ -283,7 +286,7 @@ SOURCES: dict[str, Source] = {
         ("budget", "response_mean"), ("response_mean",),
     ),
     "carryover": _table("carryover", "table", "channel", "lag", "mean"),
-    "curve": _of_curves(),
+    "curve": _of_curves('mm.plot.{}(fit, "TV"), and mm.plot.curves(fit) for all channels'),
     "curves": _of_curves(),
     "sweep": _table("sweep", "table", "channel", "multiplier", "mean"),
     "roas": _table("channels", "channels", "channel", "roas_mean", "mroas_mean"),
@@ -315,18 +318,14 @@ def taking(name: str, draw: Callable[..., Any]) -> Callable[..., Any]:
     """A picture that takes what its table is made from, and refuses what it cannot draw."""
     if name not in SOURCES:
         return draw
-    source, signature = SOURCES[name], inspect.signature(draw)
+    source, signature, place = SOURCES[name], inspect.signature(draw), f"plot.{name}"
     first = next(iter(signature.parameters))
 
     @functools.wraps(draw)
     def door(*args: Any, **named: Any) -> Any:
-        try:
-            bound = signature.bind_partial(*args, **named)
-        except TypeError:
-            return draw(*args, **named)  # Python says which argument it does not know
-        given = dict(bound.arguments)
+        given, remedy = bound(place, signature, {}, args, named), source.remedy.format(name)
         if first not in given:
-            return draw(*args, **named)
+            fail(first, Phrase("nothing"), f"in mm.{place}()", source.of, remedy)
         thing = given[first]
         kinds = [kind.__name__ for kind in type(thing).__mro__]
         made = next((source.makers[kind] for kind in kinds if kind in source.makers), None)
@@ -340,6 +339,15 @@ def taking(name: str, draw: Callable[..., Any]) -> Callable[..., Any]:
             given |= _planned(name, planned)
             labels = _labels(planned) | labels
         known = {k: v for k, v in labels.items() if k in signature.parameters and v}
+        asked = signature.parameters.get("channel")
+        if asked and asked.default is asked.empty and "channel" not in given:
+            table = getattr(given[first], "channels", given[first])
+            names = [*dict.fromkeys(map(str, np.asarray(table["channel"])))]
+            fix = f'mm.plot.{name}({first}, "{names[0]}")' if names else remedy
+            fail(
+                "channel", Phrase("nothing"), f"in mm.{place}({first})", listing(names), fix
+            )
+        complete(place, signature, SECOND, given, remedy)
         return draw(**(known | given))
 
     return door

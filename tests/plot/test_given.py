@@ -310,15 +310,34 @@ def test_a_wrong_thing_is_told_what_is_drawn_and_how_to_draw_it(name):
             getattr(plot, name)(thing)
             drawn.add(kind)
         except InputError as error:
-            told[kind] = str(error)
-        except TypeError as error:  # taken, and a second argument is missing
-            drawn.add(kind if "missing" in str(error) else str(error))
+            if "got nothing in " in str(error):  # taken, and a second argument is missing
+                drawn.add(kind)
+            else:
+                told[kind] = str(error)
     assert drawn <= {*RECORDS, "list"}
     assert {"Spec", "text", "int", "None", "Prior", "class"} <= {*told}
     for kind in (*RECORDS, "DataFrame", "Dataset", "Spec", "None"):
         if kind in told:
             assert "Allowed: " in told[kind]
             assert f"mm.plot.{name}" in told[kind].partition(" Fix: ")[2]
+
+
+@pytest.mark.parametrize("name", plot.__all__)
+def test_a_picture_of_nothing_and_one_with_an_unknown_argument_are_refused(name):
+    with pytest.raises(InputError, match=rf"got nothing in mm\.plot\.{name}\("):
+        getattr(plot, name)()
+    with pytest.raises(InputError, match=r"colour: got 3 in .*Allowed: the argument"):
+        getattr(plot, name)(FIT, colour=3)
+
+
+def test_what_a_second_argument_may_be_is_said():
+    for draw, taken in ((plot.curve, FIT), (plot.fleet_forest, FLEET)):
+        with pytest.raises(InputError, match=r'channel: got nothing .*"TV"') as refused:
+            draw(taken)
+        assert f"Fix: mm.plot.{draw.__name__}" in str(refused.value)
+    with pytest.raises(InputError, match=r"plan: got nothing .*mm\.optimize") as refused:
+        plot.marginal_returns(FIT)
+    assert "Allowed: a Plan or a DataFrame" in str(refused.value)
 
 
 def test_the_wrong_table_is_refused_with_the_right_one():
