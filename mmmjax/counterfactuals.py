@@ -19,6 +19,7 @@ from jaxtyping import Array
 from mmmjax import checks, prediction, response
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit
+from mmmjax.likelihood import Target
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold
 from mmmjax.posterior.pooling import over_geos, pooled
@@ -161,18 +162,18 @@ def _measures(fit: Fit, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 def _compared(
     params: Mapping[str, Any], inputs: Inputs, spec: Spec, both: Mapping[str, Array],
-    counted: Array, *outcome: Array,
+    counted: Array, target: Target, *rest: Array,
 ) -> dict[str, Array]:  # fmt: skip
     """Sums over the counted cells of both sides: (geo, scenario[, channel])."""
-    factor = outcome[0]
 
     def of_side(side: dict[str, Array]) -> dict[str, Array]:
         given = replace(inputs, **side)
         media = response.components(params, given, spec).get("channel")
         if media is None:
             media = jnp.zeros((counted.shape[0], 0, counted.shape[1]))
-        y = jnp.where(counted > 0, prediction._outcome(params, given, spec, *outcome), 0.0)
-        brought = (media * (factor[:, None] * counted)[:, None]).sum(-1)
+        y = prediction._outcome(params, given, spec, target, *rest)
+        y = jnp.where(counted > 0, y, 0.0)
+        brought = (media * (target.unit * counted)[:, None]).sum(-1)
         return {"contribution": brought, "outcome": y.sum(-1)}
 
     return jax.vmap(of_side, in_axes=1, out_axes=1)(dict(both))

@@ -5,6 +5,7 @@ the two, so that text and picture cannot drift from what is fitted.
 """
 
 import dataclasses
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.arguments import checked
+from mmmjax.likelihood import OUTCOME
 from mmmjax.panel import Panel
 from mmmjax.prior import DataValue, Prior, Site
 from mmmjax.response import sizes_of
@@ -26,7 +28,6 @@ __all__ = ["Node", "Structure", "data_priors", "structure"]
 Kind = Literal["data", "parameter", "derived", "part", "outcome"]
 LISTED = 4  # numbers of a list in a prior's text; longer ones are counted
 WIDTH = 100  # characters of a line of text
-OUTCOME = "y"  # the observed site of the program
 _ORDER = {"data": 0, "parameter": 1, "derived": 1, "part": 2, "outcome": 3}
 _SHAPES = {
     "data": 'shape=box, style=filled, fillcolor="#f3f5f7"',
@@ -144,15 +145,15 @@ def structure(spec: Spec, panel: Panel | None = None) -> Structure:
     made = _Maker(dict(sizes) | ({DATE: panel.n_periods} if panel else {}))
     for site in spec.sites(sizes):
         made.parameter(site)
-    if "y_nu_excess" in spec.present(sizes):
-        made.add("y_nu", "derived", spec.dims("y_nu"), "2 + y_nu_excess", ["y_nu_excess"])
+    derived = dict(spec.likelihood.formula())
+    law = derived.pop(OUTCOME)
+    for one, text in derived.items():
+        made.add(one, "derived", spec.dims(one), text, made.named(text))
     terms = ["intercept", *_contributions(made, spec, sizes)]
     summed = ("channel_contribution", "control_contribution")
     text = " + ".join(f"sum({term})" if term in summed else term for term in terms)
     made.add("mu", "part", (GEO, DATE), text, terms)
-    noise = [n.replace("y_nu_excess", "y_nu") for n in spec.likelihood.parameters]
-    law = _call(spec.likelihood, ["mu", *noise])
-    made.add(OUTCOME, "outcome", (GEO, DATE), law, ["mu", *noise])
+    made.add(OUTCOME, "outcome", (GEO, DATE), law, made.named(law))
     nodes = sorted(made.nodes, key=lambda node: _ORDER[node.kind])
     return Structure(tuple(nodes), tuple(made.edges), made.sizes, name, _scales(spec))
 
@@ -178,6 +179,11 @@ class _Maker:
             dims = tuple(d for d in dims if d != GEO)
         self.nodes.append(Node(name, kind, dims, size, text))
         self.edges += [(parent, name) for parent in parents]
+
+    def named(self, text: str) -> list[str]:
+        """Names of nodes in a formula."""
+        known = {node.name for node in self.nodes}
+        return [word for word in re.findall(r"\w+", text) if word in known]
 
     def parameter(self, site: Site) -> None:
         """Add what is sampled; a nested prior's parameter is derived from its offset."""

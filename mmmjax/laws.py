@@ -7,7 +7,8 @@ numbers, which is what hyperparameters are.
 """
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,27 @@ import numpyro.distributions as dist
 from jax.scipy.special import xlog1py, xlogy
 from jaxtyping import Array, ArrayLike, Float
 
-__all__ = ["Beta", "Gamma", "InverseGamma", "StudentT", "log_gamma"]
+__all__ = [
+    "IDENTITY",
+    "LOG",
+    "Beta",
+    "Gamma",
+    "InverseGamma",
+    "Link",
+    "StudentT",
+    "log_gamma",
+]
+
+
+class Link(NamedTuple):
+    """Between a quantity and the real number that is modelled: x = forward(value)."""
+
+    forward: Callable[[Any], Any]
+    inverse: Callable[[Any], Any]
+
+
+IDENTITY = Link(lambda value: value, lambda x: x)
+LOG = Link(jnp.log, jnp.exp)
 
 _SHIFT = 8  # from here on the series has an error under 1e-14
 _SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)

@@ -1,10 +1,13 @@
 """Likelihoods: what the outcome looks like around its mean.
 
-Each record names its parameters and gives a numpyro distribution in scaled units. The
+A record owns all that the library knows of its law: parameters with their default priors,
+what outcomes it allows and how they are scaled, the distribution, and what adequacy and
+baselines ask of it. A new one is one class and its name in :data:`LIKELIHOODS`. The
 truncated normal is our own distribution: its density stays finite and accurate however
 far the mean falls below the bound (see :func:`truncated_normal_logpdf`).
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,18 +15,25 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.special import erfc
 from jaxtyping import Array, ArrayLike, Float
 from numpyro.distributions import constraints
+from scipy import special
 
 from mmmjax import checks, laws
+from mmmjax.panel import Panel
+from mmmjax.prior import Parameter, Prior
+from mmmjax.scaling import Scale
 
 __all__ = [
     "LIKELIHOODS",
+    "OUTCOME",
     "Likelihood",
     "Normal",
     "StudentT",
+    "Target",
     "TruncatedNormal",
     "truncated_normal_logpdf",
 ]
@@ -33,6 +43,9 @@ def __dir__() -> list[str]:
     """Public names only, for completion."""
     return list(__all__)
 
+
+OUTCOME = "y"
+"""Name of the observed site, and of its node in the graph."""
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 _LEAST = 2.0**-24  # of a random number: noise of 5.4 scales at most
@@ -170,22 +183,122 @@ def sample_truncated(
     return found.astype(dtype)
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Target:
+    """The outcome of a window as a law sees it; every array begins with geo.
+
+    Args:
+        outcome: (geo, time), in units of the law; where masked a number that it allows.
+        mask: Where it was observed, (geo, time).
+        low: Smallest outcome that is allowed, (geo, 1), in units of the law; 0 where the
+            law has no bound.
+        unit: Outcome units per unit of the mean, (geo, 1).
+    """
+
+    outcome: Any
+    mask: Any
+    low: Any
+    unit: Any
+
+    def padded(self, periods: int) -> "Target":
+        """The same with masked periods at the end, as long as ``periods`` in all."""
+        more = ((0, 0), (0, periods - np.shape(self.mask)[1]))
+        outcome, mask = np.pad(self.outcome, more, mode="edge"), np.pad(self.mask, more)
+        return dataclasses.replace(self, outcome=outcome, mask=mask)
+
+
+# noise is below the size of the outcome itself
+_SIGMA = Parameter((), Prior("HalfNormal", scale=0.5), "positive")
+# Juarez and Steel (2010): nu = 2 + Gamma(2, 0.1) keeps a finite variance
+_NU_EXCESS = Parameter((), Prior("Gamma", concentration=2.0, rate=0.1), "positive")
+
+
 class Likelihood:
-    """What all likelihood records share; see the records below."""
+    """What all likelihood records share, and what a new one has to say.
+
+    In every method ``p`` are the record's parameters and what is derived from them, by
+    name; they broadcast with ``mean``: (geo, 1) and (geo, time). All is in scaled units
+    unless told otherwise.
+    """
 
     kind: ClassVar[str]
-    parameters: ClassVar[tuple[str, ...]] = ("y_sigma",)
-    low: float | None = None
+    link: ClassVar[laws.Link] = laws.IDENTITY
+    """The mean is ``link.inverse`` of the sum of the terms."""
+    scaled: ClassVar[bool] = True
+    """Whether outcomes are divided by the unit of the mean; counts would not be."""
+    noise: ClassVar[str] = "y_sigma"
+    """The parameter that is the size of the noise; empty where the law has none."""
 
-    def distribution(
-        self, mu: Array, params: Mapping[str, Any], low: Any = None
-    ) -> dist.Distribution:
-        """Distribution of the outcome in scaled units around ``mu`` (geo, time).
+    def parameters(self) -> Mapping[str, Parameter]:
+        """What is sampled, in order."""
+        return {"y_sigma": _SIGMA}
 
-        ``params`` are one draw with ``y_sigma`` (and ``y_nu``) broadcastable to ``mu``;
-        ``low`` the bound in scaled units, broadcastable too.
+    def derived(self, p: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What follows from parameters, elementwise, and is stored beside them."""
+        return {}
+
+    def formula(self) -> Mapping[str, str]:
+        """Text of the law of :data:`OUTCOME`, and of everything derived, by name."""
+        fields = [f"{n}={x}" for n, x in dataclasses.asdict(self).items()]  # pyright: ignore
+        takes = ", ".join(["mu", *self.parameters(), *fields])
+        return {OUTCOME: f"{type(self).__name__}({takes})"}
+
+    def check(self, panel: Panel) -> None:
+        """Refuse outcomes that the law does not allow, with the place of the first."""
+
+    def possible(self, outcome: np.ndarray) -> np.ndarray:
+        """The nearest outcomes that the law allows, original units."""
+        return outcome
+
+    def target(self, panel: Panel, scale: Scale) -> Target:
+        """The outcome of a panel, in training or after it (NumPy, float64)."""
+        unit = np.array(scale.outcome[:, None])
+        by, outcome = unit if self.scaled else 1.0, panel.outcome[:, panel.history :]
+        mask, some = np.isfinite(outcome), self.possible(0.5 * unit) / by
+        outcome = np.where(mask, outcome / by, some)
+        return Target(outcome, mask, np.zeros_like(unit), unit)
+
+    def law(self, mean: Any, p: Mapping[str, Any], target: Target) -> dist.Distribution:
+        """The outcome around its mean; reads what ``target`` says of a geo, not of a cell.
+
+        So the same law serves the periods that are forecast.
         """
         raise TypeError(f"{type(self).__name__} is not a likelihood record")
+
+    def original(self, target: Target) -> Any:
+        """Outcome units per unit of the law, (geo, 1)."""
+        return target.unit if self.scaled else jnp.ones_like(target.unit)
+
+    def working(self, target: Target) -> tuple[Any, Any]:
+        """Response and weights of a weighted least-squares fit that is near the law's.
+
+        Weights are relative, 0 where masked; (geo, time) both, on the scale of the link.
+        """
+        return target.outcome, target.mask * 1.0
+
+    def central(self, draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """One number for each parameter from its draws (draw, ...)."""
+        return {name: draws[name].mean(0) for name in self.parameters()}
+
+    def spread(self, mean: np.ndarray, p: Mapping[str, Any], target: Target) -> np.ndarray:
+        """Size of the noise in units of the mean, (geo, 1)."""
+        return p[self.noise]
+
+    def freed(self, *dims: str) -> str:
+        """What to write so that the data say how large the noise is, over these dims."""
+        if not self.noise:
+            return "Take a likelihood whose noise has a size of its own"
+        prior = self.parameters()[self.noise].prior
+        line = (prior.with_dims(dims) if dims else prior).to_toml()
+        return f"Write {self.noise} = {line} under [model.priors]"
+
+    def deviates(
+        self, mean: np.ndarray, p: Mapping[str, Any], target: Target
+    ) -> np.ndarray:
+        """Quantiles of the outcome under the law, as normal deviates (geo, time)."""
+        with jax.enable_x64(True):
+            return special.ndtri(np.asarray(self.law(mean, p, target).cdf(target.outcome)))
 
 
 @dataclass(frozen=True)
@@ -194,11 +307,15 @@ class Normal(Likelihood):
 
     kind: ClassVar[str] = "normal"
 
-    def distribution(
-        self, mu: Array, params: Mapping[str, Any], low: Any = None
-    ) -> dist.Distribution:
-        """See :meth:`Likelihood.distribution`."""
-        return dist.Normal(mu, params["y_sigma"])
+    def law(self, mean: Any, p: Mapping[str, Any], target: Target) -> dist.Distribution:
+        """See :meth:`Likelihood.law`."""
+        return dist.Normal(mean, p["y_sigma"])
+
+    def deviates(
+        self, mean: np.ndarray, p: Mapping[str, Any], target: Target
+    ) -> np.ndarray:
+        """See :meth:`Likelihood.deviates`."""
+        return (target.outcome - mean) / p["y_sigma"]
 
 
 @dataclass(frozen=True)
@@ -211,17 +328,51 @@ class TruncatedNormal(Likelihood):
     """
 
     kind: ClassVar[str] = "truncated_normal"
-    low: float = 0.0  # pyright: ignore[reportIncompatibleVariableOverride]
+    low: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the bound."""
         object.__setattr__(self, "low", checks.number("likelihood low", self.low))
 
-    def distribution(
-        self, mu: Array, params: Mapping[str, Any], low: Any = None
-    ) -> dist.Distribution:
-        """See :meth:`Likelihood.distribution`."""
-        return LowerTruncatedNormal(mu, params["y_sigma"], low)
+    def check(self, panel: Panel) -> None:
+        """See :meth:`Likelihood.check`."""
+        found = np.argwhere(panel.mask & (np.nan_to_num(panel.outcome) < self.low))
+        if found.size:
+            g, t = found[0]
+            place = [
+                f'column "{panel.outcome_name}"',
+                f"date {checks.show(panel.dates[t])}",
+            ]
+            place += [f'geo "{panel.geos[g]}"'] if panel.n_geos > 1 else []
+            more = f" ({len(found)} such cells)" if len(found) > 1 else ""
+            fix = "correct the cell (empty means missing), or use the Normal likelihood"
+            allowed = f"outcomes of at least {self.low:g}, the bound of the likelihood"
+            got = panel.outcome[g, t]
+            checks.fail("outcome", got, ", ".join(place) + more, allowed, fix)
+
+    def possible(self, outcome: np.ndarray) -> np.ndarray:
+        """See :meth:`Likelihood.possible`."""
+        return np.maximum(outcome, self.low)
+
+    def target(self, panel: Panel, scale: Scale) -> Target:
+        """See :meth:`Likelihood.target`."""
+        found = super().target(panel, scale)
+        low = self.low / found.unit
+        outcome = np.where(found.mask, found.outcome, low + 0.5)
+        return dataclasses.replace(found, outcome=outcome, low=low)
+
+    def law(self, mean: Any, p: Mapping[str, Any], target: Target) -> dist.Distribution:
+        """See :meth:`Likelihood.law`."""
+        return LowerTruncatedNormal(mean, p["y_sigma"], target.low)
+
+    def deviates(
+        self, mean: np.ndarray, p: Mapping[str, Any], target: Target
+    ) -> np.ndarray:
+        """See :meth:`Likelihood.deviates`."""
+        z = (target.outcome - mean) / p["y_sigma"]
+        bound = (target.low - mean) / p["y_sigma"]
+        below = special.log_ndtr(-z) - special.log_ndtr(-bound)
+        return -special.ndtri_exp(np.minimum(below, 0.0))
 
 
 @dataclass(frozen=True)
@@ -229,13 +380,34 @@ class StudentT(Likelihood):
     """StudentT(y_nu, mu, y_sigma) with y_nu = 2 + y_nu_excess: outliers weigh less."""
 
     kind: ClassVar[str] = "student_t"
-    parameters: ClassVar[tuple[str, ...]] = ("y_sigma", "y_nu_excess")
 
-    def distribution(
-        self, mu: Array, params: Mapping[str, Any], low: Any = None
-    ) -> dist.Distribution:
-        """See :meth:`Likelihood.distribution`."""
-        return laws.StudentT(params["y_nu"], mu, params["y_sigma"])
+    def parameters(self) -> Mapping[str, Parameter]:
+        """See :meth:`Likelihood.parameters`."""
+        return {"y_sigma": _SIGMA, "y_nu_excess": _NU_EXCESS}
+
+    def derived(self, p: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See :meth:`Likelihood.derived`."""
+        return {"y_nu": 2.0 + p["y_nu_excess"]}
+
+    def formula(self) -> Mapping[str, str]:
+        """See :meth:`Likelihood.formula`."""
+        return {OUTCOME: "StudentT(mu, y_sigma, y_nu)", "y_nu": "2 + y_nu_excess"}
+
+    def law(self, mean: Any, p: Mapping[str, Any], target: Target) -> dist.Distribution:
+        """See :meth:`Likelihood.law`."""
+        return laws.StudentT(p["y_nu"], mean, p["y_sigma"])
+
+    def central(self, draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """See :meth:`Likelihood.central`; of y_nu_excess, long to the right, geometric."""
+        log = np.log(draws["y_nu_excess"]).mean(0)
+        return {**super().central(draws), "y_nu_excess": np.exp(log)}
+
+    def deviates(
+        self, mean: np.ndarray, p: Mapping[str, Any], target: Target
+    ) -> np.ndarray:
+        """See :meth:`Likelihood.deviates`."""
+        z = (target.outcome - mean) / p["y_sigma"]
+        return -np.sign(z) * special.ndtri(special.stdtr(p["y_nu"], -abs(z)))
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {

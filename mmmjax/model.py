@@ -12,23 +12,21 @@ import numpyro
 from jaxtyping import Array
 
 from mmmjax import response
+from mmmjax.likelihood import OUTCOME, Target
 from mmmjax.panel import Panel
 from mmmjax.prior import Prior
 from mmmjax.response import Inputs, align, sizes_of
 from mmmjax.scaling import Scale, spend_share
 from mmmjax.spec import Spec, hyperparameters
 
-__all__ = ["ModelData", "Target", "model_data", "program", "sample_parameters", "widened"]
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Target:
-    """Observed outcome in scaled units (low + 0.5 where masked), mask, bound (geo, 1)."""
-
-    outcome: Any
-    mask: Any
-    low: Any
+__all__ = [
+    "ModelData",
+    "model_data",
+    "noise_of",
+    "program",
+    "sample_parameters",
+    "widened",
+]
 
 
 @jax.tree_util.register_dataclass
@@ -55,26 +53,17 @@ class ModelData:
         The density of every parameter is the same; data sets of one padded shape share
         their compiled programs.
         """
-        target, after = self.target, periods - np.shape(self.target.mask)[1]
-        low = np.repeat(target.low + 0.5, after, axis=1)
-        outcome = np.concatenate([target.outcome, low], axis=1)
-        mask = np.pad(target.mask, ((0, 0), (0, after)))
         inputs = self.inputs.padded(history, periods)
-        return ModelData(inputs, Target(outcome, mask, target.low), self.hyper)
+        return ModelData(inputs, self.target.padded(periods), self.hyper)
 
 
 def model_data(spec: Spec, panel: Panel, scale: Scale) -> ModelData:
     """Arrays of a training panel for :func:`program` (NumPy, float64)."""
     sizes = sizes_of(panel, spec)
-    outcome = panel.outcome[:, panel.history :] / scale.outcome[:, None]
-    mask = np.isfinite(outcome)
-    low = np.broadcast_to(
-        (spec.likelihood.low or 0.0) / scale.outcome[:, None], (panel.n_geos, 1)
-    )
     known = {"spend_share": spend_share}
     values = {name: known[name](panel) for name in spec.data_values(sizes)}
     hyper = hyperparameters(spec, sizes, values)
-    target = Target(np.where(mask, outcome, low + 0.5), mask, low.copy())
+    target = spec.likelihood.target(panel, scale)
     return ModelData(response.make_inputs(spec, panel, scale), target, hyper)
 
 
@@ -149,9 +138,15 @@ def sample_parameters(spec: Spec, data: ModelData) -> dict[str, Any]:
     params: dict[str, Any] = {}
     for name in spec.present(sizes):
         params |= _sample(name, spec.priors[name], data.hyper[name], sizes)
-    if "y_nu_excess" in params:
-        params["y_nu"] = numpyro.deterministic("y_nu", 2.0 + params["y_nu_excess"])
+    for name, value in spec.likelihood.derived(params).items():
+        params[name] = numpyro.deterministic(name, value)
     return params
+
+
+def noise_of(params: Mapping[str, Any], spec: Spec) -> dict[str, Array]:
+    """Parameters of the likelihood and what follows from them, (geo, 1) or (1, 1)."""
+    names = (*spec.likelihood.parameters(), *spec.likelihood.derived(params))
+    return {n: align(params[n], spec.dims(n), ("geo",))[:, None] for n in names}
 
 
 def program(
@@ -169,13 +164,8 @@ def program(
     """
     params = sample_parameters(spec, data)
     mu = mean(params, data.inputs, spec)
-    noise = {
-        n: align(params[n], spec.dims(n), ("geo",))[:, None]
-        for n in ("y_sigma", "y_nu")
-        if n in params
-    }
-    outcome = spec.likelihood.distribution(mu, noise, data.target.low)
-    numpyro.sample("y", outcome.mask(data.target.mask), obs=data.target.outcome)
+    outcome = spec.likelihood.law(mu, noise_of(params, spec), data.target)
+    numpyro.sample(OUTCOME, outcome.mask(data.target.mask), obs=data.target.outcome)
 
 
 def _sample(

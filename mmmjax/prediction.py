@@ -22,7 +22,8 @@ from jaxtyping import Array
 from mmmjax import checks, metrics, response
 from mmmjax.arguments import checked
 from mmmjax.draws import Draws, Fit
-from mmmjax.model import ModelData, sample_parameters
+from mmmjax.likelihood import Target
+from mmmjax.model import ModelData, noise_of, sample_parameters
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold, fold_cells
 from mmmjax.posterior.scope import (
@@ -164,11 +165,8 @@ def log_likelihood(fit: Fit, *, memory: int = MEMORY) -> xr.Dataset:
         Dataset: ``outcome`` (chain, draw, geo, date), NaN where there is no outcome.
     """
     scope = Scope.of(fit)
-    factor, low, *_ = _arguments(fit, scope)
-    values = fold(
-        fit, _log_density, factor, low, scope.outcome,
-        inputs=scope.inputs, by_geo=True, memory=memory,
-    )  # fmt: skip
+    target, keep = _arguments(fit, scope)[0], {"inputs": scope.inputs, "memory": memory}
+    values = fold(fit, _log_density, target, by_geo=True, **keep)
     every = scope.coords()
     coords = {**chain_coords(fit), GEO: every[GEO], DATE: every[DATE]}
     return xr.Dataset(
@@ -398,39 +396,30 @@ def _options(fit: Fit, scope: Scope, seed: int) -> dict[str, Any]:
     return {"inputs": scope.inputs, "each": {"key": key_data(seed, count=n_draws)}}
 
 
-def _arguments(fit: Fit, scope: Scope) -> tuple[np.ndarray, ...]:
-    """Unit, truncation bound (scaled), number of each geo, and cells with a row."""
-    low = (fit.spec.likelihood.low or 0.0) / scope.factor
-    numbers = np.arange(scope.factor.size, dtype=np.uint32)
-    return scope.factor, low, numbers, scope.present
+def _arguments(fit: Fit, scope: Scope) -> tuple[Target, np.ndarray, np.ndarray]:
+    """The outcome as the law sees it, number of each geo, and cells with a row."""
+    target = fit.spec.likelihood.target(scope.panel, fit.scale)
+    return target, np.arange(scope.factor.size, dtype=np.uint32), scope.present
 
 
-def _noise(params: Mapping[str, Any], spec: Spec, n_geos: int) -> dict[str, Array]:
-    """Parameters of the likelihood besides mu, each (geo,)."""
-    params = dict(params)
-    if "y_nu_excess" in params:
-        params["y_nu"] = 2.0 + params["y_nu_excess"]
-    return {
-        name: jnp.broadcast_to(
-            response.align(params[name], spec.dims(name), (GEO,)), (n_geos,)
-        )
-        for name in ("y_sigma", "y_nu")
-        if name in params
-    }
+def _noise(params: Mapping[str, Any], spec: Spec) -> dict[str, Array]:
+    """Parameters of the likelihood; what follows from them is computed anew."""
+    return noise_of({**params, **spec.likelihood.derived(params)}, spec)
 
 
 def _outcome(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, low: Array,
-    numbers: Array, present: Array,
+    params: Mapping[str, Any], inputs: Inputs, spec: Spec, target: Target, numbers: Array,
+    present: Array,
 ) -> Array:  # fmt: skip
     """One draw of the outcome, (geo, time), original units."""
     mu = response.mean(params, inputs, spec)
-    return _drawn(mu, params, spec, low, numbers) * factor[:, None]
+    drawn = _drawn(mu, params, spec, target, numbers)
+    return drawn * spec.likelihood.original(target)
 
 
 def _through(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, low: Array,
-    numbers: Array, first: Array, present: Array,
+    params: Mapping[str, Any], inputs: Inputs, spec: Spec, target: Target, numbers: Array,
+    first: Array, present: Array,
 ) -> Array:  # fmt: skip
     """The same of two windows in one, the first as long as ``first`` (geo, time).
 
@@ -440,24 +429,24 @@ def _through(
     windows = [mu[:, :n], mu[:, n:]]
     longest = max(window.shape[1] for window in windows)
     padded = [jnp.pad(x, ((0, 0), (0, longest - x.shape[1]))) for x in windows]
-    draw = lambda mu: _drawn(mu, params, spec, low, numbers)
+    draw = lambda mu: _drawn(mu, params, spec, target, numbers)
     drawn = jax.vmap(draw)(jnp.stack(padded))
     cut = [y[:, : x.shape[1]] for x, y in zip(windows, drawn, strict=True)]
-    return jnp.concatenate(cut, axis=1) * factor[:, None]
+    return jnp.concatenate(cut, axis=1) * spec.likelihood.original(target)
 
 
 def _drawn(
-    mu: Array, params: Mapping[str, Any], spec: Spec, low: Array, numbers: Array
+    mu: Array, params: Mapping[str, Any], spec: Spec, target: Target, numbers: Array
 ) -> Array:
-    """The outcome around its mean (geo, time), scaled units."""
+    """The outcome around its mean (geo, time), in units of the law."""
     key = jax.random.wrap_key_data(params["key"])
 
-    def of_geo(mu: Array, noise: dict[str, Array], low: Array, number: Array) -> Array:
-        law = spec.likelihood.distribution(mu, noise, low)
+    def of_geo(mu: Array, noise: dict[str, Array], known: Target, number: Array) -> Array:
+        law = spec.likelihood.law(mu, noise, known)
         return jnp.asarray(law.sample(jax.random.fold_in(key, number)))
 
-    noise = _noise(params, spec, mu.shape[0])
-    return jax.vmap(of_geo)(mu, noise, low, numbers)
+    each = {n: jnp.broadcast_to(x, (len(mu), 1)) for n, x in _noise(params, spec).items()}
+    return jax.vmap(of_geo)(mu, each, target, numbers)
 
 
 def _outcome_total(*args: Any) -> Array:
@@ -471,16 +460,13 @@ def _through_total(*args: Any) -> Array:
 
 
 def _log_density(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, low: Array,
-    observed: Array,
-) -> Array:  # fmt: skip
+    params: Mapping[str, Any], inputs: Inputs, spec: Spec, target: Target
+) -> Array:
     mu = response.mean(params, inputs, spec)
-    noise = {n: v[:, None] for n, v in _noise(params, spec, mu.shape[0]).items()}
-    known = jnp.isfinite(observed)
-    scaled = jnp.where(known, observed / factor[:, None], low[:, None] + 0.5)
-    law = spec.likelihood.distribution(mu, noise, low[:, None])
-    density = jnp.asarray(law.log_prob(scaled)) - jnp.log(factor)[:, None]
-    return jnp.where(known, density, jnp.nan)
+    law = spec.likelihood.law(mu, _noise(params, spec), target)
+    density = jnp.asarray(law.log_prob(target.outcome))
+    density -= jnp.log(spec.likelihood.original(target))
+    return jnp.where(target.mask, density, jnp.nan)
 
 
 @functools.partial(jax.jit, static_argnums=0)

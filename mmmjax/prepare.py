@@ -58,12 +58,8 @@ def prepare(
     Raises:
         InputError: Data that cannot be fitted, or more seasonality than they can show.
     """
-    panel, notes = for_training(
-        panel,
-        max_lag=spec.adstock.max_lag,
-        lower_bound=spec.likelihood.low,
-        on_empty=on_empty,
-    )
+    panel, notes = for_training(panel, max_lag=spec.adstock.max_lag, on_empty=on_empty)
+    spec.likelihood.check(panel)
     spec, findings = _seasonal(spec, panel)
     scale = scale_of(spec, panel)
     data = model_data(spec, panel, scale)

@@ -7,7 +7,9 @@ the data (:data:`spend_share`), or, for location and scale, another prior.
 """
 
 import difflib
+import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -245,6 +247,11 @@ class Prior:
             else:
                 out[name] = list(value) if isinstance(value, tuple) else value
         return out if self.dims is None else {**out, "dims": list(self.dims)}
+
+    def to_toml(self) -> str:
+        """As the inline table of a case file."""
+        text = re.sub(r'"(\w+)": ', r"\1 = ", json.dumps(self.to_dict()))
+        return text.replace("{", "{ ").replace("}", " }").replace("Infinity", "inf")
 
     @classmethod
     def from_dict(cls, table: Any) -> "Prior":

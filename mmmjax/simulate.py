@@ -52,7 +52,6 @@ LINEAR = (
     "saturation_beta",
     "gamma_control",
     "gamma_fourier",
-    "y_sigma",
 )
 
 
@@ -220,9 +219,10 @@ def generate(process: Process | None = None, **settings: Any) -> Simulated:
     panel = _panel(process, frame)
     train, _ = _split(process, panel)
     fitted = Scale.fit(train)
-    params = params | {"y_sigma": np.asarray(sd)}
+    params = params | {spec.likelihood.noise: np.asarray(sd)}
+    linear = (*LINEAR, spec.likelihood.noise)
     scaled = {
-        n: params[n] / (fitted.outcome[0] if n in LINEAR else 1.0)
+        n: params[n] / (fitted.outcome[0] if n in linear else 1.0)
         for n in spec.parameter_names()
         if n in params
     }

@@ -8,6 +8,7 @@ against a panel by :func:`hyperparameters` and passed as arrays.
 import dataclasses
 import difflib
 import math
+import re
 import tomllib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +22,18 @@ from mmmjax.arguments import checked
 from mmmjax.kernels import adstock as adstock_kernels
 from mmmjax.kernels import saturation as saturation_kernels
 from mmmjax.kernels.seasonality import Fourier
-from mmmjax.likelihood import LIKELIHOODS, Likelihood, Normal
-from mmmjax.prior import DataValue, Prior, Site, replace_prior, sites, spend_share
+from mmmjax.likelihood import LIKELIHOODS, OUTCOME, Likelihood, Normal
+from mmmjax.prior import (
+    DIMS,
+    DataValue,
+    Parameter,
+    Prior,
+    Site,
+    Support,
+    replace_prior,
+    sites,
+    spend_share,
+)
 
 __all__ = ["DEFAULT_PRIORS", "PARAMETER_DIMS", "Spec", "hyperparameters"]
 
@@ -34,14 +45,11 @@ PARAMETER_DIMS: dict[str, tuple[str, ...]] = {
     "saturation_beta": ("channel",),
     "gamma_control": ("control",),
     "gamma_fourier": ("fourier",),
-    "y_sigma": (),
-    "y_nu_excess": (),
 }
-_SUPPORTS = {
-    "adstock_alpha": (0.0, 1.0, "in [0, 1]: Beta or Uniform(low=0, high=1)"),
-    "saturation_lam": (0.0, math.inf, "positive: Gamma, HalfNormal, LogNormal, ..."),
-    "y_sigma": (0.0, math.inf, "positive: HalfNormal, Gamma, ..."),
-    "y_nu_excess": (0.0, math.inf, "positive: Gamma, Exponential, ..."),
+_SUPPORTS: dict[str, Support] = {"adstock_alpha": "unit", "saturation_lam": "positive"}
+_RANGES: dict[Support, tuple[float, float, str]] = {
+    "unit": (0.0, 1.0, "in [0, 1]: Beta or Uniform(low=0, high=1)"),
+    "positive": (0.0, math.inf, "positive: Gamma, HalfNormal, LogNormal, ..."),
 }
 
 # Defaults are weak in scaled units (outcome and media divided by their maxima).
@@ -61,10 +69,6 @@ DEFAULT_PRIORS: dict[str, Prior] = {
     "gamma_control": Prior("Normal", loc=0.0, scale=0.5),
     # yearly swings of a few tenths of the best week, most harmonics small
     "gamma_fourier": Prior("Laplace", loc=0.0, scale=0.2),
-    # noise is below the size of the outcome itself
-    "y_sigma": Prior("HalfNormal", scale=0.5),
-    # Juarez and Steel (2010): nu = 2 + Gamma(2, 0.1) keeps a finite variance
-    "y_nu_excess": Prior("Gamma", concentration=2.0, rate=0.1),
 }
 
 
@@ -124,11 +128,11 @@ class Spec:
             fix = "write mm.likelihood.Normal()"
             allowed = "a record of mm.likelihood"
             checks.fail("spec likelihood", self.likelihood, "spec", allowed, fix)
-        names = self.parameter_names()
+        known = self.parameters()
         for name in self.priors:
-            if name not in names:
-                _unknown_parameter(name, names)
-        full = {n: _with_dims(n, self.priors.get(n, DEFAULT_PRIORS[n])) for n in names}
+            if name not in known:
+                _unknown_parameter(name, tuple(known))
+        full = {n: _with_dims(n, self.priors.get(n, p.prior), p) for n, p in known.items()}
         object.__setattr__(self, "priors", full)
 
     def __hash__(self) -> int:
@@ -137,24 +141,31 @@ class Spec:
                      self.likelihood, tuple(self.priors.items()), self.adstock_first,
                      self.outcome_scale, self.media_scale, self.scale))  # fmt: skip
 
-    def parameter_names(self) -> tuple[str, ...]:
+    def parameters(self) -> dict[str, Parameter]:
         """Every parameter this spec can have, in the model's order."""
         media = (*self.adstock.parameters, *self.saturation.parameters, "saturation_beta")
-        return (
+        names = (
             "intercept",
             *(("trend_slope",) if self.trend else ()),
             *media,
             "gamma_control",
             *(("gamma_fourier",) if self.seasonality else ()),
-            *self.likelihood.parameters,
         )
+        mean = {
+            n: Parameter(PARAMETER_DIMS[n], DEFAULT_PRIORS[n], _SUPPORTS.get(n, "real"))
+            for n in names
+        }
+        return {**mean, **self.likelihood.parameters()}
+
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of :meth:`parameters`."""
+        return tuple(self.parameters())
 
     def present(self, sizes: Mapping[str, int]) -> tuple[str, ...]:
         """Parameters that a panel of these sizes has (no media: no media parameters)."""
         return tuple(
-            n for n in self.parameter_names()
-            if all(sizes.get(d, 1) for d in PARAMETER_DIMS[n])
-        )  # fmt: skip
+            n for n, p in self.parameters().items() if all(sizes.get(d, 1) for d in p.dims)
+        )
 
     def sites(self, sizes: Mapping[str, int]) -> tuple[Site, ...]:
         """Sampled arrays of the model for a panel of these sizes, in order."""
@@ -167,10 +178,13 @@ class Spec:
 
     def dims(self, name: str) -> tuple[str, ...]:
         """Dims of a stored parameter or nested hyperparameter, in order."""
-        if name == "y_nu":
-            name = "y_nu_excess"
         if name in self.priors:
             return self.priors[name].dims or ()
+        derived = self.likelihood.formula()
+        if name in derived and name != OUTCOME:  # over all dims of what it follows from
+            words = re.findall(r"\w+", derived[name])
+            over = {d for n in words if n in self.priors for d in self.dims(n)}
+            return tuple(d for d in DIMS if d in over)
         for parameter, prior in self.priors.items():
             for site in sites(parameter, prior):
                 if site.name == name:
@@ -333,8 +347,8 @@ def _resolve(
     return out
 
 
-def _with_dims(name: str, prior: Any) -> Prior:
-    default = PARAMETER_DIMS[name]
+def _with_dims(name: str, prior: Any, known: Parameter) -> Prior:
+    default = known.dims
     if not isinstance(prior, Prior):
         fix = 'mm.Prior("Normal", loc=0.0, scale=1.0)'
         checks.fail(f"prior of {name}", prior, "spec", "a Prior", fix)
@@ -343,8 +357,8 @@ def _with_dims(name: str, prior: Any) -> Prior:
     if not set(dims) <= allowed:
         fix = f"dims={list(default)}, or add 'geo' for one value per geo"
         checks.fail(f"prior of {name}", dims, "dims", f"a subset of {sorted(allowed)}", fix)
-    if name in _SUPPORTS:
-        low, high, words = _SUPPORTS[name]
+    if known.support in _RANGES:
+        low, high, words = _RANGES[known.support]
         if not prior.within(low, high):
             checks.fail(f"prior of {name}", prior, "spec", words, "change the family")
     missing = [d for d in default if d not in dims]
@@ -424,8 +438,10 @@ def _unknown_parameter(name: str, names: Sequence[str]) -> None:
     hints = {
         "gamma_fourier": "this spec has no seasonality: set seasonality=Fourier(order)",
         "trend_slope": "this spec has no trend: set trend=True",
-        "y_nu_excess": "only the StudentT likelihood has it",
     }
+    for cls in LIKELIHOODS.values():
+        new = {n: f"only the {cls.__name__} likelihood has it" for n in cls().parameters()}
+        hints = new | hints
     close = difflib.get_close_matches(str(name), names, 1)
     fix = hints.get(name) or (f"did you mean {close[0]!r}?" if close else "remove it")
     checks.fail("prior for parameter", name, "spec", f"one of {', '.join(names)}", fix)

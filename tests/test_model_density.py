@@ -18,8 +18,8 @@ from numpyro.infer.util import log_density
 from mmmjax import response
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.kernels.seasonality import Fourier
-from mmmjax.likelihood import Normal, StudentT, TruncatedNormal
-from mmmjax.model import ModelData, Target, model_data, program
+from mmmjax.likelihood import Normal, StudentT, Target, TruncatedNormal
+from mmmjax.model import ModelData, model_data, program
 from mmmjax.prior import Prior, spend_share
 from mmmjax.response import Inputs
 from mmmjax.scaling import Scale
@@ -223,7 +223,7 @@ def make_data(case, rng):
     outcome = low + rng.uniform(0.05, 1.0, (n["geo"], PERIODS))
     mask = rng.uniform(size=outcome.shape) > 0.1
     hyper = hyperparameters(case.spec, n, {"spend_share": SHARE})
-    target = Target(np.where(mask, outcome, low + 0.5), mask, low)
+    target = Target(np.where(mask, outcome, low + 0.5), mask, low, np.ones_like(low))
     return ModelData(Inputs(media, controls, features, trend, case.history), target, hyper)
 
 

@@ -86,7 +86,7 @@ def test_no_media_and_no_controls_are_legal():
     panel = read(weekly(), media=[], controls=[])
     assert panel.media.shape == panel.spend.shape == (1, 12, 0)
     assert panel.controls.shape == (1, 12, 0)
-    assert for_training(panel, max_lag=4, lower_bound=None) == (panel, ())
+    assert for_training(panel, max_lag=4) == (panel, ())
     assert repr(panel).count("\n") == 1
 
 
@@ -323,7 +323,7 @@ def test_the_value_of_an_outcome_travels_and_is_no_datum():
     assert type(panel.outcome_value) is float
     assert panel.data_hash() == plain.data_hash()
     train, test = panel.split("2023-02-26")
-    fitted, _ = for_training(train, max_lag=4, lower_bound=None, on_empty="drop")
+    fitted, _ = for_training(train, max_lag=4, on_empty="drop")
     future = train.read_future(test.to_frame().drop(columns="sales"))
     for part in (train, test, fitted, future, for_prediction(train, test),
                  panel.select("national")):  # fmt: skip
@@ -462,7 +462,7 @@ def test_the_case_study_loads():
     assert (panel.n_periods, len(panel.control_names), panel.freq) == (209, 22, "W-SUN")
     training, test = panel.split("2018-02-01")
     assert (training.n_periods, test.n_periods) == (183, 26)
-    assert for_training(training, max_lag=6, lower_bound=0.0)[1] == ()
+    assert for_training(training, max_lag=6)[1] == ()
     assert test.spend.sum((0, 1)).tolist() == pytest.approx([12107275.13, 2610543.53])
 
 
@@ -486,5 +486,5 @@ def test_the_simulated_markets_load(file, geos):
     assert (panel.n_geos, panel.n_periods, panel.freq) == (geos, 156, "W-MON")
     assert panel.organic == ("Organic",)
     assert panel.mask.all()
-    assert for_training(panel, max_lag=8, lower_bound=0.0)[1] == ()
+    assert for_training(panel, max_lag=8)[1] == ()
     assert again(panel).data_hash() == panel.data_hash()

@@ -11,9 +11,9 @@ from tests.tables import NAMES, weekly
 GEOS = ["North", "South"]
 
 
-def train(df, max_lag=4, lower_bound=0.0, on_empty="error", **names):
+def train(df, max_lag=4, on_empty="error", **names):
     panel = Panel.from_frame(df, **(NAMES | names))
-    return for_training(panel, max_lag=max_lag, lower_bound=lower_bound, on_empty=on_empty)
+    return for_training(panel, max_lag=max_lag, on_empty=on_empty)
 
 
 def refuse_training(df, *fragments, **arguments):
@@ -25,7 +25,7 @@ def refuse_training(df, *fragments, **arguments):
 
 def test_a_good_panel_passes_without_notes():
     panel = Panel.from_frame(weekly(), **NAMES)
-    assert for_training(panel, max_lag=12, lower_bound=0.0) == (panel, ())
+    assert for_training(panel, max_lag=12) == (panel, ())
 
 
 def test_fewer_periods_than_lags():
@@ -46,7 +46,7 @@ def test_outcomes_without_information():
     refuse_training(weekly().assign(sales=np.nan), got, fix)
     negative = weekly().assign(sales=lambda d: -d.sales)
     got = "got a largest value of -50.1369"
-    refuse_training(negative, got, "above 0", "check the sign", lower_bound=None)
+    refuse_training(negative, got, "above 0", "check the sign")
 
 
 @pytest.mark.parametrize("sales", [5.0, np.nan])
@@ -55,14 +55,6 @@ def test_one_geo_without_information(sales):
     df.loc[12:, "sales"] = sales
     fix = 'panel.select([g for g in panel.geos if g != "South"])'
     refuse_training(df, 'for geo "South"', fix, geo="geo")
-
-
-def test_outcomes_below_the_bound():
-    df = weekly(geos=GEOS)
-    df.loc[15, "sales"] = -5
-    place = 'outcome: got -5 at column "sales", date 2023-01-22, geo "South"'
-    refuse_training(df, place, "at least 0", "Normal likelihood", geo="geo")
-    train(df, lower_bound=None, geo="geo")
 
 
 def test_empty_columns_are_a_choice():

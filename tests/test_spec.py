@@ -81,6 +81,8 @@ def test_hyperparameters_resolve_data_and_lists():
 
 def test_every_parameter_has_dims_and_a_default():
     assert set(DEFAULT_PRIORS) == set(PARAMETER_DIMS)
+    for spec in SPECS.values():
+        assert set(spec.priors) == set(spec.parameters())
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import log_ndtr, ndtri, ndtri_exp, stdtr
 
 from mmmjax.adequacy.design import Design
 from mmmjax.adequacy.evidence import Evidence
@@ -81,15 +80,10 @@ class Tested:
 
 def deviates(fit: Fit, seen: Evidence) -> np.ndarray:
     """Quantiles of the outcome under the fitted law, as normal deviates, (geo, time)."""
-    mu, sigma = seen.mu.mean(0), seen.sigma[:, None]
-    z = (seen.outcome - mu) / sigma
-    if seen.nu is not None:
-        z = -np.sign(z) * ndtri(stdtr(seen.nu[:, None], -np.abs(z)))
-    low = fit.spec.likelihood.low
-    if low is not None:
-        bound = (low / fit.scale.outcome[:, None] - mu) / sigma
-        z = -ndtri_exp(np.minimum(log_ndtr(-z) - log_ndtr(-bound), 0.0))
-    return np.clip(z, -FARTHEST, FARTHEST)
+    law = fit.spec.likelihood
+    target = law.target(fit.panel, fit.scale)
+    z = law.deviates(seen.mu.mean(0), seen.noise, target)
+    return np.where(target.mask, np.clip(z, -FARTHEST, FARTHEST), np.nan)
 
 
 def battery(designs: Sequence[Design], left: np.ndarray, seed: int = 0) -> Tested | None:

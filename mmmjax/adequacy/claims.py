@@ -115,15 +115,16 @@ def left_over(
         )
     elif free > 0 and min(stats.chi2.sf(apart, free), stats.chi2.cdf(apart, free)) < LEVEL:
         times = float(np.sqrt(apart / free))
+        law = fit.spec.likelihood
         yield Finding(
             "serious",
             "noise",
             f"errors are {times:.2g} times as large as the noise of the model",
-            ("y_sigma",),
+            (law.noise,) if law.noise else (),
             times,
             "A prior holds the noise, so that every interval is too "
             + ("narrow" if times > 1 else "wide"),
-            'Write y_sigma = { dist = "HalfNormal", scale = 0.5 } under [model.priors]',
+            law.freed(),
         )
     inside = here & (np.abs(np.nan_to_num(left)) < stats.norm.ppf((1 + PROMISED) / 2))
     # geos that move together are fewer cells than they look

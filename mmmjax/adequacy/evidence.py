@@ -30,8 +30,9 @@ class Evidence:
         baseline: Intercept and trend, (draw, geo, time).
         params: The same draws of the parameters.
         inputs: What the model saw.
-        sigma: Posterior mean of the spread of the noise, (geo,).
-        nu: Degrees of freedom of the noise, (geo,); None where it is normal.
+        noise: Parameters of the likelihood at the middle of their posterior and what
+            follows from them, (geo, 1).
+        sigma: Size of the noise, (geo,).
     """
 
     outcome: np.ndarray
@@ -40,8 +41,8 @@ class Evidence:
     baseline: np.ndarray
     params: dict[str, np.ndarray]
     inputs: Inputs
+    noise: dict[str, np.ndarray]
     sigma: np.ndarray
-    nu: np.ndarray | None
 
     @property
     def seen(self) -> np.ndarray:
@@ -69,20 +70,21 @@ def evidence(fit: Fit, wide: Fit | None = None) -> Evidence:
         for name, x in fit.draws.params.items()
     }
     outcome = panel.outcome[:, panel.window] / fit.scale.outcome[:, None]
-    sigma = np.broadcast_to(own["y_sigma"].mean(0), panel.n_geos)
-    nu = None
-    if "y_nu_excess" in own:
-        nu = 2 + np.exp(np.log(own["y_nu_excess"]).mean(0))
-        nu = np.broadcast_to(nu, panel.n_geos)
+    law, mu = fit.spec.likelihood, found["mu"][..., :n_times]
+    middle = law.central(own)
+    noise = {
+        name: np.broadcast_to(x, panel.n_geos)[:, None]
+        for name, x in {**middle, **law.derived(middle)}.items()
+    }
     return Evidence(
         outcome,
-        mu=found["mu"][..., :n_times],
+        mu=mu,
         channel=found["channel"][:, :, :n_channels, :n_times],
         baseline=found["baseline"][..., :n_times],
         params=own,
         inputs=fit.inputs(),
-        sigma=sigma,
-        nu=nu,
+        noise=noise,
+        sigma=law.spread(mu.mean(0), noise, law.target(panel, fit.scale))[:, 0],
     )
 
 

@@ -147,8 +147,7 @@ def _geos(fit: Fit, tested: Tested) -> Iterator[Finding]:
             "the size of the errors differs between geos",
             value=tested.p["geo_noise"],
             means="One size of noise for all believes some geos too much",
-            remedy='Write y_sigma = { dist = "HalfNormal", scale = 0.5, dims = ["geo"] } '
-            "under [model.priors]",
+            remedy=fit.spec.likelihood.freed("geo"),
         )
     pairs = len(tested.free) * (len(tested.free) - 1) / 2
     error = 1 / np.sqrt(max(pairs, 1) * fit.panel.n_periods)

@@ -1,5 +1,7 @@
 """The seasonal naive forecast: what happened a year ago, with its own past errors."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mmmjax import metrics
@@ -15,7 +17,7 @@ def seasonal_naive(
     cut: int,
     target: slice,
     season: int,
-    low: float | None = None,
+    possible: Callable[[np.ndarray], np.ndarray] = np.asarray,
     prob: float = PROB,
 ) -> np.ndarray:
     """Mean, lo, hi and CRPS of the seasonal naive forecast of every cell.
@@ -31,7 +33,7 @@ def seasonal_naive(
         cut: First period that is not known.
         target: Periods to forecast.
         season: Periods of a season.
-        low: Lower bound of the outcome, or None.
+        possible: Takes forecasts to the nearest ones that the outcome allows.
         prob: Probability inside [lo, hi].
 
     Returns:
@@ -51,9 +53,7 @@ def seasonal_naive(
             if not usable.any() or errors.size < LEAST_ERRORS:
                 continue
             both = np.concatenate([errors, -errors])
-            draws = series[source[usable]] + both[:, None]
-            if low is not None:
-                draws = np.maximum(draws, low)
+            draws = possible(series[source[usable]] + both[:, None])
             found[:3, g, usable] = summarise(draws, prob)
             found[3, g, usable] = metrics.crps_cells(outcome[g, times[usable]], draws)
     return found

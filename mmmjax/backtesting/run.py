@@ -104,10 +104,8 @@ def backtest(
     """
     sampler = NUTS() if sampler is None else sampler
     seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
-    panel, notes = for_training(
-        panel, max_lag=spec.adstock.max_lag, lower_bound=spec.likelihood.low,
-        on_empty=on_empty,
-    )  # fmt: skip
+    panel, notes = for_training(panel, max_lag=spec.adstock.max_lag, on_empty=on_empty)
+    spec.likelihood.check(panel)
     layout = lay_out(panel, spec.adstock.max_lag, folds, horizon, step, window, least)
     plan = _Plan.of(spec, panel, sampler, seed, layout, _models(panel, baselines))
     done = [_begun(plan, fold) for fold in layout.folds]
@@ -166,10 +164,10 @@ def _begun(plan: _Plan, fold: Fold) -> Done:
 
 
 def _naive(plan: _Plan, fold: Fold) -> Run:
-    outcome, cut = plan.panel.outcome, fold.train.stop
+    known = (plan.panel.outcome, fold.train.stop)
+    season, possible = plan.layout.season, plan.spec.likelihood.possible
     train, test = (
-        seasonal_naive(outcome, cut, t, plan.layout.season, plan.spec.likelihood.low)
-        for t in (fold.train, fold.test)
+        seasonal_naive(*known, t, season, possible) for t in (fold.train, fold.test)
     )
     if np.isfinite(test[0]).any():
         return Run(fold.number, r.NAIVE, r.USABLE, "", train, test)

@@ -49,9 +49,7 @@ def check(case: CaseFile) -> int:
         usable, on_empty = spec is not None, draft.on_empty or "error"
         try:
             if spec is None:
-                train, notes = for_training(
-                    train, max_lag=1, lower_bound=None, on_empty=on_empty
-                )
+                train, notes = for_training(train, max_lag=1, on_empty=on_empty)
             else:
                 ready = prepare(spec, train, on_empty)
                 train, spec, found = ready.panel, ready.spec, ready.findings

@@ -159,19 +159,18 @@ def _shear(spec: Spec, data: ModelData, look: _Look) -> Problem:
     design, media = look.design, look.media
     precision = 1.0 / np.where(np.isfinite(look.variance), look.variance, 1e4)
     middle = np.where(np.isfinite(look.mean), look.mean, 0.0)
-    y = np.asarray(data.target.outcome).ravel()
-    mask = np.asarray(data.target.mask).ravel().astype(float)
+    y, relative = (np.asarray(x).ravel() for x in spec.likelihood.working(data.target))
     both = np.concatenate([design, media], axis=1)
     penalty = np.concatenate([precision, np.ones(media.shape[1])])
     target = np.concatenate([middle, np.ones(media.shape[1])])
-    sd = max(float(np.std(y[mask > 0])), 1e-6)
+    sd = max(float(np.std(y[relative > 0])), 1e-6)
     for _ in range(5):
-        weight = mask / sd**2
+        weight = relative / sd**2
         precise = (both.T * weight) @ both + np.diag(penalty)
         fitted = both @ np.linalg.solve(precise, (both.T * weight) @ y + penalty * target)
-        residual = (y - fitted) * mask
-        sd = max(float(np.sqrt((residual**2).sum() / mask.sum())), 1e-4)
-    weight = mask / sd**2
+        residual = (y - fitted) * np.sqrt(relative)
+        sd = max(float(np.sqrt((residual**2).sum() / relative.sum())), 1e-4)
+    weight = relative / sd**2
     precise = (design.T * weight) @ design + np.diag(precision)
     gain = np.linalg.solve(precise, design.T * weight) if len(precise) else design.T
     base = (

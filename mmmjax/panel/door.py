@@ -16,21 +16,20 @@ __all__ = ["for_prediction", "for_training"]
 
 
 def for_training(
-    panel: Panel, *, max_lag: int, lower_bound: float | None, on_empty: str = "error"
+    panel: Panel, *, max_lag: int, on_empty: str = "error"
 ) -> tuple[Panel, tuple[str, ...]]:
     """Return the panel to fit and notes on what is masked, unbalanced or dropped.
 
     Args:
         panel: The training panel.
         max_lag: Periods that the adstock looks at, today included.
-        lower_bound: Lower bound of the likelihood, outcome units; None if it has none.
         on_empty: What to do with a channel or control that never changes in the window:
             refuse it ("error"), leave it out ("drop"), or keep it, so that its
             coefficient stays at its prior ("prior").
     """
     choice("on_empty", on_empty, ("error", "drop", "prior"))
     check_names(panel)
-    _outcomes(panel, lower_bound)
+    _outcomes(panel)
     if panel.n_periods < max_lag:
         where = f"for {panel.n_periods} periods, {_span(panel)}"
         fix = f"give more periods, or set max_lag={max(panel.n_periods // 4, 1)}"
@@ -44,8 +43,8 @@ def _span(panel: Panel) -> str:
     return f"{show(panel.dates[panel.history])} to {show(panel.dates[-1])}"
 
 
-def _outcomes(panel: Panel, lower_bound: float | None) -> None:
-    """Refuse outcomes that cannot be explained: none, constant, not positive, too low."""
+def _outcomes(panel: Panel) -> None:
+    """Refuse outcomes that cannot be explained: none, constant, not positive."""
     name = panel.outcome_name
     if panel.columns.outcome is None:
         got = Phrase("a panel without outcome")
@@ -68,17 +67,6 @@ def _outcomes(panel: Panel, lower_bound: float | None) -> None:
             got = Phrase(f"a largest value of {seen.max():g}")
             fix = "model a quantity that is positive; check the sign of the column"
             fail("outcome", got, where, "a largest outcome above 0", fix)
-    if lower_bound is None:
-        return
-    low = np.argwhere(panel.mask & (np.nan_to_num(panel.outcome) < lower_bound))
-    if low.size:
-        g, t = low[0]
-        place = [f'column "{name}"', f"date {show(panel.dates[t])}"]
-        place += [f'geo "{panel.geos[g]}"'] if panel.n_geos > 1 else []
-        more = f" ({len(low)} such cells)" if len(low) > 1 else ""
-        fix = "correct the cell (empty means missing), or use the Normal likelihood"
-        allowed = f"outcomes of at least {lower_bound:g}, the bound of the likelihood"
-        fail("outcome", panel.outcome[g, t], ", ".join(place) + more, allowed, fix)
 
 
 def _money_for_media(panel: Panel) -> None:

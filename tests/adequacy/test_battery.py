@@ -177,7 +177,7 @@ def test_deviates_are_the_quantiles_of_the_fitted_law(kind):
     seen = evidence(fit)
     mu, sigma = seen.mu.mean(0)[0], seen.sigma[0]
     if kind == "student_t":
-        law = stats.t(seen.nu[0], mu, sigma)
+        law = stats.t(seen.noise["y_nu"][0], mu, sigma)
     else:
         low = 300.0 / fit.scale.outcome[0]
         law = stats.truncnorm((low - mu) / sigma, np.inf, mu, sigma)

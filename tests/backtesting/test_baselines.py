@@ -22,7 +22,7 @@ def test_naive_forecast_is_a_year_ago_with_its_past_errors():
     y[0, 35] = np.nan
     cut, season = 48, 10
     target = slice(40, 60)
-    got = baselines.seasonal_naive(y, cut, target, season, 0.0)
+    got = baselines.seasonal_naive(y, cut, target, season, lambda x: np.maximum(x, 0.0))
     assert got.shape == (4, 2, 20)
     for g in range(2):
         for i, t in enumerate(range(40, 60)):
@@ -34,7 +34,9 @@ def test_naive_forecast_is_a_year_ago_with_its_past_errors():
             np.testing.assert_allclose(got[3, g, i], from_formula)
     later = y.copy()
     later[:, cut:] = 1e6
-    again = baselines.seasonal_naive(later, cut, target, season, 0.0)
+    again = baselines.seasonal_naive(
+        later, cut, target, season, lambda x: np.maximum(x, 0.0)
+    )
     np.testing.assert_array_equal(got[:3], again[:3])
 
 
