@@ -211,7 +211,9 @@ def _contributions(made: _Maker, spec: Spec, sizes: Mapping[str, int]) -> list[s
         last = "media"
         for step, record in steps if spec.adstock_first else reversed(steps):
             takes = [last, *record.parameters]
-            made.add(step, "part", (GEO, CHANNEL, DATE), _call(record, takes), takes)
+            numbers = [f"{name}={x}" for name, x in dataclasses.asdict(record).items()]
+            text = f"{type(record).__name__}({', '.join([*takes, *numbers])})"
+            made.add(step, "part", (GEO, CHANNEL, DATE), text, takes)
             last = step
         text, dims = f"saturation_beta * {last}", (GEO, CHANNEL, DATE)
         made.add("channel_contribution", "part", dims, text, ["saturation_beta", last])
@@ -272,12 +274,6 @@ def _quantile(
     except (NotImplementedError, ImportError):  # some quantiles need another package
         return [float("nan")] * channels
     return np.broadcast_to(np.asarray(found, float), (channels,)).tolist()
-
-
-def _call(record: Any, takes: Iterable[str]) -> str:
-    """A kernel or likelihood as a formula: ``Logistic(adstock, saturation_lam)``."""
-    fields = [f"{f.name}={getattr(record, f.name)}" for f in dataclasses.fields(record)]
-    return f"{type(record).__name__}({', '.join([*takes, *fields])})"
 
 
 def _law(name: str, prior: Prior) -> str:

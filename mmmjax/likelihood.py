@@ -47,6 +47,8 @@ def __dir__() -> list[str]:
 OUTCOME = "y"
 """Name of the observed site, and of its node in the graph."""
 
+Values = Mapping[str, Any]  # of parameters, by name
+
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 _LEAST = 2.0**-24  # of a random number: noise of 5.4 scales at most
 _TAIL = -10.0  # below it the series has a relative error under 1e-11
@@ -234,7 +236,7 @@ class Likelihood:
         """What is sampled, in order."""
         return {"y_sigma": _SIGMA}
 
-    def derived(self, p: Mapping[str, Any]) -> Mapping[str, Any]:
+    def derived(self, p: Values) -> Mapping[str, Any]:
         """What follows from parameters, elementwise, and is stored beside them."""
         return {}
 
@@ -259,7 +261,7 @@ class Likelihood:
         outcome = np.where(mask, outcome / by, some)
         return Target(outcome, mask, np.zeros_like(unit), unit)
 
-    def law(self, mean: Any, p: Mapping[str, Any], target: Target) -> dist.Distribution:
+    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
         """The outcome around its mean; reads what ``target`` says of a geo, not of a cell.
 
         So the same law serves the periods that are forecast.
@@ -281,7 +283,7 @@ class Likelihood:
         """One number for each parameter from its draws (draw, ...)."""
         return {name: draws[name].mean(0) for name in self.parameters()}
 
-    def spread(self, mean: np.ndarray, p: Mapping[str, Any], target: Target) -> np.ndarray:
+    def spread(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """Size of the noise in units of the mean, (geo, 1)."""
         return p[self.noise]
 
@@ -293,9 +295,7 @@ class Likelihood:
         line = (prior.with_dims(dims) if dims else prior).to_toml()
         return f"Write {self.noise} = {line} under [model.priors]"
 
-    def deviates(
-        self, mean: np.ndarray, p: Mapping[str, Any], target: Target
-    ) -> np.ndarray:
+    def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """Quantiles of the outcome under the law, as normal deviates (geo, time)."""
         with jax.enable_x64(True):
             return special.ndtri(np.asarray(self.law(mean, p, target).cdf(target.outcome)))
@@ -307,13 +307,11 @@ class Normal(Likelihood):
 
     kind: ClassVar[str] = "normal"
 
-    def law(self, mean: Any, p: Mapping[str, Any], target: Target) -> dist.Distribution:
+    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
         return dist.Normal(mean, p["y_sigma"])
 
-    def deviates(
-        self, mean: np.ndarray, p: Mapping[str, Any], target: Target
-    ) -> np.ndarray:
+    def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """See :meth:`Likelihood.deviates`."""
         return (target.outcome - mean) / p["y_sigma"]
 
@@ -361,13 +359,11 @@ class TruncatedNormal(Likelihood):
         outcome = np.where(found.mask, found.outcome, low + 0.5)
         return dataclasses.replace(found, outcome=outcome, low=low)
 
-    def law(self, mean: Any, p: Mapping[str, Any], target: Target) -> dist.Distribution:
+    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
         return LowerTruncatedNormal(mean, p["y_sigma"], target.low)
 
-    def deviates(
-        self, mean: np.ndarray, p: Mapping[str, Any], target: Target
-    ) -> np.ndarray:
+    def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """See :meth:`Likelihood.deviates`."""
         z = (target.outcome - mean) / p["y_sigma"]
         bound = (target.low - mean) / p["y_sigma"]
@@ -385,7 +381,7 @@ class StudentT(Likelihood):
         """See :meth:`Likelihood.parameters`."""
         return {"y_sigma": _SIGMA, "y_nu_excess": _NU_EXCESS}
 
-    def derived(self, p: Mapping[str, Any]) -> Mapping[str, Any]:
+    def derived(self, p: Values) -> Mapping[str, Any]:
         """See :meth:`Likelihood.derived`."""
         return {"y_nu": 2.0 + p["y_nu_excess"]}
 
@@ -393,7 +389,7 @@ class StudentT(Likelihood):
         """See :meth:`Likelihood.formula`."""
         return {OUTCOME: "StudentT(mu, y_sigma, y_nu)", "y_nu": "2 + y_nu_excess"}
 
-    def law(self, mean: Any, p: Mapping[str, Any], target: Target) -> dist.Distribution:
+    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
         return laws.StudentT(p["y_nu"], mean, p["y_sigma"])
 
@@ -402,9 +398,7 @@ class StudentT(Likelihood):
         log = np.log(draws["y_nu_excess"]).mean(0)
         return {**super().central(draws), "y_nu_excess": np.exp(log)}
 
-    def deviates(
-        self, mean: np.ndarray, p: Mapping[str, Any], target: Target
-    ) -> np.ndarray:
+    def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """See :meth:`Likelihood.deviates`."""
         z = (target.outcome - mean) / p["y_sigma"]
         return -np.sign(z) * special.ndtri(special.stdtr(p["y_nu"], -abs(z)))

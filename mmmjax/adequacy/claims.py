@@ -115,16 +115,15 @@ def left_over(
         )
     elif free > 0 and min(stats.chi2.sf(apart, free), stats.chi2.cdf(apart, free)) < LEVEL:
         times = float(np.sqrt(apart / free))
-        law = fit.spec.likelihood
         yield Finding(
             "serious",
             "noise",
             f"errors are {times:.2g} times as large as the noise of the model",
-            (law.noise,) if law.noise else (),
+            tuple(filter(None, [fit.spec.likelihood.noise])),
             times,
             "A prior holds the noise, so that every interval is too "
             + ("narrow" if times > 1 else "wide"),
-            law.freed(),
+            fit.spec.likelihood.freed(),
         )
     inside = here & (np.abs(np.nan_to_num(left)) < stats.norm.ppf((1 + PROMISED) / 2))
     # geos that move together are fewer cells than they look
