@@ -294,7 +294,7 @@ def _law(name: str, prior: Prior) -> str:
 def _standard(prior: Prior) -> str:
     fixed = {"loc": 0.0, "scale": 1.0}
     parts = [f"{key}={fixed.get(key, value)}" for key, value in prior.params]
-    return f"{prior.family}({', '.join(parts)})"
+    return f"{prior.base}({', '.join(parts)})"
 
 
 def _scales(spec: Spec) -> tuple[str, ...]:

@@ -8,21 +8,25 @@ numbers, which is what hyperparameters are.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
-from jax.scipy.special import xlog1py, xlogy
+from jax.scipy.special import expit, logit, ndtri, xlog1py, xlogy
 from jaxtyping import Array, ArrayLike, Float
+from numpyro.distributions import transforms
 
 __all__ = [
     "IDENTITY",
     "LOG",
+    "LOGIT",
     "Beta",
     "Gamma",
     "InverseGamma",
     "Link",
+    "LogitNormal",
     "StudentT",
     "log_gamma",
 ]
@@ -37,6 +41,7 @@ class Link(NamedTuple):
 
 IDENTITY = Link(lambda value: value, lambda x: x)
 LOG = Link(jnp.log, jnp.exp)
+LOGIT = Link(logit, expit)
 
 _SHIFT = 8  # from here on the series has an error under 1e-14
 _SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
@@ -109,3 +114,43 @@ class StudentT(dist.StudentT):
         normaliser = log_gamma(0.5 * n) - log_gamma(0.5 * (n + 1)) + jnp.log(scale)
         normaliser += 0.5 * (jnp.log(n) + math.log(math.pi))
         return -0.5 * (n + 1) * jnp.log1p(z * z / n) - normaliser
+
+
+class LogitNormal(dist.TransformedDistribution):
+    """1 / (1 + exp(-x)) with x of Normal(loc, scale)."""
+
+    arg_constraints: ClassVar = dist.Normal.arg_constraints
+    reparametrized_params: ClassVar = ["loc", "scale"]
+    _nodes, _weights = np.polynomial.hermite_e.hermegauss(64)
+
+    def __init__(self, loc: Any, scale: Any, *, validate_args: bool | None = None):
+        """Broadcast location and scale, those of the logit."""
+        base = dist.Normal(loc, scale)
+        self.loc, self.scale = base.loc, base.scale
+        super().__init__(base, transforms.SigmoidTransform(), validate_args=validate_args)
+
+    def log_prob(self, value: Any, intermediates: Any = None) -> Array:
+        """Log density at 0 <= ``value`` <= 1; at the bounds its gradient is 0."""
+        inside = (value > 0) & (value < 1)
+        safe = jnp.where(inside, value, 0.5)
+        density = dist.Normal(self.loc, self.scale).log_prob(logit(safe))
+        return jnp.where(inside, density - jnp.log(safe) - jnp.log1p(-safe), -jnp.inf)
+
+    def icdf(self, q: Any) -> Array:
+        """Quantile of probability ``q``."""
+        return expit(self.loc + self.scale * ndtri(q))
+
+    @property
+    def mean(self) -> Array:
+        """By quadrature: it has no closed form."""
+        return self._moment(1)
+
+    @property
+    def variance(self) -> Array:
+        """By quadrature."""
+        return self._moment(2) - self._moment(1) ** 2
+
+    def _moment(self, power: int) -> Array:
+        loc, scale = jnp.asarray(self.loc)[..., None], jnp.asarray(self.scale)[..., None]
+        x = expit(loc + scale * self._nodes.astype(loc.dtype))
+        return (x**power * self._weights.astype(loc.dtype)).sum(-1) / math.sqrt(2 * math.pi)

@@ -268,6 +268,10 @@ class Likelihood:
         """
         raise TypeError(f"{type(self).__name__} is not a likelihood record")
 
+    def around(self, predictor: Any, p: Values, target: Target) -> dist.Distribution:
+        """:meth:`law` around the mean that the sum of the terms makes."""
+        return self.law(self.link.inverse(predictor), p, target)
+
     def original(self, target: Target) -> Any:
         """Outcome units per unit of the law, (geo, 1)."""
         return target.unit if self.scaled else jnp.ones_like(target.unit)

@@ -164,7 +164,7 @@ def program(
     """
     params = sample_parameters(spec, data)
     mu = mean(params, data.inputs, spec)
-    outcome = spec.likelihood.law(mu, noise_of(params, spec), data.target)
+    outcome = spec.likelihood.around(mu, noise_of(params, spec), data.target)
     numpyro.sample(OUTCOME, outcome.mask(data.target.mask), obs=data.target.outcome)
 
 
@@ -188,5 +188,5 @@ def _sample(
     offset = numpyro.sample(f"{name}_offset", law)
     loc = used.get("loc", values.get("loc", jnp.zeros(())))
     scale: Any = used.get("scale", values.get("scale"))
-    value = loc + scale * offset
+    value = prior.link.inverse(loc + scale * offset)
     return {**out, name: numpyro.deterministic(name, value)}

@@ -442,7 +442,7 @@ def _drawn(
     key = jax.random.wrap_key_data(params["key"])
 
     def of_geo(mu: Array, noise: dict[str, Array], known: Target, number: Array) -> Array:
-        law = spec.likelihood.law(mu, noise, known)
+        law = spec.likelihood.around(mu, noise, known)
         return jnp.asarray(law.sample(jax.random.fold_in(key, number)))
 
     each = {n: jnp.broadcast_to(x, (len(mu), 1)) for n, x in _noise(params, spec).items()}
@@ -463,7 +463,7 @@ def _log_density(
     params: Mapping[str, Any], inputs: Inputs, spec: Spec, target: Target
 ) -> Array:
     mu = response.mean(params, inputs, spec)
-    law = spec.likelihood.law(mu, _noise(params, spec), target)
+    law = spec.likelihood.around(mu, _noise(params, spec), target)
     density = jnp.asarray(law.log_prob(target.outcome))
     density -= jnp.log(spec.likelihood.original(target))
     return jnp.where(target.mask, density, jnp.nan)

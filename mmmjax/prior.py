@@ -36,8 +36,11 @@ class Family(NamedTuple):
     aliases: Mapping[str, str] = {}
     optional: Mapping[str, float] = {}
     positive: tuple[str, ...] = ("scale",)
-    # hyperparameters that may be priors: value = loc + scale * offset, offset standard
+    # hyperparameters that may be priors: value = link.inverse(loc + scale * offset), offset
+    # of the standard member of the family ``base``, or of this one
     nests: tuple[str, ...] = ()
+    base: str = ""
+    link: laws.Link = laws.IDENTITY
 
 
 _LOC_SCALE = {"mu": "loc", "sigma": "scale", "b": "scale"}
@@ -92,7 +95,24 @@ FAMILIES: dict[str, Family] = {
         _GAMMA,
         positive=("concentration", "rate"),
     ),
-    "LogNormal": Family(dist.LogNormal, ("loc", "scale"), "positive", _LOC_SCALE),
+    "LogNormal": Family(
+        dist.LogNormal,
+        ("loc", "scale"),
+        "positive",
+        _LOC_SCALE,
+        nests=("loc", "scale"),
+        base="Normal",
+        link=laws.LOG,
+    ),
+    "LogitNormal": Family(
+        laws.LogitNormal,
+        ("loc", "scale"),
+        "unit",
+        _LOC_SCALE,
+        nests=("loc", "scale"),
+        base="Normal",
+        link=laws.LOGIT,
+    ),
     "Beta": Family(
         laws.Beta,
         ("concentration1", "concentration0"),
@@ -149,7 +169,8 @@ class Prior:
             ``concentration``, ...); PyMC's (``mu``, ``sigma``, ``alpha``, ...) are
             understood. In scaled units (design: outcome and media divided by their
             maxima). A list gives one number per member of the last dim. Location and scale
-            of location-scale families may be priors themselves (sampled non-centred).
+            of location-scale families, and of LogNormal and LogitNormal (those of the log
+            and the logit), may be priors themselves (sampled non-centred).
 
     Raises:
         InputError: Unknown family, name or dim; a scale that is not above 0.
@@ -202,6 +223,16 @@ class Prior:
         """Where the parameter lives, as far as the transforms need to know."""
         return FAMILIES[self.family].support
 
+    @property
+    def base(self) -> str:
+        """Family of the offset when location or scale is a prior itself."""
+        return FAMILIES[self.family].base or self.family
+
+    @property
+    def link(self) -> laws.Link:
+        """What makes location + scale * offset a value."""
+        return FAMILIES[self.family].link
+
     def within(self, low: float, high: float) -> bool:
         """Whether every value this prior can give lies in [low, high]."""
         if self.support == "real":
@@ -234,7 +265,7 @@ class Prior:
         """The distribution of the offset when location or scale is a prior itself."""
         fixed = {"loc": jnp.zeros(()), "scale": jnp.ones(())}
         names = [k for k, _ in self.params]
-        return FAMILIES[self.family].make(**{k: fixed.get(k, values.get(k)) for k in names})
+        return FAMILIES[self.base].make(**{k: fixed.get(k, values.get(k)) for k in names})
 
     def to_dict(self) -> dict[str, Any]:
         """As a TOML-ready table."""
@@ -306,6 +337,11 @@ class Site(NamedTuple):
     path: tuple[str, ...]
     dims: tuple[str, ...]
     offset: bool  # sampled as the standard offset of a nested prior
+
+    @property
+    def support(self) -> Support:
+        """Where the site lives: an offset where its standard law does."""
+        return FAMILIES[self.prior.base if self.offset else self.prior.family].support
 
 
 def sites(name: str, prior: Prior) -> list[Site]:

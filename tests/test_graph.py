@@ -23,6 +23,9 @@ from tests.posterior.examples import geo_panel, geo_spec, national_panel
 
 NESTED = {
     "intercept": Prior("Normal", loc=0.2, scale=Prior("HalfNormal", scale=0.1), dims="geo"),
+    "saturation_lam": Prior(
+        "LogNormal", loc=Prior("Normal", scale=1.0), scale=0.5, dims=("geo", "channel")
+    ),
     "saturation_beta": Prior(
         "HalfNormal",
         scale=Prior("HalfNormal", scale=Prior("HalfNormal", scale=1.0), dims="channel"),
@@ -147,12 +150,14 @@ def test_text_has_formulas_priors_and_sizes():
     spec, panel = CASES["nested"]
     text = str(structure(spec, panel))
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert lines[0] == "Model: 30 numbers to estimate"
+    assert lines[0] == "Model: 37 numbers to estimate"
     for line in (
         "sales ~ StudentT(mu, y_sigma, y_nu)",
         "adstock = Geometric(saturation, adstock_alpha, max_lag=4, normalize=True)",
         "intercept 3 by geo Normal(loc=0.2, scale=intercept_scale)",
         "intercept_offset 3 by geo Normal(loc=0.0, scale=1.0)",
+        "saturation_lam 9 by geo, channel LogNormal(loc=saturation_lam_loc, scale=0.5)",
+        "saturation_lam_offset 9 by geo, channel Normal(loc=0.0, scale=1.0)",
         "saturation_beta 9 by geo, channel HalfNormal(scale=saturation_beta_scale)",
         "y_nu 1 2 + y_nu_excess",
     ):

@@ -19,7 +19,7 @@ from numpyro import handlers
 from scipy import stats
 
 import mmmjax as mm
-from mmmjax import laws, likelihood
+from mmmjax import likelihood
 from mmmjax.graph import structure
 from mmmjax.likelihood import LIKELIHOODS, Likelihood
 from mmmjax.model import model_data, sample_parameters
@@ -303,9 +303,3 @@ def test_a_new_record_is_fitted_forecast_and_judged_by_being_listed(tmp_path):
     mm.save(fit, tmp_path / "fit.nc")
     again = mm.load(tmp_path / "fit.nc")
     assert again.spec == fit.spec
-
-
-@pytest.mark.parametrize("link", [laws.IDENTITY, laws.LOG])
-def test_links_are_inverses(link):
-    x = jnp.linspace(-3.0, 3.0, 13)
-    np.testing.assert_allclose(link.forward(link.inverse(x)), x, atol=1e-12)

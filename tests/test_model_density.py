@@ -202,7 +202,70 @@ def baseline():
     return Case("baseline", spec, "normal", laws, dims, n_channels=0, n_controls=0)
 
 
-CASES = {f.__name__: f for f in (national, panel, student, baseline)}
+def linked():
+    """Parameters that are pooled on the log and on the logit."""
+    spec = Spec(
+        adstock=Geometric(max_lag=4),
+        seasonality=None,
+        likelihood=Normal(),
+        priors={
+            "intercept": Prior(
+                "LogNormal", loc=Prior("Normal", loc=-1.0, scale=0.3), scale=0.4, dims="geo"
+            ),
+            "adstock_alpha": Prior(
+                "LogitNormal",
+                loc=Prior("Normal", loc=-1.0, scale=0.5),
+                scale=Prior("HalfNormal", scale=0.5, dims="channel"),
+                dims=("geo", "channel"),
+            ),
+            "saturation_lam": Prior("LogitNormal", loc=0.5, scale=1.5),
+            "saturation_beta": Prior(
+                "LogNormal",
+                loc=-2.0,
+                scale=Prior("HalfNormal", scale=0.5, dims="channel"),
+                dims=("geo", "channel"),
+            ),
+        },
+    )
+    standard = ("Normal", {"loc": 0.0, "scale": 1.0})
+    laws = {
+        "intercept_loc": ("Normal", {"loc": -1.0, "scale": 0.3}),
+        "intercept_offset": standard,
+        "adstock_alpha_loc": ("Normal", {"loc": -1.0, "scale": 0.5}),
+        "adstock_alpha_scale": ("HalfNormal", {"scale": 0.5}),
+        "adstock_alpha_offset": standard,
+        "saturation_lam": ("LogitNormal", {"loc": 0.5, "scale": 1.5}),
+        "saturation_beta_scale": ("HalfNormal", {"scale": 0.5}),
+        "saturation_beta_offset": standard,
+        "gamma_control": ("Normal", {"loc": 0.0, "scale": 0.5}),
+        "y_sigma": ("HalfNormal", {"scale": 0.5}),
+    }
+    dims = {
+        "intercept": ("geo",),
+        "adstock_alpha": ("geo", "channel"),
+        "saturation_lam": ("channel",),
+        "saturation_beta": ("geo", "channel"),
+        "gamma_control": ("control",),
+        "y_sigma": (),
+    }
+
+    def composed(s):
+        logit = s["adstock_alpha_scale"] * s["adstock_alpha_offset"]
+        logit = logit + s["adstock_alpha_loc"]
+        log = s["saturation_beta_scale"] * s["saturation_beta_offset"] - 2.0
+        return s | {
+            "intercept": np.exp(s["intercept_loc"] + 0.4 * s["intercept_offset"]),
+            "adstock_alpha": 1 / (1 + np.exp(-logit)),
+            "saturation_beta": np.exp(log),
+        }
+
+    return Case(
+        "linked", spec, "normal", laws, dims, {"max_lag": 4}, n_geos=2, history=3,
+        composed=composed,
+    )  # fmt: skip
+
+
+CASES = {f.__name__: f for f in (national, panel, student, baseline, linked)}
 SIZES = {"geo": "n_geos", "channel": "n_channels", "control": "n_controls"}
 
 
@@ -235,7 +298,7 @@ def make_sites(case, rng, **extreme):
     for name, (family, _) in case.laws.items():
         shape = tuple(sizes(case)[d] for d in dims[name])
         real = family in ("Normal", "Laplace", "StudentT", "TruncatedNormal")
-        unit = family in ("Beta", "Uniform")
+        unit = family in ("Beta", "Uniform", "LogitNormal")
         out[name] = (
             rng.normal(0.2, 0.3, shape)
             if real

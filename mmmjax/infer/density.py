@@ -90,7 +90,7 @@ def layout(spec: Spec, data: ModelData) -> tuple[list[Site], list[Site], dict[st
     """Sites outside and inside the linear block, and the sizes of the dims."""
     members = sizes(data)
     every = spec.sites(members)
-    inside = [s for s in every if s.name in response.LINEAR and s.prior.support == "real"]
+    inside = [s for s in every if s.name in response.LINEAR and s.support == "real"]
     inside = [s for s in inside if not s.offset]
     return [s for s in every if s not in inside], inside, members
 
@@ -131,11 +131,11 @@ def to_support(
     site: Site, x: Array, data: ModelData, scales: Mapping[str, Array]
 ) -> tuple[Array, Array]:
     """Value of a site and the log determinant for its unconstrained coordinates."""
-    if site.prior.support == "positive":
+    if site.support == "positive":
         scale = scales[site.name]
         log_det = jax.nn.log_sigmoid(x) + jnp.log(scale)
         return scale * jax.nn.softplus(x), log_det.sum()
-    if site.prior.support == "real":
+    if site.support == "real":
         return x, jnp.zeros((), x.dtype)
     move = dist.biject_to(law_of(site, data).support)
     value = move(x)
@@ -241,11 +241,13 @@ def _from_support(site: Site, params: Mapping[str, Array], problem: Problem) -> 
             for key, inner in site.prior.nested.items()
         }
         loc = used.get("loc", values.get("loc", 0.0))
-        value = (value - loc) / used.get("scale", values.get("scale"))
-    if site.prior.support == "positive":
+        value = (site.prior.link.forward(value) - loc) / used.get(
+            "scale", values.get("scale")
+        )
+    if site.support == "positive":
         ratio = value / problem.scales[site.name]
         return ratio + jnp.log(-jnp.expm1(-ratio))
-    if site.prior.support == "real":
+    if site.support == "real":
         return value
     return dist.biject_to(law_of(site, data).support).inv(value)
 

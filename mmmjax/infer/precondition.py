@@ -77,7 +77,7 @@ def outline(spec: Spec, data: ModelData) -> Problem:
     size = lambda sites: sum(math.prod(shape_of(s, members)) for s in sites)
     p, total = size(linear), size(spec.sites(members))
     n = data.target.outcome.size
-    positive = [s for s in others if s.prior.support == "positive"]
+    positive = [s for s in others if s.support == "positive"]
     scales = {s.name: np.zeros(shape_of(s, members)) for s in positive}
     zeros = [np.zeros(s) for s in ((n, p), (p, n), p, (p, p), total, (total, total))]
     return Problem(data, scales, *zeros)
@@ -116,7 +116,7 @@ def _typical(site: Site, data: ModelData) -> Array:
 def _probe(data: ModelData, spec: Spec) -> _Look:
     """Scales, design and prior of the linear block, channel effects at a typical point."""
     others, linear, members = layout(spec, data)
-    positive = [s for s in others if s.prior.support == "positive"]
+    positive = [s for s in others if s.support == "positive"]
     scales = {
         s.name: jnp.broadcast_to(_typical(s, data), shape_of(s, members)) for s in positive
     }

@@ -87,6 +87,33 @@ CASES = {
         ),
         panel(geos=2),
     ),
+    "geos pooled on the log and the logit": (
+        spec(
+            seasonality=None,
+            priors={
+                "intercept": mm.Prior(
+                    "LogNormal",
+                    loc=mm.Prior("Normal", loc=-0.5, scale=0.3),
+                    scale=0.2,
+                    dims="geo",
+                ),
+                "saturation_beta": mm.Prior(
+                    "LogNormal",
+                    loc=mm.Prior("Normal", loc=-1.5, scale=0.5),
+                    scale=mm.Prior("HalfNormal", scale=0.3),
+                    dims=("geo", "channel"),
+                ),
+                "adstock_alpha": mm.Prior(
+                    "LogitNormal",
+                    loc=mm.Prior("Normal", loc=-1.0, scale=0.5),
+                    scale=0.3,
+                    dims=("geo", "channel"),
+                ),
+                "saturation_lam": mm.Prior("LogitNormal", loc=0.0, scale=1.0),
+            },
+        ),
+        panel(geos=2),
+    ),
     "no media, no controls": (spec(), panel(channels=0, controls=0)),
 }
 

@@ -61,6 +61,10 @@ def beta(x, concentration1, concentration0):
     return (a - 1) * np.log(x) + (b - 1) * np.log1p(-x) - betaln(a, b)
 
 
+def logit_normal(x, loc, scale):
+    return normal(np.log(x / (1 - x)), loc, scale) - np.log(x * (1 - x))
+
+
 def uniform(x, low, high):
     return -np.log(high - low) + 0 * x
 
@@ -84,6 +88,7 @@ FAMILIES = {
     "InverseGamma": inverse_gamma,
     "LogNormal": log_normal,
     "Beta": beta,
+    "LogitNormal": logit_normal,
     "Uniform": uniform,
     "TruncatedNormal": truncated_both,
 }
