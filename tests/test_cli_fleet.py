@@ -257,3 +257,83 @@ def test_bad_input_is_exit_1_and_writes_nothing(changes, words, long, tmp_path, 
     assert run(["fleet", case(long, *changes), "--out", str(out)]) == 1
     assert words in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory):
+    """Two markets and their sum, in one table."""
+    folder, parts = tmp_path_factory.mktemp("counted"), [frame(0), frame(1)]
+    columns = ["y", "m0", "m1"]
+    whole = parts[0].assign(**{c: parts[0][c] + parts[1][c] for c in columns})
+    named = zip(("A", "B", "St. Total"), (*parts, whole), strict=True)
+    table = pd.concat([f.assign(country=name) for name, f in named])
+    table.to_csv(folder / "all.csv", index=False)
+    return folder
+
+
+COUNTED = HEAD + 'path = "all.csv"\nmarket = "country"\n' + MODEL
+
+
+def test_a_market_that_is_the_sum_of_the_others_is_told_before_and_after(
+    counted, tmp_path, capsys
+):
+    file, out = case(counted, text=COUNTED), tmp_path / "run"
+    assert run(["fleet", file, "--check", "--out", str(out)]) == 0
+    assert not out.exists()
+    said = " ".join(capsys.readouterr().out.split())
+    what = 'market "St. Total" is the sum of "A" and "B", and so are its media'
+    assert what in said
+    assert "Ready (3 of 3 markets): mmmjax fleet" in said
+    assert run(["fleet", file, "--no-report", "--no-refit", "--out", str(out)]) in (0, 2)
+    assert 'copy of other markets): "St. Total"' in capsys.readouterr().err
+    table = pd.read_csv(out / "fleet.csv").set_index("market")
+    assert table["data"].dropna().index.tolist() == ["St. Total"]
+    ranking = mm.fleet_ranking(mm.open_fleet(out).table.assign(status="converged"))
+    first = ranking.iloc[0]
+    assert (first.market, first.attention) == ("St. Total", "doubtful data")
+    assert first.why.startswith(what)
+    assert first.next.startswith('Leave the rows or the file of "St. Total" out')
+
+
+def test_check_says_why_markets_are_refused_and_a_case_is_told_from_a_fleet(long, capsys):
+    file = case(long)
+    assert run(["fleet", file, "--check"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "- bad: refused: " in said
+    assert "Ready (3 of 4 markets)" in said
+    assert run(["check", file]) == 1
+    assert f"Fix: mmmjax fleet {file} --check" in capsys.readouterr().err
+
+
+def test_a_date_of_leave_empty_that_a_market_lacks_is_told_of_that_market_alone(counted):
+    table = pd.read_csv(counted / "all.csv")
+    later = table[(table.country != "B") | (table.date > table.date.min())]
+    later.to_csv(counted / "later.csv", index=False)
+    date = f'leave_empty = ["{table.date.min()}"]\n'
+    text = COUNTED.replace("all.csv", "later.csv").replace("[model]", f"{date}[model]")
+    asked = fleet_case.read(Path(case(counted, text=text, name="later.toml")))
+    assert set(asked.panels) == {"A", "St. Total"}
+    assert [*asked.unread] == ["B"]
+    assert f"leave_empty: got {table.date.min()}" in asked.unread["B"]
+
+
+@pytest.mark.slow
+def test_batch_and_refit_of_the_file_change_what_is_done(counted, tmp_path, monkeypatch):
+    plans, real = {}, command.fit_fleet
+
+    def keep(*args, **more):
+        plans[more["store"]] = real(*args, **more).plan
+
+    monkeypatch.setattr(command, "fit_fleet", keep)
+    kinds, strict = {}, MODEL.replace("until = false", "until = { r_hat = 1.0001 }")
+    for batch, refit in ((1, "false"), (2, "true")):
+        more = f"max_draws = 50\n[fleet]\nbatch = {batch}\nrefit = {refit}\n"
+        text = COUNTED.replace(MODEL, strict + more).replace("all.csv", "two.csv")
+        table = pd.read_csv(counted / "all.csv")
+        table[table.country != "B"].to_csv(counted / "two.csv", index=False)
+        out = str(tmp_path / f"{batch}")
+        run(["fleet", case(counted, text=text), "--no-report", "--out", out])
+        kinds[batch] = {fit.sampler.kind for fit in mm.open_fleet(out).values()}
+    sizes = [[len(part.markets) for part in plan.parts()] for plan in plans.values()]
+    assert sizes == [[1, 1], [2]]
+    assert kinds == {1: {"hmc"}, 2: {"nuts"}}

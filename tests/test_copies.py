@@ -9,7 +9,7 @@ import pytest
 
 from mmmjax.checks import InputError
 from mmmjax.cli import case as cases
-from mmmjax.exploration import warnings
+from mmmjax.exploration import copies_across, warnings
 from mmmjax.panel import Panel
 
 CASES = Path(__file__).parent / "cases"
@@ -245,3 +245,56 @@ def test_columns_that_are_the_outcome():
     one = found(df, media=["tv", "twin"], controls=["leads"])["outcome_copied"]
     assert (one.level, set(one.where)) == ("serious", {"twin", "leads"})
     assert found(df, controls=["near", "price"])["outcome_copied"].where == ("near",)
+
+
+# -- markets of a fleet --------------------------------------------------------------------
+
+
+def markets(df, **names):
+    """A panel a market."""
+    named = {k: v for k, v in NAMES.items() if k != "geo"} | names
+    parts = df.groupby("geo", sort=False)
+    return {str(name): Panel.from_frame(part, **named) for name, part in parts}
+
+
+def across(df):
+    """Code, market and number of others of each finding."""
+    return {(f.code, f.where, f.value) for f in copies_across(markets(df))}
+
+
+def test_ordinary_markets_are_no_copies():
+    for seed in range(10):
+        assert not across(table(geos=8, seed=seed))
+    assert not copies_across(markets(table(geos=1)))
+
+
+def test_markets_that_add_up_others_or_repeat_one_are_found_by_their_numbers():
+    df = table()
+    of = lambda name: df[df.geo == name]
+    assert across(pd.concat([df, total(df, "St. Total")])) == {
+        ("total_market", ("St. Total",), 5)
+    }
+    assert across(pd.concat([df, total(df, "DACH", ["g1", "g3"])])) == {
+        ("total_market", ("DACH",), 2)
+    }
+    assert across(pd.concat([df, of("g1").assign(geo="copy")])) == {
+        ("same_markets", ("g1", "copy"), 2)
+    }
+    usd = of("g1").assign(geo="usd", sales=1.08 * of("g1").sales)
+    assert across(pd.concat([df, usd])) == {("same_markets", ("g1", "usd"), 2)}
+
+
+def test_markets_that_opened_late_or_lack_a_channel_are_compared_where_they_can_be():
+    df = table()
+    late = pd.concat([df[(df.geo != "g4") | (df.date > "2022-06-01")]])
+    found = copies_across(
+        markets(pd.concat([late, total(late, "all")]), media=["tv"])
+        | {"other": markets(table(geos=1, seed=9), media=["search"])["g0"]}
+    )
+    assert [(f.code, f.where) for f in found] == [("total_market", ("all",))]
+    monthly = df.groupby(["geo", df.date.dt.to_period("M").dt.start_time])
+    summed = monthly[["sales", "tv", "search"]].sum().reset_index().assign(price=1.0)
+    both = markets(df) | {
+        f"{name} a month": panel for name, panel in markets(summed, controls=[]).items()
+    }
+    assert not copies_across(both)  # of another length of period: not compared

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmmjax import checks
-from mmmjax.checks import InputError
+from mmmjax.checks import InputError, Phrase, fail
 from mmmjax.cli.parts import (
     COLUMNS,
     LABELS,
@@ -86,6 +86,10 @@ def draft(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Draft
     """
     path = Path(path)
     tables = parse(path)
+    named = tables["data"] if isinstance(tables.get("data"), dict) else {}
+    if "market" in tables or "market" in named or "files" in named:
+        fix = f"mmmjax fleet {path} --check"
+        fail("case file", Phrase("a fleet file"), str(path), "a case of one market", fix)
     given = {k: v for k, v in (overrides or {}).items() if v is not None}
     problems = Problems()
     collect = problems.collect

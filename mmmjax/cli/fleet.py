@@ -10,16 +10,19 @@ import typer
 
 from mmmjax import checks, reporting
 from mmmjax.cli import files, fleet_case, show
-from mmmjax.cli.codes import NOT_CONVERGED
+from mmmjax.cli.codes import BAD_INPUT, NOT_CONVERGED
+from mmmjax.exploration import copies_across
 from mmmjax.fleet import Fleet, engine, fit_fleet, open_fleet
 from mmmjax.fleet.attention import contradicted
-from mmmjax.fleet.engine import REFUSED, USABLE, Done
+from mmmjax.fleet.engine import REFUSED, USABLE, Done, ready
 from mmmjax.fleet.places import place
 from mmmjax.fleet.store import Folder
 from mmmjax.panel import Panel
+from mmmjax.plot.labels import period_noun
 
 __all__ = ["fleet"]
 
+MARKETS = 40  # that --check lists
 SHOWN = 5  # markets whose reasons are printed
 REPORT = "fleet.html"
 FILES = "manifest.json, fleet.csv, channels.csv, markets/"
@@ -57,6 +60,12 @@ OfAFleet = Annotated[
     bool,
     typer.Option("--strict", help="End with 2 unless all markets are usable and adequate."),
 ]
+OnlyCheck = Annotated[
+    bool,
+    typer.Option(
+        "--check", help="Say what would be fitted and what is wrong; sample nothing."
+    ),
+]
 WithoutReport = Annotated[bool, typer.Option("--no-report", help="Leave out fleet.html.")]
 
 
@@ -69,6 +78,7 @@ def fleet(
     cluster: Cluster = None,
     no_report: WithoutReport = False,
     strict: OfAFleet = False,
+    check: OnlyCheck = False,
 ) -> int:
     """Fit many markets of one long table or of a list of files, each with a verdict.
 
@@ -76,10 +86,12 @@ def fleet(
     Ends with 0 if some market is usable, and says how many are not; with 2 if none is, or
     with --strict if not all are usable and adequate.
     """
-    if "://" not in out:
+    if "://" not in out and not check:
         files.folder(Path(out))
     given = {"seed": seed, "batch": batch, "refit": False if no_refit else None}
     asked = fleet_case.read(case, given)
+    if check:
+        return _checked(case, asked)
     fit_fleet(
         asked.specs, asked.panels, asked.sampler, store=out, cluster=cluster, progress=True,
         **asked.settings,
@@ -98,8 +110,9 @@ def fleet(
     if doubtful := [name for name, data in rows if data]:
         names = checks.listing(doubtful, 3)
         show.warn(
-            f"{len(doubtful)} markets have zeros or falling periods at the ends of their "
-            f"data: {names}. fleet.csv says in `data` what to write to leave them out."
+            f"the data of {len(doubtful)} markets are doubtful (zeros or falling periods "
+            f"at their ends, or the sum or a copy of other markets): {names}. fleet.csv "
+            "says in `data` what and what to do."
         )
     wrong = int(contradicted(found.table).sum())
     if wrong:
@@ -110,6 +123,30 @@ def fleet(
         )
     none = len(bad) == len(found.table)
     return NOT_CONVERGED if none or (strict and len(bad) + wrong) else 0
+
+
+def _checked(case: Path, asked: fleet_case.FleetCase) -> int:
+    """Say what each market's data are, and what is wrong or doubtful."""
+    on_empty, seed = asked.settings.get("on_empty", "drop"), asked.settings.get("seed", 0)
+    rows, said = [], [f"{name}: refused: {why}" for name, why in asked.unread.items()]
+    for name, panel in asked.panels.items():
+        found = ready(name, asked.specs[name], panel, seed, on_empty)
+        periods = f"{panel.n_periods} {period_noun(panel.freq)}s"
+        size = (periods, str(len(panel.channels)), str(len(panel.control_names)))
+        rows.append((name, *size, found.status if isinstance(found, Done) else "ready"))
+        told = found.reason if isinstance(found, Done) else found.doubt or found.without
+        said += [f"{name}: {told}"] if told else []
+    said += [f.message for f in copies_across(asked.panels)]
+    rows += [(name, "", "", "", REFUSED) for name in asked.unread]
+    heads = ("market ", "training", "channels", "controls", "")
+    show.grid(f"Fleet of {len(rows):,} markets", heads, rows[:MARKETS])
+    if len(rows) > MARKETS:
+        show.say(f"  and {len(rows) - MARKETS:,} more")
+    for line in said:
+        show.entry("", f"- {line}", 0)
+    usable = sum(row[-1] == "ready" for row in rows)
+    show.say(f"Ready ({usable:,} of {len(rows):,} markets): mmmjax fleet {case} --out RUN")
+    return 0 if usable else BAD_INPUT
 
 
 def _report(found: Fleet, panels: Mapping[str, Panel], out: str) -> bool:

@@ -5,6 +5,7 @@ and `windows` (training against test) the measures, `look` puts them into one da
 `findings` says what the posterior will suffer from and what an analyst can do about it.
 """
 
+from mmmjax.exploration.copies import copies_across
 from mmmjax.exploration.ends import ends
 from mmmjax.exploration.findings import controls_beyond, warnings
 from mmmjax.exploration.look import condition, describe, explore
@@ -15,6 +16,7 @@ __all__ = [
     "Difference",
     "condition",
     "controls_beyond",
+    "copies_across",
     "describe",
     "difference",
     "ends",

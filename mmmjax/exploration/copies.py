@@ -4,9 +4,12 @@ By their numbers, whatever they are called: equal, in one proportion, or the sum
 the others, in nearly every period and up to rounding.
 """
 
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import nnls
 
 from mmmjax.checks import Phrase, listing
@@ -14,13 +17,14 @@ from mmmjax.exploration import tables
 from mmmjax.findings import Finding
 from mmmjax.panel import Panel
 
-__all__ = ["copies"]
+__all__ = ["copies", "copies_across"]
 
 LEFT = 2e-3  # relative size of what may be left over: rounding
 SMALL = 0.1  # of the standard deviation: so that steady numbers are not alike by chance
 OFTEN = 0.9  # share of periods: one corrected cell hides no copy
 LEAST = 6  # periods that must be known
 TOTALS = 30  # geos that are tried as a total of others: the largest
+MARKETS = 1000  # of a fleet that are compared with each other: the largest
 
 
 def copies(panel: Panel) -> list[Finding]:
@@ -33,6 +37,43 @@ def copies(panel: Panel) -> list[Finding]:
         *_channels(panel),
         *_outcome_itself(panel),
     ]
+
+
+def copies_across(panels: Mapping[str, Panel]) -> list[Finding]:
+    """Find markets of a fleet that repeat another one or add up others.
+
+    Args:
+        panels: By market; of more than 1,000, the largest of one length of period are
+            compared.
+    """
+    sizes = {name: np.nansum(np.where(p.mask, p.outcome, 0)) for name, p in panels.items()}
+    largest = set(sorted(panels, key=lambda name: -sizes[name])[:MARKETS])
+    by_freq: dict[str, list[str]] = {}
+    for name in filter(largest.__contains__, panels):
+        by_freq.setdefault(panels[name].freq, []).append(name)
+    found = []
+    for freq, names in by_freq.items():
+        if len(names) == 1:
+            continue
+        each = [panels[name] for name in names]
+        dates = pd.DatetimeIndex(functools.reduce(pd.Index.union, (p.dates for p in each)))
+        channels = tuple(c for c in each[0].channels if all(c in p.channels for p in each))
+        cells = (len(each), len(dates))
+        outcome, media = np.full(cells, np.nan), np.zeros((*cells, len(channels)))
+        for i, panel in enumerate(each):
+            here = dates.get_indexer(panel.dates)
+            columns = [panel.channels.index(c) for c in channels]
+            known = panel.mask.any(0) & (panel.mask | ~panel.present).all(0)
+            known &= np.arange(len(here)) >= panel.history
+            summed = np.where(panel.mask, panel.outcome, 0.0).sum(0)
+            outcome[i, here] = np.where(known, summed, np.nan)
+            media[i, here] = panel.media[..., columns].sum(0)
+        outcome_name = each[0].outcome_name
+        joined = Panel(outcome, media, media, np.zeros((*cells, 0)), np.isfinite(outcome),
+                       dates, tuple(names), channels, (), None, "", outcome_name, 0,
+                       freq)  # fmt: skip
+        found += [*_same_geos(joined, "market"), *_total_geos(joined, "market")]
+    return found
 
 
 def _near(x: np.ndarray, rows: np.ndarray, known: Any = True, rounded: Any = 0.0) -> Any:
@@ -97,7 +138,7 @@ def _alike(panel: Panel) -> list[tuple[list[int], list[float]]]:
     return [found for found in groups if len(found[0]) > 1]
 
 
-def _same_geos(panel: Panel) -> list[Finding]:
+def _same_geos(panel: Panel, noun: str = "geo") -> list[Finding]:
     """Find geos with the outcome of another one, as it is or times a constant."""
     name, found = panel.columns.geo or "geo", []
     if panel.n_geos == 1:
@@ -105,7 +146,7 @@ def _same_geos(panel: Panel) -> list[Finding]:
     for group, ratios in _alike(panel):
         here = tuple(panel.geos[i] for i in group)
         n, what = len(here), f"the very same {panel.outcome_name} in every period"
-        means = f"Totals over geos count it {n} times"
+        means = f"Totals over {noun}s count it {n} times"
         remedy = (
             f'If "{name}" names channels, make each of them a column with one row a date, '
             "and leave geo out; if the outcome is known for all of them together only, add "
@@ -122,12 +163,14 @@ def _same_geos(panel: Panel) -> list[Finding]:
                 "If it was divided by a key, add these geos up to one, media too; if one "
                 "is a copy in another unit, leave its rows out"
             )
-        what = f"geos with {what}: {listing(here, 4)}"
-        found.append(Finding("serious", "same_geos", what, here, n, means, remedy))
+        if noun == "market":
+            remedy = "If one is a copy or a divided series, leave its rows or its file out"
+        what = f"{noun}s with {what}: {listing(here, 4)}"
+        found.append(Finding("serious", f"same_{noun}s", what, here, n, means, remedy))
     return found
 
 
-def _total_geos(panel: Panel) -> list[Finding]:
+def _total_geos(panel: Panel, noun: str = "geo") -> list[Finding]:
     """Find geos with the sum of others: a total, of all or of some."""
     known, found = tables.cells(panel), []
     if panel.n_geos < 3:
@@ -149,15 +192,17 @@ def _total_geos(panel: Panel) -> list[Finding]:
         if not parts.size:
             continue
         media = panel.media[:, times]
-        same = np.isclose(media[whole], media[parts].sum(0), rtol=1e-2).mean() >= OFTEN
+        alike = np.isclose(media[whole], media[parts].sum(0), rtol=1e-2)
+        same = alike.size and alike.mean() >= OFTEN
         here = panel.geos[whole]
-        what = f'geo "{here}" is {of} {listing((panel.geos[i] for i in parts), 4)}'
-        what += ", and so are its media" if same and panel.channels else ""
-        means = f"Totals over geos count {panel.outcome_name} twice"
+        what = f'{noun} "{here}" is {of} {listing((panel.geos[i] for i in parts), 4)}'
+        what += ", and so are its media" if same else ""
+        means = f"Totals over {noun}s count {panel.outcome_name} twice"
         remedy = f'Leave the rows of "{here}" out of the table'
-        found.append(
-            Finding("serious", "total_geo", what, (here,), len(parts), means, remedy)
-        )
+        if noun == "market":
+            remedy = f'Leave the rows or the file of "{here}" out, or those of its parts'
+        code, size = f"total_{noun}", len(parts)
+        found.append(Finding("serious", code, what, (here,), size, means, remedy))
     return found
 
 

@@ -1,5 +1,6 @@
 """Which markets of a fleet need somebody's attention, why, and what to do next."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ NEEDED = ("market", "status", "reason", "r_hat", "min_ess", "divergences", "crps
           "coverage")  # fmt: skip
 NOMINAL = 0.94  # of the intervals that coverage is about
 FAR = 1.1  # R-hat of chains that see different things
+ENDS = re.compile(r'^((?:"[^"]*"|[^"])*?)(?:\. |$)')  # of a sentence, not within a name
 OUTLYING = 3.5  # of a robust z score: Iglewicz and Hoaglin (1993)
 
 NEXT = {
@@ -52,7 +54,8 @@ def fleet_ranking(
     """Markets in the order in which they need attention, and what to do about each.
 
     Failed ones first, then refused, not converged (the highest R-hat first), those whose
-    data are doubtful (zeros or a falling last period at their ends), not adequate
+    data are doubtful (zeros or a falling last period at their ends, or the sum or a copy
+    of other markets), not adequate
     (what contradicts the model is said), refitted, converged with odd scores, and those
     that are fine. Scores are odd if the share of
     observed periods inside their 94% interval is far from 94%, or if the CRPS, as a share
@@ -162,7 +165,7 @@ def _judge(row: Mapping[Any, Any], ratio: float, apart: bool, off: float) -> _Ju
     finding = str(row.get("finding", "")) if against else ""
     doubt = row.get("data")
     if isinstance(doubt, str) and doubt:
-        what, _, remedy = doubt.partition(". ")
+        what, remedy = re.split(ENDS, doubt, maxsplit=1)[1:3]
         more = "; ".join(filter(None, (what, finding, odd and odd.why, why)))
         return _Judged(DOUBTFUL, more, remedy, odd.urgency if odd else 0.0)
     if against:

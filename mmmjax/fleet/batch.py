@@ -29,6 +29,7 @@ class Asked(NamedTuple):
     name: str
     spec: Spec
     panel: Panel
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ def carefully(asked: Sequence[Asked], how: How, emit: Emit, ended: Container[str
         ended: Names that ``emit`` was told of.
     """
     markets = []
-    for name, spec, panel in asked:
-        found = ready(name, spec, panel, how.seed, how.on_empty)
+    for name, spec, panel, doubt in asked:
+        found = ready(name, spec, panel, how.seed, how.on_empty, doubt)
         if isinstance(found, Ready):
             markets.append(found)
         else:

@@ -69,7 +69,7 @@ class Ready:
         seed: Of everything random of this market.
         notes: What was said at the door.
         without: What of that its row says: columns that were left out.
-        doubt: What its data leave in doubt: zeros and falling periods at their ends.
+        doubt: What its data leave in doubt: their ends, and what other markets have too.
     """
 
     name: str
@@ -134,8 +134,19 @@ def market_seed(seed: int, name: str) -> int:
     return int.from_bytes(digest[:4], "little")
 
 
-def ready(name: str, spec: Spec, panel: Panel, seed: int, on_empty: Any) -> Ready | Done:
-    """Check and scale the data of a market; how it ended if they cannot be fitted."""
+def ready(
+    name: str, spec: Spec, panel: Panel, seed: int, on_empty: Any, doubt: str = ""
+) -> Ready | Done:
+    """Check and scale the data of a market; how it ended if they cannot be fitted.
+
+    Args:
+        name: Of the market.
+        spec: Its model.
+        panel: Its training data.
+        seed: Of the fleet.
+        on_empty: As :func:`mmmjax.fit` has it.
+        doubt: What the other markets' data say about its own.
+    """
     try:
         found = prepare(spec, panel, on_empty)
     except InputError as error:
@@ -148,7 +159,7 @@ def ready(name: str, spec: Spec, panel: Panel, seed: int, on_empty: Any) -> Read
     mine = market_seed(seed, name)
     place = f'[market."{name}".data]'
     said = [f"{f.what}. {f.remedy}".replace("[data]", place) for f in ends(panel)]
-    doubt = "; ".join(said)
+    doubt = "; ".join(filter(None, [doubt, *said]))
     parts = (found.spec, kept, found.scale, found.data, mine, found.notes, without, doubt)
     return Ready(name, *parts)
 

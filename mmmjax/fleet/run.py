@@ -14,6 +14,7 @@ from mmmjax import checks
 from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail
 from mmmjax.draws import Fit
+from mmmjax.exploration import copies_across
 from mmmjax.fleet import cluster as ray_cluster
 from mmmjax.fleet.batch import Asked, How, carefully
 from mmmjax.fleet.devices import Machine, OnDevice, chosen, machine_of
@@ -101,7 +102,11 @@ def fit_fleet(
         fix = "mm.HMC(chains=4)"
         fail("sampler", sampler, "", "mm.HMC: fleets are sampled in lock-step", fix)
     where = None if cluster is None else _cluster(cluster, store, devices)
-    run = _Run(specs, panels, sampler, seed, on_empty, refit, check_precision)
+    doubts: dict[str, str] = {}
+    for finding in copies_across(panels):
+        for name in finding.where:
+            doubts.setdefault(name, f"{finding.what}. {finding.remedy}")
+    run = _Run(specs, panels, sampler, seed, on_empty, refit, check_precision, doubts)
     with contextlib.nullcontext() if store is None else place(store).only_run():
         if where is None:
             return run.here(chosen(devices), store, batch, progress)
@@ -133,6 +138,7 @@ class _Run:
     on_empty: Any
     refit: bool
     check: bool | None
+    doubts: Mapping[str, str]
 
     def here(
         self, devices: Sequence[Any], store: Any, batch: int | None, progress: Any
@@ -206,7 +212,10 @@ class _Run:
 
     def ready(self, name: str) -> Any:
         """A market's data checked and scaled, or how it ended."""
-        return ready(name, self.specs[name], self.panels[name], self.seed, self.on_empty)
+        doubt = self.doubts.get(name, "")
+        return ready(
+            name, self.specs[name], self.panels[name], self.seed, self.on_empty, doubt
+        )
 
     def _manifest(self, batch: int | list[int]) -> dict[str, Any]:
         """What decides the draws of a fleet."""
@@ -272,7 +281,10 @@ class _Board:
             row.bucket.shape, run.sampler, run.seed, run.on_empty, row.batch, run.refit,
             run.check,
         )  # fmt: skip
-        asked = [Asked(n, run.specs[n], run.panels[n]) for n in self.left(part)]
+        asked = [
+            Asked(n, run.specs[n], run.panels[n], run.doubts.get(n, ""))
+            for n in self.left(part)
+        ]
         return ray_cluster.Job(asked, how)
 
     def fit(self, part: Part) -> None:

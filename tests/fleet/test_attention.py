@@ -46,6 +46,10 @@ def test_doubtful_data_come_before_what_is_said_of_the_model():
     assert found.why["m2"].startswith("sales is 0 at the start: 2022-01-03; 70% of")
     assert "repeats itself" in found.why["m8"]
     assert found.next["m2"] == "Write leave_empty"
+    table.loc[2, "data"] = 'market "St. G. Total" is the sum of "a. b". Leave it. Then more'
+    found = mm.fleet_ranking(table).set_index("market")
+    assert found.why["m2"].startswith('market "St. G. Total" is the sum of "a. b"; 70%')
+    assert found.next["m2"] == "Leave it. Then more"
     old = mm.fleet_ranking(fleet().assign(data=np.nan))  # a table of before
     assert "doubtful data" not in set(old.attention)
 
