@@ -20,8 +20,10 @@ import pandas as pd
 __all__ = [
     "InputError",
     "Phrase",
+    "amount",
     "choice",
     "closest",
+    "exact",
     "fail",
     "finite",
     "integer",
@@ -33,6 +35,7 @@ __all__ = [
 
 
 UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # control, surrogates, separators of lines
+TINY = 1e-5  # an amount below it is shown as a power of ten
 LARGE = 10**40  # whole numbers from here on are shown by their digits
 
 
@@ -75,6 +78,23 @@ def show(value: object) -> str:
     if text.startswith("<"):  # how Python shows what has no text of its own
         return f"an object of type {type(value).__name__}"
     return _printable(text if len(text) <= 120 else f"{text[:117]}...")
+
+
+def amount(value: float) -> str:
+    """A number as text: thousands separators, three digits if below 1,000."""
+    if not np.isfinite(value):
+        return ""
+    if 0 < abs(value) < TINY:
+        return f"{value:.2e}"
+    if abs(value) >= 999.5 or value == round(value):
+        return f"{value:z,.0f}"
+    digits = 2 if value == 0 else int(np.clip(2 - np.floor(np.log10(abs(value))), 0, 8))
+    return f"{value:,.{digits}f}"
+
+
+def exact(value: float) -> str:
+    """A limit as text, which people compare: whole from 1,000 on, else six digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.6g}"
 
 
 def _printable(text: str) -> str:

@@ -31,7 +31,7 @@ from mmmjax.backtesting.folds import (
 )
 from mmmjax.backtesting.result import Backtest, Run
 from mmmjax.backtesting.watch import Watch
-from mmmjax.checks import InputError, Phrase, listing, show
+from mmmjax.checks import InputError, Phrase, amount, listing, show
 from mmmjax.draws import HDI_PROB, Draws, Fit, diagnostics, summary
 from mmmjax.infer.fit import sampled
 from mmmjax.infer.progress import Progress
@@ -251,7 +251,7 @@ def _brief(run: Run) -> str:
     if run.test is None:
         return run.status
     crps = run.test[3][np.isfinite(run.test[3])]
-    score = f"CRPS {crps.mean():,.4g}" if crps.size else "nothing observed"
+    score = f"CRPS {amount(float(crps.mean()))}" if crps.size else "nothing observed"
     return score if run.status == r.USABLE else f"{score} ({run.status})"
 
 

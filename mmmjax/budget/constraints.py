@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from mmmjax.arguments import checked
 from mmmjax.budget.region import ROUNDING, Region
-from mmmjax.checks import Phrase, closest, fail, listing, number
+from mmmjax.checks import Phrase, closest, exact, fail, listing, number
 
 __all__ = [
     "Constraint",
@@ -308,7 +308,7 @@ def read(
     """
     asked = _sequence(given)
     names = _Names(tuple(channels), tuple(geos))
-    total = f"the budget {_figure(budget / unit)}"
+    total = f"the budget {exact(budget / unit)}"
     rows: list[_Row] = []
     lower, upper = np.zeros(last.shape), np.full(last.shape, np.inf)
     box: list[str] = []
@@ -372,13 +372,13 @@ def limited(
     upper = np.minimum(region.upper, limits.upper)
     for i in np.flatnonzero(lower > upper * (1 + ROUNDING)):
         allowed, bounds = (
-            f"{_figure(low / unit)} to {_figure(high / unit)}"
+            f"{exact(low / unit)} to {exact(high / unit)}"
             for low, high in (
                 (limits.lower[i], limits.upper[i]),
                 (region.lower[i], region.upper[i]),
             )
         )
-        name, held = labels[int(i)], f"what is fixed, {_figure(region.upper[i] / unit)}"
+        name, held = labels[int(i)], f"what is fixed, {exact(region.upper[i] / unit)}"
         fail(
             "constraints",
             Phrase(f"{limits.box}: {name} {allowed}"),
@@ -404,7 +404,7 @@ def _group_rows(one: Group, names: "_Names", unit: float) -> list[_Row]:
     if not one.share:
         least, most = (end if end is None else unit * end for end in (low, high))
         words = tuple(
-            "" if end is None else f"{one} {side} {_figure(end)}"
+            "" if end is None else f"{one} {side} {exact(end)}"
             for side, end in (("at least", low), ("at most", high))
         )
         ends = -np.inf if least is None else least, np.inf if most is None else most
@@ -424,9 +424,9 @@ def _geo_rows(one: PerGeo, names: "_Names", unit: float) -> list[_Row]:
     for geo, low, high in one.totals:
         inside = np.zeros((len(names.geos), len(names.channels)))
         inside[names.geo(geo)] = 1.0
-        words = f"{geo} at least {_figure(low)}", f"{geo} at most {_figure(high)}"
+        words = f"{geo} at least {exact(low)}", f"{geo} at most {exact(high)}"
         if low == high:
-            words = f"{geo} at {_figure(low)}", f"{geo} at {_figure(low)}"
+            words = f"{geo} at {exact(low)}", f"{geo} at {exact(low)}"
         least = unit * low if low > 0 or low == high else -np.inf
         rows.append(_Row(inside, least, unit * high, words))
     return rows
@@ -499,14 +499,10 @@ def _money(field: str, value: object, high: float | None, fix: str) -> float:
 
 def _ordered(field: str, low: float | None, top: float | None, where: str = "") -> None:
     if low is not None and top is not None and low > top:
-        got = Phrase(f"at least {_figure(low)} and at most {_figure(top)}")
+        got = Phrase(f"at least {exact(low)} and at most {exact(top)}")
         fail(field, got, where, "least <= most", "write the smaller number first")
 
 
 def _joined(names: Sequence[str]) -> str:
     more = f" + {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return " + ".join(names[:MOST_NAMES]) + more
-
-
-def _figure(money: float) -> str:
-    return f"{money:,.0f}" if abs(money) >= 1000 else f"{money:,.6g}"

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import linprog
 
 from mmmjax.budget.region import ROUNDING, Region, size_of
-from mmmjax.checks import Phrase, fail
+from mmmjax.checks import Phrase, exact, fail
 
 __all__ = ["check_feasible", "is_empty", "totals_of"]
 
@@ -94,17 +94,17 @@ def _check_total(
         )
         word = "below" if side == "lower" else "above"
         fix = {
-            "lower": f"raise the budget to at least {_figure(least)}, or lower what binds",
-            "upper": f"cut the budget to at most {_figure(most)}, or raise what binds",
+            "lower": f"raise the budget to at least {exact(least)}, or lower what binds",
+            "upper": f"cut the budget to at most {exact(most)}, or raise what binds",
         }[side]
         fail(
             "budget",
             Phrase(
-                f"{_figure(high if side == 'lower' else low)} ({unit}), {word} the sum of "
-                f"the {side} bounds, {_figure(end)} ({_named(labels, sums, fixed)})"
+                f"{exact(high if side == 'lower' else low)} ({unit}), {word} the sum of "
+                f"the {side} bounds, {exact(end)} ({_named(labels, sums, fixed)})"
             ),
             "",
-            f"between {_figure(least)} and {_figure(most)} under these bounds",
+            f"between {exact(least)} and {exact(most)} under these bounds",
             fix,
         )
     if low == high:
@@ -121,7 +121,7 @@ def _named(
     """Largest of some bounds by name: TV 300 (fixed), Radio 200 and 3 more."""
     order = np.argsort(-money, kind="stable")
     named = [
-        f"{labels[i]} {_figure(float(money[i]))}{' (fixed)' if fixed[i] else ''}"
+        f"{labels[i]} {exact(float(money[i]))}{' (fixed)' if fixed[i] else ''}"
         for i in order[:limit]
     ]
     more = f" and {len(order) - limit} more" if len(order) > limit else ""
@@ -187,9 +187,5 @@ def _fail_clash(
         Phrase(f"{' and '.join(words)} ({unit})"),
         "",
         "limits that some plan respects all at once",
-        f"relax one of these; together they miss by {_figure(found.fun * size)} at least",
+        f"relax one of these; together they miss by {exact(found.fun * size)} at least",
     )
-
-
-def _figure(money: float) -> str:
-    return f"{money:,.0f}" if abs(money) >= 1000 else f"{money:,.6g}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mmmjax.checks import amount
 from mmmjax.shapes import CHANNEL, GEO
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ def _head(plan: "Plan", noun: str) -> str:
     unit = f" {plan.currency}" if plan.currency else ""
     each = f" a {noun}" if plan.per_period else ""
     total = spent(plan)
-    money = f"{_figure(total)}{unit}{each}"
+    money = f"{amount(total)}{unit}{each}"
     if at_most(plan) and total < plan.budget * (1 - 1e-9):
-        money = f"{_figure(total)} of up to {_figure(plan.budget)}{unit}{each}"
+        money = f"{amount(total)} of up to {amount(plan.budget)}{unit}{each}"
     noun += "s" if plan.periods > 1 else ""
     if plan.quarter:
         noun += " (a quarter, as no length was asked for)"
@@ -90,11 +91,11 @@ def _aim(plan: "Plan") -> str:
         how = "on average"
         if plan.probability is not None:
             how = f"with probability {plan.probability:g}"
-        return f"the least that brings {_figure(plan.target)} {plan.outcome_name} {how}"
+        return f"the least that brings {amount(plan.target)} {plan.outcome_name} {how}"
     until = plan.until_mroas
-    stop = "" if until is None else f" as long as one more unit brings {until:,.4g}"
+    stop = "" if until is None else f" as long as one more unit brings {amount(until)}"
     if until is not None and plan.outcome_value is not None and is_mean(plan):
-        stop += f" (returns {until * plan.outcome_value:,.3g})"
+        stop += f" (returns {amount(until * plan.outcome_value)})"
     return f"maximal {plan.utility}{stop}"
 
 
@@ -164,7 +165,7 @@ def _response(plan: "Plan") -> str:
         float(plan.response.sel(plan=name).mean()) for name in ("optimized", "reference")
     )
     share = f" ({after / before - 1:+.2%})" if before > 0 else ""
-    return f"{_figure(after)} {plan.outcome_name}, reference {_figure(before)}{share}"
+    return f"{amount(after)} {plan.outcome_name}, reference {amount(before)}{share}"
 
 
 def _utility(plan: "Plan") -> list[str]:
@@ -174,7 +175,7 @@ def _utility(plan: "Plan") -> list[str]:
     after, before = plan.objective, plan.reference_objective
     share = f" ({after / before - 1:+.2%})" if before > 0 else ""
     unit = f" {unit_of(plan)}" if unit_of(plan) else ""
-    return [f"{_figure(after)}{unit}, reference {_figure(before)}{share}: {plan.utility}"]
+    return [f"{amount(after)}{unit}, reference {amount(before)}{share}: {plan.utility}"]
 
 
 def _gain(plan: "Plan") -> str:
@@ -204,7 +205,7 @@ def _net(plan: "Plan") -> list[str]:
     for name, money in zip(("optimized", "reference"), spends, strict=True):
         money *= plan.periods if plan.per_period else 1
         brought = value * float(plan.response.sel(plan=name).mean())
-        returns.append(f"{brought / money:,.3g}" if money > 0 else "nothing")
+        returns.append(f"{amount(brought / money)}" if money > 0 else "nothing")
     gain = (
         f"{mean}{unit} after the cost of media (94% interval {lo} to {hi}), "
         f"{_better(plan, better)}"
@@ -238,7 +239,7 @@ def proof(plan: "Plan") -> str:
     word = "certified" if plan.certified else "NOT certified"
     most = f"no plan is better by more than {plan.relative_gap:.1e} of it"
     if plan.objective == 0:
-        most = f"no plan is better by more than {plan.gap_bound:,.4g}"
+        most = f"no plan is better by more than {amount(plan.gap_bound or 0.0)}"
     if plan.relative_gap <= TO_ROUNDING:
         most = "no better plan to rounding"
     return (
@@ -251,7 +252,7 @@ def _gained(plan: "Plan", value: float) -> str:
     """So much utility, with its unit."""
     unit = unit_of(plan)
     of = unit if is_mean(plan) else f"{unit} of utility".strip()
-    return f"{value:,.4g} {of}"
+    return f"{amount(value)} {of}"
 
 
 def _next(plan: "Plan") -> str:
@@ -264,11 +265,13 @@ def _next(plan: "Plan") -> str:
             return f"nothing: one more {one} returns less than itself, that is why it stops"
         if plan.until_mroas is None:
             return "nothing: bounds and limits leave no use for more"
-        return f"less than {plan.until_mroas:,.4g} for one more {one}: that is why it stops"
+        return (
+            f"less than {amount(plan.until_mroas)} for one more {one}: that is why it stops"
+        )
     told = f"{_gained(plan, plan.shadow_price)} for one more {one}"
     if is_mean(plan) and plan.outcome_value is not None:
         back = plan.outcome_value * plan.shadow_price
-        told += f", which returns {back:,.3g} (1: break-even)"
+        told += f", which returns {amount(back)} (1: break-even)"
     return told
 
 
@@ -284,7 +287,7 @@ def _bounds(plan: "Plan") -> list[str]:
     for i, (g, c) in enumerate(places[:MOST_PRICES]):
         where = f"{channels[c]} in {geos[g]}" if len(geos) > 1 else str(channels[c])
         price = abs(prices[g, c])
-        size = _gained(plan, price) if i == 0 else f"{price:,.4g}"
+        size = _gained(plan, price) if i == 0 else amount(price)
         which = str(at[g, c])
         if which == "fixed":
             which += ", more" if prices[g, c] > 0 else ", less"
@@ -300,7 +303,7 @@ def _limit(plan: "Plan", limit: "Limit") -> str:
         price += _gained(plan, limit.price)
         return f"{limit.name}: reached{price if limit.price > 0 else ''}"
     share = "of what is spent" in limit.name  # its value is a difference, not a share
-    return f"{limit.name}: kept{'' if share else f', at {_figure(limit.value)}'}"
+    return f"{limit.name}: kept{'' if share else f', at {amount(limit.value)}'}"
 
 
 def flighted(plan: "Plan") -> bool:
@@ -402,13 +405,14 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def short(value: float, sign: str = "", size: float | None = None) -> str:
-    """An amount in M or bn with three digits, in the unit that `size` takes."""
+    """An amount with three digits, in M or bn, in the unit that `size` takes."""
     whole = abs(value) if size is None else size
     for unit, name in UNITS:
         if whole >= unit:
             digits = 2 if abs(value) < 10 * unit else 1 if abs(value) < 100 * unit else 0
             return f"{value / unit:{sign},.{digits}f}{name}"
-    return f"{value:{sign},.{0 if whole >= 1000 else 2}f}"
+    digits = 2 if whole == 0 else int(np.clip(2 - np.floor(np.log10(whole)), 0, 8))
+    return f"{value:{sign},.{digits}f}"
 
 
 def _table(plan: "Plan") -> list[str]:
@@ -446,7 +450,3 @@ def _aligned(column: tuple[str, ...]) -> list[str]:
     side = "<" if column[0] in ("geo", "channel", "at bound") else ">"
     width = max(map(len, column))
     return [f"{cell:{side}{width}}" for cell in column]
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"

@@ -50,13 +50,6 @@ def say(message: str) -> None:
     out.print(escape(message), soft_wrap=True)
 
 
-def money(value: Any) -> str:
-    """A sum of money or of outcomes for people; empty where there is none."""
-    if not np.isfinite(value):
-        return ""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
-
-
 def over_geos(table: pd.DataFrame) -> list[dict[Any, Any]]:
     """Rows of channels.csv of all geos together."""
     return table.loc[table["geo"] == "ALL"].to_dict("records")
@@ -94,10 +87,10 @@ def panel(train: Panel, test: Panel | None) -> None:
     seen, cells = train.outcome[train.mask], train.n_geos * train.n_periods
     title("Data")
     if seen.size:
-        least, most = money(seen.min()), money(seen.max())
+        least, most = amount(seen.min()), amount(seen.max())
         known = "" if seen.size == cells else f"; {seen.size:,} of {cells:,} observed"
         text = (
-            f"{train.outcome_name}, {money(seen.mean())} a {noun} (from {least} to {most}"
+            f"{train.outcome_name}, {amount(seen.mean())} a {noun} (from {least} to {most}"
         )
         entry("outcome", f"{text}{known})")
     entry("training", f"{len(dates)} {noun}s, {_span(dates)} ({describe(train.freq)})")
@@ -152,9 +145,9 @@ def _channels(train: Panel, rows: list[Row]) -> None:
     table = [
         [
             row["name"],
-            money(row["spend"]) or "organic",
+            amount(row["spend"]) or "organic",
             f"{row['share']:.1%}" if np.isfinite(row["share"]) else "",
-            money(row["total"]),
+            amount(row["total"]),
             f"{row['active']:.0%}",
             f"{row['correlation']:.2f}",
             f"{row['vif']:.1f}",
@@ -165,7 +158,7 @@ def _channels(train: Panel, rows: list[Row]) -> None:
         heads, table = heads[:3] + heads[4:], [row[:3] + row[4:] for row in table]
     unit = f" {train.currency}" if train.currency else ""
     spent = float(np.nansum([row["spend"] for row in rows]))
-    grid(f"Channels (spend in training {money(spent)}{unit})", heads, table)
+    grid(f"Channels (spend in training {amount(spent)}{unit})", heads, table)
     within = " within geos" if train.n_geos > 1 else ""
     entry(
         "",
@@ -223,7 +216,7 @@ def _data_prior(model: Spec, train: Panel, name: str, key: str, rows: list[Row])
         entry("", f"{key} by channel: {checks.listing(said, 12)}", 0)
         return
     noun = period_noun(train.freq)
-    whole = f"the largest {noun} ({money(train.outcome[train.mask].max())})"
+    whole = f"the largest {noun} ({amount(train.outcome[train.mask].max())})"
     if train.n_geos > 1:
         whole = f"the largest {noun}" + (" of the geo" * (model.outcome_scale == "geo"))
     entry(
@@ -329,7 +322,7 @@ def channels(table: pd.DataFrame, panel: Panel) -> None:
     rows = [
         [
             row["channel"],
-            money(row["spend"]),
+            amount(row["spend"]),
             _interval(row, "share", 100.0),
             _interval(row, "roas"),
             _interval(row, "mroas"),
@@ -379,10 +372,8 @@ def forecast(table: pd.DataFrame, train: Panel) -> None:
     whole = table if train.n_geos == 1 else table.loc[table["geo"] == ALL]
     dates = pd.DatetimeIndex(whole["date"])
     noun = period_noun(train.freq) + "s" * (len(dates) > 1)
-    say(
-        f"Forecast: {money(whole['mean'].sum())} {train.outcome_name} in total (sum of the "
-        f"means) over {len(dates)} {noun}, {_span(dates)}"
-    )
+    total = f"{amount(whole['mean'].to_numpy(float).sum())} {train.outcome_name} in total"
+    say(f"Forecast: {total} (sum of the means) over {len(dates)} {noun}, {_span(dates)}")
 
 
 def beyond(train: Panel, future: Panel) -> None:

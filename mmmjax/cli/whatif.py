@@ -15,7 +15,7 @@ from mmmjax.cli.codes import code
 from mmmjax.cli.options import Run
 from mmmjax.counterfactuals import counterfactual, counterfactual_table, reweight
 from mmmjax.draws import Fit
-from mmmjax.plot.labels import period_noun
+from mmmjax.plot.labels import amount, period_noun
 from mmmjax.posterior.scope import summarise
 from mmmjax.reporting.sentences import chance
 
@@ -109,10 +109,10 @@ def _say(fit: Fit, factors: dict[str, float], rows: list[show.Row]) -> None:
     rows_said = [
         [
             row["quantity"] if row["quantity"] != "contribution" else row["channel"],
-            *(show.money(row[f"spend_{side}"]) for side in ("actual", "changed")),
-            *(show.money(row[f"{side}_mean"]) for side in ("actual", "changed")),
+            *(amount(row[f"spend_{side}"]) for side in ("actual", "changed")),
+            *(amount(row[f"{side}_mean"]) for side in ("actual", "changed")),
             "{} [{}, {}]".format(
-                *(show.money(row[f"difference_{end}"]) for end in ("mean", "lo", "hi"))
+                *(amount(row[f"difference_{end}"]) for end in ("mean", "lo", "hi"))
             ),
         ]
         for row in rows
@@ -149,7 +149,7 @@ def _say_gain(fit: Fit, gain: np.ndarray, more: float) -> None:
     panel, unit = fit.panel, f" {fit.panel.currency}".rstrip()
 
     def said(value: float) -> str:
-        return ("+" if value > 0 else "") + show.money(value)
+        return ("+" if value > 0 else "") + amount(value)
 
     def line(what: str, draws: np.ndarray, name: str) -> str:
         mean, lo, hi = map(said, map(float, summarise(draws)))

@@ -5,14 +5,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmmjax.checks import Phrase, fail, listing
+from mmmjax.checks import Phrase, amount, fail, listing
 
 __all__ = [
     "ALL", "Return", "amount", "amounts", "capital", "decimals", "estimate", "for_geo",
     "in_percent", "large", "period_noun", "shorten", "span", "with_unit",
 ]  # fmt: skip
 
-TINY = 1e-5  # below it as a power of ten
 ALL = "ALL"  # the sum over geos where it stands beside them
 
 
@@ -75,18 +74,6 @@ class Return(NamedTuple):
             return table
         columns = [x for x in table if str(x).startswith(("roas_", "mroas_"))]
         return table.assign(**{str(x): self.value * table[x] for x in columns})
-
-
-def amount(value: float) -> str:
-    """A number as text: thousands separators, three digits if below 1,000."""
-    if not np.isfinite(value):
-        return ""
-    if 0 < abs(value) < TINY:
-        return f"{value:.2e}"
-    if abs(value) >= 999.5 or value == round(value):
-        return f"{value:z,.0f}"
-    digits = 2 if value == 0 else int(np.clip(2 - np.floor(np.log10(abs(value))), 0, 8))
-    return f"{value:,.{digits}f}"
 
 
 def amounts(values: Any) -> list[str]:
