@@ -142,6 +142,7 @@ def judge_model(fit: Fit, seen: Evidence, parameters: pd.DataFrame) -> Verdict:
     said = [*claims(fit, seen, parameters), *words.untested(tested, seen)]
     said += left_over(fit, seen, left, designs, parameters)
     said += [] if tested is None else words.said(fit, tested)
+    said = [words.not_again(one, fit.spec) for one in said]
     return _adequate(ranked(said), tested)
 
 

@@ -1,5 +1,8 @@
 """What the tests of residuals found, in words: what, how strong, its meaning, a remedy."""
 
+import dataclasses
+import re
+import tomllib
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,8 +12,11 @@ from mmmjax.adequacy.evidence import Evidence
 from mmmjax.checks import show
 from mmmjax.draws import Fit
 from mmmjax.findings import Finding
+from mmmjax.spec import Spec
 
-__all__ = ["WEAK", "said", "untested"]
+__all__ = ["WEAK", "not_again", "said", "untested"]
+
+LINE = re.compile(r'(\w+) = (\{[^{}]*\}|"[^"]*"|true|false)(?= (?:under|to|and|or))')
 
 WEAK = 30  # degrees of freedom: with fewer only gross faults are seen
 TOGETHER = 0.1  # mean correlation of geos that is told, where it is clear
@@ -162,6 +168,29 @@ def _geos(fit: Fit, tested: Tested) -> Iterator[Finding]:
             "certain than they read",
             remedy="Add what they have in common as a control",
         )
+
+
+def not_again(found: Finding, spec: Spec) -> Finding:
+    """A finding that does not propose, as if it were new, a line that the model has."""
+    model = spec.to_dict()
+    old, lines = [], list(LINE.finditer(found.remedy))
+    for line in lines:
+        wanted = tomllib.loads(f"x = {line[2]}")["x"]
+        has = model["priors"].get(line[1], model.get(line[1]))
+        if isinstance(wanted, dict) and isinstance(has, dict):
+            has = {key: has.get(key) for key in wanted}
+        if has == wanted:
+            old.append(line[0])
+    if not old:
+        return found
+    remedy = f"{found.remedy}. The model has {' and '.join(old)} already: write the other"
+    if len(old) == len(lines):
+        remedy = (
+            f"The model has {' and '.join(old)} already, and that is not enough: mend the "
+            "other findings first; what stays is a limit of this model, so plan close to "
+            "past spend and test what matters"
+        )
+    return dataclasses.replace(found, remedy=remedy)
 
 
 def untested(tested: Tested | None, seen: Evidence) -> Iterator[Finding]:

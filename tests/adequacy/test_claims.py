@@ -1,5 +1,7 @@
 """What is said of media, of the baseline and of the noise, each planted in draws."""
 
+import re
+import tomllib
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +9,8 @@ import pytest
 from scipy import stats
 
 import mmmjax as mm
+from mmmjax.adequacy.words import not_again
+from mmmjax.findings import Finding
 from tests.adequacy.worlds import SIGMA, fit_of, writable
 
 T = np.arange(120)
@@ -74,6 +78,36 @@ def test_a_wave_of_the_model_that_is_left_over_is_held_by_priors():
     said = found(fit)["held_by_priors"]
     assert said.level == "serious"
     assert said.value > 0.5
+    line = re.match(
+        r"Widen that prior, for example (.*) under \[model.priors\]", said.remedy
+    )
+    ((name, table),) = tomllib.loads(line[1]).items()
+    wider, prior = mm.Prior.from_dict(table), fit.spec.priors[name]
+    assert name in said.what
+    assert wider.to_dict()["scale"] == 2 * prior.to_dict()["scale"]
+    assert wider.dims == prior.dims
+
+
+def test_a_line_that_the_model_has_is_not_proposed_again():
+    spec = mm.Spec(
+        trend=True,
+        outcome_scale="geo",
+        priors={"saturation_lam": mm.Prior("Gamma", concentration=2.0, rate=0.5)},
+    )
+    lam = 'saturation_lam = { dist = "Gamma", concentration = 2.0, rate = 0.5 }'
+    level = 'intercept = { dist = "Normal", loc = 0.5, scale = 0.3, dims = ["geo"] }'
+    told = lambda remedy: (
+        not_again(Finding("serious", "x", "y", remedy=remedy), spec).remedy
+    )
+    free = told(f"Write {lam} under [model.priors] to free the curve")
+    assert free.startswith(f"The model has {lam} already, and that is not enough")
+    both = f'Write {level} under [model.priors], or outcome_scale = "geo" under [model]'
+    known = 'The model has outcome_scale = "geo" already: write the other'
+    assert told(both) == f"{both}. {known}"
+    assert told("Write trend = true under [model]").startswith("The model has trend = true")
+    lag = 'adstock = { kind = "geometric", max_lag = 16 } under [model]'
+    for new in (f"Write {level} under [model.priors]", "Test it", lag):
+        assert told(new) == new
 
 
 def test_a_model_that_explains_nothing_is_serious():

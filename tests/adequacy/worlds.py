@@ -82,4 +82,5 @@ def writable(text):
     """Every line that a remedy says to write makes a spec."""
     for line, prior in LINE.findall(text):
         head = "[model.priors]" if prior or "dist" in line else "[model]"
+        head = f"[model]\ntrend = true\n{head}" if line.startswith("trend_slope") else head
         mm.Spec.from_dict(tomllib.loads(f"{head}\n{line}")["model"])

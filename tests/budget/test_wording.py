@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
+from mmmjax.checks import amount
 from mmmjax.budget import constraints, wording
 from tests.budget.cases import make_fit
 
@@ -61,7 +62,9 @@ def test_bounds_that_cost_most_come_first(plain):
     prices = plain.bound_price.to_numpy()[0]
     top = int(np.abs(prices).argmax())
     name = plain.optimized["channel"].to_numpy()[top]
-    assert said.startswith(f"one EUR of room brings {prices[top]:,.4g} sales at {name} (")
+    assert said.startswith(
+        f"one EUR of room brings {amount(prices[top])} sales at {name} ("
+    )
     held = int((plain.binding != "free").sum())
     assert said.endswith(f"; {held - 3} more hold")
     loose = mm.optimize(FIT, periods=8, bounds=(0, 100))
@@ -72,7 +75,7 @@ def test_another_utility_is_said_beside_the_response():
     plan = mm.optimize(FIT, periods=8, utility="sharpe", starts=2)
     mean = float(plan.response.sel(plan="optimized").mean())
     assert line(plan, "response").startswith(f"{mean:,.0f} sales, reference ")
-    assert line(plan, "utility").startswith(f"{plan.objective:,.4g}, reference ")
+    assert line(plan, "utility").startswith(f"{amount(plan.objective)}, reference ")
     assert line(plan, "utility").endswith("sharpe(risk_free=0)")
     assert "of utility for one more EUR" in line(plan, "next")
     proof = line(plan, "proof")
