@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
-from mmmjax.checks import amount
 from mmmjax.budget import constraints, wording
+from mmmjax.checks import amount
 from tests.budget.cases import make_fit
 
 FIT = make_fit(7, draws=30)
