@@ -16,18 +16,15 @@ from scipy import stats
 
 from mmmjax.adequacy.design import Design
 from mmmjax.adequacy.evidence import Evidence
+from mmmjax.adequacy.words import wider
 from mmmjax.criticism import prior_posterior
 from mmmjax.draws import Fit
 from mmmjax.findings import Finding
 from mmmjax.metrics import r2
-from mmmjax.prior import Prior
 
 __all__ = ["IMPOSSIBLE", "claims", "left_over"]
 
 SURE = 0.95  # posterior probability of a claim that cannot be true
-WIDENS = {"scale": 2.0, "rate": 0.5} | dict.fromkeys(
-    ("concentration", "concentration0", "concentration1"), 0.5
-)  # times what a prior has, the mean of a Gamma and a Beta kept
 LEVEL = 1e-4  # chance of a true model, for each check of the noise
 PROMISED = 0.94  # of the outcome within its predictive interval
 LITTLE = 0.1  # contraction below which an effect is its prior
@@ -105,16 +102,6 @@ def left_over(
         gap, row = max(zip(gaps, rows, strict=True), key=lambda pair: pair[0])
         which = f"{row['parameter']} {row['index']}".strip()
         lost = within / (within + apart)
-        prior = fit.spec.priors.get(str(row["parameter"]))
-        has = {} if prior is None else prior.to_dict()
-        wide = dict(has)
-        for key in {*has} & {*WIDENS}:
-            text, number = isinstance(has[key], str), isinstance(has[key], int | float)
-            wide[key] = 1.0 if text else WIDENS[key] * has[key] if number else has[key]
-        line = ""
-        if wide != has:
-            line = f"{row['parameter']} = {Prior.from_dict(wide).to_toml()}"
-            line = f", for example {line} under [model.priors]"
         yield Finding(
             "serious" if lost > 0.5 else "warning",  # the larger part of the errors
             "held_by_priors",
@@ -124,7 +111,7 @@ def left_over(
             lost,
             "A channel that does more than its share of spend, or a level that the prior "
             "did not expect; the rest of the model makes up for it",
-            f"Widen that prior{line}",
+            wider(str(row["parameter"]), fit.spec),
         )
     elif free > 0 and min(stats.chi2.sf(apart, free), stats.chi2.cdf(apart, free)) < LEVEL:
         times = float(np.sqrt(apart / free))

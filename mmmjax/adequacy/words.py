@@ -12,12 +12,16 @@ from mmmjax.adequacy.evidence import Evidence
 from mmmjax.checks import show
 from mmmjax.draws import Fit
 from mmmjax.findings import Finding
+from mmmjax.prior import Prior
 from mmmjax.spec import Spec
 
-__all__ = ["WEAK", "not_again", "said", "untested"]
+__all__ = ["WEAK", "not_again", "said", "untested", "wider"]
 
 LINE = re.compile(r'(\w+) = (\{[^{}]*\}|"[^"]*"|true|false)(?= (?:under|to|and|or))')
 
+WIDENS = {"scale": 2.0, "rate": 0.5} | dict.fromkeys(
+    ("concentration", "concentration0", "concentration1"), 0.5
+)  # times what a prior has, the mean of a Gamma and a Beta kept
 WEAK = 30  # degrees of freedom: with fewer only gross faults are seen
 TOGETHER = 0.1  # mean correlation of geos that is told, where it is clear
 CLEAR = 5.0  # standard errors
@@ -191,6 +195,19 @@ def not_again(found: Finding, spec: Spec) -> Finding:
             "past spend and test what matters"
         )
     return dataclasses.replace(found, remedy=remedy)
+
+
+def wider(name: str, spec: Spec) -> str:
+    """What to write where a prior holds a parameter away from the data."""
+    has = spec.priors[name].to_dict() if name in spec.priors else {}
+    wide = dict(has)
+    for key in {*has} & {*WIDENS}:
+        text, number = isinstance(has[key], str), isinstance(has[key], int | float)
+        wide[key] = 1.0 if text else WIDENS[key] * has[key] if number else has[key]
+    if wide == has:
+        return "Widen that prior"
+    line = f"{name} = {Prior.from_dict(wide).to_toml()}"
+    return f"Widen that prior, for example {line} under [model.priors]"
 
 
 def untested(tested: Tested | None, seen: Evidence) -> Iterator[Finding]:
