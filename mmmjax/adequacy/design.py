@@ -5,7 +5,7 @@ there, and is projected out of the residuals and out of the simulated noise alik
 of columns are the departures that are looked for, each beyond the basis.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -20,10 +20,15 @@ from mmmjax.kernels.seasonality import YEAR, fourier_features
 __all__ = ["Columns", "Design", "design"]
 
 DRAWS = 100  # whose spread of the mean spans what the model could have fitted
-LEAST_SPREAD = 0.5  # of the noise: directions in which the draws spread less are none
+FOLLOWED = 0.75  # of the noise: what the fit follows in a direction that is projected out
+LEAST = 0.02  # of the noise: what is followed less is as if it were not
 WAVES = 6  # a year beyond those of the spec
 CUTS = 70  # dates at most at which a break is looked for
 EDGES = (0.25, 0.5, 1.0, 1.5, 2.5)  # of max_lag: windows of lags
+BENDS = (0.3, 0.5, 0.7)  # of what runs: where an S is steepest
+STEEP = 3.0  # slope of that S
+RUNS = 0.02  # of its largest effect: below it a channel rests
+TOGETHER = "all channels"
 LOST = 1e-3  # of its length: what is left of a column that the basis holds
 
 
@@ -34,11 +39,13 @@ class Columns(NamedTuple):
         code: Which departure.
         label: Which of its kind: a channel, a pair, a date, a number of waves.
         values: (time, column).
+        signed: Whether the one column is a departure only as it is, not turned about.
     """
 
     code: str
     label: str
     values: np.ndarray
+    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,21 +55,34 @@ class Design:
     Args:
         seen: Periods with an outcome, (time,).
         basis: Orthonormal columns that the model could have fitted, (time, known).
+        partly: Orthonormal columns that it followed in part, (time, some).
+        rest: What noise keeps of its size along them, (some,).
         sets: Code and label of every set.
         columns: Orthonormal within a set and beyond the basis, (time, set * width); zeros
             where a set has fewer directions than its width.
         starts: First column of every set.
         degrees: Directions of every set.
+        signed: Whether a set is one column that counts only as it is.
+        weight: Of every set among those of its code, adding up to 1.
         level: Fitted mean, standardised, 0 where nothing was seen, (time,).
     """
 
     seen: np.ndarray
     basis: np.ndarray
+    partly: np.ndarray
+    rest: np.ndarray
     sets: tuple[tuple[str, str], ...]
     columns: np.ndarray
     starts: np.ndarray
     degrees: np.ndarray
+    signed: np.ndarray
+    weight: np.ndarray
     level: np.ndarray
+
+    def whitened(self, left: np.ndarray) -> np.ndarray:
+        """Residuals (time,) as noise of one size: what the fit took in part given back."""
+        left = left - self.basis @ (self.basis.T @ left)
+        return left + self.partly @ ((1 / self.rest - 1) * (self.partly.T @ left))
 
     @property
     def free(self) -> int:
@@ -89,29 +109,49 @@ def design(fit: Fit, seen: Evidence, geo: int) -> Design:
     some = seen.mu[:: max(1, len(seen.mu) // DRAWS), geo] - mean
     some = np.where(here, some, 0.0) / (np.sqrt(len(some)) * spread)
     some -= (some @ basis) @ basis.T
-    square, turn = np.linalg.eigh(some @ some.T)
-    moved = some.T @ turn[:, square > LEAST_SPREAD**2]
-    basis = np.concatenate([basis, moved / np.linalg.norm(moved, axis=0)], 1)
+    followed, turn = np.linalg.eigh(some @ some.T)
+    turn, followed = turn[:, followed > LEAST], followed[followed > LEAST]
+    moved = some.T @ turn / np.sqrt(followed)
+    basis = np.concatenate([basis, moved[:, followed > FOLLOWED]], 1)
     basis = beyond(basis[None])[0]
     basis = basis[:, basis.any(0)]
+    part = followed <= FOLLOWED
+    partly, rest = moved[:, part], np.sqrt(1 - followed[part])
     sets = list(departures(fit, seen, geo, effect, mean))
     columns: list[np.ndarray] = [np.zeros((0, 0))] * len(sets)
     for width in {c.values.shape[1] for c in sets}:  # sets of one width in one step
         own = [i for i, c in enumerate(sets) if c.values.shape[1] == width]
         values = np.stack([sets[i].values for i in own]) * here[:, None]
-        for i, q in zip(own, beyond(values, basis), strict=True):
-            columns[i] = q
+        values += partly @ ((rest - 1)[:, None] * (partly.T @ values))
+        for i, v, q in zip(own, values, beyond(values, basis), strict=True):
+            columns[i] = q * np.sign((q * v).sum() or 1.0) if sets[i].signed else q
     widths = [q.shape[1] for q in columns]
     level = np.where(here, mean - mean[here].mean(), 0.0) if here.any() else 0 * mean
     return Design(
         here,
         basis,
+        partly,
+        rest,
         tuple((c.code, c.label) for c in sets),
         np.concatenate(columns, 1),
         np.cumsum([0, *widths[:-1]]),
         np.array([int(q.any(0).sum()) for q in columns]),
+        np.array([c.signed for c in sets]),
+        weights([(c.code, c.label) for c in sets]),
         level / (np.sqrt(np.mean(level[here] ** 2)) if level.any() else 1.0),
     )
+
+
+def weights(sets: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Of each set among those of its code: half for what all channels do together."""
+    found = np.empty(len(sets))
+    for code in {code for code, _ in sets}:
+        mine = np.array([own == code for own, _ in sets])
+        every = np.array([label == TOGETHER for _, label in sets]) & mine
+        for part in (mine & ~every, every):
+            found[part] = 1.0 if not every.any() else 0.5
+            found[part] /= max(part.sum(), 1)
+    return found
 
 
 def beyond(values: np.ndarray, basis: np.ndarray | None = None) -> np.ndarray:
@@ -154,6 +194,7 @@ def departures(
         step = np.stack([t >= cut, np.maximum(t - cut, 0) / n], 1)
         yield Columns("break", f"{dates[cut]:%Y-%m-%d}", step)
         yield Columns("break", f"{dates[cut]:%Y-%m-%d}", step[:, :1])
+        yield Columns("break", f"{dates[cut]:%Y-%m-%d}", step[:, 1:])
     yield from calendar(dates, spec.seasonality.order if spec.seasonality else 0, now)
     bent = (mean - mean.mean()) / (mean.std() or 1.0)
     yield Columns("curvature", "", np.stack([bent**2, bent**3], 1))
@@ -173,19 +214,36 @@ def departures(
         "shape": [effect**2, np.sqrt(np.abs(effect)), x],
         "drift": [effect * now, effect * now**2],
     }
+    decay = np.power(1 - 1 / (1 + spec.adstock.max_lag), np.arange(n + past))
+    whole = padded[:, n : 2 * n + past]
+    long = np.stack([np.convolve(row, decay)[past : n + past] for row in whole])
+    one_way = {"carryover": [long], "shape": [curved(effect, part) for part in BENDS]}
     worth = effect.sum(1) / np.where(x.sum(1) > 0, x.sum(1), 1.0)
     for code, parts in kinds.items():
-        for c, name in enumerate(names):
-            yield Columns(code, name, np.stack([part[c] for part in parts], 1))
-        if len(names) > 1:  # all together, each by its effect
-            weight = worth[:, None] if code in ("carryover", "leads") else 1.0
-            every = [(weight * part).sum(0) for part in parts]
-            yield Columns(code, "all channels", np.stack(every, 1))
+        # all together, each by its effect
+        weight = worth[:, None] if code in ("carryover", "leads") else 1.0
+        for which, pick in [
+            *((name, np.eye(len(names))[c]) for c, name in enumerate(names)),
+            *([(TOGETHER, np.ones(len(names)))] if len(names) > 1 else []),
+        ]:
+            columns = [pick @ (weight * part) for part in parts]
+            yield Columns(code, which, np.stack(columns, 1))
+            for part in one_way.get(code, ()):
+                yield Columns(code, which, (pick @ (weight * part))[:, None], True)
     apart = effect - effect.mean(1, keepdims=True)
     for i, first in enumerate(names):
         for j in range(i):
             pair = f"{names[j]} and {first}"
             yield Columns("synergy", pair, (apart[i] * apart[j])[:, None])
+
+
+def curved(effect: np.ndarray, part: float) -> np.ndarray:
+    """Effects (channel, time) of the same mean, bent to an S at a quantile of what runs."""
+    u = np.abs(effect) / np.maximum(np.abs(effect).max(1, keepdims=True), 1e-12)
+    runs = np.where(u > RUNS, u, np.nan)
+    bend = np.array([np.nanquantile(r, part) if (r > 0).any() else 1.0 for r in runs])
+    bent = u**STEEP / (u**STEEP + bend[:, None] ** STEEP)
+    return bent / np.maximum(bent.mean(1, keepdims=True), 1e-12) * effect.mean(1)[:, None]
 
 
 def calendar(dates: pd.DatetimeIndex, order: int, now: np.ndarray) -> Iterator[Columns]:
@@ -200,7 +258,7 @@ def calendar(dates: pd.DatetimeIndex, order: int, now: np.ndarray) -> Iterator[C
             yield Columns("season", "changing", (waves[[0, most]] * now).T)
     if len(dates) * days >= 1.8 * YEAR and days < 8:  # the same days of each year
         day = dates.day_of_year.to_numpy() % 364
-        for start in range(0, 364, 14):
+        for start in range(0, 364, 7):
             label = f"{pd.Timestamp(2023, 1, 1) + pd.Timedelta(days=start + 14):%B %d}"
             yield Columns("holiday", label, ((day - start) % 364 < 28)[:, None] * 1.0)
     if days < 2:

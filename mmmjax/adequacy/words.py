@@ -26,7 +26,7 @@ WEAK = 30  # degrees of freedom: with fewer only gross faults are seen
 TOGETHER = 0.1  # mean correlation of geos that is told, where it is clear
 CLEAR = 5.0  # standard errors
 MEMORY = ("lag1", "ljung_box", "cusum")
-TAILS = ("largest", "kurtosis", "peaked", "skewness")
+TAILS = ("largest", "kurtosis", "heavy", "skewness")
 SPREAD = ("spread_level", "spread_time")
 
 DEPARTURES = {

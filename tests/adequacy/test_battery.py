@@ -91,6 +91,57 @@ def test_what_is_planted_is_found_by_its_name(national, code):
         assert tested.label[code] == "m0"
 
 
+@pytest.mark.parametrize("steep", [2.0, 5.0])
+def test_an_s_of_all_channels_is_found_where_no_channel_shows_it(national, steep):
+    designs, _ = national
+    fit, noise = fit_of(), np.random.default_rng(11).normal(size=120)
+    effect = evidence(fit).channel[:, 0].mean(0)
+    u = effect / effect.max(1, keepdims=True)
+    bent = u**steep / (u**steep + np.median(u, 1, keepdims=True) ** steep)
+    bent = (bent - bent.mean(1, keepdims=True)).sum(0)
+    bent -= designs[0].basis @ (designs[0].basis.T @ bent)
+    away = 5.0 * bent / np.sqrt(bent @ bent)
+    tested = battery(designs, (noise + away)[None])
+    assert "shape" in tested.found
+    assert tested.label["shape"] == "all channels"
+    # turned about it is no S: what counts only as it is does not count
+    sets = [d for d in zip(designs[0].sets, designs[0].signed, strict=True) if d[1]]
+    _, _, one = statistics(designs, -away[None, None])
+    alone = one["gain"][designs[0].signed]
+    codes = np.array([code for (code, _), _ in sets])
+    labels = np.array([label for (_, label), _ in sets])
+    assert alone[(codes == "shape") & (labels == "all channels")].max() < 1.0
+
+
+def test_every_verdict_rests_on_all_simulations(national):
+    """A p-value is a number of simulations, whatever they say first."""
+    designs, left = national
+    tested = battery(designs, left)
+    counts = np.array([*tested.p.values(), tested.family]) * (SIMULATIONS + 1)
+    assert SIMULATIONS >= 4999
+    assert min(tested.p.values()) > LEVEL
+    np.testing.assert_allclose(counts, counts.round(), atol=1e-6)
+    assert (counts.round() % 5 != 0).any()  # no multiple of fewer
+
+
+def test_what_the_fit_took_in_part_is_given_back():
+    """Residuals of a linear normal model, exactly: y - E[mean | y] has covariance 1 - H."""
+    rng = np.random.default_rng(3)
+    design_ = designs_of(fit_of())[0][0]
+    followed = np.array([0.1, 0.4, 0.7])
+    columns = np.linalg.qr(np.concatenate([design_.basis, rng.normal(size=(120, 3))], 1))[
+        0
+    ][:, -3:]
+    d = replace(design_, partly=columns, rest=np.sqrt(1 - followed))
+    prior = followed / (1 - followed)  # of what moves along a column, in noise variances
+    moved = rng.normal(size=(20_000, 3)) * np.sqrt(prior)
+    y = rng.normal(size=(20_000, 120)) + moved @ columns.T
+    left = y - (y @ columns) * followed @ columns.T
+    found = np.array([d.whitened(row) for row in left[:4000]]) @ columns
+    error = np.sqrt(2 / len(found))
+    np.testing.assert_allclose(found.var(0), 1.0, atol=4.5 * error)
+
+
 def test_weekdays_are_looked_at_where_periods_are_days():
     fit = fit_of(periods=140, freq="D")
     designs, _ = designs_of(fit)
