@@ -28,6 +28,7 @@ SURE = 0.95  # posterior probability of a claim that cannot be true
 LEVEL = 1e-4  # chance of a true model, for each check of the noise
 PROMISED = 0.94  # of the outcome within its predictive interval
 LITTLE = 0.1  # contraction below which an effect is its prior
+WIDER = 0.35  # below minus this the data contradict: up to it skewed priors do as well
 TRADED = -0.8  # correlation of the effects of two channels that trade with each other
 TIMES = 10.0  # times the return of all media: no channel is so much better
 SOME = 0.05  # of the periods
@@ -259,10 +260,11 @@ def _priors(fit: Fit, parameters: pd.DataFrame) -> Iterator[Finding]:
         for row, size in zip(rows, ess, strict=True):
             if row["parameter"] != parameter or not np.isfinite(row["contraction"]):
                 continue
-            if row["contraction"] < -2 * np.sqrt(2 / size):  # beyond its Monte Carlo error
+            error = 2 * np.sqrt(2 / size)  # of Monte Carlo
+            if row["contraction"] < -WIDER - error:
                 wider.append(str(row["index"]))
                 least = min(least, float(row["contraction"]))
-            elif row["contraction"] < LITTLE:
+            elif -error <= row["contraction"] < LITTLE:
                 same.append(str(row["index"]))
         if wider:
             yield Finding(

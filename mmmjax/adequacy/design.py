@@ -1,8 +1,12 @@
 """What residuals are looked at with: what the model could have fitted, and what not.
 
 A :class:`Design` belongs to one geo. Its ``basis`` spans what the model could have fitted
-there, and is projected out of the residuals and out of the simulated noise alike; its sets
-of columns are the departures that are looked for, each beyond the basis.
+there, and is projected out of the residuals and out of the simulated noise alike. Where the
+draws move less than that, residuals are smaller than noise by what the fit followed; they
+are made as large again (`y - E[mu | y]` has the covariance ``1 - H`` of noise, where ``H``
+is the posterior covariance of the mean). The sets of columns are the departures that are
+looked for, each beyond the basis. A curve that is an S moves every channel one way, so that
+they are also looked for together and in that direction only.
 """
 
 from collections.abc import Iterator, Sequence
