@@ -9,7 +9,8 @@ as ``results/seam_before.json``, made at the commit before; ``--against`` compar
 - ``--digests``: SHA-256 of the bytes of every array: draws, statistics of the sampler,
   contributions, returns, curves, log likelihoods, a forecast, prior draws, a plan, the
   prepared problem with its log density and gradient. Bar: all equal; where one is not, the
-  difference of three numbers made of it says whether it is rounding. Traces and
+  difference of three numbers made of it says whether it is rounding; ``--rounding 1e-12``
+  lets that of results pass, not that of draws. Traces and
   compilations of each step are counted by JAX's own events. Bar: the same numbers.
 - ``--speed``: with ``--other``, a checkout of the commit before, processes of both
   take turns. Seconds to compile the gradient of the log density and the programs of NUTS
@@ -451,7 +452,9 @@ class Check(NamedTuple):
     ok: bool | None  # None: shown only
 
 
-def compare(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[Check]:
+def compare(
+    before: list[dict[str, Any]], after: list[dict[str, Any]], rounding: float
+) -> list[Check]:
     """Hold what was measured now against what was measured before."""
     checks: list[Check] = []
     for row in (row for row in after if row["part"] == "speed"):
@@ -473,15 +476,15 @@ def compare(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[C
         new = {row["what"]: row for row in after if row["part"] == part}
         for what in sorted({*old, *new}) if new else ():
             if what in old and what in new:
-                checks += hold(old[what], new[what])
+                checks += hold(old[what], new[what], rounding)
             else:
                 there = ("there" if what in rows else "absent" for rows in (old, new))
                 checks.append(Check(part, what, *there, "in both", False))
     return checks
 
 
-def same(before: dict[str, Any], after: dict[str, Any]) -> list[Check]:
-    """Digests and counts of one work."""
+def same(before: dict[str, Any], after: dict[str, Any], rounding: float) -> list[Check]:
+    """Digests and counts of one work; draws are equal, results may differ by rounding."""
     checks, what = [], after["what"]
     for name, old in before["groups"].items():
         new = after["groups"].get(name, {})
@@ -490,12 +493,15 @@ def same(before: dict[str, Any], after: dict[str, Any]) -> list[Check]:
         said = "equal"
         if far:
             worst = max(far, key=far.__getitem__)
-            said = f"{len(far)} differ, most by {far[worst]:.1e} ({worst})"
+            size = f"{far[worst]:.1e}" if far[worst] > 1e-12 else "rounding"
+            said = f"{len(far)} differ, most by {size} ({worst})"
         if gone:
             said = f"{len(gone)} gone ({gone[0]}), {said}"
         count = f"{len(old)} arrays"
-        ok = not far and not gone
-        checks.append(Check("digests", f"{what}: {name}", count, said, "equal", ok))
+        most = 0.0 if name in ("draws", "statistics") else rounding
+        ok = not gone and (not far or 0 < most >= max(far.values()))
+        held = f"within {most:g}" if most else "equal"
+        checks.append(Check("digests", f"{what}: {name}", count, said, held, ok))
         if counts := before["counts"].get(name):
             now = after["counts"].get(name, {})
             shown = [str(tuple(of.values())) for of in (counts, now)]
@@ -511,7 +517,7 @@ def apart(before: str, after: str) -> float:
     return float(np.abs(new - old).max() / size)
 
 
-def as_good(before: dict[str, Any], after: dict[str, Any]) -> list[Check]:
+def as_good(before: dict[str, Any], after: dict[str, Any], _: float) -> list[Check]:
     """Effective samples per gradient, and means of all scalars, over the seeds."""
     key, what = "ess_per_1000_gradients", after["what"]
     error = float(np.hypot(before["standard_error"], after["standard_error"]))
@@ -533,7 +539,8 @@ def as_good(before: dict[str, Any], after: dict[str, Any]) -> list[Check]:
 
 def lines_of(checks: list[Check]) -> list[list[str]]:
     """Lines of a table; of digests and traces that pass, one for each work."""
-    few = [c for c in checks if not c.ok or c.part in ("speed", "ess")]
+    few = [c for c in checks if c.part in ("speed", "ess") or c.before == "absent"]
+    few += [c for c in checks if c not in few and not (c.ok and "differ" not in c.after)]
     passed = Counter((c.part, c.what.split(":")[0]) for c in checks if c not in few)
     lines = [
         [p, what, f"{n} groups", "equal", "equal", "pass"]
@@ -580,6 +587,7 @@ def main() -> int:
     for flag in ("--digests", "--speed", "--ess"):
         parser.add_argument(flag, action="store_true", help="this part only")
     parser.add_argument("--against", type=Path, help="result file of the commit before")
+    parser.add_argument("--rounding", type=float, default=0.0, help="of results, not draws")
     parser.add_argument("--other", type=Path, help="checkout of it, for --speed")
     parser.add_argument("--name", default="seam", help="of the result file")
     parser.add_argument("--house", type=Path, default=ROOT, help="whose cases and data")
@@ -603,7 +611,7 @@ def main() -> int:
             changed = [k for k in now if k != "load" and now[k] != kept[name].get(k)]
             if changed:
                 print(f"warning: before and after differ in {name}: {', '.join(changed)}")
-        checks = compare(kept["rows"], rows)
+        checks = compare(kept["rows"], rows, asked.rounding)
         more = {"before": kept["commit"], "checks": [c._asdict() for c in checks]}
         title = f"before ({kept['commit']}) and after ({commit()})"
         show(title, ("part", "what", "before", "after", "bar", ""), lines_of(checks))
