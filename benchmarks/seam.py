@@ -530,7 +530,8 @@ def as_good(before: dict[str, Any], after: dict[str, Any], _: float) -> list[Che
     if len(old[0]) == len(new[0]):
         moved = (old[0] != new[0]) | (old[1] != new[1])
         each = ttest_ind_from_stats(*old, before["seeds"], *new, after["seeds"], False)
-        p = min(1.0, float(np.min(each.pvalue[moved], initial=1.0)) * max(moved.sum(), 1))
+        least = float(np.min(each.pvalue[moved], initial=1.0))
+        p = min(1.0, least * max(int(moved.sum()), 1))
         said = f"p {p:.2g}" if moved.any() else "equal"
     held = f"p at least {BARS['p']}"
     count = f"{len(old[0])} means"
