@@ -1,6 +1,7 @@
 """``mmmjax backtest`` on tiny data: its files, what it says, every exit code."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -41,9 +42,13 @@ def names(folder):
 
 def test_short_chains_are_exit_2_with_everything_written(case, tmp_path, capsys):
     out = tmp_path / "run" / "backtest"
-    assert run(["backtest", case, "--out", str(out), *FOLDS, *SHORT]) == 2
+    asked = ["backtest", case, "--out", str(out), *FOLDS, *SHORT]
+    assert run(["--log", "json", *asked]) == 2
     assert names(out) == FILES
     said = capsys.readouterr()
+    lines = [json.loads(line) for line in said.err.splitlines()]
+    assert {"time", "level", "event", "message"} <= {*lines[0]}
+    assert {"phase", "finding"} <= {line["event"] for line in lines}
     assert "2 folds, expanding window, horizon 6, step 5; 0 of 2 usable" in said.out
     assert "no media" in said.out
     assert "not usable" in said.out

@@ -8,6 +8,7 @@ import pytest
 import mmmjax as mm
 from mmmjax.cli.app import run
 from mmmjax.infer.progress import Progress
+from tests.fits import make_panel
 from tests.test_cli import SHORT, _no_cache, data
 
 __all__ = ["_no_cache", "data"]  # fixtures
@@ -55,6 +56,20 @@ def test_a_fit_says_a_line_a_phase_or_all_as_json_or_nothing(data, tmp_path, cap
     assert found.out == ""
     assert "compile" not in found.err
     assert (tmp_path / "c" / "fit.nc").exists()
+
+
+def test_python_logging_hears_what_a_fit_and_its_verdict_find(caplog):
+    panel = make_panel(geos=("national",), periods=40)
+    sampler = mm.HMC(chains=2, warmup=50, draws=50, until=None)
+    with caplog.at_level(logging.INFO, "mmmjax"):
+        fit = mm.fit(mm.Spec(seasonality=None), panel, sampler, progress=False)
+        notes = [r.getMessage() for r in caplog.records if r.event == "finding"]
+        assert notes == fit.info["notes"]
+        caplog.clear()
+        judged = mm.judge(fit)
+        told = [r.getMessage() for r in caplog.records]
+    assert told == [finding.message for finding in judged.adequate.findings]
+    assert told
 
 
 def test_python_logging_hears_the_phases(caplog):

@@ -1,5 +1,6 @@
 """The verdicts: findings of the draws and of the model, and the sentences over them."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -33,6 +34,7 @@ UNSEEN = (
 )
 """The last sentence of every verdict."""
 
+LOG = logging.getLogger("mmmjax")
 _KNOWN: WeakKeyDictionary[Fit, "Judged"] = WeakKeyDictionary()
 
 
@@ -127,6 +129,9 @@ def judge(
         found = diagnostics(fit, parameters) if found is None else found
         adequate = judge_model(fit, evidence(fit), parameters)
         data = exploration.warnings(fit.panel)
+        for one in adequate.findings:
+            level = logging.INFO if one.level == "note" else logging.WARNING
+            LOG.log(level, "%s", one.message, extra={"event": "finding"})
         _KNOWN[fit] = Judged(_sampled(found), adequate, data)
     return _KNOWN[fit]
 

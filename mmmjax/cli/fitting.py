@@ -149,7 +149,7 @@ def fitted(case: cases.Case, out: Path) -> files.Written:
         fit = sample(
             case.spec, case.train, case.sampler, seed=case.seed, on_empty=case.on_empty
         )
-        show.notes(fit.info.get("notes", []))
+        show.notes(fit.info.get("notes", []), logged=True)
         written = files.write_fit(fit, out, case.test)
     show.verdict(fit, written.diagnostics, written.tables["judged"])
     if case.test is not None:

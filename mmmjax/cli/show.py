@@ -272,10 +272,11 @@ def sampler(settings: Sampler, seed: int) -> None:
     say(f"Sampler: {type(settings).__name__}({said}), seed {seed}{more}")
 
 
-def notes(texts: Iterable[str]) -> None:
-    """Say what was done to the data or to the request."""
+def notes(texts: Iterable[str], *, logged: bool = False) -> None:
+    """Say what was done to the data or to the request; some were logged where found."""
     for note in texts:
-        LOG.info("%s", note)
+        if not logged:
+            LOG.info("%s", note)
         err.print(f"[bold]Note[/] {escape(note)}", soft_wrap=True)
 
 

@@ -14,7 +14,7 @@ from mmmjax import checks
 from mmmjax.arguments import checked
 from mmmjax.draws import Draws, Fit
 from mmmjax.infer.precondition import Potential, Problem, outline, precondition
-from mmmjax.infer.progress import Progress
+from mmmjax.infer.progress import LOG, Progress
 from mmmjax.infer.threads import pool, single_blas
 from mmmjax.model import ModelData
 from mmmjax.panel import Panel
@@ -91,6 +91,8 @@ def fit(
     with Progress(sampler.chains, progress) as shown:
         draws, info = sampled(found.spec, found.data, sampler, seed, shown, began)
     info["notes"] = [*found.notes, *info["notes"]]
+    for note in info["notes"]:
+        LOG.info("%s", note, extra={"event": "finding"})
     return Fit(found.spec, found.panel, found.scale, sampler, draws, seed, info)
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 __all__ = ["LOG", "Display", "Progress", "Shown"]
 
 LOG = logging.getLogger("mmmjax")
-"""What goes on, for :mod:`logging`: phases (info) and draws (debug)."""
+"""What goes on, for :mod:`logging`: phases and findings (info, warning), draws (debug)."""
 LOG.addHandler(logging.NullHandler())
 
 _COLUMNS = ("chain", "progress", "draws", "divergent", "step size", "grads/draw")
