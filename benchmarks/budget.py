@@ -103,12 +103,13 @@ def cases(smoke: bool) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def slsqp(evaluate: Any, plan: mm.Plan, **settings: Any) -> Any:
+def slsqp(evaluate: Any, plan: mm.Plan, start: Any = None, **settings: Any) -> Any:
     """Solve the scaled problem of a plan by SLSQP; `evaluate` is value and gradient."""
-    start, lower, upper = (
+    usual, lower, upper = (
         getattr(plan, name).to_numpy().ravel() / plan.budget
         for name in ("reference", "lower", "upper")
     )
+    start = usual if start is None else start
 
     def negative(shares: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = evaluate(shares)

@@ -25,8 +25,9 @@ from mmmjax.budget.given import Spend, costs_of, named_plans, spend_of
 from mmmjax.budget.horizon import CarryIn, Form, Response, Window, block_of, response_of
 from mmmjax.budget.layout import Layout
 from mmmjax.budget.prepare import Fits, Prepared, prepare, value_of
+from mmmjax.budget.record import PROB, condition_of
 from mmmjax.budget.region import ROUNDING
-from mmmjax.budget.scenario import PROB, Plan
+from mmmjax.budget.scenario import Plan
 from mmmjax.budget.utility import Utility, as_utility, bind
 from mmmjax.budget.utility import check as check_utility
 from mmmjax.checks import Phrase, fail, integer, number
@@ -96,7 +97,8 @@ def evaluate(
         ``_hi`` over the first plan and ``probability_net`` (money after the cost of media,
         NaN for the first); ``mroas`` (plan, channel) of one more unit of money, over geos
         as the channel's (else the reference); ``marginal`` (plan, geo, channel), NaN for a
-        channel that a market lacks. ``utility_value`` (plan, utility).
+        channel that a market lacks. ``utility_value`` (plan, utility). Attribute
+        ``condition``: what all of it is subject to where the data contradict a model.
 
     Raises:
         InputError: Plans that cannot be read or do not belong together.
@@ -122,7 +124,8 @@ def evaluate(
     if wanted:
         out = out.assign_coords({UTILITY: [str(utility) for utility in wanted]})
         out["utility_value"] = ((PLAN, UTILITY), found.worth)
-    return out.assign_attrs(spend_noise=noise, seed=seed)
+    held = condition_of(prepared.markets.values())
+    return out.assign_attrs(spend_noise=noise, seed=seed, condition=held)
 
 
 @checked
@@ -132,8 +135,8 @@ def scenarios_table(found: xr.Dataset) -> pd.DataFrame:
     Columns: plan, channel, spend (money as in the dataset), response_mean, response_lo,
     response_hi, roas, roas_lo, roas_hi, mroas, gain_mean, gain_lo, gain_hi,
     probability_better, where known net_mean, net_lo, net_hi, probability_net (money after
-    the cost of media), extrapolated, and one per utility; empty where a number has no
-    meaning for the row.
+    the cost of media), extrapolated, one per utility, and condition (the attribute); empty
+    where a number has no meaning for the row.
     """
     ends = ("", "_lo", "_hi")
     rows = []
@@ -161,7 +164,7 @@ def scenarios_table(found: xr.Dataset) -> pd.DataFrame:
             row |= {f"roas{end}": float(one[f"channel_roas{end}"]) for end in ends}
             row |= {"mroas": float(one.mroas), "extrapolated": bool(one.extrapolated.any())}
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(condition=found.attrs.get("condition", ""))
 
 
 def _prepared(fit: Fits, plans: Any, **asked: Any) -> Prepared:

@@ -6,7 +6,7 @@ A cloud of points around the best one, whose shape follows those that were bette
 
 Source: Hansen (2016), "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772: the
 weighted recombination and rank-mu update; the step follows the share of points that are
-better than the middle (Rechenberg's rule).
+better than the middle (Rechenberg's rule), and the cloud ends where it has become a point.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,14 @@ from mmmjax.budget.region import Region, project
 __all__ = ["MOST_CELLS", "evolve"]
 
 MOST_CELLS = 24  # with more a cloud learns its shape too slowly to be worth it
-POINTS, PARENTS = 48, 12  # of a generation
+POINTS, WIDE_POINTS = 24, 48  # of a generation
+BRED = 4  # points for each of its parents
 GENERATIONS, WIDE_GENERATIONS = 60, 120
 FIRST, WIDE = 0.01, 0.1  # spread of the first cloud, shares of the range of each cell
-LEARN = 0.3  # weight of a generation in the shape of the cloud
+LAST = 1e-6  # spread of a cloud that is a point
+LEARN = 0.2  # weight of a generation in the shape of the cloud
 WISHED = 0.2  # share of points that are better than the middle
-QUICK = 0.6  # how fast the spread follows
+QUICK = 1.2  # how fast the spread follows
 
 
 class _State(NamedTuple):
@@ -54,13 +56,15 @@ def evolve(
         region: The region, in shares; every point of a cloud is projected on it.
         point: Where to begin.
         value: Utility there.
-        wide: Begin with a cloud ten times as wide, and give it twice the time.
+        wide: Begin with a cloud ten times as wide, of twice the points and the time.
 
     Returns:
         (point, value, evaluations); never worse than the start.
     """
     cells = point.shape[0]
-    weight = np.log(PARENTS + 0.5) - np.log(np.arange(1, PARENTS + 1))
+    points = WIDE_POINTS if wide else POINTS
+    parents = points // BRED
+    weight = np.log(parents + 0.5) - np.log(np.arange(1, parents + 1))
     weight = jnp.asarray(weight / weight.sum())
     key = jax.random.key(0)
     project_all = jax.vmap(lambda x: project(x, region)[0])
@@ -68,16 +72,16 @@ def evolve(
 
     def turn(state: _State) -> _State:
         factor = jnp.linalg.cholesky(state.shape + tiny)
-        noise = jax.random.normal(jax.random.fold_in(key, state.turn), (POINTS, cells))
+        noise = jax.random.normal(jax.random.fold_in(key, state.turn), (points, cells))
         cloud = project_all(state.middle + state.spread * noise @ factor.T)
         values = jax.lax.map(worth, cloud)
         values = jnp.where(jnp.isfinite(values), values, -jnp.inf)
-        parents = jnp.argsort(-values)[:PARENTS]
-        steps = (cloud[parents] - state.middle) / state.spread
+        order = jnp.argsort(-values)[:parents]
+        steps = (cloud[order] - state.middle) / state.spread
         middle = project(state.middle + state.spread * (weight @ steps), region)[0]
         learned = (steps.T * weight) @ steps
         lucky = (values > state.value).mean()
-        first = parents[0]
+        first = order[0]
         better = values[first] > state.most
         return _State(
             middle,
@@ -94,5 +98,10 @@ def evolve(
     spread = (WIDE if wide else FIRST) * width.max()
     turns = WIDE_GENERATIONS if wide else GENERATIONS
     begin = _State(point, value, shape, spread, point, value, jnp.zeros((), int))
-    end = jax.lax.while_loop(lambda state: state.turn < turns, turn, begin)
-    return end.best, end.most, (POINTS + 1) * end.turn
+
+    def more(state: _State) -> Array:
+        size = state.spread * jnp.sqrt(jnp.trace(state.shape))
+        return (state.turn < turns) & (size > LAST * width.max())
+
+    end = jax.lax.while_loop(more, turn, begin)
+    return end.best, end.most, (points + 1) * end.turn

@@ -1,9 +1,10 @@
 """Many plans at once: budget levels, utilities and markets in one compiled call.
 
 One lane is one plan: its bounds, budget, risk settings and market are arguments. On a CPU
-lanes follow each other and each begins where the one before ended; on an accelerator they
-are one batch. Only summaries leave the device, so memory does not grow with the number of
-lanes.
+lanes follow each other and each begins where the one before ended; where nothing is proven
+they are gone through once more from the end, and a lane for which the plan of the next is
+better is searched again. On an accelerator they are one batch. Only summaries leave the
+device, so memory does not grow with the number of lanes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +21,25 @@ from mmmjax.arguments import checked
 from mmmjax.budget.ascent import NOT_FINITE, STATUS
 from mmmjax.budget.horizon import Form, Window, response_of
 from mmmjax.budget.prepare import Asked, Fits, Prepared, prepare
-from mmmjax.budget.region import scaled
-from mmmjax.budget.scenario import CERTIFIED_GAP, relative_gap
-from mmmjax.budget.search import Found, Kind, Problem, budget_price, cell_members, search
+from mmmjax.budget.record import (
+    CERTIFIED_GAP,
+    UNJUDGED,
+    condition_of,
+    relative_gap,
+)
+from mmmjax.budget.region import project, scaled
+from mmmjax.budget.search import (
+    Found,
+    Kind,
+    Problem,
+    best_apart,
+    budget_price,
+    cell_members,
+    search,
+    worth,
+)
 from mmmjax.budget.solve import Settings, fail_not_finite, scaled_problem
-from mmmjax.budget.starts import starts_of
+from mmmjax.budget.starts import CLOSE, COMMON, starts_of
 from mmmjax.budget.utility import Utility, as_utility, bind, mean_tightness
 from mmmjax.checks import Phrase, fail
 from mmmjax.shapes import CHANNEL, GEO
@@ -41,6 +56,9 @@ PLAIN = {
     "probability_better": "better",
     "evaluations": "evaluations",
 }  # variables of the dataset, and where a Summary has them
+POOL = 16  # points for each start that a lane chooses
+KNOWN = -1  # status of a lane that was left alone
+BETTER = 1e-9  # share of its utility by which the next lane's plan has to beat a lane's own
 
 
 class Lane(NamedTuple):
@@ -82,6 +100,18 @@ class Summary(NamedTuple):
     better: Any  # probability of more than the reference brings
     evaluations: Any
     status: Any
+
+
+class Known(NamedTuple):
+    """What a lane has reached already: one that its start does not beat is left alone.
+
+    Args:
+        objective: Utility; -inf: nothing.
+        shares: The plan.
+    """
+
+    objective: Any
+    shares: Any
 
 
 @checked
@@ -165,7 +195,9 @@ def scenarios(
         Dataset over (market, utility, budget): spend (geo, channel), objective,
         reference_objective, gap (relative, NaN where nothing is proven), certified, status,
         shadow_price, response_mean, response_sd, response_lo and response_hi (quantiles
-        0.03 and 0.97), response_quantile, response_channel, probability_better, roas.
+        0.03 and 0.97), response_quantile, response_channel, probability_better, roas;
+        condition (market,): what its plans are subject to where the data contradict its
+        model, else empty.
 
     Raises:
         InputError: As for `optimize`; constraints of the minimum-if-on kind.
@@ -194,7 +226,10 @@ def scenarios(
         fail("constraints", Phrase("minimum_if_on"), "", "other constraints", fix)
     with jax.enable_x64(True):
         made = _by_program(cube, settings)
-    return _dataset(list(markets), wanted, levels, cube, made)
+    found = _dataset(list(markets), wanted, levels, cube, made)
+    whole = condition_of(markets.values())
+    held = [whole if whole == UNJUDGED else condition_of([f]) for f in markets.values()]
+    return found.assign(condition=("market", held))
 
 
 def _by_program(cube: Mapping[Any, Prepared], settings: Settings) -> dict[Any, Summary]:
@@ -210,13 +245,22 @@ def _by_program(cube: Mapping[Any, Prepared], settings: Settings) -> dict[Any, S
         lanes = _stacked([_lane(p, index[id(p.window)]) for p in group])
         first = group[0]
         problem, _, _ = scaled_problem(first)
-        begin = starts_of(first, problem, settings.starts, settings.seed)
-        out = _lanes(
-            problem._replace(window=_stacked(windows), utility=None), lanes, begin,
-            settings.tolerance, settings.limit, kind=first.kind,
-            batched=jax.default_backend() != "cpu",
+        many = settings.starts * (1 if first.kind.concave else POOL)
+        begin = starts_of(first, problem, many, settings.seed)
+        batched = jax.default_backend() != "cpu"
+        solve = partial(
+            _lanes, problem._replace(window=_stacked(windows), utility=None),
+            begin=begin, tolerance=settings.tolerance, limit=settings.limit,
+            kind=first.kind, starts=settings.starts, batched=batched,
         )  # fmt: skip
-        out = jax.tree.map(np.asarray, out)
+        nothing = Known(np.full(len(group), -np.inf), np.zeros_like(lanes.reference))
+        out = jax.tree.map(np.array, solve(lanes, nothing))
+        if not (first.kind.concave or batched):
+            known = Known(out.objective, out.spend / lanes.budget[:, None])
+            back = jax.tree.map(lambda leaf: leaf[::-1], (lanes, known))
+            again = jax.tree.map(lambda leaf: np.asarray(leaf)[::-1], solve(*back))
+            for leaf, new in zip(out, again, strict=True):
+                leaf[again.status != KNOWN] = new[again.status != KNOWN]
         if (out.status == NOT_FINITE).any():
             fail_not_finite()
         for i, place in enumerate(places):
@@ -246,25 +290,27 @@ def _stacked(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: np.stack([np.asarray(x) for x in leaves]), *trees)
 
 
-@partial(jax.jit, static_argnames=("kind", "batched"))
+@partial(jax.jit, static_argnames=("kind", "starts", "batched"))
 def _lanes(
-    common: Problem, lanes: Lane, begin: Array, tolerance: Any, limit: Any, *,
-    kind: Kind, batched: bool,
+    common: Problem, lanes: Lane, known: Known, begin: Array, tolerance: Any, limit: Any,
+    *, kind: Kind, starts: int, batched: bool,
 ) -> Summary:  # fmt: skip
     """Plans of all lanes; ``common`` holds the windows of all markets, stacked."""
 
-    def one(warm: Array, lane: Lane) -> tuple[Array, Summary]:
+    def one(warm: Array, item: tuple[Lane, Known]) -> tuple[Array, Summary]:
+        lane, known = item
         window = jax.tree.map(lambda leaf: leaf[lane.market], common.window)
-        return _plan(common, window, lane, warm, begin, kind, tolerance, limit)
+        how = kind, starts, tolerance, limit
+        return _plan(common, window, lane, known, warm, begin, *how)
 
     if batched:
-        return jax.vmap(lambda lane: one(lane.reference, lane)[1])(lanes)
-    return jax.lax.scan(one, lanes.reference[0], lanes)[1]
+        return jax.vmap(lambda *item: one(item[0].reference, item)[1])(lanes, known)
+    return jax.lax.scan(one, lanes.reference[0], (lanes, known))[1]
 
 
 def _plan(
-    common: Problem, window: Window, lane: Lane, warm: Array, begin: Array, kind: Kind,
-    tolerance: Any, limit: Any,
+    common: Problem, window: Window, lane: Lane, known: Known, warm: Array, begin: Array,
+    kind: Kind, count: int, tolerance: Any, limit: Any,
 ) -> tuple[Array, Summary]:  # fmt: skip
     """One plan, begun at the end of the one before, and its summary."""
     respond = response_of(window, kind.form)
@@ -274,8 +320,8 @@ def _plan(
     spend = lane.reference * lane.budget
     before = _by_channel(respond(spend), common.members)
     utility: Utility = bind(lane.utility, before.sum(1), spend @ common.members)
-    worth = utility(before, spend @ common.members)
-    size = jnp.abs(worth - common.price * spend.sum())
+    reached = utility(before, spend @ common.members)
+    size = jnp.abs(reached - common.price * spend.sum())
     total = before.sum(1)
     size = jnp.where(size > 0, size, jnp.where(total.mean() == 0, 1.0, total.mean()))
     spread = jnp.where(total.std() > 0, total.std(), 0.1 * jnp.abs(total.mean()))
@@ -283,9 +329,27 @@ def _plan(
         window=window, region=region, budget=lane.budget, size=size, utility=utility,
         spread=jnp.where(spread > 0, spread, 1.0),
     )  # fmt: skip
-    starts = warm[None] if kind.concave else jnp.concatenate([warm[None], begin])
-    found = search(problem, kind, starts, tolerance, limit)
-    return found.point, _summary(problem, found, respond, before, worth, kind.form)
+
+    def valued(point: Array) -> tuple[Array, Array]:
+        point = project(point, region)[0]
+        return point, worth(problem, respond(point * lane.budget), point)
+
+    def searched() -> tuple[Array, Summary]:
+        starts = warm[None]
+        if not kind.concave:
+            rest, values = jax.lax.map(valued, begin[COMMON:])
+            chosen = best_apart(rest, values, max(count - COMMON, 0), CLOSE)
+            starts = jnp.concatenate([starts, begin[:count][:COMMON], rest[chosen]])
+        found = search(problem, kind, starts, tolerance, limit)
+        return found.point, _summary(problem, found, respond, before, reached, kind.form)
+
+    if kind.concave:
+        return searched()
+    least = (known.objective - common.price * known.shares.sum() * lane.budget) / size
+    better = ~(valued(warm)[1] <= least + BETTER)
+    empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(searched)[1])
+    skipped = known.shares, empty._replace(status=jnp.full_like(empty.status, KNOWN))
+    return jax.lax.cond(better, searched, lambda: skipped)
 
 
 def _summary(

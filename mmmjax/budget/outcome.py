@@ -20,7 +20,8 @@ from mmmjax import response
 from mmmjax.arguments import checked
 from mmmjax.budget import request as requests
 from mmmjax.budget.given import costs_of
-from mmmjax.budget.scenario import PROB, Plan
+from mmmjax.budget.record import PROB
+from mmmjax.budget.scenario import Plan
 from mmmjax.checks import Phrase, closest, fail, finite, integer, listing, number, show
 from mmmjax.draws import Fit
 from mmmjax.metrics import hdi

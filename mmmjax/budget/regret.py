@@ -30,9 +30,10 @@ from mmmjax.budget.grid import grid_start
 from mmmjax.budget.horizon import Form, Window, response_of, slopes_of
 from mmmjax.budget.layout import markets_of
 from mmmjax.budget.prepare import Asked, Fits, Prepared, prepare
+from mmmjax.budget.record import PROB
 from mmmjax.budget.region import ROUNDING, inside
 from mmmjax.budget.request import known_of
-from mmmjax.budget.scenario import PROB, Plan
+from mmmjax.budget.scenario import Plan
 from mmmjax.budget.search import Found, Kind, Problem, budget_price, search
 from mmmjax.budget.solve import Settings, solve
 from mmmjax.budget.utility import mean_response

@@ -31,7 +31,6 @@ from mmmjax.budget.ascent import (
 )
 from mmmjax.budget.evolve import MOST_CELLS, evolve
 from mmmjax.budget.horizon import Form, Response, Window, response_of, slopes_of
-from mmmjax.budget.polish import polish
 from mmmjax.budget.region import Region, project, support
 from mmmjax.budget.utility import Smooth, Smoothing, Utility
 
@@ -41,6 +40,7 @@ __all__ = [
     "Found",
     "Kind",
     "Problem",
+    "best_apart",
     "budget_price",
     "cell_members",
     "search",
@@ -49,12 +49,12 @@ __all__ = [
 
 WIDEST = 0.3  # first smoothing, share of the draws
 NARROWER = (0.02, 1e-3)  # of two of three starts, where there are several
-BRIEF = 40  # evaluations of a climb on a smoothed utility that nothing is proven of
-FINALISTS = 8  # ends that are polished
+BRIEF = 20  # evaluations of a climb on a smoothed utility that nothing is proven of
 THOROUGH = 16  # starts from which on a search is given wide clouds
-EVOLVED = 2  # ends that clouds go on from: the best alone is at times on a lesser top
-LESS = 0.3  # each round smooths so much less
-ROUNDS = {"smooth": 1, "concave": 12, "rough": 6, "curved": 40}
+EVOLVED = 4  # ends that clouds go on from: the best alone is at times on a lesser top
+APART = 0.02  # shares of the budget below which two ends are on one top
+LESS, ROUGHLY = 0.3, 0.1  # each round smooths so much less; where nothing is proven
+ROUNDS = {"smooth": 1, "concave": 12, "rough": 3, "curved": 40}
 STIFF, STIFFER, STIFFEST = 10.0, 8.0, 1e7  # penalty of a curved limit, its growth
 MET = 1e-9  # miss of a curved limit, in shares of the budget, that counts as met
 MISSED = 1e-6  # miss from which on the limit was not met
@@ -188,14 +188,6 @@ def search(
         first = project(start, problem.region)[0]
         return _rounds(problem, kind, respond, first, widest, tolerance, limit)
 
-    def finish(found: Found) -> Found:
-        point, value, count = polish(
-            lambda shares: respond(shares * problem.budget),
-            lambda samples, shares: worth(problem, samples, shares),
-            problem.region, found.point, found.value, found.gradient,
-        )  # fmt: skip
-        return found._replace(point=point, value=value, evaluations=count)
-
     if starts.shape[0] == 1:
         ends = jax.tree.map(lambda leaf: leaf[None], climb(starts[0]))
     else:
@@ -203,10 +195,6 @@ def search(
         blurs = jnp.asarray((WIDEST, *NARROWER))
         widest = blurs[jnp.arange(starts.shape[0]) % len(blurs)]
         ends = jax.lax.map(lambda lane: climb(*lane), (starts, widest))
-    if not (kind.concave or problem.floors.shape[0] or kind.form.free_periods):
-        used = ends.evaluations.sum()
-        ends = jax.lax.map(finish, _first(ends, FINALISTS))
-        ends = ends._replace(evaluations=ends.evaluations.at[0].add(used))
     best = jax.tree.map(lambda leaf: leaf[0], _first(ends, 1))
     best = best._replace(evaluations=ends.evaluations.sum())
     few = problem.region.lower.shape[0] <= MOST_CELLS and starts.shape[0] > 1
@@ -224,16 +212,23 @@ def search(
         )
         return found._replace(point=point, value=value, evaluations=count)
 
-    ends = jax.lax.map(evolved, _first(ends, EVOLVED if thorough else 1))
+    ends = jax.lax.map(evolved, _first(ends, EVOLVED if thorough else 1, APART))
     last = jax.tree.map(lambda leaf: leaf[0], _first(ends, 1))
     return last._replace(evaluations=best.evaluations + ends.evaluations.sum())
 
 
-def _first(ends: Found, count: int) -> Found:
-    """The best of several ends, best first."""
-    values = jnp.where(jnp.isfinite(ends.value), ends.value, -jnp.inf)
-    order = jnp.argsort(-values)[:count]
+def _first(ends: Found, count: int, apart: float = 0.0) -> Found:
+    order = best_apart(ends.point, ends.value, count, apart)
     return jax.tree.map(lambda leaf: leaf[order], ends)
+
+
+def best_apart(points: Array, values: Array, count: int, apart: float) -> Array:
+    """Indices of the best points, best first; those close to a better one come last."""
+    values = jnp.where(jnp.isfinite(values), values, -jnp.inf)
+    rank = jnp.argsort(jnp.argsort(-values))
+    near = jnp.abs(points[:, None] - points).sum(-1) < apart
+    again = (near & (rank[:, None] > rank)).any(1)
+    return jnp.lexsort((-values, again))[:count]
 
 
 def worth(problem: Problem, samples: Array, shares: Array) -> Array:
@@ -279,13 +274,13 @@ def _rounds(
         if rough:  # at share 0 a gradient is that of single draws
             kept = lambda new, old: jnp.where(last, old, new)
             best = best._replace(
-                gradient=kept(best.gradient, now.best.gradient),
-                multipliers=kept(best.multipliers, now.best.multipliers),
+                gradient=kept(slope, now.best.gradient),
+                multipliers=kept(end.multipliers, now.best.multipliers),
             )
         best = best._replace(gap=jnp.maximum(upper - best.value, 0.0))
         stiffer = jnp.where(missed > 0.25 * now.missed, STIFFER, 1.0)
         following = _Terms(
-            terms.share * LESS,
+            terms.share * (ROUGHLY if rough and not limits else LESS),
             spot.weights,
             jnp.minimum(terms.stiffness * stiffer, STIFFEST),
         )
@@ -295,6 +290,10 @@ def _rounds(
         return _Progress(count, best, following, upper, missed)
 
     state = _begin(problem, start, limits, 0.0 if kind.smooth else widest)
+    if rough:  # a start that is better than all that follows is kept
+        begun = worth(problem, respond(start * problem.budget), start)
+        begun = jnp.where(jnp.isfinite(begun), begun, -jnp.inf)
+        state = state._replace(best=state.best._replace(value=begun))
     return jax.lax.while_loop(lambda now: now.count < most, once, state).best
 
 
@@ -340,7 +339,7 @@ def _better(now: _Progress, end: Ascent, spot: _Spot, missed: Array) -> Found:
         end.point, spot.exact, now.best.gap, spot.local.gradient, end.multipliers,
         spot.weights, end.residual, evaluations, status,
     )  # fmt: skip
-    better = (now.count == 0) | (spot.exact >= now.best.value) | (len(spot.slack) > 0)
+    better = (spot.exact >= now.best.value) | (len(spot.slack) > 0)
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, now.best)
     return best._replace(evaluations=evaluations, status=status)
 

@@ -18,6 +18,7 @@ from mmmjax.budget.utility import mean_response
 __all__ = ["starts_of"]
 
 SCREENED = 1024  # points tried for a place among the starts
+COMMON = 3  # the first: reference, grid, best on average
 CLOSE = 0.05  # shares of the budget below which two starts are one
 
 

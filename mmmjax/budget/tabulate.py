@@ -1,23 +1,21 @@
 """Name the numbers of a solved problem: the Plan, in the unit the user speaks."""
 
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mmmjax.budget import record
 from mmmjax.budget.layout import ABSENT, Layout
 from mmmjax.budget.prepare import Prepared, value_of
+from mmmjax.budget.record import Limit, judgeable
 from mmmjax.budget.region import residuals
-from mmmjax.budget.scenario import Limit, Plan
+from mmmjax.budget.scenario import Plan
 from mmmjax.budget.search import AT_BOUND, AT_ROW, budget_price
-from mmmjax.draws import Fit
-from mmmjax.response import sizes_of
 from mmmjax.shapes import CHANNEL, DRAW, GEO
 
 __all__ = ["plan_of", "spend_by_period"]
-
-JUDGED = 16  # fits at most that a plan keeps, to be judged when it is told
 
 
 def plan_of(prepared: Prepared, solved: Any) -> Plan:
@@ -36,7 +34,7 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
     cost = by_period.copy(data=layout.table(prices, np.nan))
     if layout.prices.shape[1] == 1:
         cost = cost.isel(period=0, drop=True)
-    fits = [fit for fit in prepared.markets.values() if _whole(fit)]
+    fits = judgeable(prepared.markets.values())
     first = next(iter(prepared.markets.values()))
     about: Any = getattr(first, "panel", first)
     spec, kind = prepared.kind.form.spec, prepared.utility.kind
@@ -92,16 +90,9 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         quarter=prepared.quarter,
         fixed_geo_split=prepared.split is not None,
         memory=1 if spec is None else spec.adstock.max_lag,
-        fits=tuple(fits) if len(fits) <= JUDGED else (),
+        fits=tuple(fits) if len(fits) <= record.JUDGED else (),
         n_fits=len(fits),
     )
-
-
-def _whole(fit: Any) -> TypeGuard[Fit]:
-    """Whether it can be judged: draws of media alone are enough for a plan, curves too."""
-    if not isinstance(fit, Fit):
-        return False
-    return set(fit.spec.present(sizes_of(fit.panel, fit.spec))) <= set(fit.draws.params)
 
 
 def spend_by_period(prepared: Prepared, spend: np.ndarray) -> xr.DataArray:

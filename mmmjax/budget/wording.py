@@ -2,16 +2,13 @@
 
 import ast
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from mmmjax.budget.record import UNJUDGED, Limit, PlanRecord
 from mmmjax.checks import amount
 from mmmjax.shapes import CHANNEL, GEO
-
-if TYPE_CHECKING:
-    from mmmjax.budget.scenario import Limit, Plan
 
 __all__ = [
     "TO_ROUNDING",
@@ -43,7 +40,7 @@ OF_OUTCOME = {
 """Utilities whose value is in outcome units."""
 
 
-def text(plan: "Plan", noun: str = "period") -> str:
+def text(plan: PlanRecord, noun: str = "period") -> str:
     """What to spend, what it brings and how sure that is the best.
 
     Args:
@@ -69,12 +66,12 @@ def text(plan: "Plan", noun: str = "period") -> str:
     return "\n  ".join([_head(plan, noun), *_table(plan), *lines])
 
 
-def _head(plan: "Plan", noun: str) -> str:
+def _head(plan: PlanRecord, noun: str) -> str:
     unit = f" {plan.currency}" if plan.currency else ""
     each = f" a {noun}" if plan.per_period else ""
     total = spent(plan)
     money = f"{amount(total)}{unit}{each}"
-    if at_most(plan) and total < plan.budget * (1 - 1e-9):
+    if plan.at_most and total < plan.budget * (1 - 1e-9):
         money = f"{amount(total)} of up to {amount(plan.budget)}{unit}{each}"
     noun += "s" if plan.periods > 1 else ""
     if plan.quarter:
@@ -85,7 +82,7 @@ def _head(plan: "Plan", noun: str) -> str:
     )
 
 
-def _aim(plan: "Plan") -> str:
+def _aim(plan: PlanRecord) -> str:
     """What was asked for."""
     if plan.target is not None:
         how = "on average"
@@ -99,22 +96,17 @@ def _aim(plan: "Plan") -> str:
     return f"maximal {plan.utility}{stop}"
 
 
-def spent(plan: "Plan") -> float:
+def spent(plan: PlanRecord) -> float:
     """Money of the whole plan, in its unit."""
     return float(plan.optimized.sum())
 
 
-def at_most(plan: "Plan") -> bool:
-    """Whether the budget need not be spent."""
-    return plan.up_to or plan.until_mroas is not None
-
-
-def is_mean(plan: "Plan") -> bool:
+def is_mean(plan: PlanRecord) -> bool:
     """Whether the utility is the mean response itself."""
     return plan.utility in ("mean_response", "mean_response()")
 
 
-def unit_of(plan: "Plan") -> str:
+def unit_of(plan: PlanRecord) -> str:
     """Unit of the utility: the outcome's name, outcome per money, or empty."""
     try:
         kind = _kind(ast.parse(plan.utility, mode="eval").body)
@@ -152,7 +144,7 @@ def _kind(node: ast.AST) -> str:
     return ""
 
 
-def _reference(plan: "Plan") -> str:
+def _reference(plan: PlanRecord) -> str:
     """Where the reference comes from, and what it spends."""
     total = short(float(plan.reference.sum()))
     if "scaled" in plan.reference_is:
@@ -160,7 +152,7 @@ def _reference(plan: "Plan") -> str:
     return f"{plan.reference_is} ({total})"
 
 
-def _response(plan: "Plan") -> str:
+def _response(plan: PlanRecord) -> str:
     after, before = (
         float(plan.response.sel(plan=name).mean()) for name in ("optimized", "reference")
     )
@@ -168,7 +160,7 @@ def _response(plan: "Plan") -> str:
     return f"{amount(after)} {plan.outcome_name}, reference {amount(before)}{share}"
 
 
-def _utility(plan: "Plan") -> list[str]:
+def _utility(plan: PlanRecord) -> list[str]:
     """The utility of both plans, where it is not the mean response."""
     if is_mean(plan):
         return []
@@ -178,7 +170,7 @@ def _utility(plan: "Plan") -> list[str]:
     return [f"{amount(after)}{unit}, reference {amount(before)}{share}: {plan.utility}"]
 
 
-def _gain(plan: "Plan") -> str:
+def _gain(plan: PlanRecord) -> str:
     spends = plan.optimized.to_numpy(), plan.reference.to_numpy()
     if np.allclose(*spends, rtol=1e-9, atol=1e-9 * plan.budget) and not flighted(plan):
         return "none: the plan is the reference"
@@ -193,7 +185,7 @@ def _gain(plan: "Plan") -> str:
     return f"{mean} {plan.outcome_name} (94% interval {lo} to {hi}){sure}{cost}"
 
 
-def _net(plan: "Plan") -> list[str]:
+def _net(plan: PlanRecord) -> list[str]:
     """What the plan brings after its cost, against the reference and of its own."""
     value, net, better = plan.outcome_value, plan.net_gain, plan.probability_net_gain
     if value is None or net is None or better is None:
@@ -214,7 +206,7 @@ def _net(plan: "Plan") -> list[str]:
     return [gain, back] if any(net) else [back]
 
 
-def _better(plan: "Plan", probability: float) -> str:
+def _better(plan: PlanRecord, probability: float) -> str:
     """How likely it is that the plan is better, and what that is subject to."""
     sure = f"{probability:.2f}"  # draws that all say so are no certainty
     if not 1 - CERTAIN <= probability <= CERTAIN:
@@ -224,12 +216,14 @@ def _better(plan: "Plan", probability: float) -> str:
     return f"better with probability {sure}{held}{doubt}"
 
 
-def condition(plan: "Plan") -> str:
+def condition(plan: PlanRecord) -> str:
     """What every claim of a plan is subject to; empty where no data contradict a model."""
+    if len(plan.fits) < plan.n_fits:
+        return UNJUDGED
     return next((judged.condition for judged in plan.judged if judged.condition), "")
 
 
-def proof(plan: "Plan") -> str:
+def proof(plan: PlanRecord) -> str:
     """What is known of plans that were not found."""
     if plan.relative_gap is None:
         starts = f"best of {plan.starts} starts" if plan.starts > 1 else "one start"
@@ -248,19 +242,19 @@ def proof(plan: "Plan") -> str:
     )
 
 
-def _gained(plan: "Plan", value: float) -> str:
+def _gained(plan: PlanRecord, value: float) -> str:
     """So much utility, with its unit."""
     unit = unit_of(plan)
     of = unit if is_mean(plan) else f"{unit} of utility".strip()
     return f"{amount(value)} {of}"
 
 
-def _next(plan: "Plan") -> str:
+def _next(plan: PlanRecord) -> str:
     """What one more unit of money brings."""
     one = plan.currency or "unit"
     if plan.shadow_price is None:
         return "every channel is at its upper bound"
-    if at_most(plan) and spent(plan) < plan.budget * (1 - 1e-9):
+    if plan.at_most and spent(plan) < plan.budget * (1 - 1e-9):
         if plan.until_mroas is None and "profit" in plan.utility:
             return f"nothing: one more {one} returns less than itself, that is why it stops"
         if plan.until_mroas is None:
@@ -275,7 +269,7 @@ def _next(plan: "Plan") -> str:
     return told
 
 
-def _bounds(plan: "Plan") -> list[str]:
+def _bounds(plan: PlanRecord) -> list[str]:
     """Which bounds cost most."""
     prices, at = plan.bound_price.to_numpy(), plan.binding.to_numpy()
     geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
@@ -296,7 +290,7 @@ def _bounds(plan: "Plan") -> list[str]:
     return [f"one {plan.currency or 'unit'} of room brings {', '.join(said)}{rest}"]
 
 
-def _limit(plan: "Plan", limit: "Limit") -> str:
+def _limit(plan: PlanRecord, limit: Limit) -> str:
     """A limit, and what it costs where it holds the plan."""
     if limit.binding:
         price = f", easing it by one {plan.currency or 'unit'} brings "
@@ -306,14 +300,14 @@ def _limit(plan: "Plan", limit: "Limit") -> str:
     return f"{limit.name}: kept{'' if share else f', at {amount(limit.value)}'}"
 
 
-def flighted(plan: "Plan") -> bool:
+def flighted(plan: PlanRecord) -> bool:
     """Whether some channel is not spent alike in every period."""
     spend = plan.spend_by_period.to_numpy()
     mean = np.nan_to_num(spend.mean(-1, keepdims=True))
     return bool((np.abs(np.nan_to_num(spend) - mean) > EVEN * mean).any())
 
 
-def _flighting(plan: "Plan", noun: str) -> list[str]:
+def _flighting(plan: PlanRecord, noun: str) -> list[str]:
     """When the money is spent, where that is not evenly."""
     if not flighted(plan):
         return []
@@ -334,7 +328,7 @@ def _flighting(plan: "Plan", noun: str) -> list[str]:
     ]
 
 
-def period_labels(plan: "Plan") -> list[str]:
+def period_labels(plan: PlanRecord) -> list[str]:
     """Dates of the periods, or their numbers."""
     periods = plan.spend_by_period["period"].to_numpy()
     if np.issubdtype(periods.dtype, np.datetime64):
@@ -342,7 +336,7 @@ def period_labels(plan: "Plan") -> list[str]:
     return [str(n) for n in periods]
 
 
-def _beyond(plan: "Plan", noun: str) -> list[str]:
+def _beyond(plan: PlanRecord, noun: str) -> list[str]:
     """Channels planned above the largest period of training, one a line."""
     times = plan.extrapolated.to_numpy()
     geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
@@ -365,15 +359,17 @@ def _beyond(plan: "Plan", noun: str) -> list[str]:
     return [*lines[:MOST_NOTES], *([f"and {more} more channels"] if more > 0 else [])]
 
 
-def _notes(plan: "Plan", noun: str) -> list[str]:
+def _notes(plan: PlanRecord, noun: str) -> list[str]:
     broken, memory = _breaks(plan), plan.memory
-    wrong = [j.adequate.sentence for j in plan.judged if not j.adequate.ok]
-    if len(plan.fits) > 1 and wrong:
-        wrong = [f"{len(wrong)} of {len(plan.fits)} models: {wrong[0]}"]
+    notes = []
+    for kind in ("sampled", "adequate"):
+        verdicts = [getattr(judged, kind) for judged in plan.judged]
+        wrong = [verdict.sentence for verdict in verdicts if not verdict.ok]
+        which = f"{len(wrong)} of {len(plan.fits)} models: " if len(plan.fits) > 1 else ""
+        notes += [which + wrong[0]] if wrong else []
     if len(plan.fits) < plan.n_fits:
         text = f"whether the data contradict these {plan.n_fits} models is not judged here"
-        wrong = [f"{text}: fleet.table says it (adequate)"]
-    notes = [*wrong[:1]]
+        notes.append(f"{text}, nor whether they are sampled well: fleet.table says it")
     notes += [f"the reference itself breaks {broken}"] if broken else []
     if plan.periods < memory and plan.carry_in == "zero":
         notes.append(
@@ -384,7 +380,7 @@ def _notes(plan: "Plan", noun: str) -> list[str]:
     return notes
 
 
-def _breaks(plan: "Plan") -> str:
+def _breaks(plan: PlanRecord) -> str:
     """Which of bounds, fixed channels and budget the reference breaks; empty if none."""
     said = []
     for kind, channels in plan.reference_breaks.items():
@@ -415,7 +411,7 @@ def short(value: float, sign: str = "", size: float | None = None) -> str:
     return f"{value:{sign},.{digits}f}"
 
 
-def _table(plan: "Plan") -> list[str]:
+def _table(plan: PlanRecord) -> list[str]:
     """Rows of variables, or of channels where those would be too many."""
     names = ("reference", "optimized", "lower", "upper", "binding")
     reference, optimized, lower, upper, binding = (

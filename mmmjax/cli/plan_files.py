@@ -55,4 +55,5 @@ def frontier_table(found: xr.Dataset) -> pd.DataFrame:
     channels = [f"spend_{name}" for name in found["channel"].to_numpy()]
     columns = {name: found[name].to_numpy() for name in names}
     each = dict(zip(channels, spend.T, strict=True))
-    return pd.DataFrame({"budget": found["budget"].to_numpy()} | columns | each)
+    each = {"budget": found["budget"].to_numpy()} | columns | each
+    return pd.DataFrame(each).assign(condition=str(found["condition"].to_numpy()))

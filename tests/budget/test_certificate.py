@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
-from mmmjax.budget.scenario import relative_gap
+from mmmjax.budget.record import relative_gap
 from mmmjax.draws import Draws
 from tests.budget.cases import make_fit
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
-from mmmjax.budget import many
+from mmmjax.budget import many, record
+from mmmjax.budget.compare import scenarios_table
 from mmmjax.budget.prepare import Asked, prepare
+from tests.adequacy.worlds import fit_of
 from tests.budget.cases import make_fit
 
 FIT = make_fit()
@@ -79,6 +81,41 @@ def test_alphas_price_the_tail():
         np.testing.assert_allclose(found.objective[i], alone.objective, rtol=1e-3)
 
 
+def test_no_plan_of_a_frontier_is_beaten_by_that_of_a_neighbour():
+    fit, alphas = make_fit(4, draws=60, seed=7), np.linspace(0.0, 1.2, 5)
+    ask = {"periods": 6, "bounds": (0.3, 2.0)}
+    utilities = [mm.utility.mean_tightness(alpha=float(a)) for a in alphas]
+    found = mm.frontier(fit, alphas=alphas, **ask)
+    plans = {f"{a:g}": spend for a, spend in zip(alphas, found.spend.values, strict=True)}
+    seen = mm.evaluate(fit, plans, periods=6, utilities=utilities).utility_value.values
+    own = np.diagonal(seen)
+    np.testing.assert_allclose(own, found.objective, rtol=1e-9)
+    others = np.array([np.delete(seen[:, i], i).max() for i in range(len(alphas))])
+    assert (own >= others - 1e-6 * np.abs(own)).all()
+    alone = mm.optimize(fit, utility=utilities[-1], **ask)
+    assert found.objective[-1] >= alone.objective - 1e-4 * abs(alone.objective)
+
+
+def test_tables_of_plans_carry_what_they_are_subject_to():
+    noise = np.random.default_rng(3).normal(size=120)
+    broken, good = fit_of(left=noise + 4.0 * (np.arange(120) > 60)), fit_of(left=noise)
+    words = "if the model holds, which the residuals contradict"
+    found = mm.scenarios({"a": broken, "b": good, "c": FIT}, periods=6)
+    assert found.condition.values.tolist() == [words, "", ""]
+    assert mm.frontier(broken, [1e3, 2e3], periods=6).condition.item() == words
+    for fit, held in ((broken, words), (good, "")):
+        seen = mm.evaluate(fit, None, periods=6)
+        assert seen.attrs["condition"] == held
+        assert set(scenarios_table(seen).condition) == {held}
+
+
+def test_tables_of_too_many_markets_say_that_nothing_was_judged(monkeypatch):
+    monkeypatch.setattr(record, "JUDGED", 1)
+    fits = {"a": fit_of(), "b": fit_of()}
+    assert set(mm.scenarios(fits, periods=6).condition.values) == {record.UNJUDGED}
+    assert mm.evaluate(fits, None, periods=6).attrs["condition"] == record.UNJUDGED
+
+
 def test_markets_of_different_shapes_share_a_table():
     fits = {"de": FIT, "fr": make_fit(seed=4), "ch": make_fit(2, 1, seed=5)}
     utilities = ["mean_response", "conditional_value_at_risk(level=0.8)"]
@@ -114,8 +151,17 @@ def test_memory_does_not_grow_with_the_number_of_plans():
         windows = many._stacked([cube[0].window])
         problem = problem._replace(window=windows, utility=None)
         starts = many.starts_of(cube[0], problem, 8, 0)
+        known = many.Known(np.full(count, -np.inf), np.zeros_like(lanes.reference))
         lowered = many._lanes.lower(
-            problem, lanes, starts, 1e-6, 10_000, kind=cube[0].kind, batched=False
+            problem,
+            lanes,
+            known,
+            starts,
+            1e-6,
+            10_000,
+            kind=cube[0].kind,
+            starts=8,
+            batched=False,
         )
         return lowered.compile().memory_analysis().temp_size_in_bytes
 

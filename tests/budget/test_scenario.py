@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import mmmjax as mm
-from mmmjax.budget import tabulate
+from mmmjax.budget import record
 from mmmjax.budget.wording import short
 from tests.adequacy.worlds import fit_of
 from tests.budget.cases import make_fit
@@ -39,12 +39,27 @@ def test_a_plan_of_a_contradicted_model_says_so_wherever_it_claims():
 
 
 def test_plans_of_many_markets_say_that_nothing_was_judged(monkeypatch):
-    monkeypatch.setattr(tabulate, "JUDGED", 1)
+    monkeypatch.setattr(record, "JUDGED", 1)
     fit = fit_of()
     made = mm.optimize({"a": fit, "b": fit}, periods=8)
     assert (made.fits, made.n_fits) == ((), 2)
     assert made.to_dict()["adequate"] is None
     assert "whether the data contradict these 2 models is not judged here" in str(made)
+    assert made.to_dict()["condition"] == record.UNJUDGED
+    assert record.UNJUDGED in str(made)
+
+
+def test_a_plan_of_draws_that_cannot_be_used_says_so():
+    few, rng = fit_of(), np.random.default_rng(5)
+    many = {
+        name: x.mean((0, 1)) * (1 + 0.02 * rng.normal(size=(2, 600, *x.shape[2:])))
+        for name, x in few.draws.params.items()
+    }
+    plenty = dataclasses.replace(few, draws=dataclasses.replace(few.draws, params=many))
+    for fit, well in ((few, False), (plenty, True)):
+        made = mm.optimize(fit, periods=8)
+        assert made.to_dict()["sampled"] == well
+        assert ("Not sampled well: R-hat" in str(made)) == (not well)
 
 
 def test_frame_has_the_columns_of_plan_csv(plan):
