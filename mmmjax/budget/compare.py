@@ -97,8 +97,7 @@ def evaluate(
         ``_hi`` over the first plan and ``probability_net`` (money after the cost of media,
         NaN for the first); ``mroas`` (plan, channel) of one more unit of money, over geos
         as the channel's (else the reference); ``marginal`` (plan, geo, channel), NaN for a
-        channel that a market lacks. ``utility_value`` (plan, utility). Attribute
-        ``condition``: what all of it is subject to where the data contradict a model.
+        channel that a market lacks. ``utility_value`` (plan, utility). Attribute condition.
 
     Raises:
         InputError: Plans that cannot be read or do not belong together.
@@ -122,10 +121,9 @@ def evaluate(
         found = _answers(prepared, list(spends.values()), wanted, noise, seed, prob)
     out = _dataset(prepared, spends, found, prob)
     if wanted:
-        out = out.assign_coords({UTILITY: [str(utility) for utility in wanted]})
+        out = out.assign_coords({UTILITY: list(map(str, wanted))})
         out["utility_value"] = ((PLAN, UTILITY), found.worth)
-    held = condition_of(prepared.markets.values())
-    return out.assign_attrs(spend_noise=noise, seed=seed, condition=held)
+    return out.assign_attrs(spend_noise=noise, seed=seed)
 
 
 @checked
@@ -397,6 +395,7 @@ def _dataset(
     about = first.panel if isinstance(first, Fit) else first
     attributes = {
         "outcome": about.outcome_name, "currency": about.currency, "unit": layout.words,
+        "condition": condition_of(prepared.markets.values()),
         "periods": layout.periods, "carry_in": prepared.carry_in, "prob": prob,
         "compared_with": next(iter(spends)),
     }  # fmt: skip

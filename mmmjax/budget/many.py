@@ -2,12 +2,13 @@
 
 One lane is one plan: its bounds, budget, risk settings and market are arguments. On a CPU
 lanes follow each other and each begins where the one before ended; where nothing is proven
-they are gone through once more from the end, and a lane for which the plan of the next is
-better is searched again. On an accelerator they are one batch. Only summaries leave the
-device, so memory does not grow with the number of lanes.
+they are gone through once more from the end, which is searched alone first, and a lane is
+searched again where the plan of the next one is better. On an accelerator they are one
+batch. Only summaries leave the device: memory does not grow with the number of lanes.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, Unpack
 
@@ -38,7 +39,7 @@ from mmmjax.budget.search import (
     search,
     worth,
 )
-from mmmjax.budget.solve import Settings, fail_not_finite, scaled_problem
+from mmmjax.budget.solve import Settings, fail_not_finite, scaled_problem, solve
 from mmmjax.budget.starts import CLOSE, COMMON, starts_of
 from mmmjax.budget.utility import Utility, as_utility, bind, mean_tightness
 from mmmjax.checks import Phrase, fail
@@ -56,6 +57,7 @@ PLAIN = {
     "probability_better": "better",
     "evaluations": "evaluations",
 }  # variables of the dataset, and where a Summary has them
+ALONE = 24  # starts of the last lane's search alone, from which the way back begins
 POOL = 16  # points for each start that a lane chooses
 KNOWN = -1  # status of a lane that was left alone
 BETTER = 1e-9  # share of its utility by which the next lane's plan has to beat a lane's own
@@ -196,8 +198,7 @@ def scenarios(
         reference_objective, gap (relative, NaN where nothing is proven), certified, status,
         shadow_price, response_mean, response_sd, response_lo and response_hi (quantiles
         0.03 and 0.97), response_quantile, response_channel, probability_better, roas;
-        condition (market,): what its plans are subject to where the data contradict its
-        model, else empty.
+        condition (market,): of its plans, as in plan.json.
 
     Raises:
         InputError: As for `optimize`; constraints of the minimum-if-on kind.
@@ -248,17 +249,19 @@ def _by_program(cube: Mapping[Any, Prepared], settings: Settings) -> dict[Any, S
         many = settings.starts * (1 if first.kind.concave else POOL)
         begin = starts_of(first, problem, many, settings.seed)
         batched = jax.default_backend() != "cpu"
-        solve = partial(
+        plan = partial(
             _lanes, problem._replace(window=_stacked(windows), utility=None),
             begin=begin, tolerance=settings.tolerance, limit=settings.limit,
             kind=first.kind, starts=settings.starts, batched=batched,
         )  # fmt: skip
         nothing = Known(np.full(len(group), -np.inf), np.zeros_like(lanes.reference))
-        out = jax.tree.map(np.array, solve(lanes, nothing))
+        out = jax.tree.map(np.array, plan(lanes, nothing, lanes.reference[0]))
         if not (first.kind.concave or batched):
+            alone = solve(group[-1], replace(settings, starts=max(ALONE, settings.starts)))
+            warm = alone.spend / lanes.budget[-1]
             known = Known(out.objective, out.spend / lanes.budget[:, None])
             back = jax.tree.map(lambda leaf: leaf[::-1], (lanes, known))
-            again = jax.tree.map(lambda leaf: np.asarray(leaf)[::-1], solve(*back))
+            again = jax.tree.map(lambda leaf: np.asarray(leaf)[::-1], plan(*back, warm))
             for leaf, new in zip(out, again, strict=True):
                 leaf[again.status != KNOWN] = new[again.status != KNOWN]
         if (out.status == NOT_FINITE).any():
@@ -292,8 +295,8 @@ def _stacked(trees: Sequence[Any]) -> Any:
 
 @partial(jax.jit, static_argnames=("kind", "starts", "batched"))
 def _lanes(
-    common: Problem, lanes: Lane, known: Known, begin: Array, tolerance: Any, limit: Any,
-    *, kind: Kind, starts: int, batched: bool,
+    common: Problem, lanes: Lane, known: Known, warm: Array, begin: Array, tolerance: Any,
+    limit: Any, *, kind: Kind, starts: int, batched: bool,
 ) -> Summary:  # fmt: skip
     """Plans of all lanes; ``common`` holds the windows of all markets, stacked."""
 
@@ -305,7 +308,7 @@ def _lanes(
 
     if batched:
         return jax.vmap(lambda *item: one(item[0].reference, item)[1])(lanes, known)
-    return jax.lax.scan(one, lanes.reference[0], (lanes, known))[1]
+    return jax.lax.scan(one, warm, (lanes, known))[1]
 
 
 def _plan(

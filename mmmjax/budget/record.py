@@ -14,18 +14,7 @@ from mmmjax.metrics import hdi
 from mmmjax.response import sizes_of
 from mmmjax.shapes import CHANNEL, GEO
 
-__all__ = [
-    "CERTIFIED_GAP",
-    "JUDGED",
-    "PROB",
-    "UNJUDGED",
-    "Gain",
-    "Limit",
-    "PlanRecord",
-    "condition_of",
-    "judgeable",
-    "relative_gap",
-]
+__all__ = ["Gain", "Limit", "PlanRecord", "condition_of", "judgeable", "relative_gap"]
 
 CERTIFIED_GAP = 1e-6  # relative gap bound up to which a plan is called certified
 PROB = 0.94  # of the interval of the gain

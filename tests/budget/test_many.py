@@ -152,17 +152,9 @@ def test_memory_does_not_grow_with_the_number_of_plans():
         problem = problem._replace(window=windows, utility=None)
         starts = many.starts_of(cube[0], problem, 8, 0)
         known = many.Known(np.full(count, -np.inf), np.zeros_like(lanes.reference))
-        lowered = many._lanes.lower(
-            problem,
-            lanes,
-            known,
-            starts,
-            1e-6,
-            10_000,
-            kind=cube[0].kind,
-            starts=8,
-            batched=False,
-        )
+        arrays = lanes, known, lanes.reference[0], starts
+        how = {"kind": cube[0].kind, "starts": 8, "batched": False}
+        lowered = many._lanes.lower(problem, *arrays, 1e-6, 10_000, **how)
         return lowered.compile().memory_analysis().temp_size_in_bytes
 
     with jax.enable_x64(True):
