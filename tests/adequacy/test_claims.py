@@ -142,6 +142,21 @@ def test_a_channel_that_is_its_prior_and_one_less_certain_than_before():
     assert said["wider_than_prior"].value < 0
 
 
+@pytest.mark.parametrize(("times", "said"), [(1.3, False), (2.0, True)])
+def test_a_skewed_prior_is_not_contradicted_by_a_variance_a_little_above_its_own(
+    times, said
+):
+    fit = fit_of(left=noise())
+    prior = mm.prior_posterior(fit).set_index(["parameter", "index"])["prior_sd"]
+    rng = np.random.default_rng(2)
+    alpha = fit.draws.params["adstock_alpha"]
+    z = rng.uniform(-np.sqrt(3), np.sqrt(3), alpha.shape[:2])
+    z = (z - z.mean()) / z.std()
+    alpha[..., 2] = 0.5 + np.sqrt(times) * prior["adstock_alpha", "m2"] * z
+    found = {f.code for f in mm.judge(fit).adequate.findings}
+    assert ("wider_than_prior" in found) == said
+
+
 def test_a_return_ten_times_the_others_and_media_that_take_away():
     fit = fit_of(left=noise())
     spend = fit.panel.spend.copy()
