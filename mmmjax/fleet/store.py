@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote
 import pandas as pd
 
 from mmmjax import checks
-from mmmjax.checks import InputError, Phrase, fail
+from mmmjax.checks import InputError, Phrase, fail, show
 from mmmjax.draws import Fit
 from mmmjax.fleet.engine import FAILED, USABLE, Done
 from mmmjax.fleet.places import MARKETS, place
@@ -285,10 +285,13 @@ def _check_same(found: Mapping[str, Any], asked: Mapping[str, Any], path: str) -
             )  # fmt: skip
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             what = f'{key} "{names[0]}"{more}'
+        same = "the same fleet"
+        if isinstance(found.get(key), str | int | float):
+            same = f"{key} = {show(found[key])}, as it was begun,"
         fail(
             "store",
             Phrase(f'"{path}", a fleet begun with other {what}'),
             "",
             "an empty folder, or the fleet that is asked for",
-            "name another folder, or ask for the same fleet to go on with it",
+            f"name another folder, or ask for {same} to go on with it",
         )

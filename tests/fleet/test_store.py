@@ -41,6 +41,7 @@ def manifest(**changes):
     the_spec = spec().to_dict()
     asked = {
         "seed": 1,
+        "on_empty": "drop",
         "spec": dict.fromkeys(ORDER, the_spec),
         "data": {name: f"hash of {name}" for name in ORDER},
     }
@@ -146,7 +147,8 @@ def test_a_manifest_has_each_spec_once_and_says_what_differs(tmp_path):
     assert mm.Spec.from_dict(found["specs"][0]) == spec()
     other = manifest()["spec"] | {"de": spec(trend=True).to_dict()}
     for change, words in [
-        ({"seed": 2}, "other seed"),
+        ({"seed": 2}, "other seed.* or ask for seed = 1, as it was begun, to go on"),
+        ({"on_empty": "prior"}, 'other on_empty.* ask for on_empty = "drop", as it was'),
         ({"spec": other}, 'other spec "de"'),
         ({"data": dict.fromkeys(ORDER, "")}, f'other data ".hidden" and {len(ORDER) - 1}'),
     ]:
