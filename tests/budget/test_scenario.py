@@ -212,7 +212,7 @@ def test_reference_says_what_it_is_and_what_it_breaks():
     kinds = ["past spend", "past split scaled to the budget", "as given"]
     assert [p.to_dict()["reference_is"] for p in (past, scaled, told)] == kinds
     assert "reference: past split scaled to 40.0 M\n" in repr(scaled)
-    assert "reference: as given (600.00)\n" in repr(told)
+    assert "reference: as given (600)\n" in repr(told)
     total = f"{float(past.reference.sum()):,.0f}"
     assert f"reference: past spend ({total})\n" in repr(past)
     assert past.reference_feasible
