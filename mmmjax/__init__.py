@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mmmjax import likelihood as likelihood
     from mmmjax import plot as plot
     from mmmjax import tables as tables
+    from mmmjax import terms as terms
     from mmmjax.adequacy import Judged as Judged
     from mmmjax.adequacy import judge as judge
     from mmmjax.backtesting import Backtest as Backtest
@@ -84,7 +85,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "mmmjax": ("likelihood", "plot", "tables"),
+    "mmmjax": ("likelihood", "plot", "tables", "terms"),
     "mmmjax.kernels": ("adstock", "saturation", "seasonality"),
     "mmmjax.adequacy": ("Judged", "judge"),
     "mmmjax.backtesting": ("Backtest", "backtest"),

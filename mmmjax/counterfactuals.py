@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from mmmjax import checks, prediction, response
 from mmmjax.arguments import checked
+from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
 from mmmjax.likelihood import Target
 from mmmjax.panel import Panel
@@ -33,7 +34,6 @@ from mmmjax.posterior.scope import (
     per_draw,
     summarise,
 )
-from mmmjax.response import Inputs
 from mmmjax.shapes import CHAIN, CHANNEL, DRAW, GEO
 from mmmjax.spec import Spec
 
@@ -96,8 +96,9 @@ def counterfactual(
     counted = np.zeros(known.present.shape)
     counted[:, span] = known.present[:, span]
     both = {
-        name: np.stack([getattr(side.inputs, name) for side in sides], axis=1)
-        for name in ("media", "controls")
+        name: np.stack([side.inputs[name] for side in sides], axis=1)
+        for name, dims in known.inputs.axes
+        if dims[0] == GEO
     }
     f = over_geos(_compared) if total else _compared
     found = fold(
@@ -161,13 +162,13 @@ def _measures(fit: Fit, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _compared(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, both: Mapping[str, Array],
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, both: Mapping[str, Array],
     counted: Array, target: Target, *rest: Array,
 ) -> dict[str, Array]:  # fmt: skip
     """Sums over the counted cells of both sides: (geo, scenario[, channel])."""
 
     def of_side(side: dict[str, Array]) -> dict[str, Array]:
-        given = replace(inputs, **side)
+        given = inputs.replace(**side)
         media = response.components(params, given, spec).get("channel")
         if media is None:
             media = jnp.zeros((counted.shape[0], 0, counted.shape[1]))

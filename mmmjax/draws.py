@@ -24,14 +24,15 @@ import xarray as xr
 
 from mmmjax import convergence
 from mmmjax.arguments import checked
+from mmmjax.arrays import Arrays
 from mmmjax.checks import Phrase, fail, integer
 from mmmjax.convergence import MAX_R_HAT, MIN_DRAWS, MIN_ESS_PER_CHAIN
 from mmmjax.findings import Finding
 from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
-from mmmjax.response import Inputs, make_inputs
+from mmmjax.response import make_inputs
 from mmmjax.scaling import Scale
-from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DATE, DRAW, FOURIER, GEO
+from mmmjax.shapes import CHAIN, DATE, DRAW, GEO
 from mmmjax.spec import Spec
 
 __all__ = ["Diagnostics", "Draws", "Fit", "diagnostics", "summary"]
@@ -161,16 +162,10 @@ class Fit:
 
     def coords(self) -> dict[str, list]:
         """Labels of every dimension; dates are those of the training window."""
-        seasonality, panel = self.spec.seasonality, self.panel
-        return {
-            GEO: list(panel.geos),
-            DATE: list(panel.dates[panel.history :]),
-            CHANNEL: list(panel.channels),
-            CONTROL: list(panel.control_names),
-            FOURIER: [] if seasonality is None else list(seasonality.names()),
-        }
+        labels = {d: list(names) for d, names in self.spec.labels(self.panel).items()}
+        return labels | {DATE: list(self.panel.dates[self.panel.window])}
 
-    def inputs(self) -> Inputs:
+    def inputs(self) -> Arrays:
         """Scaled arrays of the training panel, as the forward function takes them."""
         return make_inputs(self.spec, self.panel, self.scale)
 

@@ -4,7 +4,6 @@ The program (:mod:`mmmjax.model`) samples exactly the parameters drawn here; a t
 the two, so that text and picture cannot drift from what is fitted.
 """
 
-import dataclasses
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -15,13 +14,15 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.arguments import checked
+from mmmjax.arrays import TIME
 from mmmjax.likelihood import OUTCOME
 from mmmjax.panel import Panel
 from mmmjax.prior import DataValue, Prior, Site
-from mmmjax.response import sizes_of
+from mmmjax.response import places
 from mmmjax.scaling import spend_share
-from mmmjax.shapes import CHANNEL, CONTROL, DATE, FOURIER, GEO
+from mmmjax.shapes import CHANNEL, DATE, GEO
 from mmmjax.spec import Spec, hyperparameters
+from mmmjax.terms import Media
 
 __all__ = ["Node", "Structure", "data_priors", "structure"]
 
@@ -139,8 +140,7 @@ def structure(spec: Spec, panel: Panel | None = None) -> Structure:
         panel: The training panel; without it sizes are unknown, and the model is drawn
             with media and controls.
     """
-    known = {FOURIER: 2 * spec.seasonality.order if spec.seasonality else 0}
-    sizes = sizes_of(panel, spec) if panel else known
+    sizes = spec.sizes(panel)
     name = panel.outcome_name if panel else "outcome"
     made = _Maker(dict(sizes) | ({DATE: panel.n_periods} if panel else {}))
     for site in spec.sites(sizes):
@@ -149,9 +149,8 @@ def structure(spec: Spec, panel: Panel | None = None) -> Structure:
     law = derived.pop(OUTCOME)
     for one, text in derived.items():
         made.add(one, "derived", spec.dims(one), text, made.named(text))
-    terms = ["intercept", *_contributions(made, spec, sizes)]
-    summed = ("channel_contribution", "control_contribution")
-    text = " + ".join(f"sum({term})" if term in summed else term for term in terms)
+    terms, texts = _contributions(made, spec, sizes)
+    text = " + ".join(texts)
     made.add("mu", "part", (GEO, DATE), text, terms)
     made.add(OUTCOME, "outcome", (GEO, DATE), law, made.named(law))
     nodes = sorted(made.nodes, key=lambda node: _ORDER[node.kind])
@@ -197,40 +196,43 @@ class _Maker:
         self.add(name, "derived", site.dims, text, [*nested.values(), site.name])
 
 
-def _contributions(made: _Maker, spec: Spec, sizes: Mapping[str, int]) -> list[str]:
-    """Add the terms of the mean besides the intercept; return their names."""
-    present, terms, over = spec.present(sizes), [], (GEO, DATE)
-    if spec.trend:
-        made.add("time", "data", (DATE,), "0 to 1 over training", [])
-        text = "trend_slope * time"
-        made.add("trend_contribution", "part", over, text, ["trend_slope", "time"])
-        terms.append("trend_contribution")
-    if "saturation_beta" in present:
-        made.add("media", "data", (GEO, CHANNEL, DATE), "", [])
-        steps = [("adstock", spec.adstock), ("saturation", spec.saturation)]
-        last = "media"
-        for step, record in steps if spec.adstock_first else reversed(steps):
-            takes = [last, *record.parameters]
-            numbers = [f"{name}={x}" for name, x in dataclasses.asdict(record).items()]
-            text = f"{type(record).__name__}({', '.join([*takes, *numbers])})"
-            made.add(step, "part", (GEO, CHANNEL, DATE), text, takes)
-            last = step
-        text, dims = f"saturation_beta * {last}", (GEO, CHANNEL, DATE)
-        made.add("channel_contribution", "part", dims, text, ["saturation_beta", last])
-        terms.append("channel_contribution")
-    if "gamma_control" in present:
-        made.add("controls", "data", (GEO, CONTROL, DATE), "", [])
-        text, dims = "gamma_control * controls", (GEO, CONTROL, DATE)
-        made.add("control_contribution", "part", dims, text, ["gamma_control", "controls"])
-        terms.append("control_contribution")
-    if "gamma_fourier" in present:
-        waves = f"{sizes[FOURIER] // 2} yearly sine and cosine pairs"
-        made.add("fourier", "data", (FOURIER, DATE), waves, [])
-        text = f"gamma_fourier * fourier ({waves})"
-        parents = ["gamma_fourier", "fourier"]
-        made.add("seasonality_contribution", "part", over, text, parents)
-        terms.append("seasonality_contribution")
-    return terms
+def _contributions(
+    made: _Maker, spec: Spec, sizes: Mapping[str, int]
+) -> tuple[list[str], list[str]]:
+    """Add the terms of the mean; return the names of their nodes, and as summands."""
+    present, terms, texts = spec.present(sizes), [], []
+    for term in spec.parts:
+        names = {name: spec.full(term, name) for name in term.parameters()}
+        if not all(name in present for name in names.values()):
+            continue
+        if not term.data and list(names) == [term.name]:  # the parameter itself
+            terms.append(term.name)
+            texts.append(term.name)
+            continue
+        dims = (GEO, *((spec.dim(term, term.over),) if term.over else ()), DATE)
+        short = "" if list(names) == list(names.values()) else f"{term.name}."
+        if isinstance(term, Media):
+            step = f"{short}media"
+            made.add(step, "data", dims, "", [])
+            for kernel, record in term.steps():
+                takes = [step, *(names[name] for name in record.parameters())]
+                step = f"{short}{kernel}"
+                numbers = [f"{n}={x}" for n, x in vars(record).items()]
+                inside = ", ".join([*takes, *numbers])
+                made.add(step, "part", dims, f"{type(record).__name__}({inside})", takes)
+            last = [names["saturation_beta"], step]
+            text = " * ".join(last)
+        else:
+            text, last = term.formula(), list(names.values())
+            for name, (axes, words) in term.data.items():
+                over = tuple(spec.dim(term, DATE if d == TIME else d) for d in axes)
+                made.add(f"{short}{name}", "data", over, words, [])
+                last.append(f"{short}{name}")
+        node = f"{term.name}_contribution"
+        made.add(node, "part", dims, text, last)
+        terms.append(node)
+        texts.append(f"sum({node})" if term.over else node)
+    return terms, texts
 
 
 def data_priors(spec: Spec, panel: Panel) -> pd.DataFrame:
@@ -241,11 +243,12 @@ def data_priors(spec: Spec, panel: Panel) -> pd.DataFrame:
         source, channel, value (of the hyperparameter), median and upper (95th percentile)
         of the prior, scaled units; NaN where the family has no quantile function.
     """
-    sizes = sizes_of(panel, spec)
+    sizes = spec.sizes(panel)
     needed = spec.data_values(sizes)
     known = {"spend_share": spend_share}
     data = {name: known[name](panel) for name in needed}
-    hyper = hyperparameters(spec, sizes, data) if needed else {}
+    own, labels = places(spec, panel), spec.labels(panel)
+    hyper = hyperparameters(spec, sizes, data, places=own) if needed else {}
     rows = []
     for site in spec.sites(sizes):
         for key, value in site.prior.params:
@@ -254,8 +257,10 @@ def data_priors(spec: Spec, panel: Panel) -> pd.DataFrame:
             numbers = hyper
             for part in site.path:
                 numbers = numbers[part]
-            ends = [_quantile(site, numbers, q, sizes[CHANNEL]) for q in (0.5, 0.95)]
-            columns = zip(panel.channels, data[value.name], *ends, strict=True)
+            dim = site.dims[-1] if site.dims else CHANNEL
+            ends = [_quantile(site, numbers, q, sizes[dim]) for q in (0.5, 0.95)]
+            shares = data[value.name][own.get(dim, slice(None))]
+            columns = zip(labels[dim], shares, *ends, strict=True)
             rows += [
                 (site.path[0], key, value.name, channel, float(number), *quantiles)
                 for channel, number, *quantiles in columns

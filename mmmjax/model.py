@@ -1,6 +1,5 @@
 """The NumPyro program: the only ``numpyro.sample`` calls of the library."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,21 +11,15 @@ import numpyro
 from jaxtyping import Array
 
 from mmmjax import response
+from mmmjax.arrays import Arrays
 from mmmjax.likelihood import OUTCOME, Target
 from mmmjax.panel import Panel
 from mmmjax.prior import Prior
-from mmmjax.response import Inputs, align, sizes_of
+from mmmjax.response import align, places
 from mmmjax.scaling import Scale, spend_share
 from mmmjax.spec import Spec, hyperparameters
 
-__all__ = [
-    "ModelData",
-    "model_data",
-    "noise_of",
-    "program",
-    "sample_parameters",
-    "widened",
-]
+__all__ = ["ModelData", "model_data", "noise_of", "program", "sample_parameters"]
 
 
 @jax.tree_util.register_dataclass
@@ -34,7 +27,7 @@ __all__ = [
 class ModelData:
     """Everything the program takes besides the static structure of the spec: arrays."""
 
-    inputs: Inputs
+    inputs: Arrays
     target: Target
     hyper: dict[str, Any]
 
@@ -43,12 +36,12 @@ class ModelData:
 
         def cast(x: Any) -> np.ndarray:
             x = np.asarray(x)
-            return x if x.dtype == bool else x.astype(dtype)
+            return x.astype(dtype) if x.dtype.kind == "f" else x
 
         return jax.tree.map(cast, self)
 
     def padded(self, history: int, periods: int) -> "ModelData":
-        """The same data in arrays of other sizes, what is added masked: see `Inputs`.
+        """The same data in arrays of other sizes, what is added masked: see `Arrays`.
 
         The density of every parameter is the same; data sets of one padded shape share
         their compiled programs.
@@ -56,49 +49,37 @@ class ModelData:
         inputs = self.inputs.padded(history, periods)
         return ModelData(inputs, self.target.padded(periods), self.hyper)
 
+    def widened(self, spec: Spec, sizes: Mapping[str, int]) -> "ModelData":
+        """The same data with more members of some dims, which are zero everywhere.
+
+        The posterior of the parameters of all others is the same; those of the new ones
+        follow their priors, independent of everything. So data sets of fewer members share
+        the programs of the widest one.
+
+        Args:
+            spec: The full spec that the data were made with.
+            sizes: Members of dims, at least as many as now: the new ones come last. There
+                must be channels where there will be; with several media terms no more.
+        """
+        before = self.inputs.sizes()
+        after = before | dict(sizes)
+        hyper = {
+            name: _widened(spec.priors[name], self.hyper[name], before, after)
+            for name in spec.present(before)
+        }
+        new = hyperparameters(spec, after, {}, without=hyper)  # controls where none were
+        hyper |= {n: _widened(spec.priors[n], v, after, after) for n, v in new.items()}
+        return ModelData(self.inputs.widened(after), self.target, hyper)
+
 
 def model_data(spec: Spec, panel: Panel, scale: Scale) -> ModelData:
     """Arrays of a training panel for :func:`program` (NumPy, float64)."""
-    sizes = sizes_of(panel, spec)
+    sizes = spec.sizes(panel)
     known = {"spend_share": spend_share}
     values = {name: known[name](panel) for name in spec.data_values(sizes)}
-    hyper = hyperparameters(spec, sizes, values)
+    hyper = hyperparameters(spec, sizes, values, places=places(spec, panel))
     target = spec.likelihood.target(panel, scale)
     return ModelData(response.make_inputs(spec, panel, scale), target, hyper)
-
-
-def widened(data: ModelData, spec: Spec, channels: int, controls: int) -> ModelData:
-    """The same data with more channels and controls, which are zero everywhere.
-
-    The posterior of the parameters of all others is the same; those of the new ones follow
-    their priors, independent of everything. So data sets of fewer members share the
-    programs of the widest one.
-
-    Args:
-        data: From :func:`model_data`.
-        spec: The full spec that the data were made with.
-        channels: At least as many as now, which is not 0; the new ones come last.
-        controls: At least as many as now.
-    """
-    inputs = data.inputs
-    geos, had, _ = inputs.media.shape
-    before = {"geo": geos, "channel": had, "control": inputs.controls.shape[1]}
-    before["fourier"] = inputs.fourier.shape[0]
-    sizes = before | {"channel": channels, "control": controls}
-
-    def pad(x: Any, dim: str) -> np.ndarray:
-        return np.pad(x, [(0, 0), (0, sizes[dim] - before[dim]), (0, 0)])
-
-    hyper = {
-        name: _widened(spec.priors[name], data.hyper[name], before, sizes)
-        for name in spec.present(before)
-    }
-    new = hyperparameters(spec, sizes, {}, without=hyper)  # controls where none were
-    hyper |= {n: _widened(spec.priors[n], v, sizes, sizes) for n, v in new.items()}
-    inputs = dataclasses.replace(
-        inputs, media=pad(inputs.media, "channel"), controls=pad(inputs.controls, "control")
-    )
-    return dataclasses.replace(data, inputs=inputs, hyper=hyper)
 
 
 def _widened(
@@ -128,13 +109,7 @@ def _widened(
 
 def sample_parameters(spec: Spec, data: ModelData) -> dict[str, Any]:
     """Sample every parameter from its prior; returns them with nested and derived ones."""
-    inputs = data.inputs
-    sizes = {
-        "geo": inputs.media.shape[0],
-        "channel": inputs.media.shape[1],
-        "control": inputs.controls.shape[1],
-        "fourier": inputs.fourier.shape[0],
-    }
+    sizes = data.inputs.sizes()
     params: dict[str, Any] = {}
     for name in spec.present(sizes):
         params |= _sample(name, spec.priors[name], data.hyper[name], sizes)
@@ -152,7 +127,7 @@ def noise_of(params: Mapping[str, Any], spec: Spec) -> dict[str, Array]:
 def program(
     spec: Spec,
     data: ModelData,
-    mean: Callable[[Mapping[str, Any], Inputs, Spec], Array] = response.mean,
+    mean: Callable[[Mapping[str, Any], Arrays, Spec], Array] = response.mean,
 ) -> None:
     """Sample every parameter from its prior and observe the outcome.
 

@@ -21,6 +21,7 @@ from jaxtyping import Array
 
 from mmmjax import checks, metrics, response
 from mmmjax.arguments import checked
+from mmmjax.arrays import Arrays
 from mmmjax.draws import Draws, Fit
 from mmmjax.likelihood import Target
 from mmmjax.model import ModelData, noise_of, sample_parameters
@@ -39,7 +40,6 @@ from mmmjax.posterior.scope import (
 )
 from mmmjax.prepare import prepare
 from mmmjax.resources import enough_memory
-from mmmjax.response import Inputs, sizes_of
 from mmmjax.seeds import key_data
 from mmmjax.shapes import DATE, GEO
 from mmmjax.spec import Spec
@@ -126,7 +126,7 @@ def sample_prior(spec: Spec, panel: Panel, draws: int = 500, seed: int = 0) -> F
     """
     draws = checks.integer("draws", draws, low=1)
     ready = prepare(spec, panel)
-    sizes = sizes_of(ready.panel, ready.spec)
+    sizes = ready.spec.sizes(ready.panel)
     sites = ready.spec.sites(sizes)
     scalars = sum(math.prod(sizes[dim] for dim in site.dims) for site in sites)
     of = f"{draws:,} draws of {scalars:,} numbers"
@@ -408,7 +408,7 @@ def _noise(params: Mapping[str, Any], spec: Spec) -> dict[str, Array]:
 
 
 def _outcome(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, target: Target, numbers: Array,
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, target: Target, numbers: Array,
     present: Array,
 ) -> Array:  # fmt: skip
     """One draw of the outcome, (geo, time), original units."""
@@ -418,7 +418,7 @@ def _outcome(
 
 
 def _through(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, target: Target, numbers: Array,
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, target: Target, numbers: Array,
     first: Array, present: Array,
 ) -> Array:  # fmt: skip
     """The same of two windows in one, the first as long as ``first`` (geo, time).
@@ -460,7 +460,7 @@ def _through_total(*args: Any) -> Array:
 
 
 def _log_density(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, target: Target
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, target: Target
 ) -> Array:
     mu = response.mean(params, inputs, spec)
     law = spec.likelihood.around(mu, _noise(params, spec), target)

@@ -18,6 +18,7 @@ from mmmjax.panel import Panel, for_training
 from mmmjax.panel.calendar import describe, offset
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
+from mmmjax.terms import Waves
 
 __all__ = ["Prepared", "prepare", "scale_of"]
 
@@ -58,7 +59,7 @@ def prepare(
     Raises:
         InputError: Data that cannot be fitted, or more seasonality than they can show.
     """
-    panel, notes = for_training(panel, max_lag=spec.adstock.max_lag, on_empty=on_empty)
+    panel, notes = for_training(panel, max_lag=spec.memory, on_empty=on_empty)
     spec.likelihood.check(panel)
     spec, findings = _seasonal(spec, panel)
     scale = scale_of(spec, panel)
@@ -100,7 +101,7 @@ def _seasonal(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:
     order = min(wave.order, most)
     where, keep = ("seasonality",), f"seasonality = {{ order = {order} }}"
     if wave.auto and (not most or years < 1):
-        priors = {n: p for n, p in spec.priors.items() if n not in wave.parameters}
+        priors = {n: p for n, p in spec.priors.items() if n not in Waves().parameters()}
         why = f"{short}, less than a year" if most else f"the data are {length}"
         what = f"yearly seasonality is left out: {why}"
         means, remedy = (trades, f"To have it nevertheless: {keep}") if most else ("", "")

@@ -163,8 +163,8 @@ class Prior:
 
     Args:
         family: One of :data:`FAMILIES`; called ``dist`` in TOML.
-        dims: Subset of ("geo", "channel", "control", "fourier"): one independent value per
-            member. None takes the default dims of the parameter it is given to.
+        dims: "geo", "channel", "control", "fourier" or a dim of a term: one independent
+            value per member. None takes the default dims of the parameter it is given to.
         **params: Hyperparameters by numpyro's names (``loc``, ``scale``, ``rate``,
             ``concentration``, ...); PyMC's (``mu``, ``sigma``, ``alpha``, ...) are
             understood. In scaled units (design: outcome and media divided by their
@@ -422,10 +422,12 @@ def _ordered(dims: Any) -> tuple[str, ...]:
         allowed, fix = f"some of {', '.join(DIMS)}", f'dims=["{DIMS[0]}"]'
         checks.fail("dims of a prior", dims, "prior", allowed, fix)
     given = tuple(given)
-    for dim in given:
-        if dim not in DIMS:
+    for dim in given:  # a term may have dims of its own: a spec knows which there are
+        plain = isinstance(dim, str) and all(map(str.isidentifier, dim.split(".")))
+        if not plain or (dim not in DIMS and checks.closest(dim, DIMS)):
             _unknown("dim of a prior", dim, DIMS)
-    return tuple(d for d in DIMS if d in given)
+    usual = [d for d in DIMS if d in given]
+    return (*usual, *(d for d in dict.fromkeys(given) if d not in DIMS))
 
 
 def _lookup(what: str, name: Any, table: Mapping[str, Any]) -> Any:

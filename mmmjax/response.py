@@ -6,99 +6,49 @@ units, time last; parameters are one draw (vmap over draws outside).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from mmmjax import checks
+from mmmjax.arrays import PAST, TIME, Arrays
 from mmmjax.panel import Panel
 from mmmjax.scaling import Scale
+from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
+from mmmjax.terms import Frame, Media, Term
 
 __all__ = [
-    "LINEAR",
-    "Inputs",
-    "carried",
+    "align",
+    "aligned",
     "components",
+    "grouped",
     "make_inputs",
     "mean",
     "media_contribution",
-    "media_effect",
-    "saturated",
-    "sizes_of",
+    "places",
+    "total",
 ]
 
 Params = Mapping[str, Any]
-
-# The mean is affine in these; samplers may treat them as one linear block.
-LINEAR = ("intercept", "trend_slope", "gamma_control", "gamma_fourier")
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Inputs:
-    """What the forward function needs besides parameters: arrays in scaled units.
-
-    Args:
-        media: (geo, channel, history + time), the first ``history`` periods are context.
-        controls: (geo, control, time), as given.
-        fourier: (2 * order, time), or (0, time) without seasonality.
-        trend: (time,), 0 at the first and 1 at the last training period.
-        history: Leading context periods of ``media``, dropped from every result.
-    """
-
-    media: Any
-    controls: Any
-    fourier: Any
-    trend: Any
-    history: int = field(default=0, metadata={"static": True})
-
-    def astype(self, dtype: Any) -> "Inputs":
-        """The same inputs in another float type."""
-        return jax.tree.map(lambda x: np.asarray(x, dtype), self)
-
-    def padded(self, history: int, periods: int) -> "Inputs":
-        """The same inputs in arrays of other sizes, zeros where nothing was.
-
-        Args:
-            history: Context periods, at least as many as now; the new ones come first.
-            periods: Periods, at least as many as now; the new ones come last.
-        """
-        before, after = history - self.history, periods - np.shape(self.trend)[-1]
-
-        def pad(x: Any, first: int = 0) -> np.ndarray:
-            return np.pad(x, [(0, 0)] * (np.ndim(x) - 1) + [(first, after)])
-
-        return Inputs(
-            pad(self.media, before), pad(self.controls), pad(self.fourier),
-            pad(self.trend), history,
-        )  # fmt: skip
-
-
-def sizes_of(panel: Panel, spec: Spec) -> dict[str, int]:
-    """Members of each dim: the sizes that :meth:`Spec.sites` and priors need."""
-    return {
-        "geo": panel.n_geos,
-        "channel": len(panel.channels),
-        "control": len(panel.control_names),
-        "fourier": 2 * spec.seasonality.order if spec.seasonality else 0,
-    }
+MEDIA, ORDER = "media", "order"
 
 
 def make_inputs(
     spec: Spec, panel: Panel, scale: Scale, after: Panel | None = None
-) -> Inputs:
+) -> Arrays:
     """Arrays of a panel in scaled units (NumPy float64).
+
+    "media" (geo, channel, history + time) holds all channels in the panel's order; every
+    term adds its own as "<term>.<name>".
 
     Args:
         spec: The model.
         panel: Training panel, or a later one of the same channels, controls and geos.
         scale: Frozen at fit.
-        after: The training panel that ``panel`` follows: its last ``max_lag - 1`` periods
+        after: The training panel that ``panel`` follows: its last ``memory - 1`` periods
             of media become context and the trend continues. None for the training panel
             itself, whose own media history is context.
     """
@@ -111,19 +61,35 @@ def make_inputs(
         ):  # fmt: skip
             allowed = f"channels, controls and geos of the training panel: {after.channels}"
             checks.fail("panel", panel.channels, "forecast", allowed, "align the panel")
-        history = min(spec.adstock.max_lag - 1, len(after.dates))
+        history = min(spec.memory - 1, len(after.dates))
         past = np.swapaxes(after.media / scale.media[:, None, :], 1, 2)
         media = np.concatenate([past[..., past.shape[-1] - history :], media], axis=-1)
         start = n_train = after.n_periods
     dates = panel.dates if after is not None else panel.dates[history:]
-    controls = np.swapaxes(panel.controls, 1, 2)[..., panel.history :]
-    steps = start + np.arange(len(dates))
-    fourier = (
-        spec.seasonality.features(dates) if spec.seasonality else np.zeros((0, len(dates)))
-    )
-    return Inputs(
-        media, controls, np.asarray(fourier), steps / max(n_train - 1, 1), history
-    )
+    frame = Frame(panel, scale, dates, start, n_train)
+    values: dict[str, np.ndarray] = {MEDIA: media}
+    axes: dict[str, tuple[str, ...]] = {MEDIA: (GEO, CHANNEL, PAST)}
+    for term in spec.parts:
+        for name, (array, dims) in term.inputs(frame).items():
+            values[f"{term.name}.{name}"] = np.asarray(array)
+            axes[f"{term.name}.{name}"] = tuple(spec.dim(term, d) for d in dims)
+    found = places(spec, panel)
+    for dim, place in found.items():
+        values[dim], axes[dim] = place, (dim,)
+    if found:
+        order = np.argsort(np.concatenate(list(found.values())))
+        values[ORDER], axes[ORDER] = order, (CHANNEL,)
+    return Arrays(values, tuple(axes.items()), history)
+
+
+def places(spec: Spec, panel: Panel) -> dict[str, np.ndarray]:
+    """Where the channels of each media term stand among all; of a single term nothing."""
+    if len(spec.media) == 1:
+        return {}
+    owner = spec.owners(panel)
+    places = [np.flatnonzero(owner == k) for k in range(len(spec.media))]
+    dims = [spec.dim(term, CHANNEL) for term in spec.media]
+    return dict(zip(dims, places, strict=True))
 
 
 def align(value: Any, dims: tuple[str, ...], to: tuple[str, ...]) -> Any:
@@ -131,73 +97,77 @@ def align(value: Any, dims: tuple[str, ...], to: tuple[str, ...]) -> Any:
     return jnp.asarray(value)[tuple(slice(None) if d in dims else None for d in to)]
 
 
+def aligned(params: Params, term: Term, spec: Spec) -> dict[str, Any]:
+    """Parameters of a term by its own names, each over (geo, *dims)."""
+    own = {name: spec.full(term, name) for name in term.parameters()}
+    dims = {full: (GEO, *spec.parameters[full].dims) for full in own.values()}
+    return {n: align(params[f], spec.dims(f), dims[f]) for n, f in own.items()}
+
+
 def media_contribution(
-    params: Params, media: Float[Array, "geo channel time"], spec: Spec
+    params: Params, media: Float[Array, "geo channel time"], spec: Spec, inputs: Arrays
 ) -> Float[Array, "geo channel time"]:
-    """Contribution of every channel: saturation_beta * saturation(adstock(media))."""
-    names = (*spec.adstock.parameters, *spec.saturation.parameters, "saturation_beta")
-    over = {n: align(params[n], spec.dims(n), ("geo", "channel")) for n in names}
-    return media_effect(over, media, spec)
+    """What every channel brings from any media, in the panel's order.
+
+    Args:
+        params: One draw.
+        media: Scaled media of all channels.
+        spec: The model.
+        inputs: Of the panel: they say which term has which channel.
+    """
+    if len(spec.media) == 1:
+        return spec.media[0].effect(aligned(params, spec.media[0], spec), media)
+    parts = [
+        term.effect(aligned(params, term, spec), media[:, inputs[spec.dim(term, CHANNEL)]])
+        for term in spec.media
+    ]
+    return jnp.concatenate(parts, axis=1)[:, inputs[ORDER]]
 
 
-def media_effect(
-    params: Params, media: Float[Array, "*cell time"], spec: Spec
-) -> Float[Array, "*cell time"]:
-    """:func:`media_contribution` of any cells, parameters broadcasting to ``*cell``."""
-    if spec.adstock_first:
-        return saturated(params, carried(params, media, spec), spec)
-    scaled = params["saturation_beta"][..., None]
-    return scaled * carried(params, spec.saturation(media, params), spec)
-
-
-def carried(
-    params: Params, media: Float[Array, "*cell time"], spec: Spec
-) -> Float[Array, "*cell time"]:
-    """Media carried over in time; linear in media, whatever the kernel."""
-    return spec.adstock(media, params)
-
-
-def saturated(
-    params: Params, media: Float[Array, "*cell time"], spec: Spec
-) -> Float[Array, "*cell time"]:
-    """Effect of carried media, elementwise over time."""
-    return params["saturation_beta"][..., None] * spec.saturation(media, params)
-
-
-def components(params: Params, inputs: Inputs, spec: Spec) -> dict[str, Array]:
+def components(params: Params, inputs: Arrays, spec: Spec) -> dict[str, Array]:
     """Mean of the outcome by component, scaled units, context periods dropped.
 
     Returns:
-        ``intercept`` (geo, time), ``trend`` (geo, time) if the spec has one, ``channel``
-        (geo, channel, time) and ``control`` (geo, control, time) if the panel has any,
-        ``seasonality`` (geo, time) if the spec has it.
+        By the name of the term, (geo, time), or (geo, member, time) of a term with members
+        ("control" of the panel's controls): those that the panel has. All media terms
+        together are "channel", in the panel's order.
     """
-    shape = (inputs.media.shape[0], inputs.trend.shape[-1])
-
-    def over(name: str, *to: str) -> Any:
-        return align(params[name], spec.dims(name), to)
-
-    out = {"intercept": jnp.broadcast_to(over("intercept", "geo")[:, None], shape)}
-    if spec.trend:
-        slope = over("trend_slope", "geo")
-        out["trend"] = jnp.broadcast_to(slope[:, None] * inputs.trend, shape)
-    if inputs.media.shape[1]:
-        out["channel"] = media_contribution(params, inputs.media, spec)[
-            ..., inputs.history :
-        ]
-    if inputs.controls.shape[1]:
-        out["control"] = (
-            over("gamma_control", "geo", "control")[..., None] * inputs.controls
-        )
-    if spec.seasonality:
-        wave = over("gamma_fourier", "geo", "fourier") @ inputs.fourier
-        out["seasonality"] = jnp.broadcast_to(wave, shape)
+    sizes = inputs.sizes()
+    out: dict[str, Array] = {}
+    for term in spec.parts:
+        if term.over and not sizes[term.over]:
+            continue
+        if not isinstance(term, Media):
+            value = term(aligned(params, term, spec), inputs.of(term.name))
+            middle = (sizes[term.over],) if term.over else ()
+            out[term.name] = jnp.broadcast_to(value, (sizes[GEO], *middle, sizes[TIME]))
+        elif CHANNEL not in out:
+            every = media_contribution(params, inputs[MEDIA], spec, inputs)
+            out[CHANNEL] = every[..., inputs.history :]
     return out
 
 
-def mean(params: Params, inputs: Inputs, spec: Spec) -> Float[Array, "geo time"]:
+def mean(params: Params, inputs: Arrays, spec: Spec) -> Float[Array, "geo time"]:
     """Mean of the outcome (of mu, before truncation): the sum of :func:`components`."""
     return total(components(params, inputs, spec))
+
+
+def grouped(parts: Mapping[str, Any], spec: Spec, members: int) -> dict[str, Any]:
+    """Components besides media added up by group: baseline, controls, seasonality.
+
+    Args:
+        parts: Of :func:`components`, or sums of them.
+        spec: The model.
+        members: Axis of the members of a component that has some.
+    """
+    out: dict[str, Any] = {}
+    for term in spec.parts:
+        if term.group == "channel" or term.name not in parts:
+            continue
+        value = parts[term.name].sum(members) if term.over else parts[term.name]
+        group = "controls" if term.group == "control" else term.group
+        out[group] = out[group] + value if group in out else value
+    return out
 
 
 def total(parts: Mapping[str, Array]) -> Array:

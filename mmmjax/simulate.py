@@ -32,7 +32,8 @@ from mmmjax.panel import Panel
 from mmmjax.resources import enough_memory, replace_file
 from mmmjax.response import components, make_inputs, media_contribution
 from mmmjax.scaling import Scale
-from mmmjax.spec import DEFAULT_PRIORS, Spec
+from mmmjax.spec import Spec
+from mmmjax.terms import Intercept
 
 __all__ = ["DEMO", "Process", "Simulated", "generate"]
 
@@ -123,7 +124,8 @@ class Process:
     @property
     def spec(self) -> Spec:
         """The model that made the data, with the default priors."""
-        intercept = DEFAULT_PRIORS["intercept"].with_dims(("geo",) if self.geos > 1 else ())
+        intercept = Intercept().parameters()["intercept"].prior
+        intercept = intercept.with_dims(("geo",) if self.geos > 1 else ())
         return Spec(
             adstock=Geometric(max_lag=self.max_lag),
             seasonality=Fourier(order=2) if self.seasonality else None,
@@ -223,7 +225,7 @@ def generate(process: Process | None = None, **settings: Any) -> Simulated:
     linear = (*LINEAR, spec.likelihood.noise)
     scaled = {
         n: params[n] / (fitted.outcome[0] if n in linear else 1.0)
-        for n in spec.parameter_names()
+        for n in spec.parameters
         if n in params
     }
     truth = {
@@ -386,9 +388,10 @@ def _reach(
     nothing: adstock and saturation of zero are zero.
     """
     media = np.swapaxes(train.media / scale.media[:, None, :], 1, 2)
-    tail = np.zeros((*media.shape[:2], spec.adstock.max_lag - 1))
+    tail = np.zeros((*media.shape[:2], spec.memory - 1))
     media = np.concatenate([media, tail], axis=-1)
-    return np.asarray(_contribution(params, media, spec))
+    inputs = make_inputs(spec, train, scale)
+    return np.asarray(_contribution(params, media, spec, inputs))
 
 
 def _forward(

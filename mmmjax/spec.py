@@ -7,6 +7,7 @@ against a panel by :func:`hyperparameters` and passed as arrays.
 
 import dataclasses
 import difflib
+import functools
 import math
 import re
 import tomllib
@@ -32,49 +33,18 @@ from mmmjax.prior import (
     Support,
     replace_prior,
     sites,
-    spend_share,
 )
+from mmmjax.shapes import GEO
+from mmmjax.terms import TERMS, Controls, Intercept, Mean, Media, Term, Trend, Waves
 
-__all__ = ["DEFAULT_PRIORS", "PARAMETER_DIMS", "Spec", "hyperparameters"]
+__all__ = ["Spec", "hyperparameters"]
 
-PARAMETER_DIMS: dict[str, tuple[str, ...]] = {
-    "intercept": (),
-    "trend_slope": (),
-    "adstock_alpha": ("channel",),
-    "saturation_lam": ("channel",),
-    "saturation_beta": ("channel",),
-    "gamma_control": ("control",),
-    "gamma_fourier": ("fourier",),
-}
-_SUPPORTS: dict[str, Support] = {"adstock_alpha": "unit", "saturation_lam": "positive"}
-_RANGES: dict[Support, tuple[float, float, str]] = {
-    "unit": (0.0, 1.0, "in [0, 1]: Beta or Uniform(low=0, high=1)"),
-    "positive": (0.0, math.inf, "positive: Gamma, HalfNormal, LogNormal, ..."),
-}
-
-# Defaults are weak in scaled units (outcome and media divided by their maxima).
-DEFAULT_PRIORS: dict[str, Prior] = {
-    # a typical week sells somewhere between nothing and the best week
-    "intercept": Prior("Normal", loc=0.5, scale=0.3),
-    # the outcome may drift by half of its maximum over the training window
-    "trend_slope": Prior("Normal", loc=0.0, scale=0.5),
-    # most of the effect within the first weeks: mean 0.25, one in eight above 0.5
-    "adstock_alpha": Prior("Beta", concentration1=1.0, concentration0=3.0),
-    # half-saturation (1.1/lam) between a sixth of the best week and beyond it
-    "saturation_lam": Prior("Gamma", concentration=3.0, rate=1.0),
-    # before the data speak, money brings effect in proportion, and all media together
-    # rarely more than the outcome
-    "saturation_beta": Prior("HalfNormal", scale=spend_share),
-    # a control on a scale of about 1 may move the outcome by half of its maximum
-    "gamma_control": Prior("Normal", loc=0.0, scale=0.5),
-    # yearly swings of a few tenths of the best week, most harmonics small
-    "gamma_fourier": Prior("Laplace", loc=0.0, scale=0.2),
-}
+FORMAT = 2  # of case files: [[model.term]] came with it
 
 
 @checked
 @dataclass(frozen=True)
-class Spec:
+class Spec(Mean):
     """What the model is.
 
     Args:
@@ -92,6 +62,9 @@ class Spec:
         media_scale: The same for media.
         scale: What a largest value is: "robust" takes the second largest where the largest
             is at least 2.5 times it, "max" the largest whatever it is.
+        terms: Further terms, records of ``mm.terms``; one with the name of a term above
+            ("channel", "control", ...) takes its place. Of several media terms each has
+            the channels that it names, and one the rest.
 
     Raises:
         InputError: Unknown parameter, a prior whose values the parameter cannot take, dims
@@ -108,6 +81,7 @@ class Spec:
     outcome_scale: Literal["shared", "geo"] = "shared"
     media_scale: Literal["shared", "geo"] = "shared"
     scale: Literal["robust", "max"] = "robust"
+    terms: tuple[Term, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the choices and complete the priors."""
@@ -128,7 +102,13 @@ class Spec:
             fix = "write mm.likelihood.Normal()"
             allowed = "a record of mm.likelihood"
             checks.fail("spec likelihood", self.likelihood, "spec", allowed, fix)
-        known = self.parameters()
+        for term in self.terms:
+            if not isinstance(term, Term) or isinstance(term, type):
+                checks.fail("spec terms", term, "spec", "records of mm.terms",
+                            "terms=(mm.terms.Media(...),)")  # fmt: skip
+        object.__setattr__(self, "terms", tuple(self.terms))
+        self.check_terms()
+        known = self.parameters
         for name in self.priors:
             if name not in known:
                 _unknown_parameter(name, tuple(known))
@@ -139,32 +119,40 @@ class Spec:
         """By value, like equality."""
         return hash((self.adstock, self.saturation, self.seasonality, self.trend,
                      self.likelihood, tuple(self.priors.items()), self.adstock_first,
-                     self.outcome_scale, self.media_scale, self.scale))  # fmt: skip
+                     self.outcome_scale, self.media_scale, self.scale,
+                     self.terms))  # fmt: skip
 
+    @functools.cached_property
+    def parts(self) -> tuple[Term, ...]:
+        """Every term of the mean, in the order of the model."""
+        order = self.seasonality.order if self.seasonality else 0
+        usual: list[Term] = [
+            Intercept(),
+            *([Trend()] if self.trend else []),
+            Media("channel", None, self.adstock, self.saturation, self.adstock_first),
+            Controls(),
+            *([Waves(order)] if order else []),
+        ]
+        given = {term.name: term for term in self.terms}
+        own = [given.get(term.name, term) for term in usual]
+        return (*own, *(term for term in self.terms if term not in own))
+
+    @functools.cached_property
     def parameters(self) -> dict[str, Parameter]:
-        """Every parameter this spec can have, in the model's order."""
-        media = (*self.adstock.parameters, *self.saturation.parameters, "saturation_beta")
-        names = (
-            "intercept",
-            *(("trend_slope",) if self.trend else ()),
-            *media,
-            "gamma_control",
-            *(("gamma_fourier",) if self.seasonality else ()),
-        )
-        mean = {
-            n: Parameter(PARAMETER_DIMS[n], DEFAULT_PRIORS[n], _SUPPORTS.get(n, "real"))
-            for n in names
-        }
-        return {**mean, **self.likelihood.parameters()}
-
-    def parameter_names(self) -> tuple[str, ...]:
-        """Names of :meth:`parameters`."""
-        return tuple(self.parameters())
+        """Every parameter this spec can have, in the model's order, as priors name it."""
+        found: dict[str, Parameter] = {}
+        for term in self.parts:
+            for name, one in term.parameters().items():
+                dims = tuple(self.dim(term, d) for d in one.dims)
+                found[self.full(term, name)] = one._replace(dims=dims)
+        return {**found, **self.likelihood.parameters()}
 
     def present(self, sizes: Mapping[str, int]) -> tuple[str, ...]:
         """Parameters that a panel of these sizes has (no media: no media parameters)."""
         return tuple(
-            n for n, p in self.parameters().items() if all(sizes.get(d, 1) for d in p.dims)
+            name
+            for name, one in self.parameters.items()
+            if all(sizes.get(d, 1) for d in one.dims)
         )
 
     def sites(self, sizes: Mapping[str, int]) -> tuple[Site, ...]:
@@ -184,7 +172,7 @@ class Spec:
         if name in derived and name != OUTCOME:  # over all dims of what it follows from
             words = re.findall(r"\w+", derived[name])
             over = {d for n in words if n in self.priors for d in self.dims(n)}
-            return tuple(d for d in DIMS if d in over)
+            return tuple(dict.fromkeys(d for d in (*DIMS, *sorted(over)) if d in over))
         for parameter, prior in self.priors.items():
             for site in sites(parameter, prior):
                 if site.name == name:
@@ -199,6 +187,7 @@ class Spec:
         bare = {n: p.structure() for n, p in self.priors.items()}
         object.__setattr__(new, "priors", bare)
         object.__setattr__(new, "likelihood", type(self.likelihood)())
+        vars(new).update(parts=self.parts, media=self.media, parameters=self.parameters)
         return new
 
     def to_dict(self) -> dict[str, Any]:
@@ -235,6 +224,7 @@ class Spec:
             f"  likelihood   {self.likelihood!r}",
             f"  scales       outcome {self.outcome_scale}, media {self.media_scale} "
             f"({self.scale})",
+            *(f"  term         {term!r}" for term in self.terms),
             "  priors",
         ]
         width = max(map(len, self.priors))
@@ -257,7 +247,7 @@ _REGISTRIES = {
     "likelihood": LIKELIHOODS,
 }
 _PLAIN = ("trend", "adstock_first", "outcome_scale", "media_scale", "scale")
-_KEYS = (*_REGISTRIES, "seasonality", *_PLAIN, "priors")
+_KEYS = (*_REGISTRIES, "seasonality", *_PLAIN, "priors", "term")
 
 
 def _to_table(spec: Spec) -> dict[str, Any]:
@@ -276,7 +266,7 @@ def _to_table(spec: Spec) -> dict[str, Any]:
         "media_scale": spec.media_scale,
         "scale": spec.scale,
         "priors": {n: p.to_dict() for n, p in spec.priors.items()},
-    }
+    } | ({"term": [_record_to_dict(term) for term in spec.terms]} if spec.terms else {})
 
 
 def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -291,6 +281,11 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
             args[name] = _record_from_dict(name, table[name], registry)
     if "seasonality" in table:
         args["seasonality"] = _seasonality_from(table["seasonality"])
+    if "term" in table:
+        if not isinstance(table["term"], list):
+            fix = 'write [[model.term]] above kind = "media"'
+            checks.fail("term", table["term"], "[model]", "a list of tables", fix)
+        args["terms"] = tuple(_record_from_dict("term", t, TERMS) for t in table["term"])
     told = table.get("priors", {})
     if not isinstance(told, Mapping):
         checks.fail("[model] priors", told, "", "a table", "[model.priors]")
@@ -303,6 +298,7 @@ def hyperparameters(
     sizes: Mapping[str, int],
     data: Mapping[str, np.ndarray],
     without: Container[str] = (),
+    places: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Numbers of all priors as arrays: the pytree that compiled programs take.
 
@@ -312,23 +308,25 @@ def hyperparameters(
         data: Values of data-derived hyperparameters by name, e.g. ``spend_share``
             (channel,); a list or data value has one number per member of the last dim.
         without: Parameters to leave out.
+        places: Of a dim that holds some of the channels only, where they stand among all.
     """
     names = [name for name in spec.present(sizes) if name not in without]
-    return {n: _resolve(n, spec.priors[n], sizes, data) for n in names}
+    return {n: _resolve(n, spec.priors[n], sizes, data, places or {}) for n in names}
 
 
 def _resolve(
-    name: str, prior: Prior, sizes: Mapping[str, int], data: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
+    name: str, prior: Prior, sizes: Mapping[str, int], data: Mapping[str, np.ndarray],
+    places: Mapping[str, np.ndarray],
+) -> dict[str, Any]:  # fmt: skip
     shape = tuple(sizes[d] for d in prior.dims or ())
+    own = places.get(prior.dims[-1], slice(None)) if prior.dims else slice(None)
     out: dict[str, Any] = {}
     for key, value in prior.params:
         if isinstance(value, Prior):
-            out[key] = _resolve(f"{name}_{key}", value, sizes, data)
+            out[key] = _resolve(f"{name}_{key}", value, sizes, data, places)
             continue
-        array = np.asarray(
-            data[value.name] if isinstance(value, DataValue) else value, float
-        )
+        known = isinstance(value, DataValue)
+        array = np.asarray(data[value.name][own] if known else value, float)
         if array.ndim and array.shape != shape[-1:]:
             last = prior.dims[-1] if prior.dims else "no dim"
             checks.fail(
@@ -347,22 +345,31 @@ def _resolve(
     return out
 
 
-def _with_dims(name: str, prior: Any, known: Parameter) -> Prior:
-    default = known.dims
+_RANGES: dict[Support, tuple[float, float, str]] = {
+    "unit": (0.0, 1.0, "in [0, 1]: Beta or Uniform(low=0, high=1)"),
+    "positive": (0.0, math.inf, "positive: Gamma, HalfNormal, LogNormal, ..."),
+}
+
+
+def _with_dims(name: str, prior: Any, parameter: Parameter) -> Prior:
+    default = parameter.dims
     if not isinstance(prior, Prior):
         fix = 'mm.Prior("Normal", loc=0.0, scale=1.0)'
         checks.fail(f"prior of {name}", prior, "spec", "a Prior", fix)
+    prior = _renamed(prior, {d.rpartition(".")[2]: d for d in default})
     dims = default if prior.dims is None else prior.dims
-    allowed = {"geo", *default}
+    allowed = {GEO, *default}
     if not set(dims) <= allowed:
+        near = checks.closest(next(d for d in dims if d not in allowed), allowed)
         fix = f"dims={list(default)}, or add 'geo' for one value per geo"
+        fix = f'did you mean "{near}"?' if near else fix
         checks.fail(f"prior of {name}", dims, "dims", f"a subset of {sorted(allowed)}", fix)
-    if known.support in _RANGES:
-        low, high, words = _RANGES[known.support]
+    if parameter.support in _RANGES:
+        low, high, words = _RANGES[parameter.support]
         if not prior.within(low, high):
             checks.fail(f"prior of {name}", prior, "spec", words, "change the family")
     missing = [d for d in default if d not in dims]
-    if missing and default in (("control",), ("fourier",)):
+    if missing and parameter.linear:
         fix = f"dims={list(default)}: each {missing[0]} has its own coefficient"
         checks.fail(f"prior of {name}", dims, "dims", f"with {missing[0]!r}", fix)
     nested = tuple(
@@ -370,6 +377,15 @@ def _with_dims(name: str, prior: Any, known: Parameter) -> Prior:
         for k, v in prior.params
     )
     return replace_prior(prior, dims=dims, params=nested)
+
+
+def _renamed(prior: Prior, names: Mapping[str, str]) -> Prior:
+    """With the dims of a term as a spec names them, in nested priors too."""
+    params = tuple(
+        (k, _renamed(v, names) if isinstance(v, Prior) else v) for k, v in prior.params
+    )
+    dims = prior.dims and tuple(names.get(d, d) for d in prior.dims)
+    return replace_prior(prior, dims=dims, params=params)
 
 
 def _nested_dims(name: str, key: str, inner: Prior, outer: Sequence[str]) -> Prior:
@@ -386,7 +402,14 @@ def _nested_dims(name: str, key: str, inner: Prior, outer: Sequence[str]) -> Pri
 
 
 def _record_to_dict(record: Any) -> dict[str, Any]:
-    return {"kind": record.kind, **dataclasses.asdict(record)}
+    """A record as a table, those inside it too; what is None is left out."""
+    plain = lambda x: list(x) if isinstance(x, tuple) else x
+    fields = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    return {"kind": record.kind} | {
+        name: _record_to_dict(value) if hasattr(value, "kind") else plain(value)
+        for name, value in fields.items()
+        if value is not None
+    }
 
 
 def _record_from_dict(what: str, table: Any, registry: Mapping[str, type]) -> Any:
@@ -401,7 +424,13 @@ def _record_from_dict(what: str, table: Any, registry: Mapping[str, type]) -> An
     for key in table:
         if key not in ("kind", *fields):
             _unknown_key(f"[model] {what}", key, ("kind", *fields))
-    return cls(**{k: v for k, v in table.items() if k != "kind"})
+    return cls(
+        **{
+            k: _record_from_dict(k, v, _REGISTRIES[k]) if k in _REGISTRIES else v
+            for k, v in table.items()
+            if k != "kind"
+        }
+    )
 
 
 def _seasonality_from(value: Any) -> Fourier | None:

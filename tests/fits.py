@@ -9,7 +9,6 @@ from mmmjax.kernels.seasonality import Fourier
 from mmmjax.likelihood import TruncatedNormal
 from mmmjax.panel import Panel
 from mmmjax.prior import Prior
-from mmmjax.response import sizes_of
 from mmmjax.samplers import NUTS
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
@@ -52,7 +51,7 @@ def make_fit(chains=2, draws=5, spec=None, panel=None, seed=0, dtype=np.float32,
     """
     rng = np.random.default_rng(seed)
     spec, panel = spec or make_spec(), panel or make_panel()
-    sizes = sizes_of(panel, spec)
+    sizes = spec.sizes(panel)
     params = {}
     for name in spec.present(sizes):
         shape = (chains, draws, *(sizes[d] for d in spec.dims(name)))

@@ -74,8 +74,8 @@ def test_coords_are_of_the_training_window(fit):
 
 def test_inputs_are_those_of_the_training_panel(fit):
     inputs = fit.inputs()
-    assert inputs.media.shape == (2, 3, 12)
-    np.testing.assert_allclose(inputs.media.max(axis=(0, 2)), 1.0)
+    assert inputs["media"].shape == (2, 3, 12)
+    np.testing.assert_allclose(inputs["media"].max(axis=(0, 2)), 1.0)
 
 
 def test_repr_says_what_and_how(fit):

@@ -114,7 +114,7 @@ def test_each_parameter_moves_the_parts_drawn_below_it(case):
     spec, panel = CASES[case]
     graph, data = structure(spec, panel), data_of(spec, panel)
     rng = np.random.default_rng(0)
-    names = spec.present(response.sizes_of(panel, spec))
+    names = spec.present(spec.sizes(panel))
     params = {n: rng.uniform(0.2, 0.8, max(graph[n].size, 1)) for n in names}
     sizes = graph.sizes
     shaped = {n: v.reshape([sizes[d] for d in spec.dims(n)]) for n, v in params.items()}

@@ -162,7 +162,7 @@ def test_the_documents_name_the_keys_that_are_read():
     assert set(OF_DATA) == {*ARRAYS, *LABELS}
     assert set(OF_FLEET) == set(fleets.FLEET)
     assert set(OF_MODEL) == {*mm.Spec().to_dict()} - {"priors"}
-    assert set(OF_PRIORS) >= set(mm.Spec(trend=True).parameter_names())
+    assert set(OF_PRIORS) >= set(mm.Spec(trend=True).parameters)
     fields = {f.name for kind in SAMPLERS.values() for f in dataclasses.fields(kind)}
     assert fields | {"seed", "kind"} <= set(re.findall(r"[a-z_]+", OF_SAMPLER))
 

@@ -16,12 +16,12 @@ from numpyro import handlers
 from numpyro.infer.util import log_density
 
 from mmmjax import response
+from mmmjax.arrays import Arrays
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.kernels.seasonality import Fourier
 from mmmjax.likelihood import Normal, StudentT, Target, TruncatedNormal
 from mmmjax.model import ModelData, model_data, program
 from mmmjax.prior import Prior, spend_share
-from mmmjax.response import Inputs
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec, hyperparameters
 from tests.fits import make_panel
@@ -287,7 +287,16 @@ def make_data(case, rng):
     mask = rng.uniform(size=outcome.shape) > 0.1
     hyper = hyperparameters(case.spec, n, {"spend_share": SHARE})
     target = Target(np.where(mask, outcome, low + 0.5), mask, low, np.ones_like(low))
-    return ModelData(Inputs(media, controls, features, trend, case.history), target, hyper)
+    every = {
+        "media": (media, ("geo", "channel", "past+time")),
+        "control.controls": (controls, ("geo", "control", "time")),
+        "seasonality.fourier": (features, ("fourier", "time")),
+        "trend.time": (trend, ("time",)),
+    }
+    terms = {term.name for term in case.spec.parts}
+    own = {n: x for n, x in every.items() if n == "media" or n.split(".")[0] in terms}
+    values, axes = ({n: x[i] for n, x in own.items()} for i in (0, 1))
+    return ModelData(Arrays(values, tuple(axes.items()), case.history), target, hyper)
 
 
 def make_sites(case, rng, **extreme):
@@ -371,8 +380,8 @@ def oracle_mean(case, data, sites):
     x = data.inputs
     return params, oracle.mean(
         params, case.dims,
-        media=x.media, controls=x.controls,
-        features=x.fourier if case.spec.seasonality else None,
+        media=x["media"], controls=x["control.controls"],
+        features=x["seasonality.fourier"] if case.spec.seasonality else None,
         history=case.history, n_periods=PERIODS, n_geos=case.n_geos, **case.mean,
     )  # fmt: skip
 
@@ -499,11 +508,17 @@ def test_data_of_the_program_from_a_panel(shared):
         np.testing.assert_allclose(data.target.low[g], 10.0 / largest)
         for c in range(3):
             most = max(panel.media[i, t, c] for i in geos for t in range(5, 20))
-            np.testing.assert_allclose(data.inputs.media[g, c], panel.media[g, :, c] / most)
-        np.testing.assert_array_equal(data.inputs.controls[g, 0], panel.controls[g, 5:, 0])
+            np.testing.assert_allclose(
+                data.inputs["media"][g, c], panel.media[g, :, c] / most
+            )
+        np.testing.assert_array_equal(
+            data.inputs["control.controls"][g, 0], panel.controls[g, 5:, 0]
+        )
     days = [date.timetuple().tm_yday for date in panel.dates[5:]]
-    np.testing.assert_allclose(data.inputs.fourier, oracle.fourier(days, 2), atol=1e-14)
-    np.testing.assert_allclose(data.inputs.trend, [t / 14 for t in range(15)])
+    np.testing.assert_allclose(
+        data.inputs["seasonality.fourier"], oracle.fourier(days, 2), atol=1e-14
+    )
+    np.testing.assert_allclose(data.inputs["trend.time"], [t / 14 for t in range(15)])
     paid = panel.spend[:, 5:, :2].sum(axis=(0, 1))
     share = [*(paid / paid.sum()), 0.5]  # the organic channel has the mean share
     np.testing.assert_allclose(data.hyper["saturation_beta"]["scale"], share)

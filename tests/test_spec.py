@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
-from mmmjax.spec import DEFAULT_PRIORS, PARAMETER_DIMS, Spec, hyperparameters
+from mmmjax.spec import Spec, hyperparameters
 
 SIZES = {"geo": 3, "channel": 2, "control": 4, "fourier": 4}
 SPECS = {
@@ -79,10 +79,9 @@ def test_hyperparameters_resolve_data_and_lists():
     np.testing.assert_array_equal(default["saturation_beta"]["scale"], [0.7, 0.3])
 
 
-def test_every_parameter_has_dims_and_a_default():
-    assert set(DEFAULT_PRIORS) == set(PARAMETER_DIMS)
+def test_every_parameter_has_a_prior():
     for spec in SPECS.values():
-        assert set(spec.priors) == set(spec.parameters())
+        assert set(spec.priors) == set(spec.parameters)
 
 
 @pytest.mark.parametrize(

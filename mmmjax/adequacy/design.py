@@ -18,8 +18,10 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.adequacy.evidence import Evidence
+from mmmjax.arrays import TIME
 from mmmjax.draws import Fit
 from mmmjax.kernels.seasonality import YEAR, fourier_features
+from mmmjax.shapes import GEO
 
 __all__ = ["Columns", "Design", "design"]
 
@@ -100,12 +102,12 @@ def design(fit: Fit, seen: Evidence, geo: int) -> Design:
     x, spread = seen.inputs, seen.sigma[geo]
     mean = seen.mu[:, geo].mean(0)
     effect = seen.channel[:, geo].mean(0)  # (channel, time)
+    own = (x[n][geo] if d[0] == GEO else x[n] for n, d in x.axes if d[-1] == TIME)
+    followed = [part.reshape(-1, len(here)) for part in own]  # by the other terms
     linear = np.concatenate(
         [
             np.ones((1, len(here))),
-            x.trend[None][: int(fit.spec.trend)],
-            x.fourier,
-            x.controls[geo],
+            *followed,
             effect,
         ]
     )
@@ -204,10 +206,10 @@ def departures(
     yield Columns("curvature", "", np.stack([bent**2, bent**3], 1))
     if not names:
         return
-    media, past = seen.inputs.media[geo], seen.inputs.history
+    media, past = seen.inputs["media"][geo], seen.inputs.history
     padded = np.pad(media, [(0, 0), (n, 3)])  # media at period t: column n + past + t
     lagged = lambda k: padded[:, n + past - k : 2 * n + past - k]
-    edges = np.ceil(spec.adstock.max_lag * np.array(EDGES)).astype(int)
+    edges = np.ceil(spec.memory * np.array(EDGES)).astype(int)
     edges = np.unique(np.clip(edges, 1, max(n // 4, 2)))
     late = [np.mean([lagged(k) for k in range(a, b)], 0) for a, b in pairwise(edges)]
     ahead = [lagged(-1), (lagged(-2) + lagged(-3)) / 2]
@@ -218,7 +220,7 @@ def departures(
         "shape": [effect**2, np.sqrt(np.abs(effect)), x],
         "drift": [effect * now, effect * now**2],
     }
-    decay = np.power(1 - 1 / (1 + spec.adstock.max_lag), np.arange(n + past))
+    decay = np.power(1 - 1 / (1 + spec.memory), np.arange(n + past))
     whole = padded[:, n : 2 * n + past]
     long = np.stack([np.convolve(row, decay)[past : n + past] for row in whole])
     one_way = {"carryover": [long], "shape": [curved(effect, part) for part in BENDS]}

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Array
 
 from mmmjax import response
+from mmmjax.arrays import Arrays
 from mmmjax.draws import Draws, Fit
 from mmmjax.posterior.fold import fold
-from mmmjax.response import Inputs
 from mmmjax.spec import Spec
 
 __all__ = ["Evidence", "evidence"]
@@ -40,7 +40,7 @@ class Evidence:
     channel: np.ndarray
     baseline: np.ndarray
     params: dict[str, np.ndarray]
-    inputs: Inputs
+    inputs: Arrays
     noise: dict[str, np.ndarray]
     sigma: np.ndarray
 
@@ -88,9 +88,9 @@ def evidence(fit: Fit, wide: Fit | None = None) -> Evidence:
     )
 
 
-def parts_of(params: Mapping[str, Any], inputs: Inputs, spec: Spec) -> dict[str, Array]:
+def parts_of(params: Mapping[str, Any], inputs: Arrays, spec: Spec) -> dict[str, Array]:
     parts = response.components(params, inputs, spec)
     mu = response.total(parts)
     media = parts.get("channel", mu[:, None][:, :0])
-    baseline = parts["intercept"] + parts.get("trend", 0.0)
+    baseline = response.grouped(parts, spec, 1)["baseline"]
     return {"mu": mu, "channel": media, "baseline": baseline}

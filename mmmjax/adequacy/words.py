@@ -235,7 +235,7 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
     """What to write against a departure, lines that this version knows."""
     spec = fit.spec
     order = spec.seasonality.order if spec.seasonality else 0
-    longer = 2 * spec.adstock.max_lag
+    longer = 2 * spec.memory
     waves = int(label) if label.isdigit() else order + 2
     return {
         "season": f"Write seasonality = {{ order = {max(waves, order + 1)} }} under "

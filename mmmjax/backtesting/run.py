@@ -18,6 +18,7 @@ import pandas as pd
 
 from mmmjax import checks
 from mmmjax.arguments import checked
+from mmmjax.arrays import Arrays
 from mmmjax.backtesting import result as r
 from mmmjax.backtesting.baselines import seasonal_naive
 from mmmjax.backtesting.collect import Done, collect
@@ -42,7 +43,6 @@ from mmmjax.posterior.returns import roas
 from mmmjax.posterior.scope import Scope
 from mmmjax.prediction import cells, cells_table
 from mmmjax.prepare import Prepared, prepare
-from mmmjax.response import Inputs
 from mmmjax.samplers import NUTS, Sampler, shorter
 from mmmjax.shapes import CHANNEL, CONTROL
 from mmmjax.spec import Spec
@@ -104,9 +104,9 @@ def backtest(
     """
     sampler = NUTS() if sampler is None else sampler
     seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
-    panel, notes = for_training(panel, max_lag=spec.adstock.max_lag, on_empty=on_empty)
+    panel, notes = for_training(panel, max_lag=spec.memory, on_empty=on_empty)
     spec.likelihood.check(panel)
-    layout = lay_out(panel, spec.adstock.max_lag, folds, horizon, step, window, least)
+    layout = lay_out(panel, spec.memory, folds, horizon, step, window, least)
     plan = _Plan.of(spec, panel, sampler, seed, layout, _models(panel, baselines))
     done = [_begun(plan, fold) for fold in layout.folds]
     labels = [show(panel.dates[fold.train.stop - 1]) for fold in layout.folds]
@@ -143,7 +143,7 @@ class _Plan(NamedTuple):
         cls, spec: Spec, panel: Panel, sampler: Sampler, seed: int, layout: Layout,
         models: tuple[str, ...],
     ) -> "_Plan":  # fmt: skip
-        trains = [train_panel(panel, f, spec.adstock.max_lag) for f in layout.folds]
+        trains = [train_panel(panel, f, spec.memory) for f in layout.folds]
         history = max(t.history for t in trains)
         n_periods = max(t.n_periods for t in trains)
         return cls(spec, panel, sampler, seed, layout, models, history, n_periods)
@@ -188,7 +188,7 @@ class _Ready(NamedTuple):
     @classmethod
     def of(cls, plan: _Plan, fold: Fold) -> "_Ready":
         """Build them from what was known at the cut."""
-        past = train_panel(plan.panel, fold, plan.spec.adstock.max_lag)
+        past = train_panel(plan.panel, fold, plan.spec.memory)
         found = prepare(plan.spec, past, "prior")
         train = found.panel
         data = found.data.padded(plan.history, plan.n_periods)
@@ -309,15 +309,14 @@ def _thinned(fit: Fit) -> Fit:
     return replace(fit, draws=Draws(kept))
 
 
-def _silent(inputs: Inputs) -> Inputs:
+def _silent(inputs: Arrays) -> Arrays:
     """The same inputs without any media."""
-    return replace(inputs, media=np.zeros_like(inputs.media))
+    return inputs.replace(media=np.zeros_like(inputs["media"]))
 
 
 def _media_apart(fit: Fit) -> Fit:
     """The fit without the parameters of media, which media of zero leave at their prior."""
-    spec = fit.spec
-    media = (*spec.adstock.parameters, *spec.saturation.parameters, "saturation_beta")
+    media = tuple(fit.spec.full(t, n) for t in fit.spec.media for n in t.parameters())
     kept = {n: a for n, a in fit.draws.params.items() if not n.startswith(media)}
     return replace(fit, draws=Draws(kept, fit.draws.stats))
 

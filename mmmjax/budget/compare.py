@@ -245,7 +245,7 @@ def _answers(
         profiles = np.full((places, cells, periods), 1.0 / periods)
         for profile, spend in zip(profiles, spends, strict=False):
             profile[:] = profile if spend.profile is None else spend.profile
-        levels = periods + form.spec.adstock.max_lag - 1
+        levels = periods + form.spec.memory - 1
         own = {name: x for name, x in window.draws.items() if name != "factors"}
         window = window._replace(
             draws=own, pattern=np.ones((1, levels)), periods=np.ones(levels)

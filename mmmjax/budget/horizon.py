@@ -19,8 +19,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mmmjax.draws import Fit
-from mmmjax.response import carried, media_effect, saturated
+from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
+from mmmjax.terms import Media
 
 __all__ = [
     "CarryIn",
@@ -29,7 +30,6 @@ __all__ = [
     "block_of",
     "even_levels",
     "make_window",
-    "media_names",
     "response_of",
     "slopes_of",
 ]
@@ -54,6 +54,8 @@ class Window(NamedTuple):
         history: Scaled media of the periods before the window, (cell, past), or of none.
         pattern: Share of the money of the window spent in each level, (cell or 1, level).
         periods: How many periods each level stands for, (level,).
+        cells: Of several media terms the cells of each, and the order that puts cells one
+            after the other by term back into theirs; of one term nothing.
         split: Where a variable is the money of several cells: the variable of every cell
             and the share of it that the cell gets, both (cell,).
     """
@@ -64,6 +66,7 @@ class Window(NamedTuple):
     history: Any
     pattern: Any
     periods: Any
+    cells: Any = ()
     split: Any = None
 
 
@@ -106,11 +109,6 @@ def even_levels(periods: int, max_lag: int) -> tuple[np.ndarray, np.ndarray]:
     return pattern, multiplicity
 
 
-def media_names(spec: Spec) -> tuple[str, ...]:
-    """Parameters of the forward function that act on media."""
-    return (*spec.adstock.parameters, *spec.saturation.parameters, "saturation_beta")
-
-
 def make_window(
     fits: Sequence[Fit],
     periods: int,
@@ -135,7 +133,7 @@ def make_window(
         profile: Share of a cell's money spent in each period, rows of sum 1; None: even.
         free: Whether every period has a variable of its own.
     """
-    lag = fits[0].spec.adstock.max_lag
+    spec, lag = fits[0].spec, fits[0].spec.memory
     count = min(fit.draws.n_chains * fit.draws.n_draws for fit in fits)
     kept = count if max_draws is None else min(count, max_draws)
     flats = [_of_cells(fit, kept if len(fits) > 1 else max_draws) for fit in fits]
@@ -150,6 +148,15 @@ def make_window(
         per_money = per_money[:, :1]
     elif profile is None:
         profile = np.full(per_money.shape, 1.0 / periods)
+    cells: tuple[np.ndarray, ...] = ()
+    if len(spec.media) > 1:
+        whose = [fit.spec.owners(fit.panel) for fit in fits]
+        pairs_of = zip(fits, whose, strict=True)
+        owner = np.concatenate(
+            [np.tile(w[f.panel.paid], f.panel.n_geos) for f, w in pairs_of]
+        )
+        groups = [np.flatnonzero(owner == k) for k in range(len(spec.media))]
+        cells = (*groups, np.argsort(np.concatenate(groups)))
     pattern, multiplicity = even_levels(periods, lag)
     pattern = pattern[None]
     if profile is not None:
@@ -162,25 +169,51 @@ def make_window(
         np.concatenate([_history(fit, past) for fit in fits]),
         pattern,
         multiplicity,
+        cells,
     )
-    if free or not fits[0].spec.adstock_first:
+    if free or not all(term.factored for term in spec.media):
         return window
     with jax.enable_x64(True):
-        factors = _factored(window, spec=fits[0].spec.structure())
+        factors = _factored(window, spec=spec.structure())
     return window._replace(draws=draws | {"factors": factors})
 
 
 def _of_cells(fit: Fit, max_draws: int | None) -> dict[str, Float[np.ndarray, "draw cell"]]:
-    """Media parameters of every geo and paid channel."""
-    paid, geos = np.flatnonzero(fit.panel.paid), fit.panel.n_geos
-    flat, out = fit.flat(max_draws), {}
-    for name in media_names(fit.spec):
-        values, dims = np.asarray(flat[name], np.float64), fit.spec.dims(name)
-        values = values[:, None] if "geo" not in dims else values
-        values = values[:, :, paid] if "channel" in dims else values[:, :, None]
-        whole = np.broadcast_to(values, (len(values), geos, len(paid)))
-        out[name] = whole.reshape(len(values), -1)
+    """Parameters of every media term, of every geo and paid channel that it has."""
+    spec, panel = fit.spec, fit.panel
+    flat, labels, out = fit.flat(max_draws), spec.labels(panel), {}
+    for term in spec.media:
+        dim = spec.dim(term, CHANNEL)
+        paid = [i for i, c in enumerate(labels[dim]) if c not in panel.organic]
+        for name in (spec.full(term, n) for n in term.parameters()):
+            values, dims = np.asarray(flat[name], np.float64), spec.dims(name)
+            values = values[:, None] if GEO not in dims else values
+            values = values[:, :, paid] if dim in dims else values[:, :, None]
+            whole = np.broadcast_to(values, (len(values), panel.n_geos, len(paid)))
+            out[name] = whole.reshape(len(values), -1)
     return out
+
+
+def by_term(
+    window: Window,
+    spec: Spec,
+    f: Callable[..., Array],
+    *arrays: Any,
+) -> Array:
+    """``f(term, its parameters, *arrays)`` of the cells of every media term."""
+    draws = window.draws
+
+    def parameters(term: Media) -> dict[str, Any]:
+        return {name: draws[spec.full(term, name)] for name in term.parameters()}
+
+    if not window.cells:
+        return f(spec.media[0], parameters(spec.media[0]), *arrays)
+    *groups, order = window.cells
+    parts = [
+        f(term, parameters(term), *(x[:, own] for x in arrays))
+        for term, own in zip(spec.media, groups, strict=True)
+    ]
+    return jnp.concatenate(parts, axis=1)[:, order]
 
 
 def _per_money(
@@ -295,12 +328,12 @@ def _factored(window: Window, *, spec: Spec) -> list[list[Array]]:
         the loops over draws and cells read one after the other.
     """
     media, history = _media_of_money(window)
-    factors = carried(window.draws, media, spec)
+    factors = by_term(window, spec, Media.carried, media)
     parts = [[factors[..., i]] for i in range(factors.shape[-1])]
     past = history.shape[-1]
     if past:
         tail = jnp.pad(history, [(0, 0), (0, 0), (0, factors.shape[-1])])
-        rest = carried(window.draws, tail, spec)[..., past:]
+        rest = by_term(window, spec, Media.carried, tail)[..., past:]
         parts = [[*part, rest[..., i]] for i, part in enumerate(parts)]
     return parts
 
@@ -329,14 +362,15 @@ def _profiled(window: Window, form: Form) -> Response:
 
         def unfactored(spend: Array) -> Array:
             media = jnp.concatenate([history, spend[:, None] * pattern], axis=-1)
-            effect = media_effect(draws, media, spec)[..., history.shape[-1] :]
+            effect = by_term(window, spec, Media.effect, media)
+            effect = effect[..., history.shape[-1] :]
             return jnp.asarray(window.outcome) * (effect * window.periods).sum(-1)
 
         return unfactored
 
     def level(spend: Array, count: Any, factor: Array, *before: Array) -> Array:
         media = sum(before, start=spend * factor)
-        return count * saturated(draws, media[..., None], spec)[..., 0]
+        return count * by_term(window, spec, Media.settled, media[..., None])[..., 0]
 
     def gross(spend: Array) -> Array:
         counts, factors = jnp.asarray(window.periods), draws["factors"]
@@ -358,13 +392,13 @@ def _free(window: Window, form: Form) -> Response:
     spec, periods = form.spec, form.free_periods
     assert spec is not None
     cells, past = np.shape(window.history)
-    tail = jnp.zeros((cells, spec.adstock.max_lag - 1))
+    tail = jnp.zeros((cells, spec.memory - 1))
 
     def gross(spend: Array) -> Array:
         media = spend.reshape(cells, periods) * jnp.asarray(window.media_per_money)
         media = jnp.concatenate([jnp.asarray(window.history), media, tail], axis=-1)
         media = jnp.broadcast_to(media, (_count(window), *media.shape))
-        effect = media_effect(window.draws, media, spec)[..., past:]
+        effect = by_term(window, spec, Media.effect, media)[..., past:]
         return jnp.asarray(window.outcome) * effect.sum(-1)
 
     return gross

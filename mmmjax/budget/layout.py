@@ -137,7 +137,7 @@ def markets_of(fits: Any) -> dict[str, Fit | ResponseCurves]:
 
 
 def _structure(fit: Fit) -> tuple[Any, ...]:
-    return fit.spec.adstock, fit.spec.saturation, fit.spec.adstock_first
+    return fit.spec.media
 
 
 def lay_out(

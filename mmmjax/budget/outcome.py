@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from mmmjax import response
 from mmmjax.arguments import checked
+from mmmjax.arrays import Arrays
 from mmmjax.budget import request as requests
 from mmmjax.budget.given import costs_of
 from mmmjax.budget.record import PROB
@@ -29,7 +30,6 @@ from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold
 from mmmjax.posterior.scope import ALL, Scope
 from mmmjax.prediction import predict
-from mmmjax.response import Inputs
 from mmmjax.shapes import CHANNEL, DATE, DRAW, GEO
 from mmmjax.spec import Spec
 
@@ -281,7 +281,7 @@ def _by_date(
     return out
 
 
-def _level(params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array) -> Array:
+def _level(params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array) -> Array:
     """Mean of the outcome in one draw, (geo, time), outcome units."""
     return response.mean(params, inputs, spec) * jnp.asarray(factor)[:, None]
 

@@ -14,7 +14,7 @@ from mmmjax.budget.algebra import has, valued
 from mmmjax.budget.constraints import Constraint, Limits
 from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.feasible import check_feasible, totals_of
-from mmmjax.budget.horizon import CarryIn, Form, Window, block_of, make_window, media_names
+from mmmjax.budget.horizon import CarryIn, Form, Window, block_of, make_window
 from mmmjax.budget.layout import Layout, lay_out, markets_of
 from mmmjax.budget.region import ROUNDING, Region, scaled, with_nesting
 from mmmjax.budget.request import Bounds, Money, known_of
@@ -29,13 +29,6 @@ __all__ = ["Asked", "Prepared", "prepare", "value_of"]
 PULSE = 3.0  # a period may take this multiple of the even share of the upper bound
 EVEN, OPTIMAL = "even", "optimal"
 EVEN_OUT = "break-even"  # until_mroas where the next unit of money returns itself
-PROVEN = {
-    "saturation_beta": (0.0, np.inf, "negative"),
-    "saturation_lam": (0.0, np.inf, "negative"),
-    "adstock_alpha": (0.0, 1.0, "outside [0, 1]"),
-}
-"""Where a parameter keeps the response concave in spend: least, most, what else it is."""
-
 type Fits = Fit | ResponseCurves | Mapping[str, Fit] | Sequence[Fit]
 type Weights = Sequence[float] | np.ndarray
 type Flighting = str | Mapping[str, Weights] | Weights
@@ -426,12 +419,14 @@ def _doubt(
         if not first.concave:
             return "the response curves are not said to be concave"
         return first.bent(region.lower, region.upper)
-    if form.spec is None or not getattr(form.spec.saturation, "concave", False):
-        return f"the response is not concave under {first.spec.saturation!r}"
-    for name in media_names(form.spec):
-        low, high, words = PROVEN.get(name, (np.inf, 0.0, "of an unknown effect"))
-        draws = np.asarray(window.draws[name])
-        bad = ~((draws >= low) & (draws <= high)).all(1)  # NaN counts as bad
-        if bad.any():
-            return f"{name} is {words} in {int(bad.sum())} of {len(draws)} draws"
+    for term in first.spec.media:
+        names = {name: first.spec.full(term, name) for name in term.parameters()}
+        proof = term.concave({n: np.asarray(window.draws[f]) for n, f in names.items()})
+        if proof is None:
+            return f"the response is not concave under {term.saturation!r}"
+        for words, holds in proof.items():  # NaN holds nowhere
+            if not holds.all():
+                where = "" if len(first.spec.media) == 1 else f'"{term.name}": '
+                bad = int((~holds.all(1)).sum())
+                return f"{where}{words} in {bad} of {len(holds)} draws"
     return ""

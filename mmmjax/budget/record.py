@@ -11,7 +11,6 @@ from mmmjax.adequacy import Judged, judge
 from mmmjax.budget.region import ROUNDING
 from mmmjax.draws import Fit
 from mmmjax.metrics import hdi
-from mmmjax.response import sizes_of
 from mmmjax.shapes import CHANNEL, GEO
 
 __all__ = ["Gain", "Limit", "PlanRecord", "condition_of", "judgeable", "relative_gap"]
@@ -180,7 +179,7 @@ def judgeable(fits: Iterable[Any]) -> list[Fit]:
         fit
         for fit in fits
         if isinstance(fit, Fit)
-        and set(fit.spec.present(sizes_of(fit.panel, fit.spec))) <= set(fit.draws.params)
+        and set(fit.spec.present(fit.spec.sizes(fit.panel))) <= set(fit.draws.params)
     ]
 
 

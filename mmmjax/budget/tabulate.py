@@ -89,7 +89,7 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         bounds_are=layout.bounds_are,
         quarter=prepared.quarter,
         fixed_geo_split=prepared.split is not None,
-        memory=1 if spec is None else spec.adstock.max_lag,
+        memory=1 if spec is None else spec.memory,
         fits=tuple(fits) if len(fits) <= record.JUDGED else (),
         n_fits=len(fits),
     )

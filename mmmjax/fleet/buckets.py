@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmmjax.model import ModelData, widened
+from mmmjax.arrays import TIME
+from mmmjax.model import ModelData
+from mmmjax.shapes import CHANNEL, CONTROL
 from mmmjax.spec import Spec
 
 __all__ = ["Bucket", "Shape", "buckets", "fitted_to", "shape_of"]
@@ -51,15 +53,14 @@ class Bucket:
 
 def shape_of(data: ModelData) -> Shape:
     """Sizes of the arrays of one market."""
-    inputs = data.inputs
-    channels, controls = inputs.media.shape[1], inputs.controls.shape[1]
-    return Shape(inputs.history, np.shape(inputs.trend)[-1], channels, controls)
+    sizes = data.inputs.sizes()
+    return Shape(data.inputs.history, sizes[TIME], sizes[CHANNEL], sizes[CONTROL])
 
 
 def fitted_to(data: ModelData, spec: Spec, shape: Shape) -> ModelData:
     """A market's data in arrays of a bucket's shape; its posterior is the same."""
     data = data.padded(shape.history, shape.periods)
-    return widened(data, spec, shape.channels, shape.controls)
+    return data.widened(spec, {CHANNEL: shape.channels, CONTROL: shape.controls})
 
 
 def buckets(

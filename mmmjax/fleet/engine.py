@@ -37,7 +37,6 @@ from mmmjax.infer.warmup import warm_up
 from mmmjax.model import ModelData
 from mmmjax.panel import Panel
 from mmmjax.prepare import prepare
-from mmmjax.response import sizes_of
 from mmmjax.samplers import HMC, NUTS, most_draws
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
@@ -84,8 +83,8 @@ class Ready:
 
     def own(self, params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Parameters of what the market has, out of those of its bucket's arrays."""
-        sizes, dims = sizes_of(self.panel, self.spec), self.spec.dims
-        absent = set(self.spec.parameter_names()) - set(self.spec.present(sizes))
+        sizes, dims = self.spec.sizes(self.panel), self.spec.dims
+        absent = set(self.spec.parameters) - set(self.spec.present(sizes))
         without = lambda n: any(n == a or n.startswith(f"{a}_") for a in absent)
         cut = lambda n: (..., *(slice(sizes.get(d)) for d in dims(n)))
         return {n: x[cut(n)] for n, x in params.items() if not without(n)}

@@ -36,6 +36,7 @@ from mmmjax.infer.lanes import lane_size
 from mmmjax.infer.precondition import Problem, outline
 from mmmjax.resources import enough_memory
 from mmmjax.samplers import HMC, STATS, kept, most_draws
+from mmmjax.shapes import CHANNEL, GEO
 
 __all__ = [
     "BucketPlan",
@@ -65,7 +66,10 @@ class Look(NamedTuple):
     @classmethod
     def of(cls, market: Ready) -> "Look":
         """Of a market that can be fitted; its arrays are not kept."""
-        return cls(shape_of(market.data), (market.spec.structure(), market.panel.n_geos))
+        spec, sizes = market.spec, market.data.inputs.sizes()
+        of_terms = [spec.dim(term, CHANNEL) for term in spec.media]
+        several = tuple(sizes[d] for d in of_terms if d != CHANNEL)  # these are not padded
+        return cls(shape_of(market.data), (spec.structure(), sizes[GEO], several))
 
 
 class Size(NamedTuple):
@@ -275,9 +279,9 @@ def size_of(problem: Problem, sampler: HMC) -> Size:
     wide = 8 if sampler.dtype == "float64" else 4
     together = most_draws(sampler) + 4 * sampler.draws
     host = chains * (scalars + STATS) * wide * together + 8 * numbers
-    periods = problem.data.inputs.history + problem.data.target.outcome.shape[-1]
-    geos, channels = problem.data.inputs.media.shape[:2]
-    columns = OWN + 2 * channels + problem.data.inputs.controls.shape[1]
+    members = problem.data.inputs.sizes()
+    periods = problem.data.inputs.history + members["time"]
+    geos, columns = members["geo"], OWN + 2 * members["channel"] + members["control"]
     gradient = COLUMNS * geos * periods * columns
     lanes = chains // lane_size(chains)
     chunk = 4 * sampler.chunk * (scalars + STATS)

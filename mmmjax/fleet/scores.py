@@ -17,6 +17,7 @@ from pandas.tseries.frequencies import to_offset
 from mmmjax import exploration, prediction
 from mmmjax.adequacy import judge_model
 from mmmjax.adequacy.evidence import evidence
+from mmmjax.arrays import Arrays
 from mmmjax.draws import Draws, Fit, summary
 from mmmjax.findings import ranked
 from mmmjax.fleet.buckets import Shape, fitted_to
@@ -24,7 +25,6 @@ from mmmjax.model import ModelData
 from mmmjax.panel import Columns, Panel
 from mmmjax.posterior.scope import Scope
 from mmmjax.posterior.tables import channels_table
-from mmmjax.response import Inputs, sizes_of
 from mmmjax.scaling import Scale
 
 __all__ = ["DRAWS", "Scores", "scores_of", "verdict_of"]
@@ -86,15 +86,15 @@ def verdict_of(fit: Fit, data: ModelData, shape: Shape) -> tuple[bool, str]:
 class _Wide(Fit):
     """A fit in the arrays of its bucket."""
 
-    arrays: Inputs | None = None
+    arrays: Arrays | None = None
 
-    def inputs(self) -> Inputs:
+    def inputs(self) -> Arrays:
         """The padded ones: the trend of the panel, not of the padding."""
         assert self.arrays is not None
         return self.arrays
 
 
-def _widened(fit: Fit, inputs: Inputs, shape: Shape) -> Fit:
+def _widened(fit: Fit, inputs: Arrays, shape: Shape) -> Fit:
     """The same fit in wider arrays, of fewer draws."""
     scale = fit.scale
     pad = lambda x: _grown(x, -1, shape.channels, 1.0)
@@ -107,7 +107,7 @@ def _wide_draws(fit: Fit, shape: Shape) -> Draws:
     """Parameters of everything that the arrays have; of what is absent any will do."""
     own, spec = fit.draws.flat(DRAWS), fit.spec
     count = len(next(iter(own.values())))
-    sizes = sizes_of(fit.panel, spec)
+    sizes = spec.sizes(fit.panel)
     wide = sizes | {"channel": shape.channels, "control": shape.controls}
     params = {}
     for name in spec.present(wide):

@@ -36,7 +36,6 @@ __all__ = [
     "rewhiten",
     "shape_of",
     "sites_of",
-    "sizes",
     "to_support",
     "unflatten",
 ]
@@ -73,24 +72,18 @@ class Problem:
 
         def cast(x: Any) -> Any:
             x = np.asarray(x)
-            return jax.device_put(x if x.dtype == bool else x.astype(dtype))
+            return jax.device_put(x.astype(dtype) if x.dtype.kind == "f" else x)
 
         with jax.enable_x64(wide):
             return jax.tree.map(cast, self)
 
 
-def sizes(data: ModelData) -> dict[str, int]:
-    """Members of each dim, from array shapes."""
-    geo, channel, _ = data.inputs.media.shape
-    control, fourier = data.inputs.controls.shape[1], data.inputs.fourier.shape[0]
-    return {"geo": geo, "channel": channel, "control": control, "fourier": fourier}
-
-
 def layout(spec: Spec, data: ModelData) -> tuple[list[Site], list[Site], dict[str, int]]:
     """Sites outside and inside the linear block, and the sizes of the dims."""
-    members = sizes(data)
+    members = data.inputs.sizes()
     every = spec.sites(members)
-    inside = [s for s in every if s.name in response.LINEAR and s.support == "real"]
+    linear = {name for name, one in spec.parameters.items() if one.linear}
+    inside = [s for s in every if s.name in linear and s.support == "real"]
     inside = [s for s in inside if not s.offset]
     return [s for s in every if s not in inside], inside, members
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
-from mmmjax.infer.density import Problem, joint, law_of, sizes
+from mmmjax.infer.density import Problem, joint, law_of
 from mmmjax.infer.threads import in_threads
 from mmmjax.programs import compiled
 from mmmjax.spec import Spec
@@ -245,7 +245,7 @@ def _slope(z: Array, problem: Problem, smooth: Array, spec: Spec) -> tuple[Array
     def potential(z: Array) -> Array:
         log_density, values = joint(z, problem, spec)
         excess = jnp.zeros(())
-        for site in spec.sites(sizes(problem.data)):
+        for site in spec.sites(problem.data.inputs.sizes()):
             if site.prior.family == "Laplace" and not site.offset:
                 law: Any = law_of(site, problem.data)
                 t = (values[site.name] - law.loc) / law.scale

@@ -22,8 +22,18 @@ from jaxtyping import Array, ArrayLike, Float
 
 from mmmjax import checks
 from mmmjax.arguments import named
+from mmmjax.prior import Parameter, Prior
+from mmmjax.shapes import CHANNEL
 
-__all__ = ["ADSTOCKS", "Geometric", "carry", "geometric", "geometric_weights", "validate"]
+__all__ = [
+    "ADSTOCKS",
+    "Adstock",
+    "Geometric",
+    "carry",
+    "geometric",
+    "geometric_weights",
+    "validate",
+]
 
 
 def __dir__() -> list[str]:
@@ -131,9 +141,46 @@ def _slope(weigh: Callable[..., Array], index: int, *parameters: Array) -> Array
     return jax.jvp(along, (here,), (jnp.ones_like(here),))[1]
 
 
+class Adstock:
+    """What every adstock is: a frozen dataclass with these, its numbers its fields."""
+
+    kind: ClassVar[str]
+    max_lag: int  # periods that count, today included
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """What it needs sampled, by name."""
+        raise NotImplementedError
+
+    def weights(self, params: Mapping[str, ArrayLike]) -> Float[Array, "*batch max_lag"]:
+        """Weights by lag, for parameters of any shape."""
+        raise NotImplementedError
+
+    def __call__(
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Carry media over; parameters broadcast to the leading shape of media."""
+        media, names = jnp.asarray(media), tuple(self.parameters())
+        given = [jnp.asarray(params[name]) for name in names]
+        dtype = jnp.result_type(media, *given, float)
+        shape = jnp.broadcast_shapes(*(x.shape for x in given))
+        weigh = lambda *p: self.weights(dict(zip(names, p, strict=True)))
+        return _carried(
+            weigh,
+            media.astype(dtype),
+            *(jnp.broadcast_to(x, shape).astype(dtype) for x in given),
+        )
+
+    def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Reasons against a concave response, and where they do not hold: a certificate.
+
+        None: carried media are not known to grow with media.
+        """
+        return {}
+
+
 @named
 @dataclass(frozen=True)
-class Geometric:
+class Geometric(Adstock):
     """Geometric adstock as part of a Spec.
 
     Args:
@@ -142,7 +189,6 @@ class Geometric:
     """
 
     kind: ClassVar[str] = "geometric"
-    parameters: ClassVar[tuple[str, ...]] = ("adstock_alpha",)
 
     max_lag: int = 8
     normalize: bool = True
@@ -157,6 +203,11 @@ class Geometric:
                 "adstock normalize", self.normalize, "", "true or false", "leave it out"
             )
 
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Retention: most of the effect within the first weeks, mean 0.25."""
+        prior = Prior("Beta", concentration1=1.0, concentration0=3.0)  # 1 in 8 above 0.5
+        return {"adstock_alpha": Parameter((CHANNEL,), prior, "unit")}
+
     def weights(self, params: Mapping[str, ArrayLike]) -> Float[Array, "*batch max_lag"]:
         """Weights by lag, for retention ``adstock_alpha`` of any shape."""
         return geometric_weights(params["adstock_alpha"], self.max_lag, self.normalize)
@@ -167,8 +218,13 @@ class Geometric:
         """Carry media over; ``adstock_alpha`` broadcasts to the leading shape of media."""
         return geometric(media, params["adstock_alpha"], self.max_lag, self.normalize)
 
+    def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Weights are not negative where retention is a share."""
+        alpha = params["adstock_alpha"]
+        return {"adstock_alpha is outside [0, 1]": (alpha >= 0) & (alpha <= 1)}
 
-ADSTOCKS: dict[str, type[Geometric]] = {Geometric.kind: Geometric}
+
+ADSTOCKS: dict[str, type[Adstock]] = {Geometric.kind: Geometric}
 
 
 def validate(retention: ArrayLike, max_lag: int, n_time: int) -> None:

@@ -8,7 +8,7 @@ does.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,8 +16,10 @@ from jaxtyping import Array, ArrayLike, Float
 
 from mmmjax import checks
 from mmmjax.arguments import named
+from mmmjax.prior import Parameter, Prior
+from mmmjax.shapes import CHANNEL
 
-__all__ = ["SATURATIONS", "Logistic", "logistic", "validate"]
+__all__ = ["SATURATIONS", "Logistic", "Saturation", "logistic", "validate"]
 
 
 def __dir__() -> list[str]:
@@ -43,14 +45,40 @@ def logistic(
     return jnp.tanh(0.5 * jnp.asarray(lam)[..., None] * media)
 
 
+class Saturation:
+    """What every saturation is: a frozen dataclass with these, its numbers its fields."""
+
+    kind: ClassVar[str]
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """What it needs sampled, by name."""
+        raise NotImplementedError
+
+    def __call__(
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Saturate media; parameters broadcast to the leading shape of media."""
+        raise NotImplementedError
+
+    def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Reasons against a concave curve, and where they do not hold: a certificate.
+
+        None: the curve is not known to be concave, whatever its parameters.
+        """
+        return {}
+
+
 @named
 @dataclass(frozen=True)
-class Logistic:
+class Logistic(Saturation):
     """Logistic saturation as part of a Spec."""
 
     kind: ClassVar[str] = "logistic"
-    parameters: ClassVar[tuple[str, ...]] = ("saturation_lam",)
-    concave: ClassVar[bool] = True  # for media >= 0; budgets are certified only if so
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Half-saturation (1.1 / lam) between a sixth of the best week and beyond it."""
+        prior = Prior("Gamma", concentration=3.0, rate=1.0)
+        return {"saturation_lam": Parameter((CHANNEL,), prior, "positive")}
 
     def __call__(
         self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
@@ -58,8 +86,12 @@ class Logistic:
         """Saturate media; ``saturation_lam`` broadcasts to the leading shape of media."""
         return logistic(media, params["saturation_lam"])
 
+    def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """For media of 0 or more, whatever lam."""
+        return {"saturation_lam is negative": params["saturation_lam"] >= 0}
 
-SATURATIONS: dict[str, type[Logistic]] = {Logistic.kind: Logistic}
+
+SATURATIONS: dict[str, type[Saturation]] = {Logistic.kind: Logistic}
 
 
 def validate(lam: ArrayLike) -> None:

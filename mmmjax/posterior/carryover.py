@@ -10,10 +10,10 @@ from jaxtyping import Array
 
 from mmmjax import response
 from mmmjax.arguments import checked
+from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
 from mmmjax.posterior.fold import MEMORY, fold_cells
 from mmmjax.posterior.scope import PROB, SUMMARY, attributes, summarise, summary
-from mmmjax.response import Inputs
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
 
@@ -43,12 +43,13 @@ def carryover(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> xr.Datas
         ``half_life`` (summary, [geo,] channel), periods. With geo only where a parameter
         of the adstock differs between geos.
     """
-    panel, adstock = fit.panel, fit.spec.adstock
-    by_geo = any(GEO in fit.dims(name) for name in adstock.parameters)
+    panel, spec, memory_of = fit.panel, fit.spec, fit.spec.memory
+    names = [spec.full(t, n) for t in spec.media for n in t.adstock.parameters()]
+    by_geo = any(GEO in fit.dims(name) for name in names)
     dims = (GEO, CHANNEL) if by_geo else (CHANNEL,)
-    coords: dict[str, Any] = {CHANNEL: list(panel.channels), LAG: range(adstock.max_lag)}
+    coords: dict[str, Any] = {CHANNEL: list(panel.channels), LAG: range(memory_of)}
     coords |= {GEO: list(panel.geos)} if by_geo else {}
-    shape = (3, panel.n_geos if by_geo else 1, len(panel.channels), 2 * adstock.max_lag + 1)
+    shape = (3, panel.n_geos if by_geo else 1, len(panel.channels), 2 * memory_of + 1)
     values = np.zeros(shape)
     if panel.channels:
         values = fold_cells(
@@ -69,13 +70,20 @@ def carryover(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> xr.Datas
     return xr.Dataset(data, labels, attributes(fit, prob=prob))
 
 
-def _shares(params: Mapping[str, Any], inputs: Inputs, spec: Spec) -> Array:
+def _shares(params: Mapping[str, Any], inputs: Arrays, spec: Spec) -> Array:
     """Weights, their running sums and the half-life: (geo or 1, channel, 2 lags + 1)."""
-    given = {
-        name: response.align(params[name], spec.dims(name), (GEO, CHANNEL))
-        for name in spec.adstock.parameters
-    }
-    weights = spec.adstock.weights(given)
+    parts, memory = [], spec.memory
+    for term in spec.media:
+        each = term.adstock.weights(response.aligned(params, term, spec))
+        each = jnp.pad(each, [(0, 0), (0, 0), (0, memory - term.memory)])
+        if len(spec.media) > 1:
+            members = inputs.sizes()[spec.dim(term, CHANNEL)]
+            each = jnp.broadcast_to(each, (len(each), members, memory))
+        parts.append(each)
+    geos = max(len(each) for each in parts)
+    whole = [jnp.broadcast_to(each, (geos, *each.shape[1:])) for each in parts]
+    weights = jnp.concatenate(whole, axis=1)
+    weights = weights[:, inputs[response.ORDER]] if len(parts) > 1 else weights
     weights = weights / weights.sum(-1, keepdims=True)
     come = jnp.cumsum(weights, axis=-1)
     needed = 0.5 - (come - weights)  # of each lag's share until half has come
@@ -83,5 +91,5 @@ def _shares(params: Mapping[str, Any], inputs: Inputs, spec: Spec) -> Array:
     part = jnp.where(some, needed / jnp.where(some, weights, 1.0), jnp.sign(needed))
     half_life = jnp.clip(part, 0.0, 1.0).sum(-1, keepdims=True)
     shares = jnp.concatenate([weights, come, half_life], axis=-1)
-    channels = inputs.media.shape[1]
+    channels = inputs.sizes()[CHANNEL]
     return jnp.broadcast_to(shares, (shares.shape[0], channels, shares.shape[-1]))

@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from mmmjax import response
 from mmmjax.arguments import checked
+from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold, fold_cells
@@ -28,8 +29,7 @@ from mmmjax.posterior.scope import (
     summarise,
     summary,
 )
-from mmmjax.response import Inputs
-from mmmjax.shapes import CHANNEL, CONTROL, DATE, GEO
+from mmmjax.shapes import CHANNEL, DATE, GEO
 from mmmjax.spec import Spec
 
 __all__ = ["COMPONENT", "contributions", "decomposition", "weekly"]
@@ -37,14 +37,6 @@ __all__ = ["COMPONENT", "contributions", "decomposition", "weekly"]
 COMPONENT = "component"
 """Dimension of the components of the fitted mean: channels, then what is not media."""
 
-DIMS = {"channel": (CHANNEL,), "control": (CONTROL,)}
-NAMES = {
-    "channel": "channel_contribution",
-    "control": "control_contribution",
-    "intercept": "intercept_contribution",
-    "trend": "trend_contribution",
-    "seasonality": "seasonality_contribution",
-}
 GROUPS = ("channel", "seasonality", "baseline", "controls", "mu")
 
 
@@ -79,8 +71,11 @@ def contributions(
     """
     scope = Scope.of(fit, panel)
     found = _per_period(fit, scope, _all_parts, total, prob, memory)
+    over = {CHANNEL: (CHANNEL,)} | {t.name: (t.over,) for t in fit.spec.parts if t.over}
+    terms = {CHANNEL, *(t.name for t in fit.spec.parts)}
     data = {
-        NAMES.get(n, n): summary(v, (GEO, *DIMS.get(n, ()), DATE)) for n, v in found.items()
+        f"{n}_contribution" if n in terms else n: summary(v, (GEO, *over.get(n, ()), DATE))
+        for n, v in found.items()
     }
     sums, observed = totals(fit, scope, memory=memory)
     outcome = np.nansum(scope.outcome, axis=1)
@@ -88,7 +83,7 @@ def contributions(
         sums, observed = jax.tree.map(lambda x: x.sum(1, keepdims=True), (sums, observed))
         outcome = outcome.sum(keepdims=True)
     for name, values in sums.items():
-        data[f"{name}_total"] = per_draw(fit, values, (GEO, *DIMS.get(name, ())))
+        data[f"{name}_total"] = per_draw(fit, values, (GEO, *over.get(name, ())))
     known = np.where(outcome == 0, np.nan, outcome)
     if observed is not None:
         data["channel_share"] = per_draw(fit, observed / known[:, None], (GEO, CHANNEL))
@@ -131,11 +126,7 @@ def decomposition(
     scope = Scope.of(fit, panel)
     sums, _ = totals(fit, scope, memory=memory)
     sums = {name: pooled(values, total, axis=1) for name, values in sums.items()}
-    groups = {"baseline": sums["intercept"] + sums.get("trend", 0.0)}
-    if "control" in sums:
-        groups["controls"] = sums["control"].sum(-1)
-    if "seasonality" in sums:
-        groups["seasonality"] = sums["seasonality"]
+    groups = response.grouped(sums, fit.spec, -1)
     parts = [sums["channel"]] if "channel" in sums else []
     draws = np.concatenate([*parts, *(v[..., None] for v in groups.values())], axis=-1)
     whole = draws.sum(axis=-1, keepdims=True)
@@ -196,7 +187,7 @@ def _per_period(
 
 
 def _parts(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, cells: Array
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array, cells: Array
 ) -> dict[str, Array]:
     """Components in original units, zero outside ``cells`` (geo, time)."""
     unit = factor[:, None] * cells
@@ -207,22 +198,24 @@ def _parts(
 
 
 def _all_parts(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, cells: Array
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array, cells: Array
 ) -> dict[str, Array]:
     parts = _parts(params, inputs, spec, factor, cells)
-    groups = {"baseline": parts["intercept"] + parts.get("trend", 0.0)}
-    if "control" in parts:
-        groups["controls"] = parts["control"].sum(1)
-    return {**parts, **groups, "mu": response.total(parts)}
+    groups = response.grouped(parts, spec, 1)
+    sums = {n: groups[n] for n in ("baseline", "controls") if n in groups}
+    return {**parts, **sums, "mu": response.total(parts)}
 
 
-def _grouped(*args: Any) -> dict[str, Array]:
-    every = _all_parts(*args)
+def _grouped(
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array, cells: Array
+) -> dict[str, Array]:
+    every = _all_parts(params, inputs, spec, factor, cells)
+    every |= response.grouped(every, spec, 1)
     return {name: every[name] for name in GROUPS if name in every}
 
 
 def _sums(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, present: Array,
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array, present: Array,
     observed: Array,
 ) -> dict[str, Any]:  # fmt: skip
     parts = _parts(params, inputs, spec, factor, present)

@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from mmmjax import checks, response
 from mmmjax.arguments import checked
+from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
 from mmmjax.posterior.fold import MEMORY
 from mmmjax.posterior.pooling import Total, pooled, reduce_geos
@@ -22,7 +23,6 @@ from mmmjax.posterior.scope import (
     summarise,
     summary,
 )
-from mmmjax.response import Inputs
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
 
@@ -160,19 +160,19 @@ def _reduce(
 
 
 def _steady(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, levels: Array
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array, levels: Array
 ) -> Array:
-    """Contribution (geo, channel, point) at the end of ``max_lag`` periods of one level."""
+    """Contribution (geo, channel, point) at the end of ``memory`` periods of one level."""
 
     def at(level: Array) -> Array:
-        media = jnp.broadcast_to(level[..., None], (*level.shape, spec.adstock.max_lag))
-        return response.media_contribution(params, media, spec)[..., -1]
+        media = jnp.broadcast_to(level[..., None], (*level.shape, spec.memory))
+        return response.media_contribution(params, media, spec, inputs)[..., -1]
 
     return jax.vmap(at, in_axes=-1, out_axes=-1)(levels) * factor[:, None, None]
 
 
 def _multiplied(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, present: Array,
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array, present: Array,
     multipliers: Array,
 ) -> Array:  # fmt: skip
     """Contribution of the window under scaled spend: (geo, 3, channel, multiplier).
@@ -180,11 +180,13 @@ def _multiplied(
     Rows: contribution, its difference to that of multiplier 1, its slope in the multiplier.
     """
     unit = (factor[:, None] * present)[:, None]
-    inside = np.arange(inputs.media.shape[-1]) >= inputs.history
+    spent = inputs["media"]
+    inside = np.arange(spent.shape[-1]) >= inputs.history
 
     def at(multiplier: Array) -> Array:  # (geo,), the same in each
-        media = inputs.media * jnp.where(inside, multiplier[:, None, None], 1.0)
-        value = response.media_contribution(params, media, spec)[..., inputs.history :]
+        media = spent * jnp.where(inside, multiplier[:, None, None], 1.0)
+        value = response.media_contribution(params, media, spec, inputs)
+        value = value[..., inputs.history :]
         return (value * unit).sum(-1)
 
     def both(multiplier: Array) -> tuple[Array, Array]:

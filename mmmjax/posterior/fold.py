@@ -7,7 +7,7 @@ chunk of draws at a time in one compiled program, so that what lives besides the
 stays under a bound in bytes, whatever the number of draws, geos, periods and channels.
 
 A function of one draw is ``f(params, inputs, spec, *args)``: one draw of the parameters,
-:class:`mmmjax.response.Inputs` and arrays; data are arguments, so that a second fit of
+:class:`mmmjax.arrays.Arrays` and arrays; data are arguments, so that a second fit of
 the same shape compiles nothing. It is compiled once per function object, structure of the
 spec and shape: pass functions of a module, not fresh lambdas.
 """
@@ -22,9 +22,9 @@ import numpy as np
 from jax.extend import core
 
 from mmmjax import checks, programs
+from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
 from mmmjax.resources import enough_memory
-from mmmjax.response import Inputs
 from mmmjax.shapes import GEO
 from mmmjax.spec import Spec
 
@@ -50,7 +50,7 @@ def fold(
     fit: Fit,
     f: OneDraw,
     *args: Tree,
-    inputs: Inputs | None = None,
+    inputs: Arrays | None = None,
     each: Mapping[str, np.ndarray] | None = None,
     by_geo: bool = False,
     memory: int = MEMORY,
@@ -107,7 +107,7 @@ def fold_cells(
     f: OneDraw,
     reduce: Callable[[Tree, slice, slice], Tree],
     *args: Tree,
-    inputs: Inputs | None = None,
+    inputs: Arrays | None = None,
     each: Mapping[str, np.ndarray] | None = None,
     by_geo: bool = True,
     memory: int = MEMORY,
@@ -180,7 +180,7 @@ class _Chunk:
         return sum(math.prod(shape) * kind.itemsize for shape, kind in self.out)
 
 
-def _over_draws(params: Tree, inputs: Inputs, args: Tree, f: OneDraw, spec: Spec) -> Tree:
+def _over_draws(params: Tree, inputs: Arrays, args: Tree, f: OneDraw, spec: Spec) -> Tree:
     return jax.vmap(lambda draw: f(draw, inputs, spec, *args))(params)
 
 
@@ -218,14 +218,14 @@ class _Work:
     f: OneDraw
     spec: Spec
     params: dict[str, np.ndarray]  # as stored: chunks are cast, not all draws
-    inputs: Inputs
+    inputs: Arrays
     args: tuple[Tree, ...]
     dtype: str
     level: int
 
     @classmethod
     def of(
-        cls, fit: Fit, f: OneDraw, args: tuple[Tree, ...], inputs: Inputs | None,
+        cls, fit: Fit, f: OneDraw, args: tuple[Tree, ...], inputs: Arrays | None,
         each: Mapping[str, np.ndarray] | None, dtype: str, level: int = programs.QUICK,
     ) -> "_Work":  # fmt: skip
         given = fit.inputs() if inputs is None else inputs
@@ -239,18 +239,15 @@ class _Work:
 
     @property
     def n_geos(self) -> int:
-        return self.inputs.media.shape[0]
+        return self.inputs.sizes()[GEO]
 
     def block(self, geos: slice) -> "_Work":
         """The same work for some geos; parameters stay views."""
         params = {
             n: a[(slice(None), *self._where(n, geos))] for n, a in self.params.items()
         }
-        inputs = replace(
-            self.inputs, media=self.inputs.media[geos], controls=self.inputs.controls[geos]
-        )
         args = jax.tree.map(lambda x: x[geos], self.args)
-        return replace(self, params=params, inputs=inputs, args=args)
+        return replace(self, params=params, inputs=self.inputs.block(geos), args=args)
 
     def _where(self, name: str, geos: slice) -> tuple[slice, ...]:
         try:

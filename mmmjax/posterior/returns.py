@@ -27,11 +27,11 @@ from jaxtyping import Array
 
 from mmmjax import checks, response
 from mmmjax.arguments import checked
+from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
 from mmmjax.posterior.fold import MEMORY, fold
 from mmmjax.posterior.pooling import Total, pooled, reduce_geos
 from mmmjax.posterior.scope import Scope, attributes, chain_coords, per_draw, summarise
-from mmmjax.response import Inputs
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
 
@@ -149,7 +149,7 @@ def _windows(fit: Fit, window: Window, memory: int) -> xr.Dataset:
     """Gain and slope of every draw, now and after, of one window or of several."""
     scope = Scope.of(fit)
     spans = spans_of(scope.dates, window)
-    plan = _Rounds.of(scope, list(spans.values()), fit.spec.adstock.max_lag - 1)
+    plan = _Rounds.of(scope, list(spans.values()), fit.spec.memory - 1)
     found = fold(fit, _values, *plan.args, by_geo=True, memory=memory, level=LEVEL)
     several = isinstance(window, str)
     first = (WINDOW,) if several else ()
@@ -204,7 +204,7 @@ def summaries(
     if not fit.panel.channels:
         nothing = np.zeros((3, *spend.shape))
         return Summaries(nothing, nothing, spend, spend, spend)
-    plan = _Rounds.of(scope, spans, fit.spec.adstock.max_lag - 1)
+    plan = _Rounds.of(scope, spans, fit.spec.memory - 1)
 
     def reduce(draws: np.ndarray) -> dict[str, np.ndarray]:
         now, after, slope, slope_after = np.moveaxis(draws, 2, 0)
@@ -271,7 +271,7 @@ class _Rounds(NamedTuple):
 
 
 def _values(
-    params: Mapping[str, Any], inputs: Inputs, spec: Spec, factor: Array, emptied: Array,
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array, emptied: Array,
     counted: Array,
 ) -> Array:  # fmt: skip
     """Value and slope of windows in original units: (geo, 4, channel, round * slot).
@@ -282,12 +282,12 @@ def _values(
     (geo, round, slot, now | after, time) those in which the effect of each comes.
     """
     n_geos, n_rounds, n_slots = counted.shape[:3]
-    media = jnp.pad(inputs.media, ((0, 0), (0, 0), (0, spec.adstock.max_lag - 1)))
+    media = jnp.pad(inputs["media"], ((0, 0), (0, 0), (0, spec.memory - 1)))
     if not media.shape[1]:
         return jnp.zeros((n_geos, 4, 0, n_rounds * n_slots))
 
     def respond(media: Array) -> Array:
-        return response.media_contribution(params, media, spec)
+        return response.media_contribution(params, media, spec, inputs)
 
     def change(inside: Array) -> Array:  # (geo, time) of one round
         window = media * inside[:, None]

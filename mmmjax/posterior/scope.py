@@ -9,10 +9,11 @@ import pandas as pd
 import xarray as xr
 
 from mmmjax import checks
+from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
 from mmmjax.metrics import hdi
 from mmmjax.panel import Panel, for_prediction
-from mmmjax.response import Inputs, make_inputs
+from mmmjax.response import make_inputs
 from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DATE, DRAW, GEO
 
 __all__ = [
@@ -47,7 +48,7 @@ class Scope:
     """
 
     panel: Panel
-    inputs: Inputs
+    inputs: Arrays
     factor: np.ndarray
 
     @classmethod
@@ -76,22 +77,13 @@ class Scope:
 
     def then(self, later: "Scope") -> "Scope":
         """This window and the one that follows it as one."""
-        join = lambda a, b: np.concatenate([a, b], axis=-1)
-        ours, theirs = self.inputs, later.inputs
-        inputs = Inputs(
-            join(ours.media, theirs.media[..., theirs.history :]),
-            join(ours.controls, theirs.controls),
-            join(ours.fourier, theirs.fourier),
-            join(ours.trend, theirs.trend),
-            ours.history,
-        )
         first, second = self.panel, later.panel
         rows = {
             n: np.concatenate([getattr(first, n), getattr(second, n)], axis=1)
             for n in ("outcome", "media", "spend", "controls", "present")
         }
         panel = replace(first, **rows, dates=first.dates.append(second.dates))
-        return replace(self, panel=panel, inputs=inputs)
+        return replace(self, panel=panel, inputs=self.inputs.then(later.inputs))
 
     @property
     def dates(self) -> pd.DatetimeIndex:

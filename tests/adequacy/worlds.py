@@ -12,7 +12,6 @@ import pandas as pd
 import mmmjax as mm
 from mmmjax import response
 from mmmjax.draws import Draws, Fit
-from mmmjax.response import sizes_of
 from mmmjax.samplers import NUTS
 from mmmjax.scaling import Scale
 
@@ -44,7 +43,7 @@ def fit_of(spec=None, left=None, masked=(), seed=0, **settings):
     spec = spec or mm.Spec()
     panel = panel_of(seed=seed, **settings)
     rng = np.random.default_rng(seed + 1)
-    sizes = sizes_of(panel, spec)
+    sizes = spec.sizes(panel)
     centre = {"intercept": 0.4, "saturation_lam": 2.0, "saturation_beta": 0.15,
               "adstock_alpha": 0.3, "y_sigma": SIGMA, "y_nu_excess": 2.0,
               "trend_slope": 0.1}  # fmt: skip
@@ -63,7 +62,8 @@ def fit_of(spec=None, left=None, masked=(), seed=0, **settings):
         outcome[geo, time] = np.nan
     panel = replace(panel, outcome=outcome)
     unit = Scale.fit(panel).outcome[0] / 1000.0
-    linear = (*response.LINEAR, "saturation_beta", "y_sigma")
+    linear = [n for n, p in spec.parameters.items() if p.linear]
+    linear += ["saturation_beta", "y_sigma"]
     drawn = {
         n: (x / (unit if n in linear else 1.0))
         * (1 + 0.02 * rng.normal(size=(2, 40, *x.shape)))

@@ -78,7 +78,7 @@ def test_padding_changes_no_density(name, x64):
     the_spec, the_panel = CASES[name]
     scale = Scale.fit(the_panel, the_spec.outcome_scale == "geo")
     plain = model_data(the_spec, the_panel, scale)
-    wide = plain.padded(3, plain.inputs.trend.size + 5)
+    wide = plain.padded(3, plain.inputs.sizes()["time"] + 5)
     rng, structure = np.random.default_rng(0), the_spec.structure()
     both = (precondition.precondition(structure, d)[0] for d in (plain, wide))
     one, other = (problem.astype(float) for problem in both)
@@ -111,20 +111,19 @@ def test_data_of_a_fold_are_those_of_a_plain_fit(data, window):
             np.testing.assert_array_equal(found, getattr(scale, name))
         jax.tree.map(np.testing.assert_array_equal, ready.data.hyper, plain.hyper)
         inputs, target = ready.data.inputs, ready.data.target
-        for name in ("controls", "fourier", "trend"):
-            ours, theirs = getattr(inputs, name), getattr(plain.inputs, name)
-            np.testing.assert_array_equal(ours[..., :n], theirs)
+        for name in ("control.controls", "seasonality.fourier", "trend.time"):
+            np.testing.assert_array_equal(inputs[name][..., :n], plain.inputs[name])
         at = inputs.history
         np.testing.assert_array_equal(
-            inputs.media[..., at : at + n], plain.inputs.media[..., start:]
+            inputs["media"][..., at : at + n], plain.inputs["media"][..., start:]
         )
         np.testing.assert_array_equal(
-            inputs.media[..., at - 2 : at],
-            plain.inputs.media[..., start - 2 : start] if start else 0,
+            inputs["media"][..., at - 2 : at],
+            plain.inputs["media"][..., start - 2 : start] if start else 0,
         ) if at else None
         np.testing.assert_array_equal(target.mask[:, :n], plain.target.mask)
         np.testing.assert_array_equal(target.outcome[:, :n], plain.target.outcome)
         assert not target.mask[:, n:].any()
-        assert not inputs.media[..., at + n :].any()
+        assert not inputs["media"][..., at + n :].any()
         assert target.mask.shape == (1, plan.n_periods)
         assert at == plan.history == (2 if window == "rolling" else 0)

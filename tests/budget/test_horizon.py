@@ -14,7 +14,6 @@ from mmmjax.budget.horizon import (
     response_of,
     slopes_of,
 )
-from mmmjax.response import media_effect
 from tests.budget.cases import make_fit
 from tests.reference import budget as oracle
 
@@ -44,7 +43,7 @@ def full_response(fit, money, window):
 
     def one(draw, now):
         media = jnp.concatenate([jnp.asarray(window.history), now], -1)
-        return media_effect(draw, media, fit.spec)[..., past:].sum(-1)
+        return fit.spec.media[0].effect(draw, media)[..., past:].sum(-1)
 
     each = jax.vmap(one, (0, None))
     return (each(window.draws, now) - each(window.draws, 0 * now)) * window.outcome

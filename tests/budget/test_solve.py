@@ -191,7 +191,8 @@ def test_an_unknown_kernel_or_utility_is_not_certified():
     fit = make_fit()
 
     class Bent(type(fit.spec.saturation)):
-        concave = False
+        def concave(self, params):
+            return {}
 
     bent = dataclasses.replace(fit.spec, saturation=Bent())
     assert prepare(fit, periods=6).doubt == ""

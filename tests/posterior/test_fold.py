@@ -18,7 +18,7 @@ TRACES = []
 
 def counted(params, inputs, spec, factor):
     """Mean of the outcome, (geo, time); says that it was traced."""
-    TRACES.append(inputs.media.shape)
+    TRACES.append(inputs["media"].shape)
     return response.mean(params, inputs, spec) * factor[:, None]
 
 

@@ -1,0 +1,33 @@
+"""Terms: what the mean of the outcome is made of, one file or record each.
+
+To add one: a frozen dataclass of :class:`Term`, listed in :data:`TERMS`. Nothing else knows
+of it: contributions, tables, forecasts, files, fleets and plans read the list.
+"""
+
+from mmmjax.terms.base import Frame, Term
+from mmmjax.terms.linear import Controls, Intercept, Trend, Waves
+from mmmjax.terms.mean import Mean
+from mmmjax.terms.media import Media
+
+__all__ = [
+    "TERMS",
+    "Controls",
+    "Frame",
+    "Intercept",
+    "Mean",
+    "Media",
+    "Term",
+    "Trend",
+    "Waves",
+]
+
+
+def __dir__() -> list[str]:
+    """Public names only, for completion."""
+    return list(__all__)
+
+
+TERMS: dict[str, type[Term]] = {
+    term.kind: term for term in (Intercept, Trend, Media, Controls, Waves)
+}
+"""Every term by its kind."""
