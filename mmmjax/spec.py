@@ -413,7 +413,7 @@ def _record_to_dict(record: Any) -> dict[str, Any]:
 
 
 def _record_from_dict(what: str, table: Any, registry: Mapping[str, type]) -> Any:
-    if isinstance(table, Mapping) and len(registry) == 1:
+    if isinstance(table, Mapping) and (len(registry) == 1 or what in _RECORDS):
         table = {"kind": next(iter(registry)), **table}
     if not isinstance(table, Mapping) or table.get("kind") not in tuple(registry):
         got = table.get("kind", table) if isinstance(table, Mapping) else table

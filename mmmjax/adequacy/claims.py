@@ -35,11 +35,10 @@ SOME = 0.05  # of the periods
 IMPOSSIBLE = ("media_above_outcome", "negative_baseline")
 """Codes of what no residual shows: what the model says cannot be."""
 NOUNS: dict[str, tuple[str, Literal["warning", "note"]]] = {
-    "saturation_beta": ("effect", "warning"),
-    "adstock_alpha": ("carry-over", "warning"),
-    "saturation_lam": ("curve", "note"),
+    "adstock": ("carry-over", "warning"),
+    "saturation": ("curve", "note"),
 }
-"""Parameter -> what it is of a channel, and how much it matters that it is wider."""
+"""Kernel -> what its parameters are of a channel, and how much a wider one matters."""
 
 
 def claims(fit: Fit, seen: Evidence, parameters: pd.DataFrame) -> Iterator[Finding]:
@@ -255,7 +254,12 @@ def _priors(fit: Fit, parameters: pd.DataFrame) -> Iterator[Finding]:
     """Channels whose effect, carry-over or curve is an assumption."""
     rows = prior_posterior(fit, parameters).to_dict("records")
     ess = np.maximum(parameters["ess_bulk"].to_numpy(float), 1)
-    for parameter, (noun, wide) in NOUNS.items():
+    spec, nouns = fit.spec, dict[str, tuple[str, Literal["warning", "note"]]]()
+    for term in spec.media:
+        nouns[spec.full(term, "saturation_beta")] = ("effect", "warning")
+        for what, kernel in term.steps():
+            nouns |= {spec.full(term, name): NOUNS[what] for name in kernel.parameters()}
+    for parameter, (noun, wide) in nouns.items():
         wider, same, least = [], [], 0.0
         for row, size in zip(rows, ess, strict=True):
             if row["parameter"] != parameter or not np.isfinite(row["contraction"]):

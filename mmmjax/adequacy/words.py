@@ -237,6 +237,13 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
     order = spec.seasonality.order if spec.seasonality else 0
     longer = 2 * spec.memory
     waves = int(label) if label.isdigit() else order + 2
+    curve = [spec.full(t, n) for t in spec.media for n in t.saturation.parameters()]
+    free = f"Widen the priors of {' and '.join(curve)} under [model.priors]"
+    if "saturation_lam" in curve:
+        free = (
+            'Write saturation_lam = { dist = "Gamma", concentration = 2.0, rate = 0.5 } '
+            "under [model.priors]"
+        )
     return {
         "season": f"Write seasonality = {{ order = {max(waves, order + 1)} }} under "
         "[model], or add holidays and events under controls",
@@ -246,14 +253,13 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
         "trend": _slow(fit),
         "break": f"Add a control that is 0 before {label} and 1 from then on, or fit only "
         "what came after",
-        "carryover": f'Write adstock = {{ kind = "geometric", max_lag = {longer} }} under '
-        "[model], and adstock_alpha = "
+        "carryover": f'Write adstock = {{ kind = "{spec.adstock.kind}", max_lag = '
+        f"{longer} }} under [model], and adstock_alpha = "
         '{ dist = "Beta", concentration1 = 2.0, concentration0 = 2.0 } under '
         "[model.priors]",
         "leads": "Add what drives demand (price, distribution, search interest) under "
         "controls; a lift test shows the effect without it",
-        "shape": 'Write saturation_lam = { dist = "Gamma", concentration = 2.0, rate = '
-        "0.5 } under [model.priors] to free the curve, and plan close to past spend",
+        "shape": f"{free} to free the curve, and plan close to past spend",
         "drift": "Fit the last year or two only, or give the channel two columns, before "
         "and after the change",
         "synergy": "Add the product of both columns, divided by its largest value, under "
