@@ -140,6 +140,19 @@ def test_messages_name_the_value_and_the_fix(make, words):
         assert word in str(caught.value)
 
 
+def test_a_kernel_without_kind_is_the_usual_one():
+    table = {"adstock": {"max_lag": 5}, "saturation": {}}
+    media = {"kind": "media", "name": "tv", "channels": ["TV"], "adstock": {"max_lag": 3}}
+    spec = Spec.from_dict({**table, "term": [media]})
+    assert (spec.adstock, spec.saturation) == (
+        mm.adstock.Geometric(5), mm.saturation.Logistic(),
+    )  # fmt: skip
+    assert spec.media[1].adstock == mm.adstock.Geometric(3)
+    hill = Spec.from_dict({"saturation": {"kind": "hill"}})
+    assert hill == Spec(saturation=mm.saturation.Hill())
+    assert "saturation_slope" in hill.priors
+
+
 def test_a_list_of_the_wrong_length_is_refused_when_the_panel_is_known():
     spec = Spec(priors={"saturation_beta": mm.Prior("HalfNormal", scale=[1.0, 2.0, 3.0])})
     with pytest.raises(mm.InputError, match=r"saturation_beta.*3 numbers.*channel \(2\)"):

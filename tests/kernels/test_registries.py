@@ -18,8 +18,18 @@ from mmmjax.kernels.saturation import SATURATIONS
 pytestmark = pytest.mark.usefixtures("x64")
 
 T = 24
-TYPICAL = {"adstock_alpha": (0.1, 0.5, 0.9), "saturation_lam": (0.5, 2.0, 8.0)}
-EDGES = {"adstock_alpha": (0.0, 1e-12, 1 - 1e-6), "saturation_lam": (1e-12, 1.0, 1e4)}
+TYPICAL = {
+    "adstock_alpha": (0.1, 0.5, 0.9),
+    "saturation_lam": (0.5, 2.0, 8.0),
+    "saturation_kappa": (0.2, 0.5, 2.0),
+    "saturation_slope": (0.5, 1.0, 3.0),
+}
+EDGES = {
+    "adstock_alpha": (0.0, 1e-12, 1 - 1e-6),
+    "saturation_lam": (1e-12, 1.0, 1e4),
+    "saturation_kappa": (1e-6, 1.0, 1e4),
+    "saturation_slope": (0.05, 1.0, 1e3),
+}
 RECORDS = [record() for registry in (ADSTOCKS, SATURATIONS) for record in registry.values()]
 SHAPES = [record() for record in SATURATIONS.values()]
 CARRIERS = [record() for record in ADSTOCKS.values()]
@@ -101,7 +111,7 @@ def test_is_causal(record):
 @every
 def test_derivatives_inside(record):
     f = jax.jit(lambda x, p: jnp.sin(record(x, p)).sum())
-    check_grads(f, (media((3, 8)), params(record)), order=2)
+    check_grads(f, (0.1 + 0.9 * media((3, 8)), params(record)), order=2)
 
 
 @every

@@ -11,6 +11,7 @@ from jax.test_util import check_grads
 
 from mmmjax.checks import InputError
 from mmmjax.kernels import saturation
+from tests.reference.saturation import loop_hill
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -70,3 +71,31 @@ def test_the_door_names_value_and_remedy():
         with pytest.raises(InputError, match="flat position 1"):
             saturation.validate(np.array([1.0, bad]))
     saturation.validate(0.1)
+
+
+halves, slopes = st.floats(1e-2, 10.0), st.floats(0.1, 10.0)
+
+
+@given(kappa=halves, slope=slopes)
+def test_hill_matches_definition(kappa, slope):
+    found = saturation.hill(X, kappa, slope)
+    np.testing.assert_allclose(found, loop_hill(X, kappa, slope), rtol=1e-10)
+    half = saturation.hill(np.array([kappa]), kappa, slope)
+    np.testing.assert_allclose(half, 0.5, rtol=1e-12)
+
+
+@given(kappa=halves, slope=slopes, scale=st.floats(1e-2, 1e6))
+def test_hill_is_free_of_currency(kappa, slope, scale):
+    there = saturation.hill(scale * X, kappa * scale, slope)
+    np.testing.assert_allclose(there, saturation.hill(X, kappa, slope), rtol=1e-9)
+
+
+@pytest.mark.parametrize("slope", [0.2, 0.5, 0.999, 1.0])
+def test_hill_is_concave_down_to_nothing_and_steep_there(slope):
+    """Slopes fall from 0 on, across the chord: a bound from them at 0 holds."""
+    x = np.concatenate([[0.0], np.geomspace(1e-9, 2.0, 400)])
+    along = jax.vmap(jax.grad(lambda x: saturation.hill(x[None], 0.3, slope)[0]))
+    found = np.asarray(along(x))
+    assert np.all(np.diff(found) <= 1e-9 * found[:-1])
+    steep = (saturation.TRACE / 0.3) ** slope / saturation.TRACE
+    np.testing.assert_allclose(found[0], steep, rtol=0.2)
