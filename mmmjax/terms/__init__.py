@@ -5,6 +5,7 @@ of it: contributions, tables, forecasts, files, fleets and plans read the list.
 """
 
 from mmmjax.terms.base import Frame, Term
+from mmmjax.terms.drift import Drift
 from mmmjax.terms.linear import Controls, Intercept, Trend, Waves
 from mmmjax.terms.mean import Mean
 from mmmjax.terms.media import Media
@@ -12,6 +13,7 @@ from mmmjax.terms.media import Media
 __all__ = [
     "TERMS",
     "Controls",
+    "Drift",
     "Frame",
     "Intercept",
     "Mean",
@@ -28,6 +30,6 @@ def __dir__() -> list[str]:
 
 
 TERMS: dict[str, type[Term]] = {
-    term.kind: term for term in (Intercept, Trend, Media, Controls, Waves)
+    term.kind: term for term in (Intercept, Trend, Media, Controls, Waves, Drift)
 }
 """Every term by its kind."""
