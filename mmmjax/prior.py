@@ -319,7 +319,8 @@ class Parameter(NamedTuple):
     Args:
         dims: What it varies over unless its prior says otherwise.
         prior: Its default, scaled units.
-        support: The values it can take; a prior must stay within them.
+        support: The values it can take; a prior must stay within them ("interval": those
+            that its default can).
         linear: Whether the mean is affine in it.
     """
 

@@ -364,8 +364,14 @@ def _with_dims(name: str, prior: Any, parameter: Parameter) -> Prior:
         fix = f"dims={list(default)}, or add 'geo' for one value per geo"
         fix = f'did you mean "{near}"?' if near else fix
         checks.fail(f"prior of {name}", dims, "dims", f"a subset of {sorted(allowed)}", fix)
-    if parameter.support in _RANGES:
-        low, high, words = _RANGES[parameter.support]
+    ranges = dict(_RANGES)
+    if parameter.support == "interval":
+        ends = dict(parameter.prior.params)
+        low, high = ends["low"], ends["high"]
+        words = f"in [{low:g}, {high:g}]: Uniform(low={low:g}, high={high:g})"
+        ranges["interval"] = (low, high, words)
+    if parameter.support in ranges:
+        low, high, words = ranges[parameter.support]
         if not prior.within(low, high):
             checks.fail(f"prior of {name}", prior, "spec", words, "change the family")
     missing = [d for d in default if d not in dims]

@@ -145,7 +145,19 @@ class Adstock:
     """What every adstock is: a frozen dataclass with these, its numbers its fields."""
 
     kind: ClassVar[str]
+    least: ClassVar[int] = 1  # the shortest window that makes sense
     max_lag: int  # periods that count, today included
+    normalize: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a window."""
+        fix = "1 is no carryover, 8 is two months of weeks"
+        max_lag = checks.integer("adstock max_lag", self.max_lag, low=self.least, fix=fix)
+        object.__setattr__(self, "max_lag", max_lag)
+        if not isinstance(self.normalize, bool):
+            checks.fail(
+                "adstock normalize", self.normalize, "", "true or false", "leave it out"
+            )
 
     def parameters(self) -> Mapping[str, Parameter]:
         """What it needs sampled, by name."""
@@ -192,16 +204,6 @@ class Geometric(Adstock):
 
     max_lag: int = 8
     normalize: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be a window."""
-        fix = "1 is no carryover, 8 is two months of weeks"
-        max_lag = checks.integer("adstock max_lag", self.max_lag, low=1, fix=fix)
-        object.__setattr__(self, "max_lag", max_lag)
-        if not isinstance(self.normalize, bool):
-            checks.fail(
-                "adstock normalize", self.normalize, "", "true or false", "leave it out"
-            )
 
     def parameters(self) -> Mapping[str, Parameter]:
         """Retention: most of the effect within the first weeks, mean 0.25."""
