@@ -119,6 +119,13 @@ def test_every_parameter_has_a_prior():
             lambda: Spec(priors={"gamma_control": mm.Prior("Normal", scale=1.0, dims=())}),
             ["gamma_control", "control"],
         ),
+        (
+            lambda: Spec(
+                adstock=mm.adstock.Delayed(5),
+                priors={"adstock_theta": mm.Prior("Uniform", low=0.0, high=6.0)},
+            ),
+            ["adstock_theta", "[0, 4]", "Uniform(low=0, high=4)"],
+        ),
         (lambda: Spec.from_dict({"adstok": {}}), ["adstok", "adstock"]),
         (
             lambda: Spec.from_dict({"adstock": {"kind": "geometrc"}}),

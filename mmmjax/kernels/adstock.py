@@ -28,6 +28,7 @@ from mmmjax.shapes import CHANNEL
 __all__ = [
     "ADSTOCKS",
     "Adstock",
+    "Delayed",
     "Geometric",
     "carry",
     "geometric",
@@ -226,7 +227,51 @@ class Geometric(Adstock):
         return {"adstock_alpha is outside [0, 1]": (alpha >= 0) & (alpha <= 1)}
 
 
-ADSTOCKS: dict[str, type[Adstock]] = {Geometric.kind: Geometric}
+@named
+@dataclass(frozen=True)
+class Delayed(Adstock):
+    r"""Delayed adstock as part of a Spec: $w_l \propto \alpha^{(l - \theta)^2}$ of lag l.
+
+    Args:
+        max_lag: Periods that count, today included; at least 2, else nothing can wait.
+        normalize: Weights sum to one, so that carryover moves media and adds none.
+
+    Source: Jin et al. (2017), "Bayesian Methods for Media Mix Modeling with Carryover
+    and Shape Effects", eq. 2.
+    """
+
+    kind: ClassVar[str] = "delayed"
+    least: ClassVar[int] = 2
+
+    max_lag: int = 8
+    normalize: bool = True
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Retention, narrow or wide around the peak; the peak anywhere in the window.
+
+        The peak is as likely at any lag, which favours neither quick nor late media.
+        """
+        alpha = Prior("Beta", concentration1=2.0, concentration0=2.0)
+        theta = Prior("Uniform", low=0.0, high=self.max_lag - 1.0)
+        return {
+            "adstock_alpha": Parameter((CHANNEL,), alpha, "unit"),
+            "adstock_theta": Parameter((CHANNEL,), theta, "interval"),
+        }
+
+    def weights(self, params: Mapping[str, ArrayLike]) -> Float[Array, "*batch max_lag"]:
+        """Weights by lag, for parameters of any shape; those next to the peak largest."""
+        alpha, theta = (jnp.asarray(params[name])[..., None] for name in self.parameters())
+        tiny = jnp.finfo(jnp.result_type(alpha, theta, float)).tiny
+        far = (jnp.arange(self.max_lag) - theta) ** 2
+        log = jnp.log(jnp.maximum(alpha, tiny)) * far
+        return jax.nn.softmax(log, axis=-1) if self.normalize else jnp.exp(log)
+
+    def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Weights are never negative, whatever the peak."""
+        return {"adstock_alpha is negative": params["adstock_alpha"] >= 0}
+
+
+ADSTOCKS: dict[str, type[Adstock]] = {c.kind: c for c in (Geometric, Delayed)}
 
 
 def validate(retention: ArrayLike, max_lag: int, n_time: int) -> None:

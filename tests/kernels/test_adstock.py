@@ -218,3 +218,24 @@ def test_record_applies_its_weights():
     params = {"adstock_alpha": np.array([0.1, 0.5, 0.9])}
     expected = oracle.carry(media(), np.asarray(record.weights(params)))
     np.testing.assert_allclose(record(media(), params), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("max_lag", [2, 8])
+@given(retention=st.floats(0.01, 1.0), peak=st.floats(0.0, 1.0))
+def test_delayed_matches_definition(max_lag, normalize, retention, peak):
+    x, peak = media(), peak * (max_lag - 1)
+    loop = [oracle.loop_delayed(row, retention, peak, max_lag, normalize) for row in x]
+    record = adstock.Delayed(max_lag, normalize)
+    actual = record(x, {"adstock_alpha": retention, "adstock_theta": peak})
+    np.testing.assert_allclose(actual, np.stack(loop), rtol=1e-10, atol=1e-12)
+
+
+def test_delayed_is_largest_at_its_peak_and_needs_a_window():
+    given = {"adstock_alpha": np.array(0.5), "adstock_theta": np.arange(4.0)}
+    weights = adstock.Delayed(4).weights(given)
+    np.testing.assert_array_equal(np.argmax(weights, -1), np.arange(4))
+    nothing = adstock.Delayed(3).weights({"adstock_alpha": 0.0, "adstock_theta": 1.0})
+    np.testing.assert_allclose(nothing, [0.0, 1.0, 0.0], atol=1e-12)
+    with pytest.raises(InputError, match="max_lag"):
+        adstock.Delayed(1)

@@ -20,12 +20,14 @@ pytestmark = pytest.mark.usefixtures("x64")
 T = 24
 TYPICAL = {
     "adstock_alpha": (0.1, 0.5, 0.9),
+    "adstock_theta": (0.0, 1.3, 4.0),
     "saturation_lam": (0.5, 2.0, 8.0),
     "saturation_kappa": (0.2, 0.5, 2.0),
     "saturation_slope": (0.5, 1.0, 3.0),
 }
 EDGES = {
     "adstock_alpha": (0.0, 1e-12, 1 - 1e-6),
+    "adstock_theta": (0.0, 3.0, 7.0),
     "saturation_lam": (1e-12, 1.0, 1e4),
     "saturation_kappa": (1e-6, 1.0, 1e4),
     "saturation_slope": (0.05, 1.0, 1e3),

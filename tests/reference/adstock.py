@@ -15,6 +15,18 @@ def loop_geometric(media, retention, max_lag, normalize=True):
     return out
 
 
+def loop_delayed(media, retention, peak, max_lag, normalize=True):
+    """One series (time,): weights retention ** ((lag - peak) ** 2), as plain loops."""
+    weights = np.array([retention ** ((lag - peak) ** 2) for lag in range(max_lag)])
+    if normalize:
+        weights /= weights.sum()
+    out = np.zeros_like(media)
+    for t in range(len(media)):
+        for lag in range(min(max_lag, t + 1)):
+            out[t] += weights[lag] * media[t - lag]
+    return out
+
+
 def carry(media, weights):
     """out[t] = sum over l of weights[l] * media[t - l], by gathering every window."""
     time, max_lag = media.shape[-1], weights.shape[-1]
