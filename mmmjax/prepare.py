@@ -4,6 +4,7 @@ The one way from a panel and a spec to numbers that a sampler takes: fits, fleet
 backtests, priors and ``check`` all go through :func:`prepare`.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from mmmjax.panel import Panel, for_training
 from mmmjax.panel.calendar import describe, offset
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
-from mmmjax.terms import Waves
+from mmmjax.terms import Media, Term, Waves
 
 __all__ = ["Prepared", "prepare", "scale_of"]
 
@@ -59,8 +60,11 @@ def prepare(
     Raises:
         InputError: Data that cannot be fitted, or more seasonality than they can show.
     """
+    had = panel.channels
     panel, notes = for_training(panel, max_lag=spec.memory, on_empty=on_empty)
     spec.likelihood.check(panel)
+    if len(spec.media) > 1 and panel.channels != had:
+        spec = _without(spec, {*had} - {*panel.channels})
     spec, findings = _seasonal(spec, panel)
     scale = scale_of(spec, panel)
     data = model_data(spec, panel, scale)
@@ -76,6 +80,23 @@ def scale_of(spec: Spec, panel: Panel) -> Scale:
         per_geo_media=spec.media_scale == "geo",
         robust=spec.scale == "robust",
     )
+
+
+def _without(spec: Spec, gone: Container[str]) -> Spec:
+    """The spec for a panel from which channels were dropped: no term names them.
+
+    A term whose channels are all gone goes with them, and so do its priors.
+    """
+    terms: list[Term] = []
+    for term in spec.terms:
+        if isinstance(term, Media) and term.channels is not None:
+            kept = tuple(c for c in term.channels if c not in gone)
+            terms += [replace(term, channels=kept)] if kept else []
+        else:
+            terms.append(term)
+    names = replace(spec, terms=tuple(terms), priors={}).parameters
+    priors = {name: prior for name, prior in spec.priors.items() if name in names}
+    return replace(spec, terms=tuple(terms), priors=priors)
 
 
 def _seasonal(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:

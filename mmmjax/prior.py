@@ -425,7 +425,8 @@ def _ordered(dims: Any) -> tuple[str, ...]:
     given = tuple(given)
     for dim in given:  # a term may have dims of its own: a spec knows which there are
         plain = isinstance(dim, str) and all(map(str.isidentifier, dim.split(".")))
-        if not plain or (dim not in DIMS and checks.closest(dim, DIMS)):
+        near = plain and "." not in dim and dim not in DIMS and checks.closest(dim, DIMS)
+        if not plain or near:
             _unknown("dim of a prior", dim, DIMS)
     usual = [d for d in DIMS if d in given]
     return (*usual, *(d for d in dict.fromkeys(given) if d not in DIMS))

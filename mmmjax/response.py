@@ -117,9 +117,11 @@ def media_contribution(
     """
     if len(spec.media) == 1:
         return spec.media[0].effect(aligned(params, spec.media[0], spec), media)
+    own = [(term, inputs[spec.dim(term, CHANNEL)]) for term in spec.media]
     parts = [
-        term.effect(aligned(params, term, spec), media[:, inputs[spec.dim(term, CHANNEL)]])
-        for term in spec.media
+        term.effect(aligned(params, term, spec), media[:, place])
+        for term, place in own
+        if place.size
     ]
     return jnp.concatenate(parts, axis=1)[:, inputs[ORDER]]
 

@@ -39,8 +39,6 @@ from mmmjax.terms import TERMS, Controls, Intercept, Mean, Media, Term, Trend, W
 
 __all__ = ["Spec", "hyperparameters"]
 
-FORMAT = 2  # of case files: [[model.term]] came with it
-
 
 @checked
 @dataclass(frozen=True)
@@ -54,8 +52,9 @@ class Spec(Mean):
             fits of less than a year of data, and says so.
         trend: A linear trend over the training window.
         likelihood: ``mm.likelihood.Normal()``, ``TruncatedNormal()``, ``StudentT()``.
-        priors: Priors by parameter name; the rest are :data:`DEFAULT_PRIORS`. A prior
-            without dims takes the parameter's default ones; add "geo" for one per geo.
+        priors: Priors by parameter name; the rest are the defaults of terms, kernels and
+            likelihood. A prior without dims takes the parameter's default ones; add "geo"
+            for one per geo.
         adstock_first: Carry-over before saturation (the default) or after it.
         outcome_scale: Divide the outcome by one largest value ("shared") or by each geo's
             ("geo").
@@ -390,7 +389,7 @@ def _renamed(prior: Prior, names: Mapping[str, str]) -> Prior:
     params = tuple(
         (k, _renamed(v, names) if isinstance(v, Prior) else v) for k, v in prior.params
     )
-    dims = prior.dims and tuple(names.get(d, d) for d in prior.dims)
+    dims = prior.dims and tuple(names.get(d.rpartition(".")[2], d) for d in prior.dims)
     return replace_prior(prior, dims=dims, params=params)
 
 

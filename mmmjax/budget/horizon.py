@@ -185,6 +185,8 @@ def _of_cells(fit: Fit, max_draws: int | None) -> dict[str, Float[np.ndarray, "d
     for term in spec.media:
         dim = spec.dim(term, CHANNEL)
         paid = [i for i, c in enumerate(labels[dim]) if c not in panel.organic]
+        if len(spec.media) > 1 and not labels[dim]:  # a term without channels has no draws
+            continue
         for name in (spec.full(term, n) for n in term.parameters()):
             values, dims = np.asarray(flat[name], np.float64), spec.dims(name)
             values = values[:, None] if GEO not in dims else values
@@ -212,6 +214,7 @@ def by_term(
     parts = [
         f(term, parameters(term), *(x[:, own] for x in arrays))
         for term, own in zip(spec.media, groups, strict=True)
+        if own.size
     ]
     return jnp.concatenate(parts, axis=1)[:, order]
 

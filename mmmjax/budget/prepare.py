@@ -421,6 +421,8 @@ def _doubt(
         return first.bent(region.lower, region.upper)
     for term in first.spec.media:
         names = {name: first.spec.full(term, name) for name in term.parameters()}
+        if not names.keys() or not all(name in window.draws for name in names.values()):
+            continue  # a term without channels
         proof = term.concave({n: np.asarray(window.draws[f]) for n, f in names.items()})
         if proof is None:
             return f"the response is not concave under {term.saturation!r}"

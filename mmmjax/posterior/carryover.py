@@ -45,7 +45,7 @@ def carryover(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> xr.Datas
     """
     panel, spec, memory_of = fit.panel, fit.spec, fit.spec.memory
     names = [spec.full(t, n) for t in spec.media for n in t.adstock.parameters()]
-    by_geo = any(GEO in fit.dims(name) for name in names)
+    by_geo = any(GEO in fit.dims(n) for n in names if n in fit.draws.params)
     dims = (GEO, CHANNEL) if by_geo else (CHANNEL,)
     coords: dict[str, Any] = {CHANNEL: list(panel.channels), LAG: range(memory_of)}
     coords |= {GEO: list(panel.geos)} if by_geo else {}
@@ -73,17 +73,18 @@ def carryover(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> xr.Datas
 def _shares(params: Mapping[str, Any], inputs: Arrays, spec: Spec) -> Array:
     """Weights, their running sums and the half-life: (geo or 1, channel, 2 lags + 1)."""
     parts, memory = [], spec.memory
-    for term in spec.media:
+    sizes = inputs.sizes()
+    for term in (t for t in spec.media if sizes[spec.dim(t, CHANNEL)]):
         each = term.adstock.weights(response.aligned(params, term, spec))
         each = jnp.pad(each, [(0, 0), (0, 0), (0, memory - term.memory)])
         if len(spec.media) > 1:
-            members = inputs.sizes()[spec.dim(term, CHANNEL)]
+            members = sizes[spec.dim(term, CHANNEL)]
             each = jnp.broadcast_to(each, (len(each), members, memory))
         parts.append(each)
     geos = max(len(each) for each in parts)
     whole = [jnp.broadcast_to(each, (geos, *each.shape[1:])) for each in parts]
     weights = jnp.concatenate(whole, axis=1)
-    weights = weights[:, inputs[response.ORDER]] if len(parts) > 1 else weights
+    weights = weights[:, inputs[response.ORDER]] if len(spec.media) > 1 else weights
     weights = weights / weights.sum(-1, keepdims=True)
     come = jnp.cumsum(weights, axis=-1)
     needed = 0.5 - (come - weights)  # of each lag's share until half has come
@@ -91,5 +92,5 @@ def _shares(params: Mapping[str, Any], inputs: Arrays, spec: Spec) -> Array:
     part = jnp.where(some, needed / jnp.where(some, weights, 1.0), jnp.sign(needed))
     half_life = jnp.clip(part, 0.0, 1.0).sum(-1, keepdims=True)
     shares = jnp.concatenate([weights, come, half_life], axis=-1)
-    channels = inputs.sizes()[CHANNEL]
+    channels = sizes[CHANNEL]
     return jnp.broadcast_to(shares, (shares.shape[0], channels, shares.shape[-1]))
