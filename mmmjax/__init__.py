@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmmjax import facts as facts
     from mmmjax import likelihood as likelihood
     from mmmjax import plot as plot
     from mmmjax import tables as tables
@@ -85,7 +86,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "mmmjax": ("likelihood", "plot", "tables", "terms"),
+    "mmmjax": ("facts", "likelihood", "plot", "tables", "terms"),
     "mmmjax.kernels": ("adstock", "saturation", "seasonality"),
     "mmmjax.adequacy": ("Judged", "judge"),
     "mmmjax.backtesting": ("Backtest", "backtest"),

@@ -70,7 +70,7 @@ class Structure:
         edges: (from, to), names of nodes.
         sizes: Members of each dim, as far as they are known.
         outcome: What the outcome is called in the data.
-        notes: Scales, one line each.
+        notes: Scales and facts, one line each.
     """
 
     nodes: tuple[Node, ...]
@@ -154,7 +154,9 @@ def structure(spec: Spec, panel: Panel | None = None) -> Structure:
     made.add("mu", "part", (GEO, DATE), text, terms)
     made.add(OUTCOME, "outcome", (GEO, DATE), law, made.named(law))
     nodes = sorted(made.nodes, key=lambda node: _ORDER[node.kind])
-    return Structure(tuple(nodes), tuple(made.edges), made.sizes, name, _scales(spec))
+    known = panel.facts if panel else ()
+    notes = (*_scales(spec), *(f"{fact.kind} {fact.formula()}" for fact in known))
+    return Structure(tuple(nodes), tuple(made.edges), made.sizes, name, notes)
 
 
 class _Maker:

@@ -1,7 +1,7 @@
 """The NumPyro program: the only ``numpyro.sample`` calls of the library."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ from jaxtyping import Array
 
 from mmmjax import response
 from mmmjax.arrays import Arrays
+from mmmjax.facts import FACTS, stacked
 from mmmjax.likelihood import OUTCOME, Target
 from mmmjax.panel import Panel
 from mmmjax.prior import Prior
@@ -25,11 +26,15 @@ __all__ = ["ModelData", "model_data", "noise_of", "program", "sample_parameters"
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class ModelData:
-    """Everything the program takes besides the static structure of the spec: arrays."""
+    """Everything the program takes besides the static structure of the spec: arrays.
+
+    ``facts`` are by kind, one row a fact in every array.
+    """
 
     inputs: Arrays
     target: Target
     hyper: dict[str, Any]
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def astype(self, dtype: Any) -> "ModelData":
         """The same data in another float type (the mask stays boolean)."""
@@ -47,7 +52,7 @@ class ModelData:
         their compiled programs.
         """
         inputs = self.inputs.padded(history, periods)
-        return ModelData(inputs, self.target.padded(periods), self.hyper)
+        return replace(self, inputs=inputs, target=self.target.padded(periods))
 
     def widened(self, spec: Spec, sizes: Mapping[str, int]) -> "ModelData":
         """The same data with more members of some dims, which are zero everywhere.
@@ -69,7 +74,7 @@ class ModelData:
         }
         new = hyperparameters(spec, after, {}, without=hyper)  # controls where none were
         hyper |= {n: _widened(spec.priors[n], v, after, after) for n, v in new.items()}
-        return ModelData(self.inputs.widened(after), self.target, hyper)
+        return replace(self, inputs=self.inputs.widened(after), hyper=hyper)
 
 
 def model_data(spec: Spec, panel: Panel, scale: Scale) -> ModelData:
@@ -79,7 +84,8 @@ def model_data(spec: Spec, panel: Panel, scale: Scale) -> ModelData:
     values = {name: known[name](panel) for name in spec.data_values(sizes)}
     hyper = hyperparameters(spec, sizes, values, places=places(spec, panel))
     target = spec.likelihood.target(panel, scale)
-    return ModelData(response.make_inputs(spec, panel, scale), target, hyper)
+    inputs, facts = response.make_inputs(spec, panel, scale), stacked(panel, scale, spec)
+    return ModelData(inputs, target, hyper, facts)
 
 
 def _widened(
@@ -129,7 +135,7 @@ def program(
     data: ModelData,
     mean: Callable[[Mapping[str, Any], Arrays, Spec], Array] = response.mean,
 ) -> None:
-    """Sample every parameter from its prior and observe the outcome.
+    """Sample every parameter from its prior, observe the outcome and what else is known.
 
     Args:
         spec: The model, or its :meth:`Spec.structure`.
@@ -141,6 +147,10 @@ def program(
     mu = mean(params, data.inputs, spec)
     outcome = spec.likelihood.around(mu, noise_of(params, spec), data.target)
     numpyro.sample(OUTCOME, outcome.mask(data.target.mask), obs=data.target.outcome)
+    for kind, rows in data.facts.items():
+        law = FACTS[kind].log_density
+        each = jax.vmap(lambda x, law=law: law(params, x, spec, data.inputs))(rows)
+        numpyro.factor(f"fact_{kind}", each.sum())
 
 
 def _sample(

@@ -35,7 +35,7 @@ class Prepared:
         panel: The training panel, without the columns that were dropped.
         scale: Units of the model.
         data: Arrays of :func:`mmmjax.model.program`.
-        findings: What was found about terms of the model; also among the notes.
+        findings: What was found about terms and facts; also among the notes.
         notes: What was masked, left out or is worth knowing, in sentences.
     """
 
@@ -68,6 +68,7 @@ def prepare(
     spec, findings = _seasonal(spec, panel)
     scale = scale_of(spec, panel)
     data = model_data(spec, panel, scale)
+    findings = (*findings, *(one for fact in panel.facts for one in fact.findings()))
     said = tuple(finding.message for finding in findings)
     return Prepared(spec, panel, scale, data, findings, (*notes, *said))
 

@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mmmjax import netcdf
+from mmmjax import facts, netcdf
 from mmmjax.arguments import checked
 from mmmjax.checks import InputError, Phrase, fail, listing
 from mmmjax.draws import Draws, Fit
@@ -242,6 +242,8 @@ def tree_of(fit: Fit) -> xr.DataTree:
     }
     if panel.outcome_value is not None:
         about["outcome_value"] = panel.outcome_value
+    if panel.facts:
+        about["facts"] = json.dumps([fact.to_dict() for fact in panel.facts])
     texts = {"spec": fit.spec.to_toml(), "run": json.dumps(run, default=_plain)}
     groups = fit.to_arviz()
     groups["panel"] = xr.DataTree(_dataset(panel, PANEL_DIMS, coords).assign_attrs(about))
@@ -336,6 +338,7 @@ def _panel(data: xr.Dataset) -> Panel:
         freq=str(data.attrs["freq"]),
         columns=Columns(**columns),
         outcome_value=data.attrs.get("outcome_value"),
+        facts=facts.read(json.loads(data.attrs.get("facts", "[]"))),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.checks import Phrase, choice, fail, integer
-from mmmjax.panel import Panel, periods
+from mmmjax.panel import Panel, known, periods
 from mmmjax.panel.calendar import offset
 
 __all__ = [
@@ -97,12 +97,12 @@ def train_panel(panel: Panel, fold: Fold, max_lag: int) -> Panel:
     """What was known at the cut: the window, and the media before it that still act."""
     start, stop = fold.train.start, fold.train.stop
     if start == panel.history:
-        return periods(panel, slice(0, stop), panel.history)
+        return known(periods(panel, slice(0, stop), panel.history))
     context = min(start, max_lag - 1)
-    known = periods(panel, slice(start - context, stop), context)
-    outcome = known.outcome.copy()
+    past = known(periods(panel, slice(start - context, stop), context))
+    outcome = past.outcome.copy()
     outcome[:, :context] = np.nan  # of media only
-    return replace(known, outcome=outcome)
+    return replace(past, outcome=outcome)
 
 
 def forecast_panel(

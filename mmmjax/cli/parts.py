@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmmjax import checks
+from mmmjax import checks, facts
 from mmmjax.checks import InputError, Phrase
 from mmmjax.panel import DIALECT, Panel, date_of
 from mmmjax.prior import Prior
@@ -22,7 +22,7 @@ __all__ = [
 
 CASE_FILE = "write one (docs/files.md), or `mmmjax simulate --out demo`"
 COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population")
-LABELS = ("freq", "currency", "outcome_value", "leave_empty")
+LABELS = ("freq", "currency", "outcome_value", "leave_empty", "fact")
 NAMES = {"media": " or a table name = column", "controls": ""}
 NAMES["spend"] = NAMES["media"]
 TEXT = ("geo", "population", "freq", "currency")
@@ -142,6 +142,8 @@ def columns_of(data: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, An
             checks.number(f"[data] {key}", value, low=0, open_low=True, fix=f"{key} = 1.0")
     found = {k: data[k] for k in (*COLUMNS, *LABELS, *DIALECT) if k in data}
     found.setdefault("media", [])
+    if "fact" in found:
+        found["facts"] = facts.read(found.pop("fact"), "data.fact")
     return found
 
 

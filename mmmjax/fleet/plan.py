@@ -69,7 +69,8 @@ class Look(NamedTuple):
         spec, sizes = market.spec, market.data.inputs.sizes()
         of_terms = [spec.dim(term, CHANNEL) for term in spec.media]
         several = tuple(sizes[d] for d in of_terms if d != CHANNEL)  # these are not padded
-        return cls(shape_of(market.data), (spec.structure(), sizes[GEO], several))
+        facts = tuple(sorted(fact.kind for fact in market.panel.facts))
+        return cls(shape_of(market.data), (spec.structure(), sizes[GEO], several, facts))
 
 
 class Size(NamedTuple):

@@ -13,7 +13,7 @@ from mmmjax import checks
 from mmmjax.arguments import checked
 from mmmjax.checks import InputError, Phrase, closest, fail, listing, number, show
 from mmmjax.findings import Finding
-from mmmjax.panel.calendar import check_follows, describe
+from mmmjax.panel.calendar import check_follows, describe, offset
 from mmmjax.panel.cells import date_of
 from mmmjax.panel.columns import Columns, Names
 from mmmjax.panel.dialect import KEYS, Dialect
@@ -22,7 +22,7 @@ from mmmjax.panel.files import load_table
 from mmmjax.panel.reading import first_outcome, read, read_future
 from mmmjax.shapes import NATIONAL
 
-__all__ = ["Panel", "asked", "check_names", "dialect_of", "periods"]
+__all__ = ["Panel", "asked", "check_names", "dialect_of", "known", "periods"]
 
 NUMBERS = ("outcome", "media", "spend", "controls", "present")
 
@@ -52,6 +52,7 @@ class Panel:
         columns: Where in the user's table each part came from.
         outcome_value: Money per unit of outcome, above 0; None: not known.
         said: What reading the table found, for the findings of the data.
+        facts: What is known beside the outcome: records of ``mm.facts``.
     """
 
     outcome: np.ndarray
@@ -71,6 +72,7 @@ class Panel:
     columns: Columns = field(default_factory=Columns)
     outcome_value: float | None = None
     said: tuple[Finding, ...] = ()
+    facts: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         """Copy the arrays, check their shapes and make them read only."""
@@ -93,6 +95,7 @@ class Panel:
         freq: str | None = None,
         outcome_value: float | None = None,
         leave_empty: Any = None,
+        facts: Iterable[Any] = (),
         **written: Any,
     ) -> "Panel":
         """Read a pandas DataFrame with one row per date (and geo), in any order.
@@ -115,11 +118,13 @@ class Panel:
             leave_empty: Where the outcome is taken as not known: "ends" (each geo's zeros
                 before its first and after its last other outcome), dates and
                 "first:last", or one of these by geo. Media there still carry over.
+            facts: What is known beside the outcome: records of ``mm.facts``.
             **written: How numbers are written in columns of text: `decimal`, `thousands`,
                 `strip`, `accounting` and `missing`, as in [data] of a case file.
         """
         names = Names(date, outcome, media, controls, geo, spend, population)
         value = {"currency": currency, "outcome_value": outcome_value}
+        value |= {"facts": tuple(facts)}
         dialect = dialect_of(written, OF_NUMBERS) if written else None
         return check_names(cls(**read(df, names, freq, dialect, leave_empty), **value))
 
@@ -153,8 +158,13 @@ class Panel:
         return _read_future(self, table, written)
 
     @checked
+    def with_facts(self, facts: Iterable[Any]) -> "Panel":
+        """Return the panel with these records of ``mm.facts`` in place of those it has."""
+        return replace(self, facts=tuple(facts))
+
+    @checked
     def split(self, date: Any) -> "tuple[Panel, Panel]":
-        """Return the panel up to and including `date`, and the panel after it."""
+        """Return the panel up to `date`, with the facts known then, and what follows."""
         first, last = self.dates[self.history], self.dates[-1]
         allowed = f"a date from {show(first)} to before {show(last)}, the modelled periods"
         fix = "name the last date of training, such as " + show(
@@ -165,11 +175,11 @@ class Panel:
         if cut <= self.history or cut >= len(self.dates):
             fail("split", moment, "", allowed, fix)
         train = periods(self, slice(None, cut), self.history)
-        return train, periods(self, slice(cut, None), 0)
+        return known(train), periods(self, slice(cut, None), 0)
 
     @checked
     def select(self, geos: str | Iterable[str]) -> "Panel":
-        """Return the panel of some geos, without the periods in which none has a row."""
+        """Return some geos and the facts about them, without periods that none has."""
         return _select(self, [geos] if isinstance(geos, str) else list(geos))
 
     def to_frame(self) -> pd.DataFrame:
@@ -225,6 +235,11 @@ def _freeze(panel: Panel) -> None:
         fix = "outcome_value=1.0 where the outcome is money, or the margin of one unit"
         value = number("outcome_value", panel.outcome_value, low=0, open_low=True, fix=fix)
         object.__setattr__(panel, "outcome_value", value)
+    for fact in panel.facts:
+        if not callable(getattr(fact, "check", None)) or isinstance(fact, type):
+            fix = 'mm.facts.Lift("TV", x=..., delta_x=..., delta_y=..., sigma=...)'
+            fail("facts", fact, "", "records of mm.facts", fix)
+        fact.check(panel)
     cells = (len(panel.geos), len(panel.dates))
     shapes = {
         "outcome": cells,
@@ -278,6 +293,13 @@ def periods(panel: Panel, times: slice, history: int) -> Panel:
     return replace(panel, **arrays, dates=panel.dates[times], history=history)
 
 
+def known(panel: Panel) -> Panel:
+    """Return the panel with the facts that were known at the end of its last period."""
+    end: Any = panel.dates[-1] + offset(panel.freq)
+    facts = (f for f in panel.facts if f.until is None or pd.Timestamp(f.until) < end)
+    return replace(panel, facts=tuple(facts))
+
+
 def _select(panel: Panel, names: list[str]) -> Panel:
     for name in names:
         if name not in panel.geos:
@@ -290,7 +312,9 @@ def _select(panel: Panel, names: list[str]) -> Panel:
     index = [panel.geos.index(name) for name in names]
     arrays = {name: getattr(panel, name)[index] for name in NUMBERS}
     people = None if panel.population is None else panel.population[index]
-    chosen = replace(panel, **arrays, geos=tuple(names), population=people)
+    facts = tuple(f for f in panel.facts if f.about(panel, names, panel.channels))
+    one = {"geos": tuple(names), "population": people, "facts": facts}
+    chosen = replace(panel, **arrays, **one)
     seen = np.flatnonzero(chosen.present.any(0))
     times = slice(int(seen[0]), int(seen[-1]) + 1) if seen.size else slice(None)
     outcome = chosen.outcome[:, times]
@@ -383,6 +407,8 @@ def _data_hash(panel: Panel) -> str:
     for array in (*(getattr(panel, name) for name in NUMBERS), people):
         plain = np.where(np.isnan(array), np.nan, array + 0.0)  # one NaN, no minus zero
         digest.update(repr(array.shape).encode() + plain.astype("<f8").tobytes())
+    if panel.facts:
+        digest.update(repr(panel.facts).encode())
     return digest.hexdigest()
 
 
@@ -432,4 +458,5 @@ def _summary(panel: Panel) -> str:
     if panel.control_names:
         named = listing(map(Phrase, panel.control_names), 12)
         lines.append(f"  controls: {len(panel.control_names)} ({named})")
+    lines += [f"  {fact.kind} {fact.formula()}" for fact in panel.facts]
     return "\n".join(lines)

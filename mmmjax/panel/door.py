@@ -114,17 +114,22 @@ def _empty(panel: Panel, on_empty: str) -> tuple[Panel, tuple[str, ...]]:
         fail("data", got, f"from {_span(panel)}", allowed, fix)
     act = "left out" if on_empty == "drop" else "kept, their effect stays at the prior"
     note = f"{listing(said, 12)} never change from {_span(panel)}: {act}"
-    return (_keep(panel, **kept) if on_empty == "drop" else panel), (note,)
+    if on_empty != "drop":
+        return panel, (note,)
+    left = _keep(panel, **kept)
+    gone = len(panel.facts) - len(left.facts)
+    return left, (note + f", and {gone} facts about them" if gone else note,)
 
 
 def _keep(panel: Panel, media: np.ndarray, controls: np.ndarray) -> Panel:
     """Return the panel with some of its channels and controls."""
-    named = panel.columns
+    named, channels = panel.columns, tuple(panel.channels[i] for i in media)
     return replace(
         panel,
         media=panel.media[..., media],
         spend=panel.spend[..., media],
-        channels=tuple(panel.channels[i] for i in media),
+        channels=channels,
+        facts=tuple(f for f in panel.facts if f.about(panel, panel.geos, channels)),
         controls=panel.controls[..., controls],
         control_names=tuple(panel.control_names[i] for i in controls),
         columns=replace(
@@ -193,7 +198,12 @@ def for_prediction(training: Panel, future: Panel) -> Panel:
     arrays = ("outcome", "media", "spend", "controls", "present")
     ordered = {name: getattr(future, name)[order] for name in arrays}
     aligned = replace(
-        future, **ordered, geos=training.geos, population=training.population, history=0
+        future,
+        **ordered,
+        geos=training.geos,
+        population=training.population,
+        history=0,
+        facts=(),
     )
     media = np.array([aligned.channels.index(c) for c in training.channels], int)
     names = [aligned.control_names.index(c) for c in training.control_names]
