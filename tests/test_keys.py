@@ -90,6 +90,11 @@ ARRAYS = {  # key -> its line, lines that stand there both times, the file
     "train_until": ('"2022-12-26"', {}, None),
     "freq": ('"W-MON"', {}, "short"),
     "leave_empty": ('["2021-03-01"]', {}, None),
+    "fact": (
+        '[{ kind = "lift", channel = "TV", x = 50, delta_x = 9, delta_y = 1, sigma = 1 }]',
+        {},
+        None,
+    ),
     "on_empty": ('"drop"', {"controls": '["price", "flat"]', "on_empty": '"prior"'}, None),
     "separator": ('";"', {}, "semicolons"),
     "encoding": ('"utf-16"', {}, "utf-16"),

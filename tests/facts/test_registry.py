@@ -1,0 +1,60 @@
+"""What every fact is held to: a new one is tested by being listed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mmmjax as mm
+from mmmjax.facts import FACTS, read
+from mmmjax.fleet.buckets import fitted_to, shape_of
+from mmmjax.prepare import prepare
+from tests.fits import make_fit, make_panel, make_spec
+
+EXAMPLES = {  # two of each kind
+    "lift": (
+        mm.facts.Lift("TV", x=40.0, delta_x=10.0, delta_y=6.0, sigma=2.0),
+        mm.facts.Lift("Mail", 3.0, -3.0, -1.0, 2.0, geo="north", until="2022-03-01"),
+    )
+}
+
+
+def test_every_fact_has_examples():
+    assert EXAMPLES.keys() == FACTS.keys()
+    assert all(type(f) is FACTS[kind] for kind, two in EXAMPLES.items() for f in two)
+
+
+@pytest.mark.parametrize("kind", FACTS)
+def test_a_fact_as_a_table_is_read_back_equal(kind):
+    assert read([fact.to_dict() for fact in EXAMPLES[kind]]) == EXAMPLES[kind]
+    assert all(fact.formula() for fact in EXAMPLES[kind])
+
+
+@pytest.mark.parametrize("kind", FACTS)
+def test_one_trace_finite_slopes_and_the_same_in_wider_arrays(kind):
+    spec, panel = make_spec(), make_panel().with_facts(EXAMPLES[kind])
+    data = prepare(spec, panel).data
+    size = shape_of(data)
+    size = size._replace(history=3, periods=size.periods + 4, channels=size.channels + 2)
+    wide, rows = fitted_to(data, spec, size), data.astype("f4").facts[kind]
+    cast = lambda x: jax.tree.map(jnp.asarray, x.astype("f4"))
+    p = {n: x[0] for n, x in make_fit().draws.flat().items()}
+    over = [n for n in p if spec.dims(n)[-1:] == ("channel",)]
+    more = p | {n: np.pad(p[n], (0, 2), "edge") for n in over}
+    traces = []
+
+    def density(p, x, inputs):
+        traces.append(1)
+        return FACTS[kind].log_density(p, x, spec, inputs)
+
+    both = jax.jit(jax.value_and_grad(density))
+    for i in range(2):
+        x = {n: jnp.asarray(row[i]) for n, row in rows.items()}
+        value, slope = both(p, x, cast(data.inputs))
+        assert value.shape == ()
+        assert all(np.isfinite(v).all() for v in (value, *slope.values()))
+        assert any((v != 0).any() for v in slope.values())
+        assert float(FACTS[kind].log_density(more, x, spec, cast(wide.inputs))) == (
+            pytest.approx(float(value), rel=1e-5)
+        )
+    assert len(traces) == 1
