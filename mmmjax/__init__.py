@@ -67,6 +67,8 @@ if TYPE_CHECKING:
     from mmmjax.prediction import scores as scores
     from mmmjax.prior import Prior as Prior
     from mmmjax.prior import spend_share as spend_share
+    from mmmjax.registries import register as register
+    from mmmjax.registries import registry as registry
     from mmmjax.reporting import fleet_report as fleet_report
     from mmmjax.reporting import report as report
     from mmmjax.samplers import HMC as HMC
@@ -138,6 +140,7 @@ _ROOMS = {
         "scores",
     ),
     "mmmjax.prior": ("Prior", "spend_share"),
+    "mmmjax.registries": ("register", "registry"),
     "mmmjax.reporting": ("fleet_report", "report"),
     "mmmjax.samplers": (
         "HMC",

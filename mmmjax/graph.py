@@ -7,7 +7,7 @@ the two, so that text and picture cannot drift from what is fitted.
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -219,7 +219,8 @@ def _contributions(
             for kernel, record in term.steps():
                 takes = [step, *(names[name] for name in record.parameters())]
                 step = f"{short}{kernel}"
-                numbers = [f"{n}={x}" for n, x in vars(record).items()]
+                own: Any = record
+                numbers = [f"{f.name}={getattr(own, f.name)}" for f in fields(own)]
                 inside = ", ".join([*takes, *numbers])
                 made.add(step, "part", dims, f"{type(record).__name__}({inside})", takes)
             last = [names["saturation_beta"], step]

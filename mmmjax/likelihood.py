@@ -240,6 +240,10 @@ class Likelihood:
         """What follows from parameters, elementwise, and is stored beside them."""
         return {}
 
+    def structure(self) -> "Likelihood":
+        """The record without the fields that reach :meth:`law` by the target alone."""
+        return self
+
     def formula(self) -> Mapping[str, str]:
         """Text of the law of :data:`OUTCOME`, and of everything derived, by name."""
         fields = [f"{n}={x}" for n, x in dataclasses.asdict(self).items()]  # pyright: ignore
@@ -351,6 +355,10 @@ class TruncatedNormal(Likelihood):
             allowed = f"outcomes of at least {self.low:g}, the bound of the likelihood"
             got = panel.outcome[g, t]
             checks.fail("outcome", got, ", ".join(place) + more, allowed, fix)
+
+    def structure(self) -> "TruncatedNormal":
+        """See :meth:`Likelihood.structure`: any bound is one program."""
+        return TruncatedNormal()
 
     def possible(self, outcome: np.ndarray) -> np.ndarray:
         """See :meth:`Likelihood.possible`."""

@@ -20,8 +20,8 @@ import tomli_w
 
 from mmmjax import checks
 from mmmjax.arguments import checked
-from mmmjax.kernels import adstock as adstock_kernels
-from mmmjax.kernels import saturation as saturation_kernels
+from mmmjax.kernels.adstock import Geometric
+from mmmjax.kernels.saturation import Logistic
 from mmmjax.kernels.seasonality import Fourier
 from mmmjax.likelihood import LIKELIHOODS, OUTCOME, Likelihood, Normal
 from mmmjax.prior import (
@@ -34,8 +34,9 @@ from mmmjax.prior import (
     replace_prior,
     sites,
 )
+from mmmjax.roles import ROLES, check, role_of
 from mmmjax.shapes import GEO
-from mmmjax.terms import TERMS, Controls, Intercept, Mean, Media, Term, Trend, Waves
+from mmmjax.terms import Controls, Intercept, Mean, Media, Term, Trend, Waves
 
 __all__ = ["Spec", "hyperparameters"]
 
@@ -70,8 +71,8 @@ class Spec(Mean):
             that the parameter cannot have.
     """
 
-    adstock: Any = field(default_factory=adstock_kernels.Geometric)
-    saturation: Any = field(default_factory=saturation_kernels.Logistic)
+    adstock: Any = field(default_factory=Geometric)
+    saturation: Any = field(default_factory=Logistic)
     seasonality: Fourier | None = field(default_factory=lambda: Fourier(auto=True))
     trend: bool = False
     likelihood: Likelihood = field(default_factory=Normal)
@@ -90,23 +91,15 @@ class Spec(Mean):
                 checks.fail(
                     f"spec {name}", value, "spec", f"one of {allowed}", f"{allowed[0]!r}"
                 )
-        for name in ("adstock", "saturation"):
-            got = getattr(self, name)
-            others = [c for n, r in _REGISTRIES.items() if n != name for c in r.values()]
-            record = not isinstance(got, (type, *others))
-            if not (record and hasattr(got, "parameters")):
-                fix = f"write mm.{name}.{_RECORDS[name]}"
-                checks.fail(f"spec {name}", got, "spec", f"a record of mm.{name}", fix)
-        if not isinstance(self.likelihood, Likelihood):
-            fix = "write mm.likelihood.Normal()"
-            allowed = "a record of mm.likelihood"
-            checks.fail("spec likelihood", self.likelihood, "spec", allowed, fix)
+        for name in _RECORDS:
+            check(name, getattr(self, name))
         for term in self.terms:
-            if not isinstance(term, Term) or isinstance(term, type):
-                checks.fail("spec terms", term, "spec", "records of mm.terms",
-                            "terms=(mm.terms.Media(...),)")  # fmt: skip
+            check("term", term)
         object.__setattr__(self, "terms", tuple(self.terms))
         self.check_terms()
+        for term in self.media:
+            check("adstock", term.adstock)
+            check("saturation", term.saturation)
         known = self.parameters
         for name in self.priors:
             if name not in known:
@@ -140,11 +133,18 @@ class Spec(Mean):
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter this spec can have, in the model's order, as priors name it."""
         found: dict[str, Parameter] = {}
+        last = self.likelihood.parameters()
         for term in self.parts:
             for name, one in term.parameters().items():
-                dims = tuple(self.dim(term, d) for d in one.dims)
-                found[self.full(term, name)] = one._replace(dims=dims)
-        return {**found, **self.likelihood.parameters()}
+                dims, full = (
+                    tuple(self.dim(term, d) for d in one.dims),
+                    self.full(term, name),
+                )
+                if full in found or full in last:
+                    fix = f"rename it in the parameters of {term.name} or of the other"
+                    checks.fail("parameter", full, "spec", "a name that no other has", fix)
+                found[full] = one._replace(dims=dims)
+        return {**found, **last}
 
     def present(self, sizes: Mapping[str, int]) -> tuple[str, ...]:
         """Parameters that a panel of these sizes has (no media: no media parameters)."""
@@ -185,7 +185,7 @@ class Spec(Mean):
             object.__setattr__(new, f.name, getattr(self, f.name))
         bare = {n: p.structure() for n, p in self.priors.items()}
         object.__setattr__(new, "priors", bare)
-        object.__setattr__(new, "likelihood", type(self.likelihood)())
+        object.__setattr__(new, "likelihood", self.likelihood.structure())
         vars(new).update(parts=self.parts, media=self.media, parameters=self.parameters)
         return new
 
@@ -239,14 +239,9 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "media_scale": ("shared", "geo"),
     "scale": ("robust", "max"),
 }
-_RECORDS = {"adstock": "Geometric(max_lag=8)", "saturation": "Logistic()"}
-_REGISTRIES = {
-    "adstock": adstock_kernels.ADSTOCKS,
-    "saturation": saturation_kernels.SATURATIONS,
-    "likelihood": LIKELIHOODS,
-}
+_RECORDS = ("adstock", "saturation", "likelihood")
 _PLAIN = ("trend", "adstock_first", "outcome_scale", "media_scale", "scale")
-_KEYS = (*_REGISTRIES, "seasonality", *_PLAIN, "priors", "term")
+_KEYS = (*_RECORDS, "seasonality", *_PLAIN, "priors", "term")
 
 
 def _to_table(spec: Spec) -> dict[str, Any]:
@@ -275,16 +270,16 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
     args: dict[str, Any] = {k: table[k] for k in _PLAIN if k in table}
     if "trend" in table:
         args["trend"] = _trend_from(table["trend"])
-    for name, registry in _REGISTRIES.items():
+    for name in _RECORDS:
         if name in table:
-            args[name] = _record_from_dict(name, table[name], registry)
+            args[name] = _record_from_dict(name, table[name])
     if "seasonality" in table:
         args["seasonality"] = _seasonality_from(table["seasonality"])
     if "term" in table:
         if not isinstance(table["term"], list):
             fix = 'write [[model.term]] above kind = "media"'
             checks.fail("term", table["term"], "[model]", "a list of tables", fix)
-        args["terms"] = tuple(_record_from_dict("term", t, TERMS) for t in table["term"])
+        args["terms"] = tuple(_record_from_dict("term", t) for t in table["term"])
     told = table.get("priors", {})
     if not isinstance(told, Mapping):
         checks.fail("[model] priors", told, "", "a table", "[model.priors]")
@@ -408,8 +403,8 @@ def _nested_dims(name: str, key: str, inner: Prior, outer: Sequence[str]) -> Pri
 
 def _record_to_dict(record: Any) -> dict[str, Any]:
     """A record as a table, those inside it too; what is None is left out."""
-    plain = lambda x: list(x) if isinstance(x, tuple) else x
-    fields = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    plain = lambda x: list(map(plain, x)) if isinstance(x, tuple) else x
+    fields = {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.init}
     return {"kind": record.kind} | {
         name: _record_to_dict(value) if hasattr(value, "kind") else plain(value)
         for name, value in fields.items()
@@ -417,25 +412,35 @@ def _record_to_dict(record: Any) -> dict[str, Any]:
     }
 
 
-def _record_from_dict(what: str, table: Any, registry: Mapping[str, type]) -> Any:
-    if isinstance(table, Mapping) and (len(registry) == 1 or what in _RECORDS):
+def _record_from_dict(role: str, table: Any) -> Any:
+    registry = ROLES[role].kinds
+    if isinstance(table, Mapping) and role in _RECORDS:
         table = {"kind": next(iter(registry)), **table}
     if not isinstance(table, Mapping) or table.get("kind") not in tuple(registry):
         got = table.get("kind", table) if isinstance(table, Mapping) else table
-        checks.fail(f"{what} kind", got, "[model]", f"one of {', '.join(registry)}",
-                    f'write {what} = {{ kind = "{next(iter(registry))}" }}')  # fmt: skip
-    cls = registry[table["kind"]]
-    fields = [f.name for f in dataclasses.fields(cls)]
-    for key in table:
+        near = checks.closest(got, registry) if isinstance(got, str) else None
+        fix = f'write {role} = {{ kind = "{near or next(iter(registry))}" }}'
+        if isinstance(got, str):
+            fix += "; a kind of your own: first import the module that registers it"
+        checks.fail(f"{role} kind", got, "[model]", f"one of {', '.join(registry)}", fix)
+    return _made(role, registry[table["kind"]], table)
+
+
+def _made(what: str, cls: Any, table: Mapping[str, Any]) -> Any:
+    """The record of a table; lists become tuples."""
+    fields = [f.name for f in dataclasses.fields(cls) if f.init]
+    args: dict[str, Any] = {}
+    for key, value in table.items():
         if key not in ("kind", *fields):
             _unknown_key(f"[model] {what}", key, ("kind", *fields))
-    return cls(
-        **{
-            k: _record_from_dict(k, v, _REGISTRIES[k]) if k in _REGISTRIES else v
-            for k, v in table.items()
-            if k != "kind"
-        }
-    )
+        if key != "kind":
+            role = role_of(cls, key)
+            args[key] = _record_from_dict(role, value) if role else _tuples(value)
+    return cls(**args)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _seasonality_from(value: Any) -> Fourier | None:
@@ -445,7 +450,11 @@ def _seasonality_from(value: Any) -> Fourier | None:
         allowed, fix = "{ order = N }, true or false", "write seasonality = { order = 2 }"
         checks.fail("seasonality", value, "[model]", allowed, fix)
     table = {} if value is True else value
-    return _record_from_dict("seasonality", table, {Fourier.kind: Fourier})
+    kind = table.get("kind", Fourier.kind)
+    if kind != Fourier.kind:
+        fix = f'write seasonality = {{ kind = "{Fourier.kind}" }}'
+        checks.fail("seasonality kind", kind, "[model]", f"one of {Fourier.kind}", fix)
+    return _made("seasonality", Fourier, table)
 
 
 def _trend_from(value: Any) -> bool:

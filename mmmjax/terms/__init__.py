@@ -4,6 +4,7 @@ To add one: a frozen dataclass of :class:`Term`, listed in :data:`TERMS`. Nothin
 of it: contributions, tables, forecasts, files, fleets and plans read the list.
 """
 
+from mmmjax.prior import Parameter
 from mmmjax.terms.base import Frame, Term
 from mmmjax.terms.drift import Drift
 from mmmjax.terms.linear import Controls, Intercept, Trend, Waves
@@ -18,6 +19,7 @@ __all__ = [
     "Intercept",
     "Mean",
     "Media",
+    "Parameter",
     "Term",
     "Trend",
     "Waves",

@@ -70,7 +70,13 @@ class Media(Term):
         """
         prior = Prior("HalfNormal", scale=spend_share)
         beta = {"saturation_beta": Parameter((CHANNEL,), prior)}
-        return {**self.adstock.parameters(), **self.saturation.parameters(), **beta}
+        out: dict[str, Parameter] = {}
+        for part in (self.adstock.parameters(), self.saturation.parameters(), beta):
+            for twice in out.keys() & part.keys():
+                fix = "rename it in parameters() of your own kernel"
+                checks.fail("parameter", twice, "spec", "a name that no other has", fix)
+            out |= part
+        return out
 
     def effect(
         self, p: Mapping[str, Any], media: Float[Array, "*cell time"]

@@ -1,0 +1,103 @@
+"""Kinds as a user of the library writes them, in a module of the user's; none registered."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+
+import mmmjax as mm
+from mmmjax.terms import Parameter
+
+
+@dataclass(frozen=True)
+class Delayed(mm.adstock.Adstock):
+    """Weights retention^((lag - delay)^2), which sum to one."""
+
+    kind: ClassVar[str] = "delayed"
+    max_lag: int = 6
+    delay: float = 1.0
+
+    def parameters(self):
+        prior = mm.Prior("Beta", concentration1=2.0, concentration0=2.0)
+        return {"adstock_retention": Parameter(("channel",), prior, "unit")}
+
+    def weights(self, params):
+        lags = jnp.arange(self.max_lag)
+        raw = params["adstock_retention"][..., None] ** (lags - self.delay) ** 2
+        return raw / raw.sum(-1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Weibull(mm.saturation.Saturation):
+    """1 - exp(-(x / width)^shape): an S, so not concave."""
+
+    kind: ClassVar[str] = "weibull"
+    shape: float = 2.0
+
+    def parameters(self):
+        prior = mm.Prior("Gamma", concentration=3.0, rate=6.0)
+        return {"saturation_width": Parameter(("channel",), prior, "positive")}
+
+    def __call__(self, media, params):
+        return 1.0 - jnp.exp(
+            -((media / params["saturation_width"][..., None]) ** self.shape)
+        )
+
+
+@dataclass(frozen=True)
+class Exponential(Weibull):
+    """Weibull of shape 1, which is concave and says so."""
+
+    kind: ClassVar[str] = "exponential"
+    shape: float = 1.0
+
+    def concave(self, params):
+        return {"saturation_width is negative": params["saturation_width"] >= 0}
+
+
+@dataclass(frozen=True)
+class Steps(mm.terms.Term):
+    """The level changes at some periods since the start of training."""
+
+    kind: ClassVar[str] = "steps"
+    group: ClassVar[str] = "baseline"
+    dims: ClassVar[tuple[str, ...]] = ("step",)
+    data: ClassVar[dict] = {"since": (("step", "time"), "0 before, 1 after")}
+    name: str = "steps"
+    knots: tuple[float, ...] = (8.0,)
+
+    def parameters(self):
+        prior = mm.Prior("Normal", loc=0.0, scale=0.2)
+        return {"step_height": Parameter(("step",), prior, linear=True)}
+
+    def labels(self, panel):
+        return {"step": tuple(f"{k:g}" for k in self.knots)}
+
+    def inputs(self, frame):
+        t = frame.start + np.arange(len(frame.dates))
+        since = np.array([t >= k for k in self.knots], float)
+        return {"since": (since, ("step", "time"))}
+
+    def __call__(self, p, x):
+        return p["step_height"] @ x["since"]
+
+
+@dataclass(frozen=True)
+class Logistic(mm.likelihood.Likelihood):
+    """Logistic noise, its scale a multiple of y_sigma that is a number of the record."""
+
+    kind: ClassVar[str] = "logistic_noise"
+    heavier: float = 0.5
+
+    def law(self, mean, p, target):
+        return dist.Logistic(mean, self.heavier * p["y_sigma"])
+
+
+EVERY = (Delayed, Weibull, Exponential, Steps, Logistic)
+
+
+def cautious(samples, budgets):
+    """A utility: mean less a standard deviation."""
+    return samples.mean() - samples.std()
