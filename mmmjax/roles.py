@@ -236,13 +236,14 @@ def _law(record: Likelihood) -> str:
     p |= {n: np.asarray(x) for n, x in record.derived(p).items()}
     ones = np.ones((SHAPE[0], 1))
     target = Target(np.ones(shape), np.ones(shape, bool), 0 * ones, ones)
-    own = type(record).deviates is not Likelihood.deviates
-
-    def read(mean: Any, y: Any) -> tuple[Any, ...]:
-        law = record.law(mean, p, target)
-        return law.log_prob(y), *([] if own else [law.cdf(y)])
-
-    for what in jax.eval_shape(read, np.ones(shape), target.outcome):
-        if what.shape != shape:
-            return f"a density or cdf of shape {what.shape} for outcomes of {shape}"
+    ask = lambda mean, y: record.law(mean, p, target).log_prob(y)
+    found = jax.eval_shape(ask, np.ones(shape), target.outcome).shape
+    if found != shape:
+        return f"a density of shape {found} for outcomes of {shape}"
+    if type(record).deviates is Likelihood.deviates:
+        ask = lambda mean, y: record.law(mean, p, target).cdf(y)
+        try:
+            jax.eval_shape(ask, np.ones(shape), target.outcome)
+        except NotImplementedError:
+            return "a law without a cdf, and no deviates() of its own"
     return ""

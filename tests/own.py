@@ -1,4 +1,4 @@
-"""Kinds as a user of the library writes them, in a module of the user's; none registered."""
+"""Kinds as a user of the library writes them, in a module of theirs; none registered."""
 
 from dataclasses import dataclass
 from typing import ClassVar

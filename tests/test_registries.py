@@ -1,4 +1,4 @@
-"""Kinds that a user wrote go wherever those of the library go; bad ones stop at the door."""
+"""Kinds that a user wrote go wherever the library's own go; bad ones stop at the door."""
 
 import inspect
 import json
@@ -76,7 +76,7 @@ def test_unregistered_records_are_fitted_explained_and_planned(fit):
 
 
 def test_numbers_of_a_likelihood_reach_the_sampler():
-    """Not those of its defaults: the density of a compiled program is that of the record."""
+    """Not those of its defaults: a compiled program has the density of the record."""
     for heavier in (0.4, 2.0):
         spec = mm.Spec(likelihood=own.Logistic(heavier), seasonality=None)
         bare = spec.structure()
@@ -149,13 +149,14 @@ def test_a_fleet_of_own_kinds_is_fitted_kept_and_opened(tmp_path):
     for cls in own.EVERY:
         mm.register(cls)
     kept = mm.fit_fleet(SPEC, panels, sampler, store=tmp_path / "x", **alone)
-    assert mm.open_fleet(tmp_path / "x")["a"].spec == SPEC
+    opened = mm.open_fleet(tmp_path / "x")
+    assert opened["a"].spec == SPEC
     for name in NAMES:
         one, other = (f["b"].draws.params[name] for f in (fleet, kept))
         np.testing.assert_array_equal(one, other)
     del ROLES["adstock"].kinds["delayed"]
-    with pytest.raises(mm.InputError, match='"delayed".*import the module that registers'):
-        mm.open_fleet(tmp_path / "x")["b"]
+    with pytest.raises(mm.InputError, match=r'"delayed".*import the module that registers'):
+        opened["b"]
 
 
 def test_a_utility_is_found_by_its_name():
@@ -266,7 +267,21 @@ class Uncounted(mm.likelihood.Likelihood):
     kind: ClassVar[str] = "uncounted"
 
     def law(self, mean, p, target):
-        return dist.Logistic(mean, p["y_sigma"]).expand((3, *mean.shape))
+        return dist.Logistic(mean, p["y_sigma"]).to_event(1)
+
+
+@dataclass(frozen=True)
+class Unranked(mm.likelihood.Likelihood):
+    kind: ClassVar[str] = "unranked"
+
+    def law(self, mean, p, target):
+        return dist.Logistic(mean, p["y_sigma"]).mask(mean == mean)  # without a cdf
+
+
+@dataclass(frozen=True)
+class Near(own.Steps):
+    kind: ClassVar[str] = "near"
+    dims: ClassVar[tuple[str, ...]] = ("channels",)
 
 
 @dataclass(frozen=True)
@@ -305,7 +320,9 @@ BAD = {
     "raises": (frozen(curve(lambda x, k: x.nonsense)), "AttributeError"),
     "group": (Grouped, "group: got"),
     "noise": (Noiseless, "noise: got"),
-    "law of another shape": (Uncounted, "a density or cdf of shape"),
+    "law of another shape": (Uncounted, "a density of shape"),
+    "law without a cdf": (Unranked, "without a cdf"),
+    "dim like another": (Near, "less like"),
     "window": (Endless, "max_lag"),
 }
 
@@ -328,8 +345,8 @@ def test_bad_classes_are_refused_at_the_door(case):
 def test_names_that_two_parts_have_are_refused():
     f = lambda x, k: x / (x + k)
     twice = frozen(curve(f, asked=one("k") | one("saturation_beta")))
-    with pytest.raises(mm.InputError, match="saturation_beta.*no other has"):
+    with pytest.raises(mm.InputError, match=r"saturation_beta.*no other has"):
         mm.Spec(saturation=twice())
     other = frozen(curve(f, asked=one("k") | one("intercept"), kind="curve_2"))
-    with pytest.raises(mm.InputError, match="intercept.*no other has"):
+    with pytest.raises(mm.InputError, match=r"intercept.*no other has"):
         mm.Spec(saturation=other())

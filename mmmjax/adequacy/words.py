@@ -244,6 +244,13 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
             'Write saturation_lam = { dist = "Gamma", concentration = 2.0, rate = 0.5 } '
             "under [model.priors]"
         )
+    carry = f'Write adstock = {{ kind = "{spec.adstock.kind}", max_lag = {longer} }} under '
+    carry += "[model]"
+    if "adstock_alpha" in spec.adstock.parameters():
+        carry += ', and adstock_alpha = { dist = "Beta", concentration1 = 2.0, '
+        carry += "concentration0 = 2.0 } under [model.priors]"
+    if not any(f.name == "max_lag" for f in dataclasses.fields(spec.adstock)):
+        carry = f"Take an adstock of {longer} periods"
     return {
         "season": f"Write seasonality = {{ order = {max(waves, order + 1)} }} under "
         "[model], or add holidays and events under controls",
@@ -253,10 +260,7 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
         "trend": _slow(fit),
         "break": f"Add a control that is 0 before {label} and 1 from then on, or fit only "
         "what came after",
-        "carryover": f'Write adstock = {{ kind = "{spec.adstock.kind}", max_lag = '
-        f"{longer} }} under [model], and adstock_alpha = "
-        '{ dist = "Beta", concentration1 = 2.0, concentration0 = 2.0 } under '
-        "[model.priors]",
+        "carryover": carry,
         "leads": "Add what drives demand (price, distribution, search interest) under "
         "controls; a lift test shows the effect without it",
         "shape": f"{free} to free the curve, and plan close to past spend",
