@@ -5,6 +5,7 @@ from typing import Any
 from mmmjax.arguments import checked, kind_of
 from mmmjax.budget.utility import UTILITIES, Utility
 from mmmjax.checks import Phrase, fail, listing
+from mmmjax.facts import FACTS
 from mmmjax.roles import ROLES, check_class, same
 from mmmjax.spec import Spec
 
@@ -72,9 +73,10 @@ def _utility(made: Utility) -> None:
 
 @checked
 def registry() -> dict[str, dict[str, Any]]:
-    """Every kind by role: adstock, saturation, likelihood, term and utility.
+    """Every kind by role: adstock, saturation, likelihood, term, fact and utility.
 
     Returns:
         {role: {kind: its class, or the factory of a utility}}, built in and your own.
     """
-    return {n: dict(r.kinds) for n, r in ROLES.items()} | {"utility": dict(UTILITIES)}
+    parts = {name: dict(role.kinds) for name, role in ROLES.items()}
+    return parts | {"fact": dict(FACTS), "utility": dict(UTILITIES)}

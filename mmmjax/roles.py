@@ -18,7 +18,7 @@ from mmmjax.checks import Phrase, listing
 from mmmjax.kernels.adstock import ADSTOCKS, Adstock
 from mmmjax.kernels.saturation import SATURATIONS, Saturation
 from mmmjax.likelihood import LIKELIHOODS, OUTCOME, Likelihood, Target
-from mmmjax.prior import DIMS, Parameter, Prior
+from mmmjax.prior import DIMS, Parameter, Prior, Support
 from mmmjax.shapes import CHAIN, CHANNEL, DATE, DRAW, GEO
 from mmmjax.terms import TERMS, Media, Term
 from mmmjax.terms.base import Group
@@ -195,6 +195,12 @@ def _check_parameter(role: str, record: Any, name: Any, one: Any) -> None:
     if not isinstance(one, Parameter) or not isinstance(one.prior, Prior):
         fix = 'mm.terms.Parameter((), mm.Prior("Normal", loc=0.0, scale=1.0))'
         checks.fail(f"parameter {name}", one, where, "a Parameter with a Prior", fix)
+    if one.support not in get_args(Support) or (
+        one.support == "interval" and one.prior.support != "interval"
+    ):
+        fix = f'"{one.prior.support}", or the prior mm.Prior("Uniform", low=0, high=1)'
+        allowed = f"one of {', '.join(get_args(Support))}, as its prior has it"
+        checks.fail(f"support of {name}", one.support, where, allowed, fix)
     usual = {CHANNEL} if role in ("adstock", "saturation") else set()
     dims = set(one.dims)
     if role == "term":
@@ -211,7 +217,11 @@ def _kernel(record: Any) -> str:
     """What is wrong with what a kernel makes of numbers; empty if nothing is."""
     lag = getattr(record, "max_lag", 1)
     shape = (*SHAPE[:2], max(SHAPE[2], lag))
-    p = {n: jnp.full(SHAPE[:2], HALF) for n in record.parameters()}
+    middle = lambda one: np.mean([v for k, v in one.prior.params if k in ("low", "high")])
+    p = {
+        name: jnp.full(SHAPE[:2], middle(one) if one.support == "interval" else HALF)
+        for name, one in record.parameters().items()
+    }
     if isinstance(record, Adstock):
         got = jax.eval_shape(record.weights, p).shape
         if got != (*SHAPE[:2], lag):

@@ -12,21 +12,22 @@ from mmmjax.terms import Parameter
 
 
 @dataclass(frozen=True)
-class Delayed(mm.adstock.Adstock):
-    """Weights retention^((lag - delay)^2), which sum to one."""
+class Hyperbolic(mm.adstock.Adstock):
+    """Weights (1 + lag)^-decay, which sum to one: a long tail."""
 
-    kind: ClassVar[str] = "delayed"
+    kind: ClassVar[str] = "hyperbolic"
     max_lag: int = 6
-    delay: float = 1.0
 
     def parameters(self):
-        prior = mm.Prior("Beta", concentration1=2.0, concentration0=2.0)
-        return {"adstock_retention": Parameter(("channel",), prior, "unit")}
+        prior = mm.Prior("Gamma", concentration=4.0, rate=2.0)
+        return {"adstock_decay": Parameter(("channel",), prior, "positive")}
 
     def weights(self, params):
-        lags = jnp.arange(self.max_lag)
-        raw = params["adstock_retention"][..., None] ** (lags - self.delay) ** 2
+        raw = (1.0 + jnp.arange(self.max_lag)) ** -params["adstock_decay"][..., None]
         return raw / raw.sum(-1, keepdims=True)
+
+    def concave(self, params):
+        return {"adstock_decay is negative": params["adstock_decay"] >= 0}
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Logistic(mm.likelihood.Likelihood):
         return dist.Logistic(mean, self.heavier * p["y_sigma"])
 
 
-EVERY = (Delayed, Weibull, Exponential, Steps, Logistic)
+EVERY = (Hyperbolic, Weibull, Exponential, Steps, Logistic)
 
 
 def cautious(samples, budgets):

@@ -24,13 +24,13 @@ from tests.posterior.examples import national_panel
 
 QUICK = mm.NUTS(chains=2, warmup=50, draws=40, until=None)
 PARTS = {
-    "adstock": own.Delayed(max_lag=4),
+    "adstock": own.Hyperbolic(max_lag=4),
     "saturation": own.Weibull(shape=1.5),
     "likelihood": own.Logistic(heavier=0.4),
 }
 STEPS = own.Steps(knots=(5.0, 11.0))
 SPEC = mm.Spec(**PARTS, terms=(STEPS,), seasonality=None)
-NAMES = {"adstock_retention", "saturation_width", "step_height", "saturation_beta"}
+NAMES = {"adstock_decay", "saturation_width", "step_height", "saturation_beta"}
 PRIOR = mm.Prior("Gamma", concentration=3.0, rate=1.0)
 
 
@@ -114,7 +114,7 @@ def test_saved_at_once_loaded_where_it_is_registered(fit, tmp_path):
         mm.load(path)
     there = elsewhere(LOAD, path, tmp_path)
     assert there["code"] in (0, 2, None)  # 2: too few draws
-    assert '"delayed"' in there["said"]
+    assert '"hyperbolic"' in there["said"]
     assert "import the module that registers it" in there["said"]
     assert there["spec"] == SPEC.to_toml()
     np.testing.assert_allclose(there["roas"], mm.roas(fit)["roas_total"].values, rtol=1e-6)
@@ -125,7 +125,7 @@ def test_saved_at_once_loaded_where_it_is_registered(fit, tmp_path):
 
 def test_toml_both_ways_and_each_alone():
     text = SPEC.to_toml()
-    with pytest.raises(mm.InputError, match='adstock kind: got "delayed"'):
+    with pytest.raises(mm.InputError, match='adstock kind: got "hyperbolic"'):
         mm.Spec.from_toml(text)
     for cls in own.EVERY:
         mm.register(cls)
@@ -154,8 +154,10 @@ def test_a_fleet_of_own_kinds_is_fitted_kept_and_opened(tmp_path):
     for name in NAMES:
         one, other = (f["b"].draws.params[name] for f in (fleet, kept))
         np.testing.assert_array_equal(one, other)
-    del ROLES["adstock"].kinds["delayed"]
-    with pytest.raises(mm.InputError, match=r'"delayed".*import the module that registers'):
+    del ROLES["adstock"].kinds["hyperbolic"]
+    with pytest.raises(
+        mm.InputError, match=r'"hyperbolic".*import the module that registers'
+    ):
         opened["b"]
 
 
@@ -180,7 +182,9 @@ def test_a_utility_is_found_by_its_name():
 
 def test_the_list_has_every_role_and_cannot_be_written_to():
     before = mm.registry()
-    assert list(before) == ["adstock", "saturation", "likelihood", "term", "utility"]
+    assert list(before) == [
+        "adstock", "saturation", "likelihood", "term", "fact", "utility"
+    ]  # fmt: skip
     assert before["saturation"] == {
         "logistic": mm.saturation.Logistic, "hill": mm.saturation.Hill
     }  # fmt: skip
@@ -285,7 +289,15 @@ class Near(own.Steps):
 
 
 @dataclass(frozen=True)
-class Endless(own.Delayed):
+class Unbounded(own.Weibull):
+    kind: ClassVar[str] = "unbounded"
+
+    def parameters(self):
+        return {"saturation_width": Parameter(("channel",), PRIOR, "interval")}
+
+
+@dataclass(frozen=True)
+class Endless(own.Hyperbolic):
     kind: ClassVar[str] = "endless"
     max_lag: int = 0
 
@@ -323,6 +335,7 @@ BAD = {
     "law of another shape": (Uncounted, "a density of shape"),
     "law without a cdf": (Unranked, "without a cdf"),
     "dim like another": (Near, "less like"),
+    "no interval": (Unbounded, "as its prior has it"),
     "window": (Endless, "max_lag"),
 }
 
@@ -335,7 +348,7 @@ def test_bad_classes_are_refused_at_the_door(case):
         register(thing)
     assert words in str(caught.value)
     assert " Fix: " in str(caught.value) or case == "window"
-    if isinstance(thing, type) and case not in ("no base", "no default"):
+    if isinstance(thing, type) and case not in ("no base", "no default", "window"):
         role = next(n for n, r in ROLES.items() if issubclass(thing, r.base))
         given = {"terms": (thing(),)} if role == "term" else {role: thing()}
         with pytest.raises(mm.InputError):  # as a record that was never registered too
