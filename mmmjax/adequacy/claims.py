@@ -17,18 +17,18 @@ from scipy import stats
 from mmmjax.adequacy.design import Design
 from mmmjax.adequacy.evidence import Evidence
 from mmmjax.adequacy.words import wider
-from mmmjax.criticism import prior_posterior
 from mmmjax.draws import Fit
 from mmmjax.findings import Finding
 from mmmjax.metrics import r2
 
-__all__ = ["IMPOSSIBLE", "claims", "left_over"]
+__all__ = ["IMPOSSIBLE", "claims", "held_back", "left_over"]
 
 SURE = 0.95  # posterior probability of a claim that cannot be true
 LEVEL = 1e-4  # chance of a true model, for each check of the noise
 PROMISED = 0.94  # of the outcome within its predictive interval
 LITTLE = 0.1  # contraction below which an effect is its prior
 WIDER = 0.5  # below minus this the data contradict: up to it skewed priors do as well
+FAR = 3.0  # prior sd: an effect so far from its prior mean is held by its prior
 TRADED = -0.8  # correlation of the effects of two channels that trade with each other
 TIMES = 10.0  # times the return of all media: no channel is so much better
 SOME = 0.05  # of the periods
@@ -41,12 +41,15 @@ NOUNS: dict[str, tuple[str, Literal["warning", "note"]]] = {
 """Kernel -> what its parameters are of a channel, and how much a wider one matters."""
 
 
-def claims(fit: Fit, seen: Evidence, parameters: pd.DataFrame) -> Iterator[Finding]:
+def claims(
+    fit: Fit, seen: Evidence, rows: pd.DataFrame, parameters: pd.DataFrame
+) -> Iterator[Finding]:
     """Look for what cannot be true of media, or rests on priors alone.
 
     Args:
         fit: The fit.
         seen: What its draws say.
+        rows: Its :func:`mmmjax.prior_posterior`.
         parameters: Its :func:`mmmjax.summary`.
     """
     unit = fit.scale.outcome[:, None] * seen.seen
@@ -57,7 +60,22 @@ def claims(fit: Fit, seen: Evidence, parameters: pd.DataFrame) -> Iterator[Findi
     if media.shape[1]:
         yield from _returns(fit, media)
         yield from _pairs(fit, media)
-        yield from _priors(fit, parameters)
+        yield from _priors(rows, parameters)
+
+
+def held_back(fit: Fit, rows: pd.DataFrame) -> Iterator[int]:
+    """Channels whose effect the prior holds far below what the data say.
+
+    Args:
+        fit: The fit.
+        rows: Its :func:`mmmjax.prior_posterior`.
+    """
+    effects = rows["parameter"].str.rpartition(".")[2] == "saturation_beta"
+    far = rows["posterior_mean"] - rows["prior_mean"] > FAR * rows["prior_sd"]
+    held = rows["index"][effects & far]
+    for c, name in enumerate(fit.panel.channels):
+        if any(index == name or index.endswith(f", {name}") for index in held):
+            yield c
 
 
 def left_over(
@@ -65,7 +83,8 @@ def left_over(
     seen: Evidence,
     left: np.ndarray,
     designs: Sequence[Design],
-    parameters: pd.DataFrame,
+    rows: pd.DataFrame,
+    held: Sequence[int],
 ) -> Iterator[Finding]:
     """Whether the mean explains, priors let it, noise is as large as said, intervals hold.
 
@@ -74,7 +93,8 @@ def left_over(
         seen: What its draws say.
         left: Residuals as normal deviates, (geo, time).
         designs: One for each geo.
-        parameters: Its :func:`mmmjax.summary`.
+        rows: Its :func:`mmmjax.prior_posterior`.
+        held: Channels whose effect is held by its prior.
     """
     here, name = seen.seen, fit.panel.outcome_name
     explained = r2(seen.outcome, seen.mu.mean(0))
@@ -96,14 +116,18 @@ def left_over(
         known = z @ d.basis
         within, apart = within + float(known @ known), apart + float(z @ z - known @ known)
     known, free = sum(d.basis.shape[1] for d in designs), sum(d.free for d in designs)
-    if known and stats.chi2.sf(within, known) < LEVEL:
-        rows = prior_posterior(fit, parameters).dropna().to_dict("records")
-        gaps = [abs(r["posterior_mean"] - r["prior_mean"]) / r["prior_sd"] for r in rows]
-        gap, row = max(zip(gaps, rows, strict=True), key=lambda pair: pair[0])
+    unit = max(apart / free, 1e-12) if free > 0 else 1.0  # noise that the model has apart
+    away = known > 0 and stats.f.sf(within / known / unit, known, max(free, 1)) < LEVEL
+    beyond = known > 0 and stats.chi2.sf(within, known) < LEVEL  # the noise of the model
+    if away or beyond or held:
+        every = rows.dropna().to_dict("records")
+        gaps = [abs(r["posterior_mean"] - r["prior_mean"]) / r["prior_sd"] for r in every]
+        gap, row = max(zip(gaps, every, strict=True), key=lambda pair: pair[0])
         which = f"{row['parameter']} {row['index']}".strip()
         lost = within / (within + apart)
         yield Finding(
-            "serious" if lost > 0.5 else "warning",  # the larger part of the errors
+            # the larger part of the errors
+            "serious" if beyond and lost > 0.5 else "warning",
             "held_by_priors",
             f"priors hold the model away from the data: {lost:.0%} of what is left over "
             f"could be fitted ({which} lies {gap:.1f} prior sd from its prior mean)",
@@ -113,7 +137,11 @@ def left_over(
             "did not expect; the rest of the model makes up for it",
             wider(str(row["parameter"]), fit.spec),
         )
-    elif free > 0 and min(stats.chi2.sf(apart, free), stats.chi2.cdf(apart, free)) < LEVEL:
+    if (
+        not away
+        and free > 0
+        and min(stats.chi2.sf(apart, free), stats.chi2.cdf(apart, free)) < LEVEL
+    ):
         times = float(np.sqrt(apart / free))
         yield Finding(
             "serious",
@@ -250,9 +278,8 @@ def _pairs(fit: Fit, media: np.ndarray) -> Iterator[Finding]:
         )
 
 
-def _priors(fit: Fit, parameters: pd.DataFrame) -> Iterator[Finding]:
+def _priors(rows: pd.DataFrame, parameters: pd.DataFrame) -> Iterator[Finding]:
     """Channels whose effect, carry-over or curve is an assumption."""
-    rows = prior_posterior(fit, parameters).to_dict("records")
     ess = np.maximum(parameters["ess_bulk"].to_numpy(float), 1)
     spec, nouns = fit.spec, dict[str, tuple[str, Literal["warning", "note"]]]()
     for term in spec.media:
@@ -261,8 +288,9 @@ def _priors(fit: Fit, parameters: pd.DataFrame) -> Iterator[Finding]:
             nouns |= {spec.full(term, name): NOUNS[what] for name in kernel.parameters()}
     for parameter, (noun, wide) in nouns.items():
         wider, same, least = [], [], 0.0
-        for row, size in zip(rows, ess, strict=True):
-            if row["parameter"] != parameter or not np.isfinite(row["contraction"]):
+        for row, size in zip(rows.to_dict("records"), ess, strict=True):
+            own = row["parameter"].rpartition(".")[2]  # of a term
+            if own != parameter or not np.isfinite(row["contraction"]):
                 continue
             error = 2 * np.sqrt(2 / size)  # of Monte Carlo
             if row["contraction"] < -WIDER - error:

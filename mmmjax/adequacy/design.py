@@ -4,9 +4,11 @@ A :class:`Design` belongs to one geo. Its ``basis`` spans what the model could h
 there, and is projected out of the residuals and out of the simulated noise alike. Where the
 draws move less than that, residuals are smaller than noise by what the fit followed; they
 are made as large again (`y - E[mu | y]` has the covariance ``1 - H`` of noise, where ``H``
-is the posterior covariance of the mean). The sets of columns are the departures that are
-looked for, each beyond the basis. A curve that is an S moves every channel one way, so that
-they are also looked for together and in that direction only.
+is the posterior covariance of the mean). Where a prior holds an effect far below what the
+data say, carry-over and curve give way for it, and draws do not move as far as the model
+could: all directions of such a channel are projected out. The sets of columns are the
+departures that are looked for, each beyond the basis. A curve that is an S moves every
+channel one way, so that they are also looked for together and in that direction only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,6 +29,7 @@ __all__ = ["Columns", "Design", "design"]
 
 DRAWS = 100  # whose spread of the mean spans what the model could have fitted
 FOLLOWED = 0.75  # of the noise: what the fit follows in a direction that is projected out
+HELD = 3  # directions of a channel: its effect, carry-over and curve
 LEAST = 0.02  # of the noise: what is followed less is as if it were not
 WAVES = 6  # a year beyond those of the spec
 CUTS = 70  # dates at most at which a break is looked for
@@ -96,23 +99,27 @@ class Design:
         return int(self.seen.sum()) - self.basis.shape[1]
 
 
-def design(fit: Fit, seen: Evidence, geo: int) -> Design:
-    """What the residuals of one geo are looked at with."""
+def design(fit: Fit, seen: Evidence, geo: int, held: Sequence[int] = ()) -> Design:
+    """What the residuals of one geo are looked at with.
+
+    Args:
+        fit: The fit.
+        seen: What its draws say.
+        geo: Which geo.
+        held: Channels whose effect is held by its prior.
+    """
     here = seen.seen[geo]
     x, spread = seen.inputs, seen.sigma[geo]
     mean = seen.mu[:, geo].mean(0)
     effect = seen.channel[:, geo].mean(0)  # (channel, time)
     own = (x[n][geo] if d[0] == GEO else x[n] for n, d in x.axes if d[-1] == TIME)
     followed = [part.reshape(-1, len(here)) for part in own]  # by the other terms
-    linear = np.concatenate(
-        [
-            np.ones((1, len(here))),
-            *followed,
-            effect,
-        ]
-    )
+    few = slice(None, None, max(1, len(seen.mu) // DRAWS))
+    moves = [seen.channel[few, geo, c] - effect[c] for c in held]
+    given = [np.linalg.svd(m * here, full_matrices=False)[2][:HELD] for m in moves]
+    linear = np.concatenate([np.ones((1, len(here))), *followed, effect, *given])
     basis = beyond(linear.T[None] * here[:, None])[0]
-    some = seen.mu[:: max(1, len(seen.mu) // DRAWS), geo] - mean
+    some = seen.mu[few, geo] - mean
     some = np.where(here, some, 0.0) / (np.sqrt(len(some)) * spread)
     some -= (some @ basis) @ basis.T
     followed, turn = np.linalg.eigh(some @ some.T)

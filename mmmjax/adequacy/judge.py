@@ -11,11 +11,12 @@ import pandas as pd
 from mmmjax import exploration
 from mmmjax.adequacy import words
 from mmmjax.adequacy.battery import Tested, battery, deviates
-from mmmjax.adequacy.claims import IMPOSSIBLE, claims, left_over
+from mmmjax.adequacy.claims import IMPOSSIBLE, claims, held_back, left_over
 from mmmjax.adequacy.design import design
 from mmmjax.adequacy.evidence import Evidence, evidence
 from mmmjax.arguments import checked
 from mmmjax.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
+from mmmjax.criticism import prior_posterior
 from mmmjax.draws import (
     MAX_DIVERGENCE_RATE,
     MIN_BFMI,
@@ -141,11 +142,13 @@ def judge_model(fit: Fit, seen: Evidence, parameters: pd.DataFrame) -> Verdict:
     if not np.isfinite(seen.mu).all():
         what = "the draws are not finite, so nothing could be tested"
         return _adequate((Finding("serious", "not_finite", what),), None)
-    designs = [design(fit, seen, geo) for geo in range(fit.panel.n_geos)]
+    rows = prior_posterior(fit, parameters)
+    held = tuple(held_back(fit, rows))
+    designs = [design(fit, seen, geo, held) for geo in range(fit.panel.n_geos)]
     left = deviates(fit, seen)
     tested = battery(designs, left)
-    said = [*claims(fit, seen, parameters), *words.untested(tested, seen)]
-    said += left_over(fit, seen, left, designs, parameters)
+    said = [*claims(fit, seen, rows, parameters), *words.untested(tested, seen)]
+    said += left_over(fit, seen, left, designs, rows, held)
     said += [] if tested is None else words.said(fit, tested)
     said = [words.not_again(one, fit.spec) for one in said]
     return _adequate(ranked(said), tested)
