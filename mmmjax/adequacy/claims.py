@@ -116,32 +116,13 @@ def left_over(
         known = z @ d.basis
         within, apart = within + float(known @ known), apart + float(z @ z - known @ known)
     known, free = sum(d.basis.shape[1] for d in designs), sum(d.free for d in designs)
-    unit = max(apart / free, 1e-12) if free > 0 else 1.0  # noise that the model has apart
-    away = known > 0 and stats.f.sf(within / known / unit, known, max(free, 1)) < LEVEL
-    beyond = known > 0 and stats.chi2.sf(within, known) < LEVEL  # the noise of the model
-    if away or beyond or held:
-        every = rows.dropna().to_dict("records")
-        gaps = [abs(r["posterior_mean"] - r["prior_mean"]) / r["prior_sd"] for r in every]
-        gap, row = max(zip(gaps, every, strict=True), key=lambda pair: pair[0])
-        which = f"{row['parameter']} {row['index']}".strip()
-        lost = within / (within + apart)
-        yield Finding(
-            # the larger part of the errors
-            "serious" if beyond and lost > 0.5 else "warning",
-            "held_by_priors",
-            f"priors hold the model away from the data: {lost:.0%} of what is left over "
-            f"could be fitted ({which} lies {gap:.1f} prior sd from its prior mean)",
-            (str(row["index"]),) if row["index"] else (),
-            lost,
-            "A channel that does more than its share of spend, or a level that the prior "
-            "did not expect; the rest of the model makes up for it",
-            wider(str(row["parameter"]), fit.spec),
-        )
-    if (
-        not away
-        and free > 0
-        and min(stats.chi2.sf(apart, free), stats.chi2.cdf(apart, free)) < LEVEL
-    ):
+    noise = max(apart / free, 1e-12) if free > 0 else 1.0
+    away = known > 0 and stats.f.sf(within / known / noise, known, max(free, 1)) < LEVEL
+    beyond = known > 0 and stats.chi2.sf(within, known) < LEVEL  # the model's own noise
+    if (away or beyond or held) and rows.notna().all(axis=1).any():
+        yield _held(fit, rows, within / (within + apart), bool(beyond))
+    tail = min(stats.chi2.sf(apart, free), stats.chi2.cdf(apart, free)) if free > 0 else 1
+    if not (away or beyond) and tail < LEVEL:
         times = float(np.sqrt(apart / free))
         yield Finding(
             "serious",
@@ -155,18 +136,38 @@ def left_over(
         )
     inside = here & (np.abs(np.nan_to_num(left)) < stats.norm.ppf((1 + PROMISED) / 2))
     # geos that move together are fewer cells than they look
-    n, held = (int(cells.sum()) // fit.panel.n_geos for cells in (here, inside))
-    if n and stats.binom.cdf(held, n, PROMISED) < LEVEL:
+    n, met = (int(cells.sum()) // fit.panel.n_geos for cells in (here, inside))
+    if n and stats.binom.cdf(met, n, PROMISED) < LEVEL:
         yield Finding(
             "serious",
             "coverage",
-            f"{held / n:.0%} of {name} lie within intervals that promise {PROMISED:.0%}",
+            f"{met / n:.0%} of {name} lie within intervals that promise {PROMISED:.0%}",
             (),
-            held / n,
+            met / n,
             "The intervals of forecasts and of plans are too narrow",
             "Mend what else is found first: a missing season, break or control makes "
             "errors that the noise of the model does not know",
         )
+
+
+def _held(fit: Fit, rows: pd.DataFrame, lost: float, beyond: bool) -> Finding:
+    """Priors that hold the model away; ``lost``: what it could fit of what is left over."""
+    every = rows.dropna().to_dict("records")
+    gaps = [abs(r["posterior_mean"] - r["prior_mean"]) / r["prior_sd"] for r in every]
+    gap, row = max(zip(gaps, every, strict=True), key=lambda pair: pair[0])
+    which = f"{row['parameter']} {row['index']}".strip()
+    return Finding(
+        # beyond the noise, and the larger part of the errors
+        "serious" if beyond and lost > 0.5 else "warning",
+        "held_by_priors",
+        f"priors hold the model away from the data: {lost:.0%} of what is left over "
+        f"could be fitted ({which} lies {gap:.1f} prior sd from its prior mean)",
+        (str(row["index"]),) if row["index"] else (),
+        lost,
+        "A channel that does more than its share of spend, or a level that the prior "
+        "did not expect; the rest of the model makes up for it",
+        wider(str(row["parameter"]), fit.spec),
+    )
 
 
 def _impossible(fit: Fit, seen: Evidence, shares: np.ndarray) -> Iterator[Finding]:

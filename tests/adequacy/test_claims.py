@@ -9,7 +9,9 @@ import pytest
 from scipy import stats
 
 import mmmjax as mm
+from mmmjax.adequacy.evidence import evidence
 from mmmjax.adequacy.words import not_again
+from mmmjax.draws import Draws
 from mmmjax.findings import Finding
 from tests.adequacy.worlds import SIGMA, fit_of, writable
 
@@ -86,6 +88,41 @@ def test_a_wave_of_the_model_that_is_left_over_is_held_by_priors():
     assert name in said.what
     assert wider.to_dict()["scale"] == 2 * prior.to_dict()["scale"]
     assert wider.dims == prior.dims
+
+
+def test_an_effect_that_a_prior_holds_is_the_finding_and_its_curve_is_not():
+    """Held down, a channel bends its curve and its memory: not a wrong shape."""
+    fit = fit_of()
+    steeper = {
+        n: x * 1.1 if n == "saturation_lam" else x for n, x in fit.draws.params.items()
+    }
+    other = replace(fit, draws=Draws(steeper))
+    effect, turned = (evidence(f).channel[:, 0, 0].mean(0) for f in (fit, other))
+    bent = turned - effect
+    known = np.stack([np.ones(120), effect], 1)
+    bent -= known @ np.linalg.lstsq(known, bent)[0]
+    left = noise() + 7.0 * bent / np.sqrt(bent @ bent)
+    assert found(fit_of(left=left))["shape"].level == "serious"
+    prior = mm.Prior("HalfNormal", scale=0.02, dims=("channel",))
+    held = fit_of(spec=mm.Spec(priors={"saturation_beta": prior}), left=left)
+    said = mm.judge(held).adequate
+    assert said.ok
+    (one,) = said.findings
+    assert (one.code, one.level) == ("held_by_priors", "warning")
+    assert "saturation_beta m" in one.what
+    assert "scale = 0.04" in one.remedy
+
+
+def test_errors_that_priors_hold_are_not_called_a_wrong_noise():
+    """Noise is estimated from all errors: those that priors make enlarge it."""
+    e = noise()[:60]
+    wave = np.sin(2 * np.pi * (T[:60] * 7 + 4) / 365.25)
+    fit = fit_of(left=e / np.sqrt(np.mean(e**2)) + 1.5 * wave, periods=60)
+    fit.draws.params["y_sigma"] *= 1.65
+    said = found(fit)
+    assert "noise" not in said
+    assert said["held_by_priors"].level == "warning"
+    assert mm.judge(fit).adequate.ok
 
 
 def test_a_line_that_the_model_has_is_not_proposed_again():
