@@ -60,7 +60,7 @@ def claims(
     if media.shape[1]:
         yield from _returns(fit, media)
         yield from _pairs(fit, media)
-        yield from _priors(rows, parameters)
+        yield from _priors(fit, rows, parameters)
 
 
 def held_back(fit: Fit, rows: pd.DataFrame) -> Iterator[int]:
@@ -70,7 +70,8 @@ def held_back(fit: Fit, rows: pd.DataFrame) -> Iterator[int]:
         fit: The fit.
         rows: Its :func:`mmmjax.prior_posterior`.
     """
-    effects = rows["parameter"].str.rpartition(".")[2] == "saturation_beta"
+    spec = fit.spec
+    effects = rows["parameter"].isin([spec.full(t, "saturation_beta") for t in spec.media])
     far = rows["posterior_mean"] - rows["prior_mean"] > FAR * rows["prior_sd"]
     held = rows["index"][effects & far]
     for c, name in enumerate(fit.panel.channels):
@@ -279,7 +280,7 @@ def _pairs(fit: Fit, media: np.ndarray) -> Iterator[Finding]:
         )
 
 
-def _priors(rows: pd.DataFrame, parameters: pd.DataFrame) -> Iterator[Finding]:
+def _priors(fit: Fit, rows: pd.DataFrame, parameters: pd.DataFrame) -> Iterator[Finding]:
     """Channels whose effect, carry-over or curve is an assumption."""
     ess = np.maximum(parameters["ess_bulk"].to_numpy(float), 1)
     spec, nouns = fit.spec, dict[str, tuple[str, Literal["warning", "note"]]]()
@@ -290,8 +291,7 @@ def _priors(rows: pd.DataFrame, parameters: pd.DataFrame) -> Iterator[Finding]:
     for parameter, (noun, wide) in nouns.items():
         wider, same, least = [], [], 0.0
         for row, size in zip(rows.to_dict("records"), ess, strict=True):
-            own = row["parameter"].rpartition(".")[2]  # of a term
-            if own != parameter or not np.isfinite(row["contraction"]):
+            if row["parameter"] != parameter or not np.isfinite(row["contraction"]):
                 continue
             error = 2 * np.sqrt(2 / size)  # of Monte Carlo
             if row["contraction"] < -WIDER - error:
