@@ -46,6 +46,16 @@ def test_toml_round_trip_keeps_value_hash_and_text(name):
     assert "priors" in repr(spec)
 
 
+def test_dims_of_terms_go_through_toml_with_the_name_of_the_term():
+    tv = mm.terms.Media(name="tv", channels=["TV"])
+    spec = Spec(terms=(tv, mm.terms.Waves(name="second"), mm.terms.Drift(name="slow")))
+    assert spec.dims("adstock_alpha") == ("channel.channel",)
+    assert spec.dims("tv.saturation_beta") == ("tv.channel",)
+    assert spec.dims("second.gamma_fourier") == ("second.fourier",)
+    assert spec.dims("slow.drift_offset") == ("slow.drift",)
+    assert Spec.from_toml(spec.to_toml()) == spec
+
+
 def test_structure_forgets_numbers_and_nothing_else():
     one = Spec(priors={"intercept": mm.Prior("Normal", loc=0.1, scale=1.0)})
     two = Spec(priors={"intercept": mm.Prior("Normal", loc=0.9, scale=2.0)})
