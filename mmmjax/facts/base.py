@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from mmmjax.arrays import Arrays
-from mmmjax.checks import Phrase, choice, fail
+from mmmjax.checks import Phrase, closest, fail, listing
 from mmmjax.findings import Finding
 from mmmjax.panel import Panel
 from mmmjax.scaling import Scale
@@ -80,10 +80,12 @@ def facts_from(
         fail(where, tables, "", "a list of tables", fix)
     made = []
     for number, table in enumerate(tables, 1):
-        if "kind" not in table:
-            got, fix = Phrase("no kind"), f'kind = "{next(iter(known))}"'
-            fail(f"{where} {number}", got, "", f"one of {', '.join(known)}", fix)
-        cls = known[choice(f"{where} {number} kind", table["kind"], known)]
+        if table.get("kind") not in tuple(known):
+            got = table.get("kind", Phrase("none"))
+            near = closest(got, known) or next(iter(known))
+            fix = f'kind = "{near}"'
+            fail(f"kind of {where} {number}", got, "", listing(known, last="or"), fix)
+        cls = known[table["kind"]]
         made.append(cls(**{k: v for k, v in table.items() if k != "kind"}))
     return tuple(made)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
+from mmmjax.checks import InputError
 from mmmjax.facts import FACTS, read
 from mmmjax.fleet.buckets import fitted_to, shape_of
 from mmmjax.prepare import prepare
@@ -58,3 +59,15 @@ def test_one_trace_finite_slopes_and_the_same_in_wider_arrays(kind):
             pytest.approx(float(value), rel=1e-5)
         )
     assert len(traces) == 1
+
+
+@pytest.mark.parametrize(("tables", "says"), [
+    ([{"kind": "lifts"}], r'kind of facts 1: got "lifts". Allowed: "lift".*kind = "lift"'),
+    ([{"channel": "TV"}], r'kind of facts 1: got none.*kind = "lift"'),
+    ([{"kind": ["lift"]}], r"kind of facts 1: got"),
+    ({"kind": "lift"}, r"facts: got.*a list of tables.*\[\[facts\]\]"),
+    ([{"kind": "lift", "channel": "TV"}], r"x"),
+])  # fmt: skip
+def test_tables_that_are_no_facts_are_refused(tables, says):
+    with pytest.raises(InputError, match=says):
+        read(tables)
