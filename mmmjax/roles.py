@@ -176,7 +176,10 @@ def _tried(name: str, record: Any) -> None:
         said = (str(error).splitlines() or [""])[0][:120]
         problem = f"{type(error).__name__}: {said}"
     if problem:
-        fix = f"try it: see the docstrings of {ROLES[name].base.__name__}"
+        fix = "call it with media (2, 3, 12) of 0 and 1, parameters (2, 3) of 0.5; guard "
+        fix += "roots and logarithms at 0: jnp.where(x > 0, x, 1.0) inside them too"
+        if name == "likelihood":
+            fix = "call law() with a mean (2, 12) and parameters (2, 1) of 0.5"
         what = f"a {name} of jax.numpy, with parameters that broadcast"
         checks.fail(f"trial of a {name}", Phrase(problem), where, what, fix)
 
@@ -236,6 +239,11 @@ def _kernel(record: Any) -> str:
     nothing = record(jnp.zeros(shape), p)
     if bool((nothing != 0).any()):
         return f"{float(nothing.ravel()[0]):g} of no media, which is not 0"
+    said = record.concave(p)
+    if isinstance(record, Saturation) and said and all(np.all(x) for x in said.values()):
+        line = np.asarray(record(jnp.broadcast_to(jnp.linspace(0, 4, 200), (2, 3, 200)), p))
+        if np.any(np.diff(line, n=2) > 1e-4 * np.abs(line).max()):
+            return "a curve that bends upwards, which concave() says it does not"
     return ""
 
 

@@ -297,6 +297,12 @@ class Unbounded(own.Weibull):
 
 
 @dataclass(frozen=True)
+class Wishful(own.Exponential):
+    kind: ClassVar[str] = "wishful"
+    shape: float = 2.0  # an S
+
+
+@dataclass(frozen=True)
 class Endless(own.Hyperbolic):
     kind: ClassVar[str] = "endless"
     max_lag: int = 0
@@ -336,6 +342,7 @@ BAD = {
     "law without a cdf": (Unranked, "without a cdf"),
     "dim like another": (Near, "less like"),
     "no interval": (Unbounded, "as its prior has it"),
+    "falsely concave": (Wishful, "bends upwards"),
     "window": (Endless, "max_lag"),
 }
 
