@@ -1,0 +1,92 @@
+"""Records that were added last go through everything that knows nothing of them.
+
+Hill, Delayed and Drift, with a second media term of other kernels beside, in fits that are
+too short to be used for anything else.
+"""
+
+import numpy as np
+import pytest
+
+import mmmjax as mm
+from tests.fits import make_panel
+
+pytestmark = pytest.mark.slow
+
+SHORT = {"chains": 2, "warmup": 50, "draws": 20, "until": None, "dtype": "float64"}
+SPEC = mm.Spec(
+    adstock=mm.adstock.Delayed(max_lag=4),
+    saturation=mm.saturation.Hill(),
+    seasonality=None,
+    terms=(
+        mm.terms.Drift(basis=4),
+        mm.terms.Media(name="tv", channels=["TV"], adstock_first=False),
+    ),
+)
+OWN = {
+    "adstock_theta", "saturation_kappa", "saturation_slope", "drift_scale", "drift_length",
+    "drift_offset", "tv.adstock_alpha", "tv.saturation_lam", "tv.saturation_beta",
+}  # fmt: skip
+PANEL = make_panel(periods=60)
+TRAIN, TEST = PANEL.split(PANEL.dates[51])
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return mm.fit(SPEC, TRAIN, mm.NUTS(**SHORT), seed=1)
+
+
+def test_parameters_are_sampled_and_named(fit):
+    assert set(SPEC.parameters) >= OWN
+    assert set(mm.summary(fit)["parameter"]) == set(SPEC.parameters)
+    assert {node.name for node in mm.structure(SPEC, TRAIN).nodes} >= OWN
+    assert set(mm.prior_posterior(fit)["parameter"]) == set(SPEC.parameters)
+    assert all(np.isfinite(x).all() for x in fit.draws.params.values())
+
+
+def test_parts_add_up_and_tables_hold_them(fit):
+    parts = mm.contributions(fit).sel(summary="mean")
+    alone = parts["intercept_contribution"] + parts["drift_contribution"]
+    np.testing.assert_allclose(alone, parts["baseline"], rtol=1e-9)
+    media = parts["channel_contribution"].sum("channel")
+    whole = alone + media + parts["control_contribution"].sum("control")
+    np.testing.assert_allclose(whole, parts["mu"], rtol=1e-9)
+    assert set(mm.tables.channels(fit)["channel"]) == set(TRAIN.channels)
+    assert len(mm.tables.weekly(fit))
+    assert list(mm.carryover(fit)["channel"].values) == list(TRAIN.channels)
+
+
+def test_report_and_verdict(fit, tmp_path):
+    mm.report(fit, tmp_path / "report.html", test=TEST)
+    text = (tmp_path / "report.html").read_text()
+    assert all(name in text for name in ("drift_scale", "adstock_theta", "Hill"))
+    assert mm.judge(fit).adequate.sentence
+
+
+def test_saved_loaded_and_forecast_alike(fit, tmp_path):
+    mm.save(fit, tmp_path / "fit.nc")
+    again = mm.load(tmp_path / "fit.nc")
+    assert again.spec == SPEC
+    one, two = (mm.predict(f, TEST, seed=2)["outcome"] for f in (fit, again))
+    np.testing.assert_array_equal(one, two)
+    assert np.isfinite(one).all()
+
+
+def test_a_plan_says_that_some_draws_have_an_s(fit):
+    plan = mm.optimize(fit, periods=6, starts=2)
+    slopes = fit.draws.params["saturation_slope"].reshape(40, -1)[:, 0:1]
+    assert (slopes > 1).any()
+    assert not plan.certified
+    assert "saturation_slope is above 1 in" in plan.gap_reason
+
+
+def test_backtest():
+    rules = {"folds": 1, "horizon": 6, "least": 40, "baselines": False}
+    found = mm.backtest(SPEC, PANEL, mm.HMC(**SHORT), **rules, progress=False)
+    assert np.isfinite(found.scores["crps"].sel(model="mmm")).all()
+
+
+def test_fleet_of_two():
+    panels = {name: make_panel(periods=40 + k, seed=k) for k, name in enumerate("ab")}
+    fleet = mm.fit_fleet(SPEC, panels, mm.HMC(**SHORT), refit=False, progress=False)
+    assert set(fleet.table["market"]) == {"a", "b"}
+    assert np.isfinite(fleet.table["crps"]).all()
