@@ -115,8 +115,12 @@ def design(fit: Fit, seen: Evidence, geo: int, held: Sequence[int] = ()) -> Desi
     own = (x[n][geo] if d[0] == GEO else x[n] for n, d in x.axes if d[-1] == TIME)
     followed = [part.reshape(-1, len(here)) for part in own]  # by the other terms
     few = slice(None, None, max(1, len(seen.mu) // DRAWS))
-    moves = [seen.channel[few, geo, c] - effect[c] for c in held]
-    given = [np.linalg.svd(m * here, full_matrices=False)[2][:HELD] for m in moves]
+    given = []
+    for c in held:
+        moves = (seen.channel[few, geo, c] - effect[c]) * here
+        square, turn = np.linalg.eigh(moves @ moves.T)
+        turn = turn * (square > LOST**2 * square[-1])
+        given.append(turn[:, -HELD:].T @ moves)
     linear = np.concatenate([np.ones((1, len(here))), *followed, effect, *given])
     basis = beyond(linear.T[None] * here[:, None])[0]
     some = seen.mu[few, geo] - mean
