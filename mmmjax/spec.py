@@ -283,7 +283,13 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
     told = table.get("priors", {})
     if not isinstance(told, Mapping):
         checks.fail("[model] priors", told, "", "a table", "[model.priors]")
-    priors = {n: Prior.from_dict(p) for n, p in told.items()}
+    priors: dict[str, Prior] = {}
+    for name, one in told.items():
+        own = isinstance(one, Mapping) and "dist" not in one and one.values()
+        if own and all(isinstance(p, Mapping) for p in own):  # tv.adstock_alpha, no quotes
+            priors |= {f"{name}.{n}": Prior.from_dict(p) for n, p in one.items()}
+        else:
+            priors[name] = Prior.from_dict(one)
     return {**args, "priors": priors}
 
 

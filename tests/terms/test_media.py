@@ -60,6 +60,19 @@ def test_priors_of_a_term_go_by_its_name_and_take_plain_dims():
     assert spec.dims("upper.adstock_alpha") == ("geo", "upper.channel")
 
 
+def test_priors_of_a_term_need_no_quotes_in_a_case():
+    text = """
+    [[model.term]]
+    kind = "media"
+    name = "tv"
+    channels = ["TV"]
+    [model.priors]
+    tv.saturation_beta = { dist = "HalfNormal", scale = 0.7 }
+    """
+    prior = mm.Spec.from_toml(text).priors["tv.saturation_beta"]
+    assert prior == mm.Prior("HalfNormal", scale=0.7, dims="tv.channel")
+
+
 def test_one_term_for_all_channels_is_the_short_way(data):
     """A term in place of the usual one gives the very same draws."""
     adstock = mm.adstock.Geometric(max_lag=5)
