@@ -190,7 +190,10 @@ def test_negative_draws_of_an_organic_channel_do_not_matter():
 def test_an_unknown_kernel_or_utility_is_not_certified():
     fit = make_fit()
 
+    @dataclasses.dataclass(frozen=True)
     class Bent(type(fit.spec.saturation)):
+        kind = "bent"
+
         def concave(self, params):
             return {}
 
