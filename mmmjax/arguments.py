@@ -26,6 +26,7 @@ __all__ = ["MAKE", "bound", "checked", "complete", "kind_of", "named"]
 type Kinds = tuple[Any, ...]
 
 MAKE = {  # how a person comes by what is asked for
+    "Adstock": "mm.adstock.Geometric(max_lag=8)",
     "Backtest": "cv = mm.backtest(spec, panel)",
     "DataFrame": "a table such as mm.tables.channels(fit)",
     "Dataset": "what a function such as mm.roas(fit) returned",
@@ -39,6 +40,7 @@ MAKE = {  # how a person comes by what is asked for
     "Plan": "plan = mm.optimize(fit, budget=..., periods=...)",
     "Prior": 'one prior a parameter, mm.Prior("HalfNormal", scale=0.5); a list such as '
     "scale=[0.5, 0.2] has a number for each channel, in their order",
+    "Saturation": "mm.saturation.Logistic()",
     "Scale": "fit.scale",
     "Spec": "spec = mm.Spec()",
     "Structure": "mm.structure(spec, panel)",
@@ -326,6 +328,12 @@ def _refuse(
         fix = f"pass its {parts[0]}: {type(value).__name__.lower()}.{parts[0]}"
     elif near:
         fix = MAKE[near]
+    elif field == name and any(
+        _is([value], kind) and _ours(type(value)) and typing.get_args(kind)
+        for kind in kinds[name]
+        if (typing.get_origin(kind) or kind) in MANY
+    ):
+        fix = f"put it in a list: {name}=[...]"
     elif fit and fix == MAKE["Panel"]:
         fix = f"{fit}.panel.read_future(df) reads the periods after training"
     taken = listing(map(Phrase, dict.fromkeys(map(_named, allowed))), 12, "or")

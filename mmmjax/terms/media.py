@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from jaxtyping import Array, Float
 
 from mmmjax import checks
+from mmmjax.arguments import checked
 from mmmjax.kernels.adstock import Adstock, Geometric
 from mmmjax.kernels.saturation import Logistic, Saturation
 from mmmjax.prior import Parameter, Prior, spend_share
@@ -16,6 +17,7 @@ from mmmjax.terms.base import Group, Term
 __all__ = ["Media"]
 
 
+@checked
 @dataclass(frozen=True)
 class Media(Term):
     """Channels: saturation_beta * saturation(adstock(media)).

@@ -164,6 +164,23 @@ def test_refusals(terms, words):
         mm.Spec(terms=terms)
 
 
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: Media("tv", ["TV"], adstock=mm.saturation.Hill()), "adstock: got a Hill"),
+        (lambda: Media("tv", ["TV"], saturation="hill"), "saturation: got .hill"),
+        (lambda: Media("tv", ["TV"], adstock_first="no"), "adstock_first: got .no"),
+        (lambda: Media("tv", "TV"), "channels"),
+        (lambda: mm.Spec(terms=UPPER), r"put it in a list: terms=\[...\]"),
+        (lambda: mm.Spec.from_toml('[[model.term]]\nkind="media"\nadstock_first="no"'),
+         "adstock_first"),
+    ],
+)  # fmt: skip
+def test_a_term_takes_records_of_its_kinds(make, words):
+    with pytest.raises(mm.InputError, match=words):
+        make()
+
+
 def test_a_channel_that_the_panel_lacks_is_named(data):
     with pytest.raises(mm.InputError, match=r'channels of upper: got "Rdio".*Radio'):
         prepare(mm.Spec(terms=(Media("upper", ["Rdio"]),)), data[0])
