@@ -15,6 +15,7 @@ import xarray as xr
 from mmmjax import checks, metrics
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit, summary
+from mmmjax.infer.density import law_of
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY
@@ -129,8 +130,8 @@ def _exact(fit: Fit) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 @functools.partial(jax.jit, static_argnums=0)
 def _moments(spec: Spec, data: ModelData) -> dict[str, Any]:
     laws = {
-        name: prior.distribution(data.hyper[name])
-        for name, prior in spec.priors.items()
-        if name in data.hyper and not prior.nested
+        site.name: law_of(site, data)
+        for site in spec.sites(data.inputs.sizes())
+        if not site.offset
     }
     return {name: (law.mean, law.variance) for name, law in laws.items()}

@@ -21,7 +21,7 @@ from mmmjax.prior import DataValue, Prior, Site
 from mmmjax.response import places
 from mmmjax.scaling import spend_share
 from mmmjax.shapes import CHANNEL, DATE, GEO
-from mmmjax.spec import Spec, hyperparameters
+from mmmjax.spec import Spec, among, hyperparameters
 from mmmjax.terms import Media
 
 __all__ = ["Node", "Structure", "data_priors", "structure"]
@@ -141,6 +141,7 @@ def structure(spec: Spec, panel: Panel | None = None) -> Structure:
             with media and controls.
     """
     sizes = spec.sizes(panel)
+    spec = among(spec, sizes)
     name = panel.outcome_name if panel else "outcome"
     made = _Maker(dict(sizes) | ({DATE: panel.n_periods} if panel else {}))
     for site in spec.sites(sizes):
@@ -187,11 +188,19 @@ class _Maker:
         return [word for word in re.findall(r"\w+", text) if word in known]
 
     def parameter(self, site: Site) -> None:
-        """Add what is sampled; a nested prior's parameter is derived from its offset."""
+        """Add what is sampled; a nested or pooled parameter is derived from its offset."""
         if not site.offset:
             self.add(site.name, "parameter", site.dims, _law(site.name, site.prior), [])
             return
-        name = site.name.removesuffix("_offset")
+        name, level = site.makes, site.level
+        if level:
+            self.add(site.name, "parameter", site.dims, _law(site.name, site.prior), [])
+            inside = [level.above, level.spread, site.name]
+            text = f"{level.above} of its {level.group}" if level.group else level.above
+            forward, back = level.link.name, level.link.back
+            text = back.format(f"{forward.format(text)} + {level.spread} * {site.name}")
+            self.add(name, "derived", site.dims, text, inside)
+            return
         nested = {key: f"{name}_{key}" for key in site.prior.nested}
         self.add(site.name, "parameter", site.dims, _standard(site.prior), [])
         text = _law(name, site.prior)
@@ -247,6 +256,7 @@ def data_priors(spec: Spec, panel: Panel) -> pd.DataFrame:
         of the prior, scaled units; NaN where the family has no quantile function.
     """
     sizes = spec.sizes(panel)
+    spec = among(spec, sizes)
     needed = spec.data_values(sizes)
     known = {"spend_share": spend_share}
     data = {name: known[name](panel) for name in needed}

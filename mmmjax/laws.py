@@ -6,6 +6,7 @@ normalisers, which were a third of the compile time of a sampler. Ours is for po
 numbers, which is what hyperparameters are.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
@@ -28,20 +29,59 @@ __all__ = [
     "Link",
     "LogitNormal",
     "StudentT",
+    "between",
     "log_gamma",
 ]
 
 
+Bound = float | tuple[float, ...]
+
+
 class Link(NamedTuple):
-    """Between a quantity and the real number that is modelled: x = forward(value)."""
+    """Between a quantity and the real number that is modelled: x = forward(value).
+
+    ``name`` and ``back`` are how it and its inverse are written around a text.
+    """
 
     forward: Callable[[Any], Any]
     inverse: Callable[[Any], Any]
+    name: str = "{}"
+    back: str = "{}"
 
 
 IDENTITY = Link(lambda value: value, lambda x: x)
-LOG = Link(jnp.log, jnp.exp)
-LOGIT = Link(logit, expit)
+LOG = Link(jnp.log, jnp.exp, "log({})", "exp({})")
+LOGIT = Link(logit, expit, "logit({})", "expit({})")
+
+
+@functools.lru_cache
+def between(low: Bound, high: Bound) -> Link:
+    """The whole line for values between bounds: the logit, where one is open the log.
+
+    Args:
+        low: Number, or a tuple with one for each member of the last axis; may be infinite.
+        high: The same.
+    """
+    ends = np.broadcast_arrays(np.asarray(low, float), np.asarray(high, float))
+    below, above = (np.isinf(end) for end in ends)
+    a, b = (np.where(np.isinf(end), 0.0, end) for end in ends)
+    width = np.where(below | above, 1.0, b - a)
+    cases = [below & above, above, below]
+
+    def forward(value: Any) -> Array:
+        inside = jnp.where(below | above, 0.5, (value - a) / width)
+        up = jnp.log(jnp.where(above & ~below, value - a, 1.0))
+        down = -jnp.log(jnp.where(below & ~above, b - value, 1.0))
+        return jnp.select(cases, [value + 0.0 * a, up, down], logit(inside))
+
+    def inverse(x: Any) -> Array:
+        up = a + jnp.exp(jnp.where(above & ~below, x, 0.0))
+        down = b - jnp.exp(-jnp.where(below & ~above, x, 0.0))
+        return jnp.select(cases, [x + 0.0 * a, up, down], a + width * expit(x))
+
+    name = f"link({{}}, {low}, {high})"
+    return Link(forward, inverse, name, f"inverse {name}")
+
 
 _SHIFT = 8  # from here on the series has an error under 1e-14
 _SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)

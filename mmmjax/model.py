@@ -15,12 +15,19 @@ from mmmjax.arrays import Arrays
 from mmmjax.facts import FACTS, stacked
 from mmmjax.likelihood import OUTCOME, Target
 from mmmjax.panel import Panel
-from mmmjax.prior import Prior
+from mmmjax.prior import Prior, Site, sites
 from mmmjax.response import align, places
 from mmmjax.scaling import Scale, spend_share
 from mmmjax.spec import Spec, hyperparameters
 
-__all__ = ["ModelData", "model_data", "noise_of", "program", "sample_parameters"]
+__all__ = [
+    "ModelData",
+    "middle",
+    "model_data",
+    "noise_of",
+    "program",
+    "sample_parameters",
+]
 
 
 @jax.tree_util.register_dataclass
@@ -99,8 +106,9 @@ def _widened(
     So priors of the same structure share programs. New members have the mean of the others.
     """
     out: dict[str, Any] = {}
+    inside, prior = prior.nested | prior.spreads, prior.typical
     for key, value in values.items():
-        inner = prior.nested.get(key)
+        inner = inside.get(key)
         if inner is not None:
             out[key] = _widened(inner, value, before, sizes)
             continue
@@ -118,7 +126,11 @@ def sample_parameters(spec: Spec, data: ModelData) -> dict[str, Any]:
     sizes = data.inputs.sizes()
     params: dict[str, Any] = {}
     for name in spec.present(sizes):
-        params |= _sample(name, spec.priors[name], data.hyper[name], sizes)
+        prior, values = spec.priors[name], data.hyper[name]
+        if prior.pool:
+            params |= _sample_pooled(name, prior, values, data.inputs)
+        else:
+            params |= _sample(name, prior, values, sizes)
     for name, value in spec.likelihood.derived(params).items():
         params[name] = numpyro.deterministic(name, value)
     return params
@@ -175,3 +187,42 @@ def _sample(
     scale: Any = used.get("scale", values.get("scale"))
     value = prior.link.inverse(loc + scale * offset)
     return {**out, name: numpyro.deterministic(name, value)}
+
+
+def middle(site: Site, params: Mapping[str, Any], inputs: Arrays) -> tuple[Array, Array]:
+    """Where the members of a pooled site scatter on the link's scale, and how far.
+
+    Args:
+        site: One with a ``level``.
+        params: Values by name, those of the levels above included.
+        inputs: Of the panel: they say which group a member is in.
+
+    Returns:
+        The middle and the spread, broadcasting over the dims of the site.
+    """
+    level, dims = site.level, site.dims
+    assert level is not None
+    around = level.link.forward(params[level.above])
+    if level.group:
+        around = around[inputs[f"{level.over}.{level.group}"]]
+    else:
+        around = align(around, tuple(d for d in dims if d != level.over), dims)
+    return around, align(params[level.spread], level.spread_dims, dims)
+
+
+def _sample_pooled(
+    name: str, prior: Prior, values: Mapping[str, Any], inputs: Arrays
+) -> dict[str, Any]:
+    """Sample one pooled parameter, non-centred: the typical value, then level by level."""
+    sizes, spreads = inputs.sizes(), prior.spreads
+    out = _sample(f"{name}_typical", prior.typical, values, sizes)
+    levels = [(site, site.level.link) for site in sites(name, prior) if site.level]
+    for (site, link), (key, spread) in zip(levels, spreads.items(), strict=True):
+        out |= _sample(f"{name}_{key}", spread, values[key], sizes)
+        shape = tuple(sizes[d] for d in site.dims)
+        law = site.prior.standard({}).expand(shape).to_event(len(shape))
+        offset = numpyro.sample(site.name, law)
+        around, scale = middle(site, out, inputs)
+        value = link.inverse(around + scale * offset)
+        out[site.makes] = numpyro.deterministic(site.makes, value)
+    return out

@@ -18,7 +18,7 @@ from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
 from mmmjax.panel.calendar import describe, offset
 from mmmjax.scaling import Scale
-from mmmjax.spec import Spec
+from mmmjax.spec import Spec, among
 from mmmjax.terms import Media, Term, Waves
 
 __all__ = ["Prepared", "prepare", "scale_of"]
@@ -65,7 +65,7 @@ def prepare(
     spec.likelihood.check(panel)
     if len(spec.media) > 1 and panel.channels != had:
         spec = _without(spec, {*had} - {*panel.channels})
-    spec, findings = _seasonal(spec, panel)
+    spec, findings = _seasonal(among(spec, spec.sizes(panel)), panel)
     scale = scale_of(spec, panel)
     data = model_data(spec, panel, scale)
     findings = (*findings, *(one for fact in panel.facts for one in fact.findings()))

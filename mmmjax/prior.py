@@ -21,7 +21,16 @@ import numpyro.distributions as dist
 from mmmjax import checks, laws
 from mmmjax.arguments import checked
 
-__all__ = ["FAMILIES", "DataValue", "Parameter", "Prior", "Site", "spend_share"]
+__all__ = [
+    "FAMILIES",
+    "DataValue",
+    "Level",
+    "Parameter",
+    "Prior",
+    "Site",
+    "pooled",
+    "spend_share",
+]
 
 DIMS = ("geo", "channel", "control", "fourier")
 Support = Literal["real", "positive", "unit", "interval"]
@@ -153,6 +162,8 @@ mean share). As the scale of ``saturation_beta`` it says: before the data speak,
 brings effect in proportion."""
 DATA_VALUES = {"spend_share": spend_share}
 
+SPREAD = 0.5  # of members by default: log and logit differ by about a half
+
 Value = Any  # float | tuple[float, ...] | DataValue | Prior
 
 
@@ -182,6 +193,9 @@ class Prior:
     family: str
     params: tuple[tuple[str, Value], ...]
     dims: tuple[str, ...] | None = field(default=None)
+    pool: tuple[tuple[str, "Prior"], ...] = ()
+    """(dim, spread on the link's scale) of what it is pooled over, the coarsest first:
+    see :func:`pooled`."""
 
     def __init__(
         self, family: str, *, dims: str | Sequence[str] | None = None, **params: Value
@@ -212,11 +226,29 @@ class Prior:
         object.__setattr__(self, "family", family)
         object.__setattr__(self, "params", tuple((n, values[n]) for n in known.names))
         object.__setattr__(self, "dims", None if dims is None else _ordered(dims))
+        object.__setattr__(self, "pool", ())
 
     @property
     def nested(self) -> dict[str, "Prior"]:
         """Hyperparameters that are priors themselves."""
         return {k: v for k, v in self.params if isinstance(v, Prior)}
+
+    @property
+    def typical(self) -> "Prior":
+        """The prior of what members are pooled around: itself where nothing is pooled."""
+        if not self.pool:
+            return self
+        rest = self.dims and tuple(d for d in self.dims if d != self.pool[-1][0])
+        return replace_prior(self, pool=(), dims=rest)
+
+    @property
+    def spreads(self) -> dict[str, "Prior"]:
+        """Priors of the spreads: "spread" of the last dim, "<dim>_spread" of groups."""
+        last = len(self.pool) - 1
+        names = (
+            "spread" if i == last else f"{d}_spread" for i, (d, _) in enumerate(self.pool)
+        )
+        return dict(zip(names, (spread for _, spread in self.pool), strict=True))
 
     @property
     def support(self) -> Support:
@@ -252,10 +284,13 @@ class Prior:
 
     def structure(self) -> "Prior":
         """This prior without its numbers: what a compiled program depends on."""
+        link = ("low", "high") if self.pool else ()  # bounds of what is pooled
         blank = tuple(
-            (k, v.structure() if isinstance(v, Prior) else None) for k, v in self.params
+            (k, v.structure() if isinstance(v, Prior) else v if k in link else None)
+            for k, v in self.params
         )
-        return replace_prior(self, params=blank)
+        pool = tuple((dim, spread.structure()) for dim, spread in self.pool)
+        return replace_prior(self, params=blank, pool=pool)
 
     def distribution(self, values: Mapping[str, Any]) -> dist.Distribution:
         """The numpyro distribution for hyperparameter arrays (broadcast against dims)."""
@@ -277,6 +312,10 @@ class Prior:
                 out[name] = value.name
             else:
                 out[name] = list(value) if isinstance(value, tuple) else value
+        if self.pool:
+            told = [(dim, spread.to_dict()) for dim, spread in self.pool]
+            over, spread = zip(*told, strict=True) if len(told) > 1 else told[0]
+            out["pooled"] = {"over": over, "spread": spread}
         return out if self.dims is None else {**out, "dims": list(self.dims)}
 
     def to_toml(self) -> str:
@@ -297,12 +336,24 @@ class Prior:
             )
         values: dict[str, Any] = {}
         for name, value in table.items():
-            if name in ("dist", "dims"):
+            if name in ("dist", "dims", "pooled"):
                 continue
             if isinstance(value, str):
                 value = _lookup(f"data value of prior {name}", value, DATA_VALUES)
             values[name] = cls.from_dict(value) if isinstance(value, Mapping) else value
-        return cls(table["dist"], dims=table.get("dims"), **values)
+        prior = cls(table["dist"], dims=table.get("dims"), **values)
+        if "pooled" not in table:
+            return prior
+        told: Any = table["pooled"]
+        told = {"over": told} if isinstance(told, str) else told
+        if not isinstance(told, Mapping) or not set(told) <= {"over", "spread"}:
+            fix = 'pooled = { over = "geo", spread = 0.5 }'
+            checks.fail("pooled", told, "[model.priors]", "a table of over and spread", fix)
+        spread = told.get("spread", SPREAD)
+        several = isinstance(spread, (list, tuple))
+        made = [cls.from_dict(s) if isinstance(s, Mapping) else s
+                for s in (spread if several else [spread])]  # fmt: skip
+        return pooled(prior, told.get("over", "geo"), made if several else made[0])
 
     def __repr__(self) -> str:
         """As it would be written in Python."""
@@ -310,7 +361,12 @@ class Prior:
             f"{k}={list(v) if isinstance(v, tuple) else v!r}" for k, v in self.params
         )
         dims = f", dims={self.dims}" if self.dims else ""
-        return f"{self.family}({inside}{dims})"
+        text = f"{self.family}({inside}{dims})"
+        if self.pool:
+            one = len(self.pool) == 1
+            over, spread = self.pool[0] if one else zip(*self.pool, strict=True)
+            text = f"pooled({text}, over={over!r}, spread={spread!r})"
+        return text
 
 
 class Parameter(NamedTuple):
@@ -330,14 +386,62 @@ class Parameter(NamedTuple):
     linear: bool = False
 
 
+class Level(NamedTuple):
+    """How members of a pooled dim scatter: link(value) = link(above) + spread * offset.
+
+    Args:
+        value: The parameter that the offsets make: "<name>", or "<name>_<group>".
+        typical: Site of the typical value, in natural units.
+        above: What they scatter around: ``typical``, or the value of the group above.
+        spread: Site of the spread, on the link's scale.
+        over: The dim that is pooled over, or the group.
+        group: Dim of ``above`` where that is a group: the place of each member's group is
+            the array "<over>.<group>".
+        link: Between natural units and those of the spread.
+        spread_dims: What the spread varies over.
+    """
+
+    value: str
+    typical: str
+    above: str
+    spread: str
+    over: str
+    group: str
+    link: laws.Link
+    spread_dims: tuple[str, ...]
+
+
 class Site(NamedTuple):
-    """One sampled array of the model: its address in the hyperparameters and its shape."""
+    """One sampled array of the model.
+
+    Args:
+        name: As the program samples it.
+        prior: Its prior; of an offset with ``level``, the standard Normal.
+        path: The parameter it belongs to, then its address in its hyperparameters.
+        dims: What it varies over.
+        offset: Sampled as the standard offset of a nested or pooled prior.
+        level: Of the offsets of a pooled prior, what they scatter around and how far.
+    """
 
     name: str
     prior: Prior
     path: tuple[str, ...]
     dims: tuple[str, ...]
-    offset: bool  # sampled as the standard offset of a nested prior
+    offset: bool
+    level: Level | None = None
+
+    @property
+    def makes(self) -> str:
+        """The parameter that it is, or whose offset it is."""
+        if self.level:
+            return self.level.value
+        return self.name.removesuffix("_offset") if self.offset else self.name
+
+    @property
+    def local(self) -> str:
+        """The dim whose members have each their own part of it; "" of what is shared."""
+        over = self.level.over if self.level else ""
+        return "geo" if "geo" in self.dims else over
 
     @property
     def support(self) -> Support:
@@ -349,8 +453,11 @@ def sites(name: str, prior: Prior) -> list[Site]:
     """Sampled sites of one parameter, nested priors first.
 
     A prior with nested hyperparameters is sampled as ``<name>_offset``; the nested ones as
-    ``<name>_<hyperparameter>``.
+    ``<name>_<hyperparameter>``. A pooled one is ``<name>_typical``, ``<name>_spread`` and
+    ``<name>_offset``, groups above geos ``<name>_<group>_spread`` and ``..._offset``.
     """
+    if prior.pool:
+        return _pooled_sites(name, prior)
     found: list[Site] = []
     for key, inner in prior.nested.items():
         found += [
@@ -360,10 +467,75 @@ def sites(name: str, prior: Prior) -> list[Site]:
     return [*found, Site(own, prior, (name,), prior.dims or (), bool(found))]
 
 
+def _pooled_sites(name: str, prior: Prior) -> list[Site]:
+    typical = f"{name}_typical"
+    found = [s._replace(path=(name, *s.path[1:])) for s in sites(typical, prior.typical)]
+    above, group, offset = typical, "", Prior("Normal", loc=0.0, scale=1.0)
+    own = prior.pool[-1][0] if prior.pool else ""
+    links = {"real": laws.IDENTITY, "positive": laws.LOG, "unit": laws.LOGIT}
+    link = links.get(prior.support)
+    if link is None:
+        link = laws.between(*(dict(prior.params)[end] for end in ("low", "high")))
+    for (over, spread), key in zip(prior.pool, prior.spreads, strict=True):
+        scale = f"{name}_{key}"
+        found += [s._replace(path=(name, key, *s.path[1:])) for s in sites(scale, spread)]
+        value = scale.removesuffix("_spread")
+        dims = tuple(over if d == own else d for d in prior.dims or ())
+        level = Level(value, typical, above, scale, over, group, link, spread.dims or ())
+        law = replace_prior(offset, dims=dims)
+        found.append(Site(f"{value}_offset", law, (name,), dims, True, level))
+        above, group = value, over
+    return found
+
+
+@checked
+def pooled(
+    prior: Prior,
+    over: str | Sequence[str] = "geo",
+    spread: Any = SPREAD,
+) -> Prior:
+    """A prior whose members learn from each other, whatever its family.
+
+    Each member's value is link(typical) + spread * offset, taken back by the link, with
+    offset ~ Normal(0, 1): the log of what is positive, the logit of what lies between
+    bounds, else the value itself. The typical value has the given prior; there is a spread
+    for each member of the further dims. Over a dim of one member it is the prior itself.
+
+    Args:
+        prior: Of the typical value, scaled units.
+        over: The dim; or groups above geos and geos, the coarsest first: ("country",
+            "geo"), where the panel has such ``groups``.
+        spread: On the link's scale, above 0: a number (HalfNormal of this scale) or a
+            Prior; for several dims one for all, or one for each.
+
+    Raises:
+        InputError: No prior; a dim twice; groups of anything but geos; a spread that is not
+            above 0.
+    """
+    dims = [over] if isinstance(over, str) else list(over)
+    plain = [isinstance(d, str) and all(map(str.isidentifier, d.split("."))) for d in dims]
+    if not dims or not all(plain) or len(set(dims)) < len(dims):
+        checks.fail("pooled over", over, "prior", "a dim, or a list of them", 'over="geo"')
+    if len(dims) > 1 and (dims[-1] != "geo" or {*dims[:-1]} & {*DIMS}):
+        allowed, fix = "groups of geos, then geo", 'over=("country", "geo")'
+        checks.fail("pooled over", over, "prior", allowed, fix)
+    each = tuple(spread) if isinstance(spread, (list, tuple)) else (spread,) * len(dims)
+    if len(each) != len(dims):
+        allowed = f"one number or Prior, or {len(dims)} of them"
+        checks.fail("pooled spread", spread, "prior", allowed, "spread=0.5")
+    made = [s if isinstance(s, Prior) else Prior("HalfNormal", scale=s) for s in each]
+    for one in made:
+        if not one.within(0.0, math.inf) or one.pool:
+            fix = 'a number, or mm.Prior("HalfNormal", scale=0.5)'
+            checks.fail("pooled spread", one, "prior", "positive, not pooled", fix)
+    full = None if prior.dims is None else _ordered((*prior.dims, dims[-1]))
+    return replace_prior(prior, pool=tuple(zip(dims, made, strict=True)), dims=full)
+
+
 def replace_prior(prior: Prior, **changes: Any) -> Prior:
     """A copy with fields replaced, unchecked (they come from a checked prior)."""
     new = object.__new__(Prior)
-    for key in ("family", "params", "dims"):
+    for key in ("family", "params", "dims", "pool"):
         object.__setattr__(new, key, changes.get(key, getattr(prior, key)))
     return new
 

@@ -38,7 +38,7 @@ from mmmjax.roles import ROLES, check, role_of
 from mmmjax.shapes import GEO
 from mmmjax.terms import Controls, Intercept, Mean, Media, Term, Trend, Waves
 
-__all__ = ["Spec", "hyperparameters"]
+__all__ = ["Spec", "among", "hyperparameters"]
 
 
 @checked
@@ -155,7 +155,12 @@ class Spec(Mean):
         )
 
     def sites(self, sizes: Mapping[str, int]) -> tuple[Site, ...]:
-        """Sampled arrays of the model for a panel of these sizes, in order."""
+        """Sampled arrays of the model for a panel of these sizes, in order.
+
+        Each says which parameter it belongs to (``path[0]``), whether it is shared or local
+        (``local``: the dim, or ""), and of offsets of a pooled parameter where they scatter
+        (``level``: sites of the typical value and of the spread, link).
+        """
         return tuple(s for n in self.present(sizes) for s in sites(n, self.priors[n]))
 
     def data_values(self, sizes: Mapping[str, int]) -> set[str]:
@@ -174,7 +179,7 @@ class Spec(Mean):
             return tuple(dict.fromkeys(d for d in (*DIMS, *sorted(over)) if d in over))
         for parameter, prior in self.priors.items():
             for site in sites(parameter, prior):
-                if site.name == name:
+                if name in (site.name, site.makes):
                     return site.dims
         raise KeyError(name)
 
@@ -230,6 +235,20 @@ class Spec(Mean):
         return "\n".join(
             lines + [f"    {n:<{width}}  {p!r}" for n, p in self.priors.items()]
         )
+
+
+def among(spec: Spec, sizes: Mapping[str, int]) -> Spec:
+    """The spec for a panel of these sizes: over a dim of one member nothing is pooled."""
+    priors = dict(spec.priors)
+    for name, prior in priors.items():
+        kept = tuple(level for level in prior.pool if sizes.get(level[0]) != 1)
+        if kept == prior.pool:
+            continue
+        dims = prior.dims
+        if sizes.get(prior.pool[-1][0]) == 1:  # groups of one geo go with it
+            kept, dims = (), tuple(d for d in dims or () if d != GEO)
+        priors[name] = replace_prior(prior, pool=kept, dims=dims)
+    return spec if priors == spec.priors else dataclasses.replace(spec, priors=priors)
 
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
@@ -318,9 +337,13 @@ def _resolve(
     name: str, prior: Prior, sizes: Mapping[str, int], data: Mapping[str, np.ndarray],
     places: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:  # fmt: skip
+    out: dict[str, Any] = {
+        key: _resolve(f"{name}_{key}", spread, sizes, data, places)
+        for key, spread in prior.spreads.items()
+    }
+    prior = prior.typical
     shape = tuple(sizes[d] for d in prior.dims or ())
     own = places.get(prior.dims[-1], slice(None)) if prior.dims else slice(None)
-    out: dict[str, Any] = {}
     for key, value in prior.params:
         if isinstance(value, Prior):
             out[key] = _resolve(f"{name}_{key}", value, sizes, data, places)
@@ -358,6 +381,9 @@ def _with_dims(name: str, prior: Any, parameter: Parameter) -> Prior:
         checks.fail(f"prior of {name}", prior, "spec", "a Prior", fix)
     prior = _renamed(prior, {d.rpartition(".")[2]: d for d in default})
     dims = default if prior.dims is None else prior.dims
+    last = prior.pool[-1][0] if prior.pool else ""
+    if last and last not in dims:
+        dims = prior.with_dims((*dims, last)).dims or ()
     allowed = {GEO, *default}
     if not set(dims) <= allowed:
         near = checks.closest(next(d for d in dims if d not in allowed), allowed)
@@ -378,11 +404,19 @@ def _with_dims(name: str, prior: Any, parameter: Parameter) -> Prior:
     if missing and parameter.linear:
         fix = f"dims={list(default)}: each {missing[0]} has its own coefficient"
         checks.fail(f"prior of {name}", dims, "dims", f"with {missing[0]!r}", fix)
+    rest = tuple(d for d in dims if d != last)
     nested = tuple(
-        (k, _nested_dims(name, k, v, dims) if isinstance(v, Prior) else v)
+        (k, _nested_dims(name, k, v, rest) if isinstance(v, Prior) else v)
         for k, v in prior.params
     )
-    return replace_prior(prior, dims=dims, params=nested)
+    pool = tuple(
+        (
+            over,
+            _nested_dims(name, key, s if s.dims is not None else s.with_dims(rest), rest),
+        )
+        for (over, s), key in zip(prior.pool, prior.spreads, strict=True)
+    )
+    return replace_prior(prior, dims=dims, params=nested, pool=pool)
 
 
 def _renamed(prior: Prior, names: Mapping[str, str]) -> Prior:
@@ -390,8 +424,10 @@ def _renamed(prior: Prior, names: Mapping[str, str]) -> Prior:
     params = tuple(
         (k, _renamed(v, names) if isinstance(v, Prior) else v) for k, v in prior.params
     )
-    dims = prior.dims and tuple(names.get(d.rpartition(".")[2], d) for d in prior.dims)
-    return replace_prior(prior, dims=dims, params=params)
+    own = lambda dim: names.get(dim.rpartition(".")[2], dim)
+    dims = prior.dims and tuple(map(own, prior.dims))
+    pool = tuple((own(over), _renamed(spread, names)) for over, spread in prior.pool)
+    return replace_prior(prior, dims=dims, params=params, pool=pool)
 
 
 def _nested_dims(name: str, key: str, inner: Prior, outer: Sequence[str]) -> Prior:

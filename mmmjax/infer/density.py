@@ -18,7 +18,7 @@ from numpyro import handlers
 from numpyro.infer.util import log_density as numpyro_log_density
 
 from mmmjax import response
-from mmmjax.model import ModelData, program, sample_parameters
+from mmmjax.model import ModelData, middle, program, sample_parameters
 from mmmjax.prior import Site
 from mmmjax.programs import compiled
 from mmmjax.response import align
@@ -181,12 +181,7 @@ def constrain(z: Float[Array, " n"], problem: Problem, spec: Spec) -> dict[str, 
 def sites_of(problem: Problem, spec: Spec) -> dict[str, tuple[int, ...]]:
     """Shapes of the parameters that are sampled, nested ones included."""
     others, linear, members = layout(spec, problem.data)
-    return {_value(s): shape_of(s, members) for s in (*others, *linear)}
-
-
-def _value(site: Site) -> str:
-    """Name of the parameter that a site makes."""
-    return site.name.removesuffix("_offset") if site.offset else site.name
+    return {s.makes: shape_of(s, members) for s in (*others, *linear)}
 
 
 def positions(problem: Problem, spec: Spec, params: Mapping[str, Any]) -> np.ndarray:
@@ -226,11 +221,14 @@ def _position(params: dict[str, Array], problem: Problem, spec: Spec) -> Array:
 
 def _from_support(site: Site, params: Mapping[str, Array], problem: Problem) -> Array:
     """Unconstrained coordinates of a site's value; offsets of nested priors included."""
-    data, value = problem.data, params[_value(site)]
-    if site.offset:
+    data, value = problem.data, params[site.makes]
+    if site.level:
+        around, spread = middle(site, params, data.inputs)
+        value = (site.level.link.forward(value) - around) / spread
+    elif site.offset:
         values: Any = hyperparameters(site, data)
         used = {
-            key: align(params[f"{_value(site)}_{key}"], inner.dims or (), site.dims)
+            key: align(params[f"{site.makes}_{key}"], inner.dims or (), site.dims)
             for key, inner in site.prior.nested.items()
         }
         loc = used.get("loc", values.get("loc", 0.0))
