@@ -2,14 +2,21 @@
 
 The record that every part of the house reports with: what the data make hard, whether a
 fit is sampled and adequate, what a plan leans on. Terminal, report and ``diagnostics.json``
-print the same record.
+print the same record. What is found, and what goes on, is also said to whoever listens to
+Python's logger "mmmjax".
 """
 
+import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["LEVELS", "Finding", "ranked"]
+__all__ = ["LEVELS", "LOG", "Finding", "phase", "ranked"]
+
+LOG = logging.getLogger("mmmjax")
+"""Silent unless somebody listens; every record has an ``event``."""
+LOG.addHandler(logging.NullHandler())
 
 Level = Literal["serious", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("serious", "warning", "note")
@@ -58,6 +65,12 @@ class Finding:
     def __str__(self) -> str:
         """Print level and message."""
         return f"{self.level}: {self.message}"
+
+
+def phase(name: str, began: float) -> None:
+    """Log what begins now, and the seconds since `began` (of ``time.perf_counter``)."""
+    seconds = round(time.perf_counter() - began, 1)
+    LOG.info("%s", name, extra={"event": "phase", "seconds": seconds})
 
 
 def ranked(found: Iterable[Finding]) -> tuple[Finding, ...]:

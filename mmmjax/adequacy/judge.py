@@ -25,7 +25,7 @@ from mmmjax.draws import (
     diagnostics,
     summary,
 )
-from mmmjax.findings import Finding, ranked
+from mmmjax.findings import LOG, Finding, ranked
 
 __all__ = ["UNSEEN", "Judged", "Verdict", "judge", "judge_model"]
 
@@ -35,7 +35,6 @@ UNSEEN = (
 )
 """The last sentence of every verdict."""
 
-LOG = logging.getLogger("mmmjax")
 _KNOWN: WeakKeyDictionary[Fit, "Judged"] = WeakKeyDictionary()
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from mmmjax.infer.progress import LOG, Display, Progress
+from mmmjax.findings import LOG
+from mmmjax.infer.progress import Display, Progress
 
 __all__ = ["Watch"]
 

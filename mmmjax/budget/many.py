@@ -7,6 +7,8 @@ searched again where the plan of the next one is better. On an accelerator they 
 batch. Only summaries leave the device: memory does not grow with the number of lanes.
 """
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -43,6 +45,7 @@ from mmmjax.budget.solve import Settings, fail_not_finite, scaled_problem, solve
 from mmmjax.budget.starts import CLOSE, COMMON, starts_of
 from mmmjax.budget.utility import Utility, as_utility, bind, mean_tightness
 from mmmjax.checks import Phrase, fail
+from mmmjax.findings import LOG, phase
 from mmmjax.shapes import CHANNEL, GEO
 
 __all__ = ["frontier", "scenarios"]
@@ -203,6 +206,7 @@ def scenarios(
     Raises:
         InputError: As for `optimize`; constraints of the minimum-if-on kind.
     """
+    began = time.perf_counter()
     settings = Settings.of(starts, seed, tolerance, 10_000)
     markets = fits if isinstance(fits, Mapping) else {"": fits}
     sides = {"fits": markets, "budgets": budgets, "utilities": utilities}
@@ -225,11 +229,17 @@ def scenarios(
     if any(prepared.limits.on_off for prepared in cube.values()):
         fix = "solve such plans one by one with mm.optimize"
         fail("constraints", Phrase("minimum_if_on"), "", "other constraints", fix)
+    phase(f"search of {len(cube)} plans", began)
     with jax.enable_x64(True):
         made = _by_program(cube, settings)
     found = _dataset(list(markets), wanted, levels, cube, made)
     whole = condition_of(markets.values())
     held = [whole if whole == UNJUDGED else condition_of([f]) for f in markets.values()]
+    proven = int(found["certified"].sum())
+    said = f"proof: {proven} of {len(cube)} plans certified"
+    said += f", {whole}" if whole else ""
+    level = logging.WARNING if whole or proven < len(cube) else logging.INFO
+    LOG.log(level, "%s", said, extra={"event": "finding"})
     return found.assign(condition=("market", held))
 
 

@@ -12,6 +12,7 @@ Ades, Lu and Claxton (2004), "Expected value of sample information calculations 
 decision modeling", Med. Decis. Making 24, for partial information.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,6 +40,7 @@ from mmmjax.budget.solve import Settings, solve
 from mmmjax.budget.utility import mean_response
 from mmmjax.checks import Phrase, fail, number
 from mmmjax.draws import Fit
+from mmmjax.findings import phase
 from mmmjax.metrics import hdi
 from mmmjax.shapes import CHANNEL, DRAW, GEO
 
@@ -97,9 +99,11 @@ def knowledge(
     Raises:
         InputError: A request that cannot be planned, or one without an answer here.
     """
+    began = time.perf_counter()
     number("prob", prob, low=0.0, high=1.0, open_low=True, open_high=True)
     settings = Settings.of(1, 0, tolerance, LIMIT)
     prepared = _prepared(fit, plan, dict(asked))
+    phase("search of every draw's plan", began)
     with jax.enable_x64(True):
         wide = replace(settings, starts=12) if prepared.doubt else settings
         solved = solve(prepared, wide)

@@ -6,6 +6,8 @@ arguments of the compiled program; other values compile nothing.
 """
 
 import dataclasses
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
@@ -29,7 +31,9 @@ from mmmjax.budget.search import Found, Kind, Problem, cell_members, search
 from mmmjax.budget.starts import starts_of
 from mmmjax.budget.tabulate import plan_of
 from mmmjax.budget.utility import Utility, bind
+from mmmjax.budget.wording import findings
 from mmmjax.checks import Phrase, fail, integer, number
+from mmmjax.findings import LOG, phase
 
 __all__ = ["Settings", "Solved", "fail_not_finite", "optimize", "scaled_problem", "solve"]
 
@@ -105,6 +109,7 @@ def optimize(
     Raises:
         InputError: A request that cannot be planned: which part, and how to fix it.
     """
+    began = time.perf_counter()
     settings = Settings.of(starts, seed, tolerance, max_evaluations)
     aim = goals.read(target, probability, until_mroas, utility)
     prepared = prepare(
@@ -114,17 +119,25 @@ def optimize(
         carry_in=carry_in, cost_per_unit=cost_per_unit, fixed_geo_split=fixed_geo_split,
         max_draws=max_draws,
     )  # fmt: skip
-    settle = partial(_settle, settings=settings)
+    phase("search", began)
+    return _made(prepared, aim, settings)
+
+
+def _made(prepared: Prepared, aim: Any, settings: "Settings") -> Plan:
+    """Search, with every combination of what may be off, and say what is found."""
+
+    def settle(prepared: Prepared) -> tuple[Prepared, Solved]:
+        if prepared.limits.on_off:
+            return switches.best(prepared, partial(solve, settings=settings))
+        return prepared, solve(prepared, settings)
+
     with jax.enable_x64(True):
         found = settle(prepared) if aim is None else goals.reach(prepared, aim, settle)
-        return plan_of(*found)
-
-
-def _settle(prepared: Prepared, settings: "Settings") -> tuple[Prepared, "Solved"]:
-    """Solve one problem, with every combination of what may be off."""
-    if prepared.limits.on_off:
-        return switches.best(prepared, partial(solve, settings=settings))
-    return prepared, solve(prepared, settings)
+        plan = plan_of(*found)
+    for i, said in enumerate(findings(plan)):
+        level = logging.WARNING if i or plan.gap_reason else logging.INFO
+        LOG.log(level, "%s", said, extra={"event": "finding"})
+    return plan
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from mmmjax.shapes import CHANNEL, GEO
 __all__ = [
     "TO_ROUNDING",
     "condition",
+    "findings",
     "flighted",
     "is_mean",
     "proof",
@@ -360,7 +361,6 @@ def _beyond(plan: PlanRecord, noun: str) -> list[str]:
 
 
 def _notes(plan: PlanRecord, noun: str) -> list[str]:
-    broken, memory = _breaks(plan), plan.memory
     notes = []
     for kind in ("sampled", "adequate"):
         verdicts = [getattr(judged, kind) for judged in plan.judged]
@@ -370,7 +370,19 @@ def _notes(plan: PlanRecord, noun: str) -> list[str]:
     if len(plan.fits) < plan.n_fits:
         text = f"whether the data contradict these {plan.n_fits} models is not judged here"
         notes.append(f"{text}, nor whether they are sampled well: fleet.table says it")
-    notes += [f"the reference itself breaks {broken}"] if broken else []
+    return notes + _limited(plan, noun)
+
+
+def findings(plan: PlanRecord, noun: str = "period") -> list[str]:
+    """What is known of a plan but the verdicts on its models: first the proof."""
+    beyond = [f"beyond: {line}" for line in _beyond(plan, noun)]
+    return [f"proof: {proof(plan)}", *beyond, *_limited(plan, noun)]
+
+
+def _limited(plan: PlanRecord, noun: str) -> list[str]:
+    """What the comparison with the reference, and the window, leave out."""
+    broken, memory = _breaks(plan), plan.memory
+    notes = [f"the reference itself breaks {broken}"] if broken else []
     if plan.periods < memory and plan.carry_in == "zero":
         notes.append(
             f"the window ({plan.periods} {noun}{'s' * (plan.periods > 1)}) is shorter than "

@@ -156,11 +156,11 @@ def _report(found: Fleet, panels: Mapping[str, Panel], out: str) -> bool:
         return False
     known = {name: panel.outcome[panel.mask] for name, panel in panels.items()}
     size = {name: float(outcome.mean()) for name, outcome in known.items() if outcome.size}
-    one = next(iter(panels.values()))
+    one, money = next(iter(panels.values())), {p.currency for p in panels.values()}
     with tempfile.TemporaryDirectory() as folder:
         page = reporting.fleet_report(
             found.table, channels, Path(folder) / REPORT, outcome=one.outcome_name,
-            currency=one.currency, size=size,
+            currency=one.currency if len(money) == 1 else "", size=size,
         )  # fmt: skip
         place(out).write(REPORT, page.read_bytes())
     return True

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from mmmjax.infer.progress import LOG
+from mmmjax.findings import LOG
 
 __all__ = ["FORMS", "listen"]
 

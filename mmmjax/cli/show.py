@@ -17,9 +17,8 @@ from mmmjax import checks, exploration
 from mmmjax.adequacy import UNSEEN, Judged
 from mmmjax.checks import Phrase
 from mmmjax.draws import Diagnostics, Fit
-from mmmjax.findings import Finding, ranked
+from mmmjax.findings import LOG, Finding, ranked
 from mmmjax.graph import data_priors, structure
-from mmmjax.infer.progress import LOG
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import describe
 from mmmjax.plot.labels import ALL, Return, amount, estimate, period_noun

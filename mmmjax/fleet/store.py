@@ -34,7 +34,7 @@ __all__ = ["COLUMNS", "Folder", "check_market", "read_manifest", "row_of", "tabl
 FORMAT = 2
 COLUMNS = (
     "market", "status", "reason", "r_hat", "min_ess", "divergences", "seconds", "crps",
-    "coverage", "sampled", "adequate", "finding", "data",
+    "coverage", "sampled", "adequate", "finding", "data", "outcome_value",
 )  # fmt: skip
 OF_A_CHANNEL = (
     "geo", "channel", "spend",
@@ -73,6 +73,7 @@ def row_of(done: Done) -> dict[str, Any]:
         "adequate": math.nan if done.adequate is None else done.adequate,
         "finding": done.finding,
         "data": done.data,
+        "outcome_value": (done.fit and done.fit.panel.outcome_value) or math.nan,
     }
 
 
@@ -233,7 +234,8 @@ def _known(value: Any) -> Any:
 
 def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     late = {"sampled": record["status"] in USABLE, "adequate": None, "finding": ""}
-    whole = late | dict(record)  # stores of before 0.2 have no verdict on the model
+    late |= {"data": "", "outcome_value": None}
+    whole = late | dict(record)  # what stores of earlier versions lack
     return {k: math.nan if whole[k] is None else whole[k] for k in COLUMNS}
 
 

@@ -40,6 +40,9 @@ NEGLIGIBLE = 30.0  # log density below that of the best tau from which it is lef
 class FleetReturns(NamedTuple):
     """ROAS over the markets of a fleet, outcome units per unit of money.
 
+    With ``in_money`` it is money per unit of money, break-even 1: each market's outcome
+    has a value (``outcome_value`` of its panel), by which its ROAS was multiplied.
+
     ``markets`` has a row for each market and channel: market, channel, spend, roas_mean,
     roas_lo, roas_hi (its own, 94% HDI), shrunk_mean, shrunk_lo, shrunk_hi (given all
     markets, 94% HDI; empty where the own mean is not above 0), weight (that of its own
@@ -54,6 +57,7 @@ class FleetReturns(NamedTuple):
 
     markets: pd.DataFrame
     channels: pd.DataFrame
+    in_money: bool = False
 
 
 @checked
@@ -75,8 +79,9 @@ def fleet_returns(
     Args:
         channels: ``fleet.channels``, or the file channels.csv of a fleet: the rows of geo
             "ALL" are used.
-        table: ``fleet.table`` or fleet.csv: only markets that converged are used. None:
-            all markets in ``channels``.
+        table: ``fleet.table`` or fleet.csv: only markets that converged are used, and
+            where each of them has an ``outcome_value`` returns are in money. None: all
+            markets in ``channels``, in outcome units.
         tau_scale: Sd of the half-normal prior of tau, log scale: 1 lets typical markets
             differ by a factor of 2.7. From ten markets on it hardly matters.
 
@@ -85,7 +90,7 @@ def fleet_returns(
             be used.
     """
     tau_scale = checks.number("tau_scale", tau_scale, low=0, open_low=True)
-    rows = usable_rows(channels, table)
+    rows, in_money = valued(usable_rows(channels, table), table)
     rows = rows.loc[rows["roas_mean"].notna()]
     if rows.empty:
         got, allowed = Phrase("no return of a usable market"), "markets that converged"
@@ -96,7 +101,7 @@ def fleet_returns(
         of_markets.append(shrunk)
         of_channels.append({"channel": name, **told})
     found = pd.concat(of_markets).sort_index().reset_index(drop=True)
-    return FleetReturns(found, pd.DataFrame(of_channels))
+    return FleetReturns(found, pd.DataFrame(of_channels), in_money)
 
 
 def usable_rows(channels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
@@ -112,14 +117,27 @@ def usable_rows(channels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFr
         got, allowed = Phrase(f'no row of geo "{GEO_SUM}"'), "each market's sum over geos"
         fail("channels", got, where, allowed, "mm.tables.channels(fit) has it")
     if table is not None:
-        good = table["market"].astype(str)[table["status"].isin(USABLE)]
-        rows = rows.loc[rows["market"].astype(str).isin(set(good))]
+        good = table.loc[table["status"].isin(USABLE)]
+        rows = rows.loc[rows["market"].astype(str).isin(set(good["market"].astype(str)))]
     twice = rows.duplicated(["market", "channel"])
     if twice.any():
         row = rows.loc[twice].iloc[0]
         where = f'for market "{row.market}", channel "{row.channel}"'
         fail("channels", Phrase("two rows"), where, "one", "drop the copies")
     return rows.reset_index(drop=True)
+
+
+def valued(rows: pd.DataFrame, table: pd.DataFrame | None) -> tuple[pd.DataFrame, bool]:
+    """Rows of channels.csv, in money if all usable markets have a value; if they have."""
+    if table is None or "outcome_value" not in table:  # a table of an earlier version
+        return rows, False
+    usable = table.loc[table["status"].isin(USABLE)]
+    if usable.empty or usable["outcome_value"].isna().any():
+        return rows, False
+    of = dict(zip(table["market"].astype(str), table["outcome_value"], strict=True))
+    value = rows["market"].astype(str).map(of).astype(float)
+    returns = [str(x) for x in rows if str(x).startswith(("roas_", "mroas_"))]
+    return rows.assign(**{x: value * rows[x] for x in returns}), True
 
 
 class _Given(NamedTuple):

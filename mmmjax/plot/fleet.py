@@ -14,6 +14,7 @@ from mmmjax.checks import choice
 from mmmjax.fleet import FleetReturns
 from mmmjax.plot import canvas as c
 from mmmjax.plot.bins import FLEET, bins
+from mmmjax.plot.labels import Return
 
 __all__ = ["fleet_diagnostics", "fleet_forest", "fleet_spread"]
 
@@ -33,11 +34,12 @@ def fleet_forest(
     """One channel: every market's own ROAS, and the one given all markets.
 
     Args:
-        returns: Of :func:`mmmjax.fleet_returns`.
+        returns: Of :func:`mmmjax.fleet_returns`; in money, break-even is marked.
         channel: The channel drawn.
         outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
-        truth: True ROAS by market, where it is known (simulated data).
+        truth: True return by market, where it is known (simulated data); in money where
+            ``returns`` is.
         width: Inches.
         ax: Axes to draw on; None makes a figure.
 
@@ -48,11 +50,11 @@ def fleet_forest(
     rows = returns.markets.loc[returns.markets["channel"].astype(str) == channel]
     rows = rows.sort_values("roas_mean", ascending=False)
     told = returns.channels.set_index("channel").loc[channel]
-    named, money = len(rows) <= NAMED, currency or "unit of money"
+    named, unit = len(rows) <= NAMED, Return(outcome, currency, returns.in_money or None)
     height = 1.6 + (0.27 * len(rows) if named else 6.0)
     drawn = c.canvas(width, height, f"{channel}: return on spend of every market", ax)
     ax = drawn.ax
-    c.dress(ax, f"{outcome} per {money} spent", grid="x")
+    c.dress(ax, f"{unit.per} spent", grid="x")
     ax.axvspan(told["typical_lo"], told["typical_hi"], color=c.GRID, zorder=0)
     place = np.arange(len(rows))
     shift = 0.17 if named else 0.0
@@ -72,8 +74,19 @@ def fleet_forest(
     else:
         ax.set_yticks([])
         ax.set_ylim(len(rows), -1)
-    c.legend_below(drawn, _forest_legend(bool(known), bool(rows["rough"].any())), gap=42.0)
+    even = _break_even(returns, ax)
+    handles = _forest_legend(bool(known), bool(rows["rough"].any()))
+    c.legend_below(drawn, [*handles, *even], gap=42.0)
     return drawn.figure
+
+
+def _break_even(returns: FleetReturns, ax: Axes) -> list[Any]:
+    """A line at 1 and its entry of the legend, where returns are of money."""
+    if not returns.in_money:
+        return []
+    ax.axvline(1.0, color=c.INK, lw=1, ls=":")
+    ax.set_xlim(right=max(ax.get_xlim()[1], 1.1))
+    return [Line2D([], [], color=c.INK, lw=1, ls=":", label="break-even")]
 
 
 def _forest_legend(truth: bool, rough: bool) -> list[Any]:
@@ -114,19 +127,21 @@ def fleet_spread(
     """Every channel over its markets: the typical one, and where a new one would lie.
 
     Args:
-        returns: Of :func:`mmmjax.fleet_returns`.
+        returns: Of :func:`mmmjax.fleet_returns`; in money, break-even is marked.
         outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
-        truth: True ROAS of the typical market by channel, where it is known.
+        truth: True return of the typical market by channel, where it is known; in money
+            where ``returns`` is.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
         width: Inches.
         ax: Axes to draw on; None makes a figure.
     """
     names = returns.channels["channel"].astype(str).tolist()
-    paint, money = c.colours_of(names, colours), currency or "unit of money"
+    paint = c.colours_of(names, colours)
+    unit = Return(outcome, currency, returns.in_money or None)
     drawn = c.canvas(width, 1.6 + 0.62 * len(names), "Return on spend over markets", ax)
     ax = drawn.ax
-    c.dress(ax, f"{outcome} per {money} spent", grid="x")
+    c.dress(ax, f"{unit.per} spent", grid="x")
     for row, told in enumerate(returns.channels.to_dict("records")):
         own = returns.markets.loc[returns.markets["channel"] == told["channel"]]
         jitter = np.random.default_rng(row).uniform(-0.1, 0.1, len(own))
@@ -154,7 +169,7 @@ def fleet_spread(
     if truth:
         text = "typical market, truth"
         handles.append(Line2D([], [], color=c.INK, marker="D", ls="", ms=5, label=text))
-    c.legend_below(drawn, handles, gap=42.0)
+    c.legend_below(drawn, [*handles, *_break_even(returns, ax)], gap=42.0)
     return drawn.figure
 
 

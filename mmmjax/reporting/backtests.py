@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.plot.colours import INK, MODEL, REST
-from mmmjax.plot.labels import amount, for_geo, in_percent
+from mmmjax.plot.labels import amount, capital, for_geo, in_percent
 from mmmjax.reporting import figure as f
 from mmmjax.reporting.evidence import Evidence
 from mmmjax.reporting.figure import Figure, Key
@@ -120,9 +120,10 @@ def stability(found: Evidence) -> Figure | None:
     names = [name for name in found.fit.panel.channels if name in there]
     if not names:
         return None
-    data = []
+    data, unit = [], found.returned
     for name in names:
         of = rows.loc[rows["index"] == name].sort_values("fold")
+        of = of.assign(**{s: unit.times * of[s] for s in ("mean", "lo", "hi")})
         mean, lo, hi = (of[s].to_numpy(float) for s in ("mean", "lo", "hi"))
         colour = found.colours.get(name, REST)
         data.append({
@@ -139,9 +140,9 @@ def stability(found: Evidence) -> Figure | None:
         {"hovermode": "x unified", "scattermode": "group", "scattergap": 0.35,
          "hoverdistance": 100, "xaxis": {"type": "category", "showgrid": False},
          "yaxis": {"rangemode": "tozero", "fixedrange": True, "zeroline": True}},
-        "ROAS of every channel in every fold", unit=f"{found.outcome} per {found.money}",
-        caption="ROAS of the training window of each fold. Intervals that move further "
-        "than they are wide say that the answer depends on the window.",
+        f"{unit.name} of every channel in every fold", unit=unit.per,
+        caption=f"{capital(unit.name)} of the training window of each fold. Intervals that "
+        "move further than they are wide say that the answer depends on the window.",
         legend=[Key(name, found.colours.get(name, REST)) for name in names],
         height=360, phone=310,
     )  # fmt: skip
@@ -178,7 +179,8 @@ def folds(found: Evidence) -> Table | None:
     note = (
         f"CRPS in {found.outcome}, smaller is better; all scores are of the test periods."
     )
-    return Table("backtest", heads, body, 2, note, found.table("backtest"))
+    unit = f"crps: {found.outcome}; other scores: none"
+    return Table("backtest", heads, body, 2, note, found.table("backtest"), unit)
 
 
 def _against(score: float, other: float) -> str:
@@ -202,4 +204,5 @@ def parameters(found: Evidence) -> Table | None:
     cut = f"The first {MAX_ROWS} of {len(table):,} rows; the CSV file has all."
     note = cut if len(table) > MAX_ROWS else ""
     heads = ["fold", "parameter", "of", "mean", "94% from", "to"]
-    return Table("backtest_parameters", heads, rows, 3, note, table)
+    unit = f"roas: {found.outcome} per {found.money}; others: scaled units of the model"
+    return Table("backtest_parameters", heads, rows, 3, note, table, unit)

@@ -12,8 +12,8 @@ from mmmjax.arguments import checked
 from mmmjax.fleet import FleetReturns, fleet_ranking, fleet_returns
 from mmmjax.fleet.attention import DOUBTFUL, FINE, INADEQUATE, ODD, ORDER, contradicted
 from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED
-from mmmjax.fleet.summary import usable_rows
-from mmmjax.plot.labels import ALL, amount, amounts, in_percent, span
+from mmmjax.fleet.summary import usable_rows, valued
+from mmmjax.plot.labels import ALL, Return, amount, amounts, in_percent, span
 from mmmjax.reporting import fleet_figures as figures_of
 from mmmjax.reporting.figure import Figure, as_json
 from mmmjax.reporting.html import assemble
@@ -48,6 +48,9 @@ def fleet_report(
     channels of each, and how the sampler did. Everything is inside the file: it opens
     offline. Of more than 2,000 markets the first by attention are in the table.
 
+    Where each usable market has an ``outcome_value`` its ROAS is said as the return on
+    money, whose break-even is 1.
+
     Args:
         table: ``fleet.table``, or fleet.csv of a run.
         channels: ``fleet.channels``, or channels.csv of a fleet's run.
@@ -66,28 +69,27 @@ def fleet_report(
     """
     target = file_to_write(path, "fleet.html")
     ranking = fleet_ranking(table, size=size)
-    rows = usable_rows(channels, table)
-    paid = bool(rows["roas_mean"].notna().any())
+    paid = bool(usable_rows(channels, table)["roas_mean"].notna().any())
     found = fleet_returns(channels, table) if paid else None
+    channels, in_money = valued(channels, table)
+    unit = Return(outcome, currency, in_money or None)
     seconds = table.set_index("market")["seconds"]
     ranking["seconds"] = seconds.reindex(ranking["market"]).to_numpy()
-    shown = content(ranking, channels, found, outcome, currency)
+    shown = content(ranking, channels, found, unit)
     replace_file(target, assemble("fleet.html.j2", shown, "fleet.js"))
     return target
 
 
 def content(
-    ranking: pd.DataFrame, channels: pd.DataFrame, found: FleetReturns | None,
-    outcome: str, currency: str,
-) -> dict[str, Any]:  # fmt: skip
+    ranking: pd.DataFrame, channels: pd.DataFrame, found: FleetReturns | None, unit: Return
+) -> dict[str, Any]:
     """What the page shows; all numbers are text already."""
     count = len(ranking)
     drawn: list[Figure] = [figures_of.statuses(ranking)]
-    tables = [_attention(ranking), _markets(ranking)]
+    tables = [_attention(ranking), _markets(ranking, unit.outcome)]
     if found is not None:
-        drawn += [figures_of.spread(found, outcome, currency),
-                  figures_of.forest(found, outcome, currency)]  # fmt: skip
-        tables.append(_channels(found, outcome, currency))
+        drawn += [figures_of.spread(found, unit), figures_of.forest(found, unit)]
+        tables.append(_channels(found, unit))
     health = figures_of.distributions(ranking)
     named = {t.name: t for t in tables if t is not None}
     counts = _counts(ranking)
@@ -95,15 +97,15 @@ def content(
     return {
         "title": f"A fleet of {count:,} market{'s' if count != 1 else ''}",
         "subtitle": f"{channels['channel'].nunique():,} channels, one model each market",
-        "lead": _lead(ranking, found, outcome, currency),
-        "tiles": _tiles(ranking, found, outcome, currency),
+        "lead": _lead(ranking, found, unit),
+        "tiles": _tiles(ranking, found),
         "figures": {figure.name: figure for figure in (*drawn, *health)},
         "health": [figure.name for figure in health],
         "tables": named,
         "kinds": [(name, counts[name]) for name in ORDER if counts[name]],
         "places": [ORDER.index(name) for name in listed["attention"]],
         "count": count,
-        "opened": _opened(listed, channels, found, outcome, currency),
+        "opened": _opened(listed, channels, found, unit),
     }
 
 
@@ -119,9 +121,7 @@ def _listing(counts: Mapping[str, int], names: tuple[str, ...]) -> str:
     return ", ".join(said)
 
 
-def _lead(
-    ranking: pd.DataFrame, found: FleetReturns | None, outcome: str, currency: str
-) -> str:
+def _lead(ranking: pd.DataFrame, found: FleetReturns | None, unit: Return) -> str:
     """The report in a few sentences."""
     counts, count = _counts(ranking), len(ranking)
     said = [f"{counts['usable']:,} of {count:,} markets can be used."]
@@ -131,7 +131,7 @@ def _lead(
             first = told.loc[told["typical"].idxmax()]
             said.append(
                 f"In a typical market {first['channel']} returns the most: "
-                f"{amount(first['typical'])} {figures_of.per(outcome, currency)} "
+                f"{amount(first['typical'])} {unit.per} "
                 f"(94% interval {_span(first, 'typical')})."
             )
             most = told.loc[told["tau"].idxmax()]
@@ -146,9 +146,7 @@ def _span(row: Any, name: str) -> str:
     return span(row[name], row[f"{name}_lo"], row[f"{name}_hi"])
 
 
-def _tiles(
-    ranking: pd.DataFrame, found: FleetReturns | None, outcome: str, currency: str
-) -> list[Tile]:
+def _tiles(ranking: pd.DataFrame, found: FleetReturns | None) -> list[Tile]:
     """The answers of the first screen."""
     counts, count = _counts(ranking), len(ranking)
     usable = counts["usable"]
@@ -213,7 +211,7 @@ def _attention(ranking: pd.DataFrame) -> Table | None:
     return Table("attention", heads, cells, 1, cut if len(rows) > MAX_ROWS else "", frame)
 
 
-def _channels(found: FleetReturns, outcome: str, currency: str) -> Table:
+def _channels(found: FleetReturns, unit: Return) -> Table:
     """Every channel over its markets."""
     told = found.channels
     cells = [
@@ -227,19 +225,20 @@ def _channels(found: FleetReturns, outcome: str, currency: str) -> Table:
         ]
         for row in told.to_dict("records")
     ]
-    heads = ["channel", f"typical ROAS ({figures_of.per(outcome, currency)})",
+    heads = ["channel", f"typical {unit.name} ({unit.per})",
              "a new market, 94%", "sd between markets (log)",
              "variance between markets (I2)", "markets"]  # fmt: skip
     note = (
-        "Typical: the median market. Each market's posterior of ROAS is taken to be "
-        "log-normal, and log ROAS to be normal over markets. Rough: markets for which the "
-        "first does not hold. An sd of 0.1 means that most markets lie within 10% of the "
-        "typical one, 0.7 within a factor of two."
+        f"Typical: the median market. Each market's posterior of {unit.name} is taken to "
+        "be log-normal, and its log to be normal over markets. Rough: markets for which "
+        "the first does not hold. An sd of 0.1 means that most markets lie within 10% of "
+        "the typical one, 0.7 within a factor of two."
     )
-    return Table("channels", heads, cells, 1, note, told)
+    said = f"typical, new: {unit.per}; tau: log scale; i2: share of the variance"
+    return Table("channels", heads, cells, 1, note, told, said)
 
 
-def _markets(ranking: pd.DataFrame) -> Table:
+def _markets(ranking: pd.DataFrame, outcome: str) -> Table:
     """All markets."""
     shown = ranking.head(LISTED)
     columns = [
@@ -257,12 +256,13 @@ def _markets(ranking: pd.DataFrame) -> Table:
     heads = ["market", "attention", "R-hat", "least ESS", "divergences", "seconds", "CRPS",
              "coverage"]  # fmt: skip
     note = cut if len(ranking) > LISTED else ""
-    return Table("markets", heads, rows, 2, note, shown.drop(columns="next"))
+    unit = f"crps: {outcome} of a period; seconds: s; others: none"
+    return Table("markets", heads, rows, 2, note, shown.drop(columns="next"), unit)
 
 
 def _opened(
     listed: pd.DataFrame, channels: pd.DataFrame, found: FleetReturns | None,
-    outcome: str, currency: str,
+    unit: Return,
 ) -> str:  # fmt: skip
     """What a click on a market opens, as JSON: [why, next, rows] in the table's order."""
     rows = channels.loc[channels["geo"].astype(str) == ALL]
@@ -277,9 +277,10 @@ def _opened(
         if name in of:
             of[name].append(row)
     told = listed[["market", "why", "next"]].to_numpy().tolist()
-    money = f" ({currency})" if currency else ""
-    heads = ["channel", f"spend{money}", "ROAS", "ROAS given all markets", "own weight",
-             "mROAS", f"share of {outcome}", "contribution"]  # fmt: skip
+    money = f" ({unit.currency})" if unit.currency else ""
+    heads = ["channel", f"spend{money}", unit.name, f"{unit.name} given all markets",
+             "own weight", unit.next, f"share of {unit.outcome}",
+             "contribution"]  # fmt: skip
     markets = [[why, then, of[str(name)]] for name, why, then in told]
     return as_json({"heads": heads, "markets": markets})
 

@@ -11,21 +11,21 @@ from mmmjax.fleet.attention import ORDER
 from mmmjax.fleet.engine import FAILED, NOT_CONVERGED, REFUSED
 from mmmjax.plot.bins import FLEET, bins
 from mmmjax.plot.colours import APART, INK, MODEL, MUTED, REST, channel_colours
-from mmmjax.plot.labels import amount, capital, decimals, span
+from mmmjax.plot.labels import Return, amount, capital, decimals, span
 from mmmjax.reporting import figure as f
 from mmmjax.reporting.figure import Figure, Key, View
 
-__all__ = ["distributions", "forest", "per", "spread", "statuses"]
+__all__ = ["distributions", "forest", "spread", "statuses"]
 
 BAD = (FAILED, REFUSED, NOT_CONVERGED)
 NAMED = 40  # markets up to which a forest names its rows
 DRAWN = 1000  # markets in a forest; of more, evenly spaced ones
 DOTS = 250  # markets of a channel beside the others, likewise
-
-
-def per(outcome: str, currency: str) -> str:
-    """The unit of ROAS."""
-    return f"{outcome} per {currency or 'unit of money'}"
+DOTTED = " Dotted: 1, where spend breaks even."
+EVEN = ({
+    "type": "line", "line": {"color": INK, "width": 1, "dash": "dot"}, "x0": 1, "x1": 1,
+    "y0": 0, "y1": 1, "yref": "paper",
+},)  # fmt: skip
 
 
 def statuses(ranking: pd.DataFrame) -> Figure:
@@ -52,7 +52,7 @@ def statuses(ranking: pd.DataFrame) -> Figure:
     )  # fmt: skip
 
 
-def spread(found: FleetReturns, outcome: str, currency: str) -> Figure:
+def spread(found: FleetReturns, unit: Return) -> Figure:
     """Every channel: its markets, the typical one, and what a new one may have."""
     names = found.channels["channel"].astype(str).tolist()
     data: list[dict[str, Any]] = []
@@ -61,17 +61,18 @@ def spread(found: FleetReturns, outcome: str, currency: str) -> Figure:
         own = found.markets.loc[found.markets["channel"].astype(str) == name]
         own = _evenly(own.loc[own["shrunk_mean"].notna()], "shrunk_mean", DOTS)
         data += _over_markets(row, colour, own, found.channels.iloc[row], form)
-    reach = _reach(found.markets["shrunk_mean"], found.channels["new_hi"])
+    reach = _reach(found, found.markets["shrunk_mean"], found.channels["new_hi"])
     cut = max(found.channels["markets"].tolist()) > DOTS
     some = f" Of many markets {DOTS} are drawn, evenly spaced." if cut else ""
     layout = f.rows_of(names, rangemode="tozero", range=[0, reach])
+    layout["shapes"] = list(EVEN if found.in_money else ())
     return Figure(
         "spread", "What a channel returns over the markets", data, layout,
         "Each channel: its markets, the typical one and what a new one may have",
-        unit=per(outcome, currency),
+        unit=unit.per,
         caption="Small dots: markets, each leaning on the others. Ring and thick line: the "
         "typical (median) market. Thin line: where a market that is not in the fleet would "
-        f"lie. 94% intervals; long lines are cut.{some}",
+        f"lie. 94% intervals; long lines are cut.{some}" + DOTTED * found.in_money,
         legend=[Key("markets", MODEL, "dot"),
                 Key("typical market", MODEL, "ring", "typical"),
                 Key("a new market", MODEL, "line", "new")],
@@ -131,23 +132,24 @@ def _span(told: Any, name: str) -> str:
     return span(told[name], told[f"{name}_lo"], told[f"{name}_hi"])
 
 
-def _reach(*values: Any) -> float:
-    """Where an axis ends: past nearly all of the values."""
+def _reach(returns: FleetReturns, *values: Any) -> float:
+    """Where an axis ends: past nearly all of the values, and past break-even."""
     found = np.concatenate([np.asarray(v, float) for v in values])
     known = found[np.isfinite(found)]
-    return 1.08 * float(np.quantile(known, 0.98)) if known.size else 1.0
+    reach = 1.08 * float(np.quantile(known, 0.98)) if known.size else 1.0
+    return max(reach, 1.1) if returns.in_money else reach
 
 
 class _Rows(NamedTuple):
-    """The rows of one channel's forest, the highest own ROAS on top."""
+    """The rows of one channel's forest, the highest own return on top."""
 
     table: pd.DataFrame
     told: Any
     of: int
 
 
-def forest(found: FleetReturns, outcome: str, currency: str) -> Figure:
-    """Every market's own ROAS and the shrunk one; a view for each channel."""
+def forest(found: FleetReturns, unit: Return) -> Figure:
+    """Every market's own return and the shrunk one; a view for each channel."""
     parts = []
     for told in found.channels.to_dict("records"):
         own = found.markets.loc[found.markets["channel"] == told["channel"]]
@@ -155,7 +157,9 @@ def forest(found: FleetReturns, outcome: str, currency: str) -> Figure:
     traces = [_traces(part) for part in parts]
     views = [
         View(
-            str(part.told["channel"]), _changes(traces[0], own), layout=_forest_layout(part)
+            str(part.told["channel"]),
+            _changes(traces[0], own),
+            layout=_forest_layout(found, part),
         )
         for part, own in zip(parts, traces, strict=True)
     ]
@@ -165,12 +169,13 @@ def forest(found: FleetReturns, outcome: str, currency: str) -> Figure:
     return Figure(
         "forest", "Each market's own return, and the one given all markets", traces[0],
         dict(views[0].layout),
-        "Own and shrunk ROAS of every market with 94% intervals, by channel",
-        unit=per(outcome, currency),
-        caption="Sorted by own ROAS. Markets that know little lean on the others. Tinted: "
-        "the typical market. Rings: a log-normal describes the own posterior poorly, often "
-        "one that heaps up at 0; rely on its own interval."
-        + (f" Shown are {DRAWN:,} markets, evenly spaced in that order." if cut else ""),
+        f"Own and shrunk {unit.name} of every market with 94% intervals, by channel",
+        unit=unit.per,
+        caption=f"Sorted by own {unit.name}. Markets that know little lean on the others. "
+        "Tinted: the typical market. Rings: a log-normal describes the own posterior "
+        "poorly, often one that heaps up at 0; rely on its own interval."
+        + (f" Shown are {DRAWN:,} markets, evenly spaced in that order." if cut else "")
+        + DOTTED * found.in_money,
         legend=[Key("own", REST), Key("given all markets", MODEL, group="shrunk")],
         views=views if len(views) > 1 else (), views_label="Channel",
         height=height, phone=height,
@@ -219,16 +224,17 @@ def _changes(
     ]
 
 
-def _forest_layout(part: _Rows) -> dict[str, Any]:
-    """Axes of one channel, and its typical market."""
+def _forest_layout(found: FleetReturns, part: _Rows) -> dict[str, Any]:
+    """Axes of one channel, its typical market, and break-even."""
     table, told = part.table, part.told
-    reach = _reach(table["roas_hi"], table["shrunk_hi"])
+    reach = _reach(found, table["roas_hi"], table["shrunk_hi"])
     layout = f.rows_of(table["market"].astype(str).tolist(), range=[0, reach])
     if len(table) > NAMED:
         layout["yaxis"] |= {"showticklabels": False, "range": [len(table), -1]}
         layout["margin"]["l"] = 16
+    layout["shapes"] = list(EVEN if found.in_money else ())
     if np.isfinite(told["typical"]):
-        layout["shapes"] = [f.tinted(told["typical_lo"], told["typical_hi"], "#e7eef5")]
+        layout["shapes"].append(f.tinted(told["typical_lo"], told["typical_hi"], "#e7eef5"))
     return layout
 
 

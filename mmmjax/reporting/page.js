@@ -126,6 +126,8 @@
   function seriesTable(figure) {
     const state = draw(figure);
     const ticks = (state.spec.layout.yaxis || {}).ticktext;
+    const place = inside(figure, ".unit");
+    const unit = place ? [place.textContent] : [];
     const rows = [];
     for (const trace of viewed(state)) {
       if (!trace.visible || !trace.x) continue;
@@ -133,10 +135,10 @@
         if (x === null) return; // between two lines
         const y = trace.y[i];
         const named = ticks && y !== null ? decoded(ticks[Math.round(y)]) : y;
-        rows.push([decoded(trace.name), x, named]);
+        rows.push([decoded(trace.name), x, named, ...unit]);
       });
     }
-    return { heads: ["series", "x", "y"], rows };
+    return { heads: ["series", "x", "y", ...(place ? ["unit"] : [])], rows };
   }
 
   function save(name, blob) {

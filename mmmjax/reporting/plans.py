@@ -233,26 +233,29 @@ def scenarios(found: Evidence, plan: Planned) -> Table | None:
     table = plan.more.get("scenarios")
     if table is None or table.empty:
         return None
-    whole = table.loc[table["channel"] == "ALL"]
+    whole, said = table.loc[table["channel"] == "ALL"], found.returned
     money = amounts(whole["spend"])
     rows = []
     for spend, row in zip(money, whole.to_dict("records"), strict=True):
         gain, sure = row["gain_mean"], row["probability_better"]
         known = bool(np.isfinite(gain) and np.isfinite(sure))  # not of the first
+        roas = [said.times * row[f"roas{e}"] for e in ("", "_lo", "_hi")]
         rows.append([
             Cell(str(row["plan"])), Cell(spend), *_spread(row, "response"),
             *(_spread(row, "gain") if known else [Cell("")]),
             Cell(chance(sure) if known else ""),
-            Cell(amount(row["roas"]), span(*(row[f"roas{e}"] for e in ("", "_lo", "_hi")))),
+            Cell(amount(roas[0]), span(*roas)),
             Cell("yes" if str(row["extrapolated"]) == "True" else ""),
         ])  # fmt: skip
     unit = f" ({found.currency})" if found.currency else ""
     heads = ["plan", f"spend{unit}", f"response ({found.outcome})", "more than the first",
-             "with probability", "ROAS", "beyond past spend"]  # fmt: skip
+             "with probability", said.name, "beyond past spend"]  # fmt: skip
     held = if_it_holds(found).removeprefix(", ")
     note = "Small print: 94% interval. The CSV file has every channel."
     note += f" All of it {held}." if held else ""
-    return Table("scenarios", heads, rows, 1, note, table)
+    unit = f"spend: {found.currency or 'money'}; response, gain: {found.outcome}; roas: "
+    unit += f"{found.outcome} per {found.money}; net: {found.currency or 'money'}"
+    return Table("scenarios", heads, rows, 1, note, table, unit)
 
 
 def _spread(row: dict[str, Any], name: str) -> list[Cell]:
@@ -288,7 +291,9 @@ def bounds(found: Evidence, plan: Planned) -> Table | None:
         "Channels that nothing holds return the same: money cannot be moved to do better."
     )
     note = f"{note if even else ''}{cut if len(prices) > MOST else ''}".strip()
-    return Table("plan_bounds", heads, rows, 1 + several, note, prices)
+    said = f"marginal: {found.outcome} per {found.money}; "
+    said += f"bound_price: {unit} per {found.money}"
+    return Table("plan_bounds", heads, rows, 1 + several, note, prices, said)
 
 
 MOST = 40  # rows of bounds
@@ -311,4 +316,5 @@ def limits(found: Evidence, plan: Planned) -> Table | None:
     unit = plan.facts.get("utility_unit") or "utility"
     heads = ["limit", "the plan has", "",
              f"easing it by one {found.money} brings ({unit})"]  # fmt: skip
-    return Table("plan_limits", heads, rows, 1, "", pd.DataFrame(told))
+    said = f"value: {found.currency or 'money'}; price: {unit} per {found.money}"
+    return Table("plan_limits", heads, rows, 1, "", pd.DataFrame(told), said)

@@ -32,7 +32,8 @@ class Table:
     """Heads and rows; the first ``names`` columns are names, the others numbers.
 
     ``frame`` holds the exact numbers for the buttons, saved as ``name``.csv; None: the
-    cells themselves.
+    cells themselves. ``unit`` says what they are in: a last column of what the buttons
+    give, so that whatever reads a CSV reads it too.
     """
 
     name: str
@@ -41,21 +42,25 @@ class Table:
     names: int = 1
     note: str = ""
     frame: pd.DataFrame | None = None
+    unit: str = ""
 
     @property
     def data(self) -> str:
         """Heads and rows as JSON, for the buttons of the page."""
         if self.frame is None:
-            rows = [[cell.main for cell in row] for row in self.rows]
-            return as_json({"heads": self.heads, "rows": rows})
-        columns = [
-            numbers(column, 10)
-            if pd.api.types.is_numeric_dtype(column)
-            else ["" if x is None or x != x else str(x) for x in column.tolist()]
-            for _, column in self.frame.items()
-        ]
-        rows = [list(row) for row in zip(*columns, strict=True)]
-        return as_json({"heads": list(map(str, self.frame.columns)), "rows": rows})
+            heads, rows = self.heads, [[cell.main for cell in row] for row in self.rows]
+        else:
+            heads = list(map(str, self.frame.columns))
+            columns = [
+                numbers(column, 10)
+                if pd.api.types.is_numeric_dtype(column)
+                else ["" if x is None or x != x else str(x) for x in column.tolist()]
+                for _, column in self.frame.items()
+            ]
+            rows = [list(row) for row in zip(*columns, strict=True)]
+        last = [self.unit] if self.unit else []
+        said = ["unit"] if self.unit else []
+        return as_json({"heads": heads + said, "rows": [row + last for row in rows]})
 
 
 def channels(found: Evidence) -> Table | None:
@@ -75,7 +80,17 @@ def channels(found: Evidence) -> Table | None:
     if panel.organic:
         note += " A channel without spend (organic) has no return."
     frame = found.channels if panel.n_geos == 1 else for_geo(found.channels, None)
-    return Table("channels", _heads(found), rows, 1, note, frame)
+    return Table("channels", _heads(found), rows, 1, note, frame, _units(found))
+
+
+def _units(found: Evidence) -> str:
+    """The units of the columns of channels.csv and returns.csv."""
+    times = f" (times {found.returned.times:g}: {found.returned.per}, as on the page)"
+    shown = times if found.returned.value is not None else ""
+    return (
+        f"roas, mroas: {found.outcome} per {found.money}{shown}; contribution, value: "
+        f"{found.outcome}; spend: {found.currency or 'money'}"
+    )
 
 
 def _sums(found: Evidence, media: Media) -> list[list[Cell]]:
@@ -115,7 +130,9 @@ def by_geo(found: Evidence) -> Table | None:
         cell.insert(0, Cell(str(geo)))
     cut = f"The first {MAX_ROWS} of {len(rows):,} rows; the CSV file has all."
     note = cut if len(rows) > MAX_ROWS else ""
-    return Table("channels_by_geo", ["geo", *_heads(found)], cells, 2, note, rows)
+    return Table(
+        "channels_by_geo", ["geo", *_heads(found)], cells, 2, note, rows, _units(found)
+    )
 
 
 def _heads(found: Evidence) -> list[str]:
@@ -166,7 +183,7 @@ def windows(found: Evidence) -> Table | None:
     note = f"{found.returned.name} and 94% interval of each year's spend, carry-over into "
     note += "the next counted."
     heads = ["channel", *(window_names(found.window, rows)[x] for x in labels)]
-    return Table("returns", heads, body, 1, note, for_geo(table, None))
+    return Table("returns", heads, body, 1, note, for_geo(table, None), _units(found))
 
 
 def scores(found: Evidence) -> Table:
@@ -184,7 +201,8 @@ def scores(found: Evidence) -> Table:
         values = [known.get(f"{name}_train", known.get(name))]
         values += [known.get(f"{name}_test")] if has_test else []
         rows.append([Cell(label), *(Cell("" if v is None else write(v)) for v in values)])
-    return Table("scores", ["score", "training", *(["test"] if has_test else [])], rows)
+    heads = ["score", "training", *(["test"] if has_test else [])]
+    return Table("scores", heads, rows, unit=f"CRPS: {found.outcome}; others: none")
 
 
 def parameters(found: Evidence) -> Table:
@@ -217,7 +235,7 @@ def parameters(found: Evidence) -> Table:
         ]
         for row in shown.to_dict("records")
     ]
-    return Table("parameters", heads, rows, 2, note, frame)
+    return Table("parameters", heads, rows, 2, note, frame, "scaled units of the model")
 
 
 def written(value: float, digits: int) -> str:
@@ -241,10 +259,14 @@ def plan(found: Evidence, given: Planned) -> Table:
              "at most"]  # fmt: skip
     many = len(set(given.table["geo"])) > 1
     note = "Sums over geos; the CSV file has each geo." if many else ""
-    return Table("plan", heads, rows, 1, note, given.table)
+    said = f"spend: {found.currency or 'money'} over the window"
+    return Table("plan", heads, rows, 1, note, given.table, said)
 
 
 def behind(found: Evidence, name: str) -> Table | None:
     """The numbers behind figures, over all geos, for the buttons only."""
     table = found.table(name)
-    return None if table is None else Table(name, [], [], frame=for_geo(table, None))
+    if table is None:
+        return None
+    unit = f"spend: {found.currency or 'money'} a {found.period}; mean, lo, hi: "
+    return Table(name, [], [], frame=for_geo(table, None), unit=unit + found.outcome)

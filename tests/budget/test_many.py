@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
-from mmmjax.budget import many, record
+from mmmjax.budget import many, record, wording
 from mmmjax.budget.compare import scenarios_table
 from mmmjax.budget.prepare import Asked, prepare
 from tests.adequacy.worlds import fit_of
@@ -40,6 +40,30 @@ def test_every_budget_is_planned_as_if_alone():
         same_plan(found.sel(budget=level), mm.optimize(FIT, budget=level, **HOW))
     assert (np.diff(found.objective) > 0).all()
     assert (np.diff(found.shadow_price) < 0).all()  # every next unit brings less
+
+
+def test_python_logging_hears_phases_and_what_is_found(caplog):
+    said = lambda event: [
+        (r.levelname, r.getMessage()) for r in caplog.records if r.event == event
+    ]
+    with caplog.at_level("INFO", "mmmjax"):
+        plan = mm.optimize(FIT, budget=1.7e4, **HOW)
+        assert said("phase") == [("INFO", "search")]
+        (proof, *others) = said("finding")
+        assert proof == ("INFO", f"proof: {wording.proof(plan)}")
+        assert {level for level, _ in others} == {"WARNING"}
+        assert any(text.startswith("beyond: c") for _, text in others)
+        assert all(text.removeprefix("beyond: ") in repr(plan) for _, text in others)
+        caplog.clear()
+        mm.optimize(FIT, utility="sharpe", starts=2, **HOW)
+        assert said("finding")[0][0] == "WARNING"  # nothing is proven
+        caplog.clear()
+        mm.frontier(FIT, LEVELS, **HOW)
+        assert said("phase") == [("INFO", "search of 3 plans")]
+        assert said("finding")[-1] == ("INFO", "proof: 3 of 3 plans certified")
+        caplog.clear()
+        mm.knowledge(FIT, max_draws=8, channels=False, **HOW)
+        assert said("phase") == [("INFO", "search of every draw's plan")]
 
 
 @pytest.mark.parametrize(

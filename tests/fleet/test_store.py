@@ -112,7 +112,7 @@ def test_a_store_of_before_models_were_judged_opens(tmp_path, fit):
         folder.write(done)
     for path in (tmp_path / "markets").glob("*.json"):
         old = json.loads(path.read_text())
-        for name in ("sampled", "adequate", "finding"):
+        for name in ("sampled", "adequate", "finding", "data", "outcome_value"):
             del old[name]
         path.write_text(json.dumps(old))
     opened = mm.open_fleet(tmp_path)

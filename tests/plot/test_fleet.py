@@ -49,6 +49,21 @@ def test_the_spread_has_a_row_for_each_channel(returns):
     assert "per EUR" in ax.get_xlabel()
 
 
+def test_in_money_break_even_is_marked():
+    table, channels = fleet(14)
+    paid = mm.fleet_returns(channels, table.assign(outcome_value=0.1))
+    for figure in (
+        mm.plot.fleet_forest(paid, "TV", outcome="sales", currency="EUR"),
+        mm.plot.fleet_spread(paid, outcome="sales", currency="EUR"),
+    ):
+        (ax,) = figure.axes
+        assert "EUR per EUR spent" in ax.get_xlabel()
+        assert [1.0, 1.0] in [list(line.get_xdata()) for line in ax.lines]
+        assert ax.get_xlim()[1] >= 1.1
+        legends = [*figure.legends, *filter(None, [ax.get_legend()])]
+        assert "break-even" in [t.get_text() for x in legends for t in x.get_texts()]
+
+
 def test_histograms_count_every_market_once():
     table, _ = fleet(30)
     figure = mm.plot.fleet_diagnostics(table)

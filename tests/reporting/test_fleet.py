@@ -81,6 +81,41 @@ def test_the_numbers_are_those_of_the_tables(both, page):
     assert opened["markets"][0] == ["because failed", ranking.next[0], []]
 
 
+def test_with_a_value_of_the_outcome_returns_are_money_and_break_even_at_one(
+    both, tmp_path
+):
+    table, channels = both
+    value = np.where(table["status"] == "refused", np.nan, np.linspace(0.2, 0.6, 40))
+    text = write(tmp_path, table.assign(outcome_value=value), channels, currency="EUR")
+    page = Page(text)
+    assert "ROAS" not in page.said()
+    assert "EUR per EUR" in page.said()
+    (opened,) = [block for block in page.data() if "markets" in block]
+    assert opened["heads"][2:6] == [
+        "return",
+        "return given all markets",
+        "own weight",
+        "next return",
+    ]
+    usable = table["status"].isin(["converged", "refitted"])
+    by_hand = channels.merge(pd.DataFrame({"market": table["market"], "value": value}))
+    names = [f"roas_{end}" for end in ("mean", "lo", "hi")]
+    by_hand[names] = by_hand[names].mul(by_hand["value"], axis=0)
+    wanted = mm.fleet_returns(by_hand[by_hand["market"].isin(table["market"][usable])])
+    found = mm.fleet_returns(channels, table.assign(outcome_value=value))
+    pd.testing.assert_frame_equal(found.channels, wanted.channels)
+    assert (found.in_money, wanted.in_money) == (True, False)
+    for name in ("spread", "forest"):
+        drawn = re.search(rf'id="figure-{name}".*?/json">(.*?)</script>', text, re.S)
+        figure = json.loads(drawn[1])
+        assert [s["x0"] for s in figure["layout"]["shapes"] if s["type"] == "line"] == [1]
+        assert figure["layout"]["xaxis"]["range"][1] >= 1.1
+    assert "Dotted: 1, where spend breaks even." in page.said()
+    half = table.assign(outcome_value=np.where(np.arange(40) == 3, np.nan, 0.4))
+    assert not mm.fleet_returns(channels, half).in_money  # a usable market has none
+    assert "ROAS" in Page(write(tmp_path, half, channels)).said()
+
+
 def test_a_fleet_without_a_usable_market_has_a_report(tmp_path):
     table = table_of(["refused", "failed"])
     empty = channels_of([0.0], [0.1]).iloc[:0]
@@ -175,5 +210,9 @@ def test_in_a_browser_markets_sort_filter_and_open(path, both):
         name, rows = shown.saved(page.locator('[data-name="fleet"] [data-do="csv"]'))
         assert name == "fleet.csv"
         assert len(rows) == 41
+        assert rows[0][-1] == "unit"
+        assert rows[1][-1].startswith("crps: sales of a period")
+        saved = shown.saved(page.locator('[data-name="spread"] [data-do="csv"]'))[1]
+        assert [row[-1] for row in saved[:2]] == ["unit", "sales per EUR"]
         assert (shown.asked, shown.errors, shown.dialogs) == ([shown.url], [], [])
         browser.close()
