@@ -102,15 +102,25 @@ def _without(spec: Spec, gone: Container[str]) -> Spec:
 
 def _seasonal(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:
     """The spec with the yearly seasonality that a panel can show, and what to say of it."""
-    wave = spec.seasonality
-    if wave is None:
+    taken = any(term.name == Waves.name for term in spec.terms)  # another's place
+    wave = None if taken else spec.seasonality
+    most, length = most_pairs(panel.freq), describe(panel.freq)
+    places = {t.name: f'[[model.term]] name = "{t.name}"' for t in spec.terms}
+    asked = [  # order, whose, the line for the most that can be shown, how to do without
+        (t.order, t.name, f"order = {most} under {places[t.name]}", places[t.name])
+        for t in spec.terms if isinstance(t, Waves)
+    ]  # fmt: skip
+    off = "seasonality = false"
+    if wave and not wave.auto:
+        asked.append((wave.order, Waves.name, f"seasonality = {{ order = {most} }}", off))
+    for order, name, fix, out in asked:
+        if order > most:
+            got = Phrase(f"{order} for data that are {length}")
+            allowed = f"at most {most} pairs of yearly waves" if most else "no yearly waves"
+            out = out if out == off else f"leave out {out}"
+            fail(f"{name} order", got, "", allowed, fix if most else out)
+    if not (asked or wave):
         return spec, ()
-    most, length, off = most_pairs(panel.freq), describe(panel.freq), "seasonality = false"
-    if wave.order > most and not wave.auto:
-        fix = f"seasonality = {{ order = {most} }}" if most else off
-        got = Phrase(f"{wave.order} for data that are {length}")
-        allowed = f"at most {most} pairs of yearly waves" if most else "no yearly waves"
-        fail("seasonality order", got, "", allowed, fix)
     seen = np.flatnonzero(panel.mask.any(0))
     ends: Any = panel.dates[seen[[0, -1]]]
     years = (ends[1] + offset(panel.freq) - ends[0]).days / YEAR
@@ -120,17 +130,18 @@ def _seasonal(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:
         "Yearly waves trade with the baseline and with every channel where no season is "
         "seen twice"
     )
-    order = min(wave.order, most)
+    order = min(wave.order, most) if wave else 0
     where, keep = ("seasonality",), f"seasonality = {{ order = {order} }}"
-    if wave.auto and (not most or years < 1):
+    if wave and wave.auto and (not most or years < 1):
         priors = {n: p for n, p in spec.priors.items() if n not in Waves().parameters()}
         why = f"{short}, less than a year" if most else f"the data are {length}"
         what = f"yearly seasonality is left out: {why}"
         means, remedy = (trades, f"To have it nevertheless: {keep}") if most else ("", "")
         found = Finding("note", "season_left_out", what, where, years, means, remedy)
-        return replace(spec, seasonality=None, priors=priors), (found,)
-    spec, findings = replace(spec, seasonality=Fourier(order)), []
-    if order < wave.order:
+        spec = replace(spec, seasonality=None, priors=priors)
+        return spec, (found, *_seasonal(spec, panel)[1])
+    spec, findings = replace(spec, seasonality=Fourier(order)) if wave else spec, []
+    if wave and order < wave.order:
         what = (
             f"one season is {order} pair of waves, all that data can show that are {length}"
         )
@@ -139,6 +150,8 @@ def _seasonal(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:
         than = "a year" if years < 1 else "two years"
         what = f"yearly seasonality from less than {than} of data: {short}"
         remedy = f"Without it: {off} under [model]"
+        if not wave:
+            remedy = f"Without it: leave out {' and '.join(out for *_, out in asked)}"
         findings.append(
             Finding("warning", "season_short", what, where, years, trades, remedy)
         )

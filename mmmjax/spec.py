@@ -298,7 +298,7 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(table["term"], list):
             fix = 'write [[model.term]] above kind = "media"'
             checks.fail("term", table["term"], "[model]", "a list of tables", fix)
-        args["terms"] = tuple(_record_from_dict("term", t) for t in table["term"])
+        args["terms"] = tuple(_term_from(*pair) for pair in enumerate(table["term"], 1))
     told = table.get("priors", {})
     if not isinstance(told, Mapping):
         checks.fail("[model] priors", told, "", "a table", "[model.priors]")
@@ -462,10 +462,23 @@ def _record_from_dict(role: str, table: Any) -> Any:
         got = table.get("kind", table) if isinstance(table, Mapping) else table
         near = checks.closest(got, registry) if isinstance(got, str) else None
         fix = f'write {role} = {{ kind = "{near or next(iter(registry))}" }}'
+        if role == "term":
+            fix = f'write kind = "{near or Media.kind}"'
         if isinstance(got, str):
             fix += "; a kind of your own: first import the module that registers it"
         checks.fail(f"{role} kind", got, "[model]", f"one of {', '.join(registry)}", fix)
     return _made(role, registry[table["kind"]], table)
+
+
+def _term_from(number: int, table: Any) -> Any:
+    """The record of one [[model.term]]; what is wrong with it says which."""
+    own = table if isinstance(table, Mapping) else {}
+    named = [f'{k} = "{own[k]}"' for k in ("name", "kind") if k in own][:1]
+    try:
+        return _record_from_dict("term", table)
+    except checks.InputError as error:
+        place = " ".join(["[[model.term]]", str(number), *(f"({n})" for n in named)])
+        raise checks.InputError(f"{place}: {error}") from None
 
 
 def _made(what: str, cls: Any, table: Mapping[str, Any]) -> Any:

@@ -96,6 +96,53 @@ def test_an_order_beyond_the_periods_is_refused_with_the_largest(freq, order, fi
     prepare(mm.Spec.from_toml(f"[model]\n{line}"), panel(40, freq))
 
 
+@pytest.mark.parametrize("name", ["seasonality", "more"])
+def test_waves_of_a_term_are_judged_as_those_of_the_spec(name):
+    asked = lambda order, **more: mm.Spec(
+        terms=[mm.terms.Waves(order=order, name=name)], **more
+    )
+    place = rf'\[\[model.term\]\] name = "{name}"'
+    for freq, order in (("QS", 1), ("MS", 5), ("W-MON", 26)):
+        prepare(asked(order), panel(60, freq))
+        with pytest.raises(mm.InputError, match=f"order = {order} under {place}"):
+            prepare(asked(order + 1), panel(60, freq))
+    with pytest.raises(mm.InputError, match=f"leave out {place}"):
+        prepare(asked(1), panel(40, "YS"))
+    found = prepare(asked(1), panel(40))
+    codes = [(f.level, f.code) for f in found.findings]
+    assert codes == ([SHORT] if name == "seasonality" else [OUT, SHORT])
+    assert f'name = "{name}"' in found.findings[-1].remedy
+    assert prepare(asked(1), panel(120)).findings == ()
+
+
+LINES = {
+    'kind = "fourier"\norder = 0': "order = 2",
+    'kind = "fourier"\norder = 2.5': "order = 2",
+    'kind = "drift"\nbasis = "few"': "basis = 12",
+    'kind = "drift"\nbasis = 0': "basis = 12",
+    'kind = "drift"\nedge = 0.5': "edge = 1.5",
+    'kind = "drft"': 'kind = "drift"',
+    'kind = "medai"\nchannels = ["tv"]': 'kind = "media"',
+}
+
+
+@pytest.mark.parametrize(("table", "line"), LINES.items())
+def test_messages_of_terms_say_which_table_and_give_its_line(table, line):
+    first = '[[model.term]]\nkind = "drift"\nname = "slow"\n'
+    text = f"[model]\ntrend = true\n{first}[[model.term]]\n{table}\n"
+    with pytest.raises(mm.InputError) as caught:
+        mm.Spec.from_toml(text)
+    said = str(caught.value)
+    assert said.startswith("[[model.term]] 2 (kind = ")
+    fix = said.partition("Fix: ")[2].partition(";")[0].removeprefix("write ")
+    assert fix == line
+    key = line.partition(" = ")[0]
+    kept = [x for x in table.split("\n") if not x.startswith(f"{key} =")]
+    mm.Spec.from_toml(f"[model]\n{first}[[model.term]]\n" + "\n".join([*kept, fix]))
+    with pytest.raises(mm.InputError, match=r'slow_2" in one \[\[model.term'):
+        mm.Spec.from_toml(f"[model]\n{first}{first}")
+
+
 def test_every_door_takes_the_same_way():
     data, spec = panel(48), mm.Spec(adstock=mm.adstock.Geometric(max_lag=3))
     prior, market = (

@@ -16,7 +16,7 @@ from scipy import stats
 
 from mmmjax.adequacy.design import Design
 from mmmjax.adequacy.evidence import Evidence
-from mmmjax.adequacy.words import wider
+from mmmjax.adequacy.words import season, wider
 from mmmjax.draws import Fit
 from mmmjax.findings import Finding
 from mmmjax.metrics import r2
@@ -188,8 +188,8 @@ def _impossible(fit: Fit, seen: Evidence, shares: np.ndarray) -> Iterator[Findin
             share,
             "Spend that follows demand, a driver that no column has, or a baseline that "
             "may fall below 0 lets media explain more than there is",
-            "Add what drives demand under controls, write seasonality = { order = 4 } or "
-            "trend = true under [model], and look at the prior of intercept",
+            f"Add what drives demand under controls, write {season(fit.spec, 4)} or trend "
+            "= true under [model], and look at the prior of intercept",
         )
     without = seen.mu - seen.channel.sum(2)  # (draw, geo, time)
     below = ((without < 0).mean(0) >= SURE) & seen.seen
@@ -246,6 +246,7 @@ def _returns(fit: Fit, media: np.ndarray) -> Iterator[Finding]:
             "Look at its column (unit, currency, missing costs), and test it before money "
             "follows",
         )
+    own = [fit.spec.media[k] for k in fit.spec.owners(panel)]
     for c in np.flatnonzero((media < 0).mean(0) >= SURE):
         yield Finding(
             "warning",
@@ -254,8 +255,9 @@ def _returns(fit: Fit, media: np.ndarray) -> Iterator[Finding]:
             (panel.channels[c],),
             float(np.median(media[:, c])),
             "Media rarely do: spend that rises when demand falls looks like this",
-            'Write saturation_beta = { dist = "HalfNormal", scale = "spend_share" } under '
-            "[model.priors], and add what drives demand under controls",
+            f"Write {fit.spec.full(own[c], 'saturation_beta')} = "
+            '{ dist = "HalfNormal", scale = "spend_share" } under [model.priors], and add '
+            "what drives demand under controls",
         )
 
 

@@ -212,7 +212,7 @@ def departures(
         yield Columns("break", f"{dates[cut]:%Y-%m-%d}", step)
         yield Columns("break", f"{dates[cut]:%Y-%m-%d}", step[:, :1])
         yield Columns("break", f"{dates[cut]:%Y-%m-%d}", step[:, 1:])
-    yield from calendar(dates, spec.seasonality.order if spec.seasonality else 0, now)
+    yield from calendar(dates, spec.waves, now)
     bent = (mean - mean.mean()) / (mean.std() or 1.0)
     yield Columns("curvature", "", np.stack([bent**2, bent**3], 1))
     if not names:

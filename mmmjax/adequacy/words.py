@@ -4,6 +4,7 @@ import dataclasses
 import re
 import tomllib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +15,15 @@ from mmmjax.draws import Fit
 from mmmjax.findings import Finding
 from mmmjax.prior import Prior
 from mmmjax.spec import Spec
+from mmmjax.terms import Drift, Term, Trend, Waves
 
-__all__ = ["WEAK", "not_again", "said", "untested", "wider"]
+__all__ = ["WEAK", "not_again", "said", "season", "untested", "wider"]
 
-LINE = re.compile(r'(\w+) = (\{[^{}]*\}|"[^"]*"|true|false)(?= (?:under|to|and|or))')
+LINE = re.compile(
+    r'([\w.]+) = (\{[^{}]*\}|"[^"]*"|true|false)(?= (?:under|to|and|or))'
+    r'(?: under \[\[model\.term\]\] name = "(\w+)")?'
+)
+DRIFT = f'kind = "{Drift.kind}" under a new [[model.term]]'
 
 WIDENS = {"scale": 2.0, "rate": 0.5} | dict.fromkeys(
     ("concentration", "concentration0", "concentration1"), 0.5
@@ -177,14 +183,16 @@ def _geos(fit: Fit, tested: Tested) -> Iterator[Finding]:
 def not_again(found: Finding, spec: Spec) -> Finding:
     """A finding that does not propose, as if it were new, a line that the model has."""
     model = spec.to_dict()
+    terms = {term["name"]: term for term in model.get("term", ())}
     old, lines = [], list(LINE.finditer(found.remedy))
     for line in lines:
         wanted = tomllib.loads(f"x = {line[2]}")["x"]
-        has = model["priors"].get(line[1], model.get(line[1]))
+        table = terms.get(line[3], model)
+        has = model["priors"].get(line[1], table.get(line[1]))
         if isinstance(wanted, dict) and isinstance(has, dict):
             has = {key: has.get(key) for key in wanted}
         if has == wanted:
-            old.append(line[0])
+            old.append(f"{line[1]} = {line[2]}")
     if not old:
         return found
     remedy = f"{found.remedy}. The model has {' and '.join(old)} already: write the other"
@@ -233,34 +241,40 @@ def untested(tested: Tested | None, seen: Evidence) -> Iterator[Finding]:
 
 def _remedy(fit: Fit, code: str, label: str) -> str:
     """What to write against a departure, lines that this version knows."""
-    spec = fit.spec
-    order = spec.seasonality.order if spec.seasonality else 0
-    longer = 2 * spec.memory
+    spec, panel = fit.spec, fit.panel
+    order, pair = spec.waves, label.split(" and ")
     waves = int(label) if label.isdigit() else order + 2
-    curve = [spec.full(t, n) for t in spec.media for n in t.saturation.parameters()]
-    free = f"Widen the priors of {' and '.join(curve)} under [model.priors]"
-    if "saturation_lam" in curve:
-        free = (
-            'Write saturation_lam = { dist = "Gamma", concentration = 2.0, rate = 0.5 } '
-            "under [model.priors]"
-        )
-    carry = f'Write adstock = {{ kind = "{spec.adstock.kind}", max_lag = {longer} }} under '
-    carry += "[model]"
-    if "adstock_alpha" in spec.adstock.parameters():
-        carry += ', and adstock_alpha = { dist = "Beta", concentration1 = 2.0, '
-        carry += "concentration0 = 2.0 } under [model.priors]"
-    if not any(f.name == "max_lag" for f in dataclasses.fields(spec.adstock)):
-        carry = f"Take an adstock of {longer} periods"
+    every = zip(panel.channels, spec.owners(panel), strict=True)
+    named = {k for channel, k in every if channel in pair} or range(len(spec.media))
+    own = [term for k, term in enumerate(spec.media) if k in named]  # that have them
+    flat = '{ dist = "Beta", concentration1 = 2.0, concentration0 = 2.0 }'
+    wide = '{ dist = "Gamma", concentration = 2.0, rate = 0.5 }'
+    longer, slower, curves = list[str](), list[str](), list[str]()
+    for term in own:
+        carry: Any = term.adstock
+        bends = [spec.full(term, name) for name in term.saturation.parameters()]
+        curves += [f"write {n} = {wide}" for n in bends if n.endswith("saturation_lam")]
+        if not any(n.endswith("saturation_lam") for n in bends):
+            curves.append(f"widen the priors of {' and '.join(bends)}")
+        if any(f.name == "max_lag" for f in dataclasses.fields(carry)):
+            kernel = f'{{ kind = "{carry.kind}", max_lag = {2 * term.memory} }}'
+            longer.append(f"adstock = {kernel} {_under(spec, term)}")
+            if "adstock_alpha" in carry.parameters():
+                slower.append(f"{spec.full(term, 'adstock_alpha')} = {flat}")
+    last = f"Write {' and '.join(longer)}" if longer else "Take an adstock twice as long"
+    last += f", and {' and '.join(slower)} under [model.priors]" if slower else ""
+    free = f"{' and '.join(curves)} under [model.priors]"
+    free = f"{free[0].upper()}{free[1:]}"
+    seasons = season(spec, max(waves, order + 1))
     return {
-        "season": f"Write seasonality = {{ order = {max(waves, order + 1)} }} under "
-        "[model], or add holidays and events under controls",
+        "season": f"Write {seasons}, or add holidays and events under controls",
         "holiday": f"Add a control that is 1 in the weeks around {label} of every year and "
         "else 0",
         "weekday": "Add a control of 0 and 1 for each day of the week but one",
         "trend": _slow(fit),
         "break": f"Add a control that is 0 before {label} and 1 from then on, or fit only "
         "what came after",
-        "carryover": carry,
+        "carryover": last,
         "leads": "Add what drives demand (price, distribution, search interest) under "
         "controls; a lift test shows the effect without it",
         "shape": f"{free} to free the curve, and plan close to past spend",
@@ -273,11 +287,27 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
     }[code]
 
 
+def season(spec: Spec, order: int) -> str:
+    """Which line to write, and where, for so many pairs of yearly waves."""
+    for term in spec.terms:
+        if isinstance(term, Waves):
+            return f"order = {order} {_under(spec, term)}"
+    return f"seasonality = {{ order = {order} }} under [model]"
+
+
+def _under(spec: Spec, term: Term) -> str:
+    """Where in a case a line of a term stands."""
+    own = f'under [[model.term]] name = "{term.name}"'
+    return own if term in spec.terms else "under [model]"
+
+
 def _slow(fit: Fit) -> str:
     """What to write against a level that moves."""
-    order = fit.spec.seasonality.order if fit.spec.seasonality else 0
-    if not fit.spec.trend:
-        return "Write trend = true under [model], and controls for what else moved demand"
-    if not order:
-        return "Write seasonality = { order = 2 } under [model], and controls for the rest"
-    return "Add controls for what moves demand slowly: price, distribution, competitors"
+    spec = fit.spec
+    has = {type(term) for term in spec.parts}
+    lines = [] if Trend in has else ["trend = true under [model]"]
+    lines += [] if spec.waves else [season(spec, 2)]
+    lines += [] if Drift in has else [f"{DRIFT} (a level that moves slowly)"]
+    if not lines:
+        return "Add controls for what moves demand slowly: price, distribution, competitors"
+    return f"Write {' or '.join(lines)}, and add controls for what else moved demand"

@@ -381,9 +381,9 @@ def _labels(thing: Any) -> dict[str, Any]:
             "period": noun,
             "per": f"a {noun}" if thing.per_period else "over the window",
         }
-    if isinstance(thing, Fleet) and len(thing):
-        of_one = _labels(next(iter(thing.values())))
-        return {name: of_one[name] for name in ("outcome", "currency")}
+    if isinstance(thing, Fleet):
+        of_one = _labels(next(iter(thing.values()))) if len(thing) else {}
+        return {name: x for name, x in of_one.items() if name in ("outcome", "currency")}
     return {"outcome": thing.outcome} if type(thing).__name__ == "Backtest" else {}
 
 

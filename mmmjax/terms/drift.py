@@ -47,10 +47,12 @@ class Drift(Term):
 
     def __post_init__(self) -> None:
         """Refuse what is no basis."""
-        basis = checks.integer(f"{self.name} basis", self.basis, low=1, fix="12")
-        edge = checks.number(f"{self.name} edge", self.edge, low=0.5, open_low=True)
+        basis = checks.integer(f"{self.name} basis", self.basis, low=1, fix="basis = 12")
+        size = checks.number(
+            f"{self.name} edge", self.edge, low=0.5, open_low=True, fix="edge = 1.5"
+        )
         object.__setattr__(self, "basis", basis)
-        object.__setattr__(self, "edge", edge)
+        object.__setattr__(self, "edge", size)
 
     def parameters(self) -> Mapping[str, Parameter]:
         """A tenth of the best week in size, a fifth of the window to all of it in length.

@@ -108,7 +108,7 @@ class Waves(Term):
 
     def __post_init__(self) -> None:
         """Refuse what is no number of pairs."""
-        order = checks.integer(f"{self.name} order", self.order, low=1)
+        order = checks.integer(f"{self.name} order", self.order, low=1, fix="order = 2")
         object.__setattr__(self, "order", order)
 
     def parameters(self) -> Mapping[str, Parameter]:

@@ -8,6 +8,7 @@ from mmmjax import checks
 from mmmjax.panel import Panel
 from mmmjax.shapes import CHANNEL, CONTROL, GEO
 from mmmjax.terms.base import Term
+from mmmjax.terms.linear import Waves
 from mmmjax.terms.media import Media
 
 __all__ = ["Mean"]
@@ -28,15 +29,21 @@ class Mean:
         """Periods that the effect of media lasts at most, the first included."""
         return max(term.memory for term in self.media)
 
+    @property
+    def waves(self) -> int:
+        """Pairs of yearly waves: the most that a term has, 0 without any."""
+        orders = (term.order for term in self.parts if isinstance(term, Waves))
+        return max(orders, default=0)
+
     def check_terms(self) -> None:
         """Refuse terms of one name, and channels that several media terms have or none."""
         names = [term.name for term in self.parts]
         for name in names:
             if not isinstance(name, str) or not name.isidentifier():
-                fix = 'name="upper_funnel"'
+                fix = 'name = "upper_funnel"'
                 checks.fail("name of a term", name, "spec", "letters, digits and _", fix)
             if names.count(name) > 1:
-                fix = "give each term a name of its own"
+                fix = f'name = "{name}_2" in one [[model.term]] of them'
                 checks.fail("name of a term", name, "spec", "one term of a name", fix)
         named = [c for term in self.media for c in term.channels or ()]
         for channel in named:

@@ -9,8 +9,9 @@ import pytest
 
 import mmmjax as mm
 from mmmjax.adequacy import UNSEEN
-from mmmjax.adequacy.words import DEPARTURES, _remedy
+from mmmjax.adequacy.words import DEPARTURES, _remedy, not_again
 from mmmjax.cli.codes import code
+from mmmjax.findings import Finding
 from tests.adequacy.worlds import fit_of, writable
 
 T = np.arange(120)
@@ -51,6 +52,51 @@ def test_the_unit_of_the_outcome_changes_no_verdict():
 @pytest.mark.parametrize("code", DEPARTURES)
 def test_lines_of_a_remedy_can_be_written(code, spec):
     writable(_remedy(fit_of(spec=spec), code, "4" if code == "season" else "m0 and m1"))
+
+
+OWN = mm.Spec(
+    seasonality=None,
+    priors={"tv.adstock_alpha": mm.Prior("Beta", concentration1=1.0, concentration0=3.0)},
+    terms=[
+        mm.terms.Media("tv", ["m1"], mm.adstock.Delayed(max_lag=5)),
+        mm.terms.Waves(order=3, name="year"),
+    ],
+)
+
+
+@pytest.mark.parametrize("code", DEPARTURES)
+@pytest.mark.parametrize("label", ["m0", "m1", "m0 and m1", "all channels"])
+def test_lines_are_those_of_the_term_that_has_the_channel(code, label):
+    said = _remedy(fit_of(spec=OWN), code, "5" if code == "season" else label)
+    writable(said, OWN)
+    both = label in ("m0 and m1", "all channels")
+    if code == "carryover":
+        own = (
+            'adstock = { kind = "delayed", max_lag = 10 } under [[model.term]] name = "tv"'
+        )
+        usual = 'adstock = { kind = "geometric", max_lag = 16 } under [model]'
+        assert (own in said) == (both or label == "m1")
+        assert (usual in said) == (both or label == "m0")
+        assert ("tv.adstock_alpha = {" in said) == (own in said)
+        assert not_again(Finding("serious", code, "x", remedy=said), OWN).remedy == said
+    if code == "shape":
+        assert ("tv.saturation_lam = {" in said) == (both or label == "m1")
+    if code == "season":
+        assert 'order = 5 under [[model.term]] name = "year"' in said
+
+
+def test_a_level_that_drifts_is_told_of_the_term_that_drifts():
+    line = 'kind = "drift" under a new [[model.term]]'
+    usual, trend = mm.Spec(), mm.Spec(trend=True)
+    for spec in (usual, trend, mm.Spec(trend=True, seasonality=None), OWN):
+        assert line in _remedy(fit_of(spec=spec), "trend", "")
+    assert "trend = true" not in _remedy(fit_of(spec=trend), "trend", "")
+    drift = mm.Spec(trend=True, terms=[mm.terms.Drift()])
+    assert "Add controls" in _remedy(fit_of(spec=drift), "trend", "")
+    slow = 6 * np.sin(np.linspace(0, 3, 120)) + np.random.default_rng(4).normal(size=120)
+    judged = mm.judge(fit_of(spec=trend, left=slow)).adequate
+    told = {f.code: f.remedy for f in judged.findings}
+    assert line in (told.get("trend") or told["memory"])
 
 
 def test_exit_codes_know_both_verdicts(capsys):

@@ -74,13 +74,31 @@ def fit_of(spec=None, left=None, masked=(), seed=0, **settings):
 
 
 LINE = re.compile(
-    r"(\w+ = (?:\{[^{}]*\}|true|false|\"\w+\")) ?(?:under \[model(\.priors)?\])?"
+    r"([\w.]+ = (?:\{[^{}]*\}|true|false|\d+|\"\w+\")) ?"
+    r"(?:under \[model(\.priors)?\]|(under a new \[\[model.term\]\])|"
+    r'under \[\[model.term\]\] name = "(\w+)")?'
 )
 
 
-def writable(text):
-    """Every line that a remedy says to write makes a spec."""
-    for line, prior in LINE.findall(text):
+def writable(text, spec=None):
+    """Every line that a remedy says to write makes a spec, where it says to write it."""
+    for line, prior, new, name in LINE.findall(text):
+        if spec is not None and (name or "." in line.split(" = ")[0]):
+            model = spec.to_dict()
+            if name:
+                (term,) = [t for t in model["term"] if t["name"] == name]
+                before = dict(term)
+                term |= tomllib.loads(line)
+                assert term != before
+            else:
+                prior, text = line.split(" = ", 1)
+                model["priors"][prior] = tomllib.loads(f"x = {text}")["x"]
+            assert mm.Spec.from_dict(model) != spec
+            continue
+        if new:
+            model = tomllib.loads(f"[[model.term]]\n{line}")["model"]
+            assert mm.Spec.from_dict(model).terms
+            continue
         head = "[model.priors]" if prior or "dist" in line else "[model]"
         head = f"[model]\ntrend = true\n{head}" if line.startswith("trend_slope") else head
         mm.Spec.from_dict(tomllib.loads(f"{head}\n{line}")["model"])
