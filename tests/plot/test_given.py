@@ -255,11 +255,17 @@ SAME = {  # what a person writes, and the same from the table
     "stability": (lambda: plot.stability(CV), lambda: plot.stability(parameters())),
     "fleet_forest": (
         lambda: plot.fleet_forest(FLEET, "TV"),
-        lambda: plot.fleet_forest(mm.fleet_returns(FLEET.channels, FLEET_TABLE), "TV"),
+        lambda: plot.fleet_forest(
+            mm.fleet_returns(FLEET.channels, FLEET_TABLE),
+            "TV",
+            **labels("outcome", "currency"),
+        ),
     ),
     "fleet_spread": (
         lambda: plot.fleet_spread(FLEET),
-        lambda: plot.fleet_spread(mm.fleet_returns(FLEET.channels, FLEET_TABLE)),
+        lambda: plot.fleet_spread(
+            mm.fleet_returns(FLEET.channels, FLEET_TABLE), **labels("outcome", "currency")
+        ),
     ),
     "fleet_diagnostics": (
         lambda: plot.fleet_diagnostics(FLEET),
