@@ -5,6 +5,7 @@ it and the budget ascends it; the formula exists nowhere else. Everything is in 
 units, time last; parameters are one draw (vmap over draws outside).
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,6 +74,8 @@ def make_inputs(
         for name, (array, dims) in term.inputs(frame).items():
             values[f"{term.name}.{name}"] = np.asarray(array)
             axes[f"{term.name}.{name}"] = tuple(spec.dim(term, d) for d in dims)
+    for name, (array, dim) in _memberships(spec, panel).items():
+        values[name], axes[name] = array, (dim,)
     found = places(spec, panel)
     for dim, place in found.items():
         values[dim], axes[dim] = place, (dim,)
@@ -80,6 +83,29 @@ def make_inputs(
         order = np.argsort(np.concatenate(list(found.values())))
         values[ORDER], axes[ORDER] = order, (CHANNEL,)
     return Arrays(values, tuple(axes.items()), history)
+
+
+def _memberships(spec: Spec, panel: Panel) -> dict[str, tuple[np.ndarray, str]]:
+    """Which group each geo or finer group lies in, for priors that are pooled in groups."""
+    out: dict[str, tuple[np.ndarray, str]] = {}
+    pools = {tuple(dim for dim, _ in prior.pool) for prior in spec.priors.values()}
+    for above, over in (
+        pair for pool in sorted(pools) for pair in itertools.pairwise(pool)
+    ):
+        groups, found = panel.groups[above], dict[str, str]()
+        labels = list(dict.fromkeys(groups))
+        finer = panel.geos if over == GEO else panel.groups[over]
+        for name, group in zip(finer, groups, strict=True):
+            if found.setdefault(name, group) != group:
+                got = checks.Phrase(f'{over} "{name}" in "{found[name]}" and in "{group}"')
+                fix = f"name them apart in the column {over}, or leave {above} out of over"
+                checks.fail("pooled over", got, "spec", f"each {over} in one {above}", fix)
+        place = [labels.index(group) for group in found.values()]
+        out |= {
+            above: (np.arange(len(labels)), above),
+            f"{over}.{above}": (np.array(place), over),
+        }
+    return out
 
 
 def places(spec: Spec, panel: Panel) -> dict[str, np.ndarray]:

@@ -241,6 +241,12 @@ def among(spec: Spec, sizes: Mapping[str, int]) -> Spec:
     """The spec for a panel of these sizes: over a dim of one member nothing is pooled."""
     priors = dict(spec.priors)
     for name, prior in priors.items():
+        for dim, _ in prior.pool if GEO in sizes else ():
+            if dim not in sizes:
+                fix = f'groups = ["{dim}"] under [data], or over = "{GEO}"'
+                groups = sorted({*sizes} - {*DIMS})
+                allowed = f"a group of the panel ({checks.listing(groups)})"
+                checks.fail(f"pooled over of {name}", dim, "spec", allowed, fix)
         kept = tuple(level for level in prior.pool if sizes.get(level[0]) != 1)
         if kept == prior.pool:
             continue

@@ -242,6 +242,8 @@ def tree_of(fit: Fit) -> xr.DataTree:
     }
     if panel.outcome_value is not None:
         about["outcome_value"] = panel.outcome_value
+    if panel.groups:
+        about["groups"] = json.dumps(dict(panel.groups))
     if panel.facts:
         about["facts"] = json.dumps([fact.to_dict() for fact in panel.facts])
     texts = {"spec": fit.spec.to_toml(), "run": json.dumps(run, default=_plain)}
@@ -339,6 +341,7 @@ def _panel(data: xr.Dataset) -> Panel:
         columns=Columns(**columns),
         outcome_value=data.attrs.get("outcome_value"),
         facts=facts.read(json.loads(data.attrs.get("facts", "[]"))),
+        groups={k: tuple(v) for k, v in json.loads(data.attrs.get("groups", "{}")).items()},
     )
 
 

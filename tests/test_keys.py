@@ -60,6 +60,7 @@ def table(path, **columns):
             "price": rng.uniform(1, 9, n).round(1),
             "people": np.repeat([10, 20], WEEKS),
             "flat": 1.0,
+            "area": np.repeat(["A", "B"], WEEKS),
             "leads": rng.uniform(5, 9, n).round(1),
             "day": dates - pd.Timedelta("1D"),
         }
@@ -108,6 +109,7 @@ ARRAYS = {  # key -> its line, lines that stand there both times, the file
     "missing": ('["n/a"]', {}, "unknown"),
 }
 LABELS = {"population": '"people"', "currency": '"EUR"', "outcome_value": "0.4"}
+LABELS["groups"] = '["area"]'
 
 
 def files(folder, kind):

@@ -5,15 +5,18 @@ import tomllib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
+from numpyro import handlers
 from numpyro.infer.util import log_density
 from scipy import special, stats
 
 import mmmjax as mm
 from mmmjax import InputError
+from mmmjax.cli.case import read
 from mmmjax.infer.density import constrain, positions, sites_of
 from mmmjax.infer.precondition import precondition
-from mmmjax.model import program
+from mmmjax.model import program, sample_parameters
 from mmmjax.prediction import sample_prior
 from mmmjax.prepare import prepare
 from mmmjax.prior import Prior, pooled, sites
@@ -282,3 +285,137 @@ def test_messages_name_the_value_and_the_fix(make, words):
         make(Prior("HalfNormal", scale=1.0))
     for word in words:
         assert word in str(caught.value)
+
+
+def grouped_panel(countries=("DE", "DE", "AT", "AT", "AT", "CH"), **more):
+    """Six geos in three countries and two regions, rows mixed."""
+    rng = np.random.default_rng(5)
+    regions = {"DE": "north", "AT": "south", "CH": "south"}
+    weeks = pd.date_range("2022-01-03", periods=20, freq="W-MON")
+    rows = [
+        {"geo": f"g{g}", "week": week, "country": country, "region": regions[country],
+         "sales": rng.uniform(50, 150), "tv": rng.gamma(2.0, 1e3)}
+        for g, country in enumerate(countries) for week in weeks
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows).sample(frac=1.0, random_state=1)
+    told = {"geo": "geo", "groups": ["region", "country"]} | more
+    return mm.Panel.from_frame(frame, date="week", outcome="sales", media=["tv"], **told)
+
+
+NESTED = pooled(
+    Prior("HalfNormal", scale=0.3),
+    over=("region", "country", "geo"),
+    spread=[0.3, 0.2, 0.1],
+)
+
+
+def test_groups_nest_as_a_loop_says():
+    """Typical value, region, country, geo: each around the one above, by a loop."""
+    panel = grouped_panel()
+    own = dict(zip(panel.geos, panel.groups["country"], strict=True))
+    assert [own[f"g{g}"] for g in range(6)] == ["DE", "DE", "AT", "AT", "AT", "CH"]
+    spec = mm.Spec(priors={"saturation_beta": NESTED, "y_sigma": NESTED}, seasonality=None)
+    ready = prepare(spec, panel)
+    sizes = spec.sizes(panel)
+    names = [s.name for s in spec.sites(sizes) if s.path[0] == "y_sigma"]
+    assert names == [
+        "y_sigma_typical", "y_sigma_region_spread", "y_sigma_region_offset",
+        "y_sigma_country_spread", "y_sigma_country_offset", "y_sigma_spread",
+        "y_sigma_offset",
+    ]  # fmt: skip
+    locals_ = [s.local for s in spec.sites(sizes) if s.path[0] == "y_sigma"]
+    assert locals_ == ["", "", "region", "", "country", "", "geo"]
+    with jax.enable_x64(True):
+        data = ready.data.astype(np.float64)
+        rng = np.random.default_rng(2)
+        values = {}
+        for site in ready.spec.sites(sizes):
+            x = rng.normal(size=[sizes[d] for d in site.dims])
+            values[site.name] = np.exp(x) if site.support == "positive" else x
+        values["adstock_alpha"] = np.full(1, 0.3)
+        with handlers.block(), handlers.substitute(data=values):
+            params = sample_parameters(ready.spec.structure(), data)
+    order = {dim: list(names) for dim, names in spec.labels(panel).items()}
+    for name, member in {"saturation_beta": (0,), "y_sigma": ()}.items():
+        v = lambda what: values[f"{name}_{what}"]  # noqa: B023
+        for g in range(panel.n_geos):
+            region, country = (panel.groups[n][g] for n in ("region", "country"))
+            r, c = order["region"].index(region), order["country"].index(country)
+            x = np.log(v("typical")[member])
+            x = x + v("region_spread")[member] * v("region_offset")[(r, *member)]
+            x = x + v("country_spread")[member] * v("country_offset")[(c, *member)]
+            middle = np.exp(x)
+            x = x + v("spread")[member] * v("offset")[(g, *member)]
+            np.testing.assert_allclose(params[name][(g, *member)], np.exp(x), rtol=1e-12)
+            np.testing.assert_allclose(
+                params[f"{name}_country"][(c, *member)], middle, rtol=1e-12
+            )
+
+
+def test_a_group_of_one_is_left_out_and_an_unknown_one_refused():
+    spec = mm.Spec(priors={"y_sigma": NESTED})
+    one = prepare(spec, grouped_panel(countries=["DE"] * 3)).spec.priors["y_sigma"]
+    assert [dim for dim, _ in one.pool] == ["geo"]
+    assert prepare(spec, grouped_panel().select("g1")).spec.priors["y_sigma"].pool == ()
+    with pytest.raises(InputError, match=r'country.*groups = \["country"\]'):
+        prepare(spec, grouped_panel(groups=["region"]))
+    turned = pooled(Prior("HalfNormal", scale=0.3), over=("country", "region", "geo"))
+    with pytest.raises(InputError, match='region "south" in "AT" and in "CH"'):
+        prepare(mm.Spec(priors={"y_sigma": turned}), grouped_panel())
+
+
+def test_groups_are_checked_at_the_door_and_stay_with_the_panel(tmp_path):
+    panel = grouped_panel()
+    frame = panel.to_frame()
+    told = {"date": "week", "outcome": "sales", "media": ["tv"], "geo": "geo"}
+    told["groups"] = ["region", "country"]
+    again = mm.Panel.from_frame(frame, **told)
+    assert again.groups == panel.groups
+    assert again.data_hash() == panel.data_hash() != grouped_panel(groups=()).data_hash()
+    assert panel.select(["g5", "g0"]).groups["country"] == ("CH", "DE")
+    assert panel.split("2022-04-04")[1].groups == panel.groups
+    moved = frame.copy()
+    moved.loc[moved["geo"].eq("g1") & moved["week"].eq("2022-02-07"), "country"] = "AT"
+    cases = {
+        "one country per geo": (moved, {}),
+        "a geo column": (frame[frame["geo"] == "g1"], {"geo": None}),
+        "no name": (frame.assign(country=frame["country"].where(frame["geo"] != "g2")), {}),
+        "none of .geo., .date.": (frame.rename(columns={"region": "media"}),
+                              {"groups": ["media"]}),
+        "did you mean": (frame, {"groups": ["contry"]}),
+    }  # fmt: skip
+    for words, (table, other) in cases.items():
+        with pytest.raises(InputError, match=words):
+            mm.Panel.from_frame(table, **(told | other))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "case.toml").write_text(
+        '[data]\npath = "t.csv"\ndate = "week"\noutcome = "sales"\nmedia = ["tv"]\n'
+        'geo = "geo"\ngroups = ["region", "country"]\n[model.priors]\n'
+        'y_sigma = { dist = "HalfNormal", scale = 0.5, '
+        'pooled = { over = ["region", "geo"], spread = [0.5, 0.2] } }\n'
+    )
+    case = read(tmp_path / "case.toml")
+    assert case.train.groups == panel.groups
+    assert [d for d, _ in case.spec.priors["y_sigma"].pool] == ["region", "geo"]
+
+
+def test_a_fit_with_groups_is_stored_and_tabled(tmp_path):
+    spec = mm.Spec(
+        priors={"saturation_beta": NESTED, "intercept": pooled(Prior("Normal", scale=0.3))},
+        adstock=mm.adstock.Geometric(3),
+        seasonality=None,
+    )
+    fit = mm.fit(spec, grouped_panel(), mm.HMC(chains=2, warmup=100, draws=50, until=None))
+    table = mm.summary(fit).set_index(["parameter", "index"])
+    wanted = {("intercept", "g3"), ("intercept_typical", ""), ("intercept_spread", ""),
+              ("saturation_beta", "g0, tv"), ("saturation_beta_country", "CH, tv"),
+              ("saturation_beta_region_spread", "tv")}  # fmt: skip
+    assert wanted <= set(table.index)
+    mm.save(fit, tmp_path / "fit.nc")
+    again = mm.load(tmp_path / "fit.nc")
+    assert again.spec == fit.spec
+    assert again.panel.groups == fit.panel.groups
+    pd.testing.assert_frame_equal(mm.summary(again), mm.summary(fit))
+    assert np.isfinite(mm.prior_posterior(fit)["posterior_mean"]).all()
+    rows = mm.predict(fit, fit.panel, draws=False)
+    assert rows.sizes["geo"] == 6

@@ -129,4 +129,4 @@ def over_geos(panel: Panel) -> Panel:
         "present": panel.present.any(0),
     }
     one = {name: array[None] for name, array in arrays.items()}
-    return replace(panel, **one, geos=(ALL,), population=None, facts=())
+    return replace(panel, **one, geos=(ALL,), population=None, facts=(), groups={})

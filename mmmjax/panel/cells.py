@@ -274,15 +274,22 @@ def _month(field: str, value: Any, text: str, dates: pd.DatetimeIndex, allowed: 
     return inside[0]
 
 
-def read_geos(source: Source) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Read the geos; return the code of each row and the names, in table order."""
-    column = str(source.geo)
+def read_geos(
+    source: Source, column: str | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read the geos; return the code of each row and the names, in table order.
+
+    With the name of another column, the groups that it names.
+    """
+    field = "geo" if column is None else f"groups {column}"
+    column = column or str(source.geo)
     series = source.column(column)
     missing = series.isna() | (series.astype(str).str.strip() == "")
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
-        fix = "name the geo or drop the row (is it a line of totals?)"
-        fail("geo", Phrase("no geo"), source.where(row, column), "a name", fix)
+        got = Phrase("no geo" if field == "geo" else "no name")
+        fix = "name it or drop the row (is it a line of totals?)"
+        fail(field, got, source.where(row, column), "a name", fix)
     if pd.api.types.is_float_dtype(series.dtype) and (series % 1 == 0).all():
         series = series.astype("int64")  # codes that a missing cell once turned to floats
     elif source.origin is not None and series.astype(str).str.fullmatch(r"\d+\.0").all():
@@ -294,12 +301,12 @@ def read_geos(source: Source) -> tuple[np.ndarray, tuple[str, ...]]:
         if key == "all":
             row = int(np.flatnonzero(codes == list(names).index(name))[0])
             fix = "drop the rows of totals: they would count every sale twice"
-            fail("geo", name, source.where(row, column), 'a name other than "ALL"', fix)
+            fail(field, name, source.where(row, column), 'a name other than "ALL"', fix)
         if key in plain:
             row = int(np.flatnonzero(codes == list(names).index(name))[0])
             fix = f'df["{column}"] = df["{column}"].replace("{name}", "{plain[key]}")'
-            allowed = f'one spelling per geo ("{plain[key]}" is another geo of the table)'
-            fail("geo", name, source.where(row, column), allowed, fix)
+            allowed = f'one spelling of a name ("{plain[key]}" is another of the table)'
+            fail(field, name, source.where(row, column), allowed, fix)
         plain[key] = name
     return codes, tuple(str(name) for name in names)
 

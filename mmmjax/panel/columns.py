@@ -27,6 +27,7 @@ class Names(NamedTuple):
     geo: str | None = None
     spend: Iterable[str] | Mapping[str, str] | None = None
     population: str | None = None
+    groups: Iterable[str] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Columns:
         population: Column of the population of each geo.
         date_format: How the dates are written, such as "%d/%m/%Y"; None: ISO, or no text.
         dialect: How the table is written, as keys of [data].
+        groups: Columns of groups of geos, the coarsest first.
     """
 
     date: str = "date"
@@ -55,6 +57,7 @@ class Columns:
     population: str | None = None
     date_format: str | None = None
     dialect: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    groups: tuple[str, ...] = ()
 
     def names(self, channels: tuple[str, ...]) -> Names:
         """Return what to ask for to read the same columns again."""
@@ -67,6 +70,7 @@ class Columns:
             self.geo,
             {name: column for name, column in paired if column is not None},
             self.population,
+            self.groups,
         )
 
     def used(self) -> Iterator[tuple[str, str]]:
@@ -76,6 +80,7 @@ class Columns:
                 yield field, column
         yield from (("media", column) for column in self.media)
         yield from (("controls", column) for column in self.controls)
+        yield from (("groups", column) for column in self.groups)
         paid = zip(self.spend, self.media, strict=True)
         yield from (("spend", money) for money, media in paid if money and money != media)
 
@@ -103,6 +108,7 @@ def resolve(frame: pd.DataFrame, names: Names) -> tuple[Columns, tuple[str, ...]
         _expand("controls", names.controls, have, frame),
         names.geo,
         names.population,
+        groups=_expand("groups", names.groups, have, frame),
     )
     _used_once(columns, have)
     _no_clash(channels, columns.controls)

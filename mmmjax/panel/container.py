@@ -53,6 +53,7 @@ class Panel:
         outcome_value: Money per unit of outcome, above 0; None: not known.
         said: What reading the table found, for the findings of the data.
         facts: What is known beside the outcome: records of ``mm.facts``.
+        groups: The group of each geo (geo,) by the name of its column, the coarsest first.
     """
 
     outcome: np.ndarray
@@ -73,6 +74,7 @@ class Panel:
     outcome_value: float | None = None
     said: tuple[Finding, ...] = ()
     facts: tuple[Any, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Copy the arrays, check their shapes and make them read only."""
@@ -91,6 +93,7 @@ class Panel:
         geo: str | None = None,
         spend: Iterable[str] | Mapping[str, str] | None = None,
         population: str | None = None,
+        groups: Iterable[str] = (),
         currency: str = "",
         freq: str | None = None,
         outcome_value: float | None = None,
@@ -110,11 +113,11 @@ class Panel:
             spend: {channel: column} of money; channels left out are organic. None: the
                 media columns are spend.
             population: Column of the population, the same in all rows of a geo.
+            groups: Columns of what geos lie in, the coarsest first: ("country", "region").
             currency: Label of money in tables and pictures.
             freq: Pandas frequency such as "W-SUN"; found from the dates if None.
-            outcome_value: Money per unit of outcome, above 0: 1.0 where the outcome is
-                money, its margin where only a part is kept. Kept with the panel and its
-                fits; it changes no draw and no table.
+            outcome_value: Money per unit of outcome, above 0: 1.0 where it is money, its
+                margin where only a part is kept. It changes no draw and no table.
             leave_empty: Where the outcome is taken as not known: "ends" (each geo's zeros
                 before its first and after its last other outcome), dates and
                 "first:last", or one of these by geo. Media there still carry over.
@@ -122,11 +125,10 @@ class Panel:
             **written: How numbers are written in columns of text: `decimal`, `thousands`,
                 `strip`, `accounting` and `missing`, as in [data] of a case file.
         """
-        names = Names(date, outcome, media, controls, geo, spend, population)
-        value = {"currency": currency, "outcome_value": outcome_value}
-        value |= {"facts": tuple(facts)}
+        names = Names(date, outcome, media, controls, geo, spend, population, groups)
+        told = {"currency": currency, "outcome_value": outcome_value, "facts": tuple(facts)}
         dialect = dialect_of(written, OF_NUMBERS) if written else None
-        return check_names(cls(**read(df, names, freq, dialect, leave_empty), **value))
+        return check_names(cls(**read(df, names, freq, dialect, leave_empty), **told))
 
     @classmethod
     @checked
@@ -167,9 +169,8 @@ class Panel:
         """Return the panel up to `date`, with the facts known then, and what follows."""
         first, last = self.dates[self.history], self.dates[-1]
         allowed = f"a date from {show(first)} to before {show(last)}, the modelled periods"
-        fix = "name the last date of training, such as " + show(
-            self.dates[-1 - self.n_periods // 8]
-        )
+        usual = show(self.dates[-1 - self.n_periods // 8])
+        fix = f"name the last date of training, such as {usual}"
         moment = date_of("split", date, self.columns.date_format, self.dates)
         cut = 0 if pd.isna(moment) else int(np.sum(self.dates <= moment))
         if cut <= self.history or cut >= len(self.dates):
@@ -258,6 +259,10 @@ def _freeze(panel: Panel) -> None:
             fail(name, Phrase(f"shape {array.shape}"), "", f"shape {shape}", fix)
         array.setflags(write=False)
         object.__setattr__(panel, name, array)
+    for name, labels in panel.groups.items():
+        if len(labels) != len(panel.geos):
+            fix = "build panels with Panel.from_frame"
+            fail(f"groups {name}", labels, "", "one name for each geo", fix)
     if len(panel.columns.media) != len(panel.channels):
         paid = zip(panel.channels, panel.paid, strict=True)
         columns = Columns(
@@ -313,7 +318,8 @@ def _select(panel: Panel, names: list[str]) -> Panel:
     arrays = {name: getattr(panel, name)[index] for name in NUMBERS}
     people = None if panel.population is None else panel.population[index]
     facts = tuple(f for f in panel.facts if f.about(panel, names, panel.channels))
-    one = {"geos": tuple(names), "population": people, "facts": facts}
+    groups = {name: tuple(own[i] for i in index) for name, own in panel.groups.items()}
+    one = {"geos": tuple(names), "population": people, "facts": facts, "groups": groups}
     chosen = replace(panel, **arrays, **one)
     seen = np.flatnonzero(chosen.present.any(0))
     times = slice(int(seen[0]), int(seen[-1]) + 1) if seen.size else slice(None)
@@ -343,15 +349,18 @@ def asked(
     geo: Any = None,
     spend: Any = None,
     population: Any = None,
+    groups: Any = (),
     **_: Any,
 ) -> tuple[set[str], set[str]]:
     """Names of the columns that are asked for, and those of them with text or dates."""
     many = [*(v.values() if isinstance(v, Mapping) else v or () for v in (media, spend))]
-    many = [[one] if isinstance(one, str) else one for one in (*many, controls or ())]
+    more = (controls or (), groups or ())
+    many = [[one] if isinstance(one, str) else one for one in (*many, *more)]
     listed = [str(name) for names in many if isinstance(names, Iterable) for name in names]
     plain = [name for name in listed if not any(mark in name for mark in "*?[")]
     alone = [str(name) for name in (date, outcome, geo, population) if name is not None]
-    return {*plain, *alone}, {str(name) for name in (date, geo) if name is not None}
+    texts = {str(name) for name in (date, geo, *many[-1]) if name is not None}
+    return {*plain, *alone}, texts
 
 
 def _read_future(panel: Panel, table: Any, written: Mapping[str, Any]) -> Panel:
@@ -374,7 +383,7 @@ def _read_future(panel: Panel, table: Any, written: Mapping[str, Any]) -> Panel:
     if fields is None:
         raise errors[-1]
     check_follows(fields["dates"], panel.dates[-1], panel.freq)
-    same = ("population", "outcome_name", "currency", "outcome_value")
+    same = ("population", "groups", "outcome_name", "currency", "outcome_value")
     return Panel(**(fields | {name: getattr(panel, name) for name in same}))
 
 
@@ -395,6 +404,8 @@ def _to_frame(panel: Panel) -> pd.DataFrame:
         table[name] = panel.controls[geo, time, i]
     if panel.population is not None:
         table[columns.population or "population"] = panel.population[geo]
+    for name, own in panel.groups.items():
+        table[name] = np.array(own, dtype=object)[geo]
     return pd.DataFrame(table)
 
 
@@ -409,6 +420,8 @@ def _data_hash(panel: Panel) -> str:
         digest.update(repr(array.shape).encode() + plain.astype("<f8").tobytes())
     if panel.facts:
         digest.update(repr(panel.facts).encode())
+    if panel.groups:
+        digest.update(repr(dict(panel.groups)).encode())
     return digest.hexdigest()
 
 

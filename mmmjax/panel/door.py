@@ -202,6 +202,7 @@ def for_prediction(training: Panel, future: Panel) -> Panel:
         **ordered,
         geos=training.geos,
         population=training.population,
+        groups=training.groups,
         history=0,
         facts=(),
     )

@@ -14,9 +14,12 @@ from mmmjax.panel.columns import Columns, Names, resolve
 from mmmjax.panel.dialect import Dialect
 from mmmjax.panel.empty import left_empty
 from mmmjax.panel.files import ORIGIN, Origin
-from mmmjax.shapes import NATIONAL
+from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DATE, DRAW, FOURIER, GEO, NATIONAL
 
 __all__ = ["first_outcome", "read", "read_future"]
+
+DIMS = (GEO, DATE, CHANNEL, CONTROL, FOURIER, CHAIN, DRAW, "time", "media", "order")
+"""Names that dims and arrays have already, so that no group has them."""
 
 
 def read(
@@ -32,7 +35,9 @@ def read(
     origin: Origin | None = frame.attrs.get(ORIGIN)
     dialect = dialect or (Dialect() if origin is None else origin.dialect)
     numbers = {
-        column: field for field, column in columns.used() if field not in ("date", "geo")
+        column: field
+        for field, column in columns.used()
+        if field not in ("date", "geo", "groups")
     }
     for own in dialect.columns() if origin is None or not origin.future else ():
         if own not in numbers:
@@ -67,6 +72,7 @@ def read(
         "channels": channels,
         "control_names": columns.controls,
         "population": _population(source, names.population, codes, geos),
+        "groups": _groups(source, columns.groups, codes, len(geos)),
         "outcome_name": names.outcome or "outcome",
         "history": history,
         "freq": freq,
@@ -182,6 +188,31 @@ def _population(
     return known
 
 
+def _groups(
+    source: Source, columns: tuple[str, ...], codes: np.ndarray, geos: int
+) -> dict[str, tuple[str, ...]]:
+    """The groups that each geo lies in, the same in all its rows."""
+    if columns and source.geo is None:
+        fix = 'geo="the column of geos", or leave groups out'
+        fail("groups", columns[0], "", "groups of geos: a geo column", fix)
+    out: dict[str, tuple[str, ...]] = {}
+    for column in columns:
+        if not column.isidentifier() or column in DIMS:
+            allowed = f"a name of letters, digits and _, none of {listing(DIMS, 20)}"
+            fail("groups", column, "", allowed, "rename the column of the table")
+        own, names = read_geos(source, column)
+        first = np.zeros(geos, int)
+        first[codes[::-1]] = own[::-1]
+        if (bad := np.flatnonzero(own != first[codes])).size:
+            row = int(bad[0])
+            got = Phrase(f'"{names[own[row]]}" after "{names[first[codes[row]]]}"')
+            fix = "correct the cell, or name two geos apart where they share a name"
+            allowed = f"one {column} per geo, the same in all its rows"
+            fail(f"groups {column}", got, source.where(row, column), allowed, fix)
+        out[column] = tuple(names[k] for k in first)
+    return out
+
+
 def read_future(
     df: Any,
     columns: Columns,
@@ -214,7 +245,7 @@ def read_future(
         elif money is not None and money not in have:
             known = _amounts(source, media, "media")
             frame = frame.assign(**{money: known * cost_per_unit[codes, i]})
-    asked = columns.names(channels)._replace(outcome=None, population=None)
+    asked = columns.names(channels)._replace(outcome=None, population=None, groups=())
     frame.attrs = df.attrs
     fields = read(frame, asked, freq, dialect)
     order = [fields["geos"].index(name) for name in geos]

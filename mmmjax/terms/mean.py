@@ -77,6 +77,7 @@ class Mean:
             out = {GEO: panel.geos, CHANNEL: panel.channels, CONTROL: panel.control_names}
             if any(self.dim(t, CHANNEL) != CHANNEL or t.channels for t in self.media):
                 out |= _channels(self, panel)
+            out |= {n: tuple(dict.fromkeys(own)) for n, own in panel.groups.items()}
         for term in self.parts:
             out |= {self.dim(term, d): n for d, n in term.labels(panel).items()}
         return out
