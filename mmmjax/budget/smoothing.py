@@ -97,10 +97,19 @@ def quantiles(
 
 
 def _order(samples: Float[Array, " draw"]) -> Any:
-    """Indices that sort; an unstable sort is a third faster, ties may go either way."""
-    index = jnp.arange(samples.shape[0], dtype=jnp.int32)
-    keys = lax.stop_gradient(samples)
-    return lax.sort((keys, index), num_keys=1, is_stable=False)[1]
+    """Indices that sort; ties may go either way, as may what is equal to 12 digits or so.
+
+    A float64 sorts as its bits do, and the last bits make room for the index: one sort of
+    integers, three times as fast on a CPU as one of pairs.
+    """
+    count = samples.shape[0]
+    index, keys = jnp.arange(count), lax.stop_gradient(samples)
+    if keys.dtype != jnp.float64:
+        return lax.sort((keys, index), num_keys=1, is_stable=False)[1]
+    bits = lax.bitcast_convert_type(keys, jnp.int64)
+    bits = bits ^ ((bits >> 63) & jnp.iinfo(jnp.int64).max)  # negative numbers turned over
+    low = (1 << (count - 1).bit_length()) - 1
+    return lax.sort((bits & ~low) | index, is_stable=False) & low
 
 
 def _scattered(by_rank: Float[Array, " draw"], order: Any) -> Float[Array, " draw"]:
