@@ -4,7 +4,7 @@ The one way from a panel and a spec to numbers that a sampler takes: fits, fleet
 backtests, priors and ``check`` all go through :func:`prepare`.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -17,7 +17,9 @@ from mmmjax.kernels.seasonality import Fourier, most_pairs
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
 from mmmjax.panel.calendar import describe, offset
+from mmmjax.prior import replace_prior
 from mmmjax.scaling import Scale
+from mmmjax.shapes import GEO
 from mmmjax.spec import Spec, among
 from mmmjax.terms import Media, Term, Waves
 
@@ -65,12 +67,38 @@ def prepare(
     spec.likelihood.check(panel)
     if len(spec.media) > 1 and panel.channels != had:
         spec = _without(spec, {*had} - {*panel.channels})
-    spec, findings = _seasonal(among(spec, spec.sizes(panel)), panel)
+    sizes = spec.sizes(panel)
+    narrow = _narrow(spec, sizes)
+    spec, findings = _seasonal(among(spec, sizes), panel)
     scale = scale_of(spec, panel)
     data = model_data(spec, panel, scale)
-    findings = (*findings, *(one for fact in panel.facts for one in fact.findings()))
+    findings = (*findings, *narrow, *(f for x in panel.facts for f in x.findings()))
     said = tuple(finding.message for finding in findings)
     return Prepared(spec, panel, scale, data, findings, (*notes, *said))
+
+
+def _narrow(spec: Spec, sizes: Mapping[str, int]) -> tuple[Finding, ...]:
+    """What to say of priors that leave out dims, or pooling, that are the default."""
+    found = []
+    for name in spec.present(sizes):
+        one, prior = spec.parameters[name], spec.priors[name]
+        usual = (GEO, *one.dims) if one.pooled else one.dims
+        lost = [d for d in usual if d not in (prior.dims or ()) and sizes[d] > 1]
+        alone = one.pooled and sizes[GEO] > 1 and not (prior.pool or prior.nested)
+        if not lost and not alone:
+            continue
+        every = " and ".join(f"{d.rpartition('.')[2]}s" for d in lost)
+        what = f"{name} has one value for all {every}: its prior leaves them out of dims"
+        means = f"Where {every} differ, other terms and the noise take it up"
+        level, code = "warning", "dims_dropped"
+        if not lost:
+            what = f"{name} is not pooled: its prior gives each geo a value of its own"
+            means = "Geos do not learn from each other"
+            level, code = "note", "not_pooled"
+        free = replace_prior(prior, dims=None, pool=()).to_toml()
+        remedy = f"The usual dims are those of {name} = {free} under [model.priors]"
+        found.append(Finding(level, code, what, (name,), None, means, remedy))
+    return tuple(found)
 
 
 def scale_of(spec: Spec, panel: Panel) -> Scale:

@@ -378,12 +378,15 @@ class Parameter(NamedTuple):
         support: The values it can take; a prior must stay within them ("interval": those
             that its default can).
         linear: Whether the mean is affine in it.
+        pooled: Spread of geos around a typical value, on the link's scale of its default,
+            unless its prior gives dims or says what is pooled; None: one for all geos.
     """
 
     dims: tuple[str, ...]
     prior: Prior
     support: Support = "real"
     linear: bool = False
+    pooled: float | None = None
 
 
 class Level(NamedTuple):

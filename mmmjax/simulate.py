@@ -32,8 +32,8 @@ from mmmjax.panel import Panel
 from mmmjax.resources import enough_memory, replace_file
 from mmmjax.response import components, make_inputs, media_contribution
 from mmmjax.scaling import Scale
+from mmmjax.shapes import GEO
 from mmmjax.spec import Spec
-from mmmjax.terms import Intercept
 
 __all__ = ["DEMO", "Process", "Simulated", "generate"]
 
@@ -123,15 +123,21 @@ class Process:
 
     @property
     def spec(self) -> Spec:
-        """The model that made the data, with the default priors."""
-        intercept = Intercept().parameters()["intercept"].prior
-        intercept = intercept.with_dims(("geo",) if self.geos > 1 else ())
-        return Spec(
+        """The model that made the data, with the default priors.
+
+        One value of each parameter for all geos, but for the intercept.
+        """
+        usual = Spec(
             adstock=Geometric(max_lag=self.max_lag),
             seasonality=Fourier(order=2) if self.seasonality else None,
             trend=self.trend,
-            priors={"intercept": intercept},
         )
+        own = {"intercept": (GEO,) if self.geos > 1 else ()}
+        priors = {
+            name: one.prior.with_dims(own.get(name, one.dims))
+            for name, one in usual.parameters.items()
+        }
+        return replace(usual, priors=priors)
 
 
 @dataclass(frozen=True, eq=False)

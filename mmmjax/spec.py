@@ -26,11 +26,13 @@ from mmmjax.kernels.seasonality import Fourier
 from mmmjax.likelihood import LIKELIHOODS, OUTCOME, Likelihood, Normal
 from mmmjax.prior import (
     DIMS,
+    SPREAD,
     DataValue,
     Parameter,
     Prior,
     Site,
     Support,
+    pooled,
     replace_prior,
     sites,
 )
@@ -386,6 +388,14 @@ def _with_dims(name: str, prior: Any, parameter: Parameter) -> Prior:
         fix = 'mm.Prior("Normal", loc=0.0, scale=1.0)'
         checks.fail(f"prior of {name}", prior, "spec", "a Prior", fix)
     prior = _renamed(prior, {d.rpartition(".")[2]: d for d in default})
+    if parameter.pooled and prior.dims is None and not prior.pool:
+        spread: Any = parameter.pooled
+        same = (prior.support == "real") == (parameter.prior.support == "real")
+        if not same:  # of another link: about as far as the prior itself, or by a half
+            own = dict(prior.params).get("scale", SPREAD)
+            free = prior.support == "real" and not isinstance(own, Prior)
+            spread = own if free else SPREAD
+        prior = pooled(prior, GEO, spread=Prior("HalfNormal", scale=spread))
     dims = default if prior.dims is None else prior.dims
     last = prior.pool[-1][0] if prior.pool else ""
     if last and last not in dims:

@@ -419,3 +419,18 @@ def test_a_fit_with_groups_is_stored_and_tabled(tmp_path):
     assert np.isfinite(mm.prior_posterior(fit)["posterior_mean"]).all()
     rows = mm.predict(fit, fit.panel, draws=False)
     assert rows.sizes["geo"] == 6
+
+
+def test_a_dim_that_a_prior_leaves_out_is_said():
+    priors = {
+        "adstock_alpha": Prior("Beta", alpha=1.0, beta=3.0, dims=()),
+        "saturation_lam": Prior("Gamma", alpha=3.0, beta=1.0, dims=("geo", "channel")),
+    }
+    found = {f.where: f for f in prepare(mm.Spec(priors=priors), geo_panel()).findings}
+    said = found["adstock_alpha",]
+    assert said.code == "dims_dropped"
+    assert "one value for all channels" in said.what
+    assert ("saturation_lam",) not in found
+    name, line = said.remedy.split("those of ")[1].split(" under")[0].split(" = ", 1)
+    free = Prior.from_dict(tomllib.loads(f"x = {line}")["x"])
+    assert mm.Spec(priors={name: free}).priors[name].dims == ("channel",)
