@@ -156,7 +156,8 @@ def structure(spec: Spec, panel: Panel | None = None) -> Structure:
     made.add(OUTCOME, "outcome", (GEO, DATE), law, made.named(law))
     nodes = sorted(made.nodes, key=lambda node: _ORDER[node.kind])
     known = panel.facts if panel else ()
-    notes = (*_scales(spec), *(f"{fact.kind} {fact.formula()}" for fact in known))
+    count = panel.n_geos if panel else None
+    notes = (*_scales(spec, count), *(f"{fact.kind} {fact.formula()}" for fact in known))
     return Structure(tuple(nodes), tuple(made.edges), made.sizes, name, notes)
 
 
@@ -315,14 +316,17 @@ def _standard(prior: Prior) -> str:
     return f"{prior.base}({', '.join(parts)})"
 
 
-def _scales(spec: Spec) -> tuple[str, ...]:
+def _scales(spec: Spec, geos: int | None) -> tuple[str, ...]:
+    several = " in the geo, if several" if geos is None else " in the geo" * (geos > 1)
+    said = {"shared": "", "geo": " in the geo", "population": " per head", "auto": several}
+
     def largest(kind: str) -> str:
-        most = "its largest training value" + (" in the geo" if kind == "geo" else "")
+        most = "its largest training value" + said[kind]
         return most + (", one outlier apart" if spec.scale == "robust" else "")
 
     outcome, media = largest(spec.outcome_scale), largest(spec.media_scale)
     if outcome == media:
-        return (f"units: outcome and each channel's media, divided by {outcome}",)
+        return (f"units: outcome and media, divided by {outcome}",)
     return (f"units: outcome / {outcome}, each channel's media / {media}",)
 
 

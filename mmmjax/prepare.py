@@ -23,7 +23,7 @@ from mmmjax.shapes import GEO
 from mmmjax.spec import Spec, among
 from mmmjax.terms import Media, Term, Waves
 
-__all__ = ["Prepared", "prepare", "scale_of"]
+__all__ = ["Prepared", "prepare", "scale_of", "with_scales"]
 
 YEAR = 364  # days: 52 weeks are a year
 
@@ -33,7 +33,7 @@ class Prepared:
     """What is fitted.
 
     Args:
-        spec: The spec without what the data cannot show (`Fourier.auto`): explicit.
+        spec: The spec without what the data decide (`Fourier.auto`, scales): explicit.
         panel: The training panel, without the columns that were dropped.
         scale: Units of the model.
         data: Arrays of :func:`mmmjax.model.program`.
@@ -70,6 +70,7 @@ def prepare(
     sizes = spec.sizes(panel)
     narrow = _narrow(spec, sizes)
     spec, findings = _seasonal(among(spec, sizes), panel)
+    spec = with_scales(spec, panel)
     scale = scale_of(spec, panel)
     data = model_data(spec, panel, scale)
     findings = (*findings, *narrow, *(f for x in panel.facts for f in x.findings()))
@@ -103,12 +104,26 @@ def _narrow(spec: Spec, sizes: Mapping[str, int]) -> tuple[Finding, ...]:
 
 def scale_of(spec: Spec, panel: Panel) -> Scale:
     """The units that a spec gives a training panel."""
+    spec = with_scales(spec, panel)
     return Scale.fit(
         panel,
         per_geo_outcome=spec.outcome_scale == "geo",
         per_geo_media=spec.media_scale == "geo",
         robust=spec.scale == "robust",
+        per_head=spec.media_scale == "population",
     )
+
+
+def with_scales(spec: Spec, panel: Panel) -> Spec:
+    """The spec with the scales that several geos are fitted with where it leaves them open.
+
+    Geos differ in size: each has an outcome of order one, and media are per head where
+    that is known, else per geo. One geo has one largest value whatever the scale.
+    """
+    media = "geo" if panel.population is None else "population"
+    usual = {"outcome_scale": "geo", "media_scale": media}
+    open_: dict[str, Any] = {n: one for n, one in usual.items() if vars(spec)[n] == "auto"}
+    return replace(spec, **open_) if open_ and panel.n_geos > 1 else spec
 
 
 def _without(spec: Spec, gone: Container[str]) -> Spec:

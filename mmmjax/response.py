@@ -53,7 +53,7 @@ def make_inputs(
             of media become context and the trend continues. None for the training panel
             itself, whose own media history is context.
     """
-    media = np.swapaxes(panel.media / scale.media[:, None, :], 1, 2)
+    media = np.swapaxes(scale.scale_media(panel.media, panel), 1, 2)
     start, n_train = 0, panel.n_periods
     history = panel.history
     if after is not None:
@@ -63,7 +63,7 @@ def make_inputs(
             allowed = f"channels, controls and geos of the training panel: {after.channels}"
             checks.fail("panel", panel.channels, "forecast", allowed, "align the panel")
         history = min(spec.memory - 1, len(after.dates))
-        past = np.swapaxes(after.media / scale.media[:, None, :], 1, 2)
+        past = np.swapaxes(scale.scale_media(after.media, after), 1, 2)
         media = np.concatenate([past[..., past.shape[-1] - history :], media], axis=-1)
         start = n_train = after.n_periods
     dates = panel.dates if after is not None else panel.dates[history:]

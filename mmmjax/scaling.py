@@ -25,15 +25,20 @@ class Scale:
         outcome: Outcome units per scaled unit, (geo,), above 0.
         media: Media units per scaled unit, (geo, channel), above 0.
         cost_per_unit: Money per unit of media, (geo, channel); NaN for organic channels.
+        people: Where media are per head: the people of each geo that `media` is for, the
+            mean of training (geo,). Else None.
     """
 
     outcome: np.ndarray
     media: np.ndarray
     cost_per_unit: np.ndarray
+    people: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read only."""
-        for name in ("outcome", "media", "cost_per_unit"):
+        for name in ("outcome", "media", "cost_per_unit", "people"):
+            if getattr(self, name) is None:
+                continue
             array = np.array(getattr(self, name), np.float64)
             array.setflags(write=False)
             object.__setattr__(self, name, array)
@@ -45,12 +50,16 @@ class Scale:
         per_geo_outcome: bool = False,
         per_geo_media: bool = False,
         robust: bool = True,
+        per_head: bool = False,
     ) -> "Scale":
         """Take the largest values of the modelled window, over all geos or per geo.
 
         Robust: where the largest value of a geo is at least 2.5 times its second largest,
         the second largest takes its place, so that one outlier moves no units. Over all
         geos it is the largest of those of the geos.
+
+        Per head: media are divided by the population of their period before, and one
+        largest value is shared by all geos.
 
         A channel without media in the window (kept by `on_empty="prior"`) gets scale 1;
         so does a geo without media of a channel when scales are per geo.
@@ -66,10 +75,22 @@ class Scale:
             fail(
                 "outcome", got, where, allowed, "name the right column or leave the geo out"
             )
-        media = largest(panel.media[:, panel.window], axis=1)
+        amounts, people = panel.media[:, panel.window], None
+        if per_head:
+            if panel.people is None:
+                got, fix = Phrase("no population"), 'population = "column" under [data]'
+                fail("media_scale", "population", "", "a panel with a population", fix)
+            heads = panel.people[:, panel.window]
+            mean = heads.mean(1)  # exactly the population where it does not change
+            people = panel.population if np.ndim(panel.population) == 1 else mean
+            amounts = amounts / heads[..., None]
+        media = largest(amounts, axis=1)
         if not per_geo_media:
             media = np.broadcast_to(media.max(0), media.shape)
-        return cls(outcome, np.where(media > 0, media, 1.0), panel.cost_per_unit())
+        media = np.where(media > 0, media, 1.0)
+        if people is not None:
+            media = media * people[:, None]
+        return cls(outcome, media, panel.cost_per_unit(), people)
 
     def scale_outcome(self, outcome: np.ndarray) -> np.ndarray:
         """Outcome units to scaled units, (geo, time)."""
@@ -79,9 +100,23 @@ class Scale:
         """Scaled units to outcome units, (..., geo, time)."""
         return scaled * self.outcome[:, None]
 
-    def scale_media(self, media: np.ndarray) -> np.ndarray:
-        """Media units to scaled units, (geo, time, channel)."""
-        return media / self.media[:, None, :]
+    def scale_media(self, media: np.ndarray, panel: Panel | None = None) -> np.ndarray:
+        """Media units to scaled units, (geo, time, channel), with the people of a panel."""
+        return media / (self.media[:, None, :] if panel is None else self.media_in(panel))
+
+    def media_in(self, panel: Panel) -> np.ndarray:
+        """Media units per scaled unit in each period, (geo, time or 1, channel).
+
+        Media per head: more people than in training, more media for one scaled unit.
+        """
+        unit = self.media[:, None, :]
+        if self.people is None or panel.people is None:
+            return unit
+        return unit * (panel.people / self.people[:, None])[..., None]
+
+    def media_next(self, panel: Panel) -> np.ndarray:
+        """The same after a panel, with the people it had last, (geo, channel)."""
+        return self.media_in(panel)[:, -1]
 
 
 def spend_share(panel: Panel) -> np.ndarray:

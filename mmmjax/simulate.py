@@ -125,12 +125,15 @@ class Process:
     def spec(self) -> Spec:
         """The model that made the data, with the default priors.
 
-        One value of each parameter for all geos, but for the intercept.
+        One value of each parameter for all geos, but for the intercept; effects are in
+        money, and so are the units.
         """
         usual = Spec(
             adstock=Geometric(max_lag=self.max_lag),
             seasonality=Fourier(order=2) if self.seasonality else None,
             trend=self.trend,
+            outcome_scale="shared",
+            media_scale="shared",
         )
         own = {"intercept": (GEO,) if self.geos > 1 else ()}
         priors = {
@@ -393,7 +396,7 @@ def _reach(
     Without media before the window, the contribution is the difference to spending
     nothing: adstock and saturation of zero are zero.
     """
-    media = np.swapaxes(train.media / scale.media[:, None, :], 1, 2)
+    media = np.swapaxes(scale.scale_media(train.media, train), 1, 2)
     tail = np.zeros((*media.shape[:2], spec.memory - 1))
     media = np.concatenate([media, tail], axis=-1)
     inputs = make_inputs(spec, train, scale)

@@ -60,8 +60,10 @@ class Spec(Mean):
             for one per geo.
         adstock_first: Carry-over before saturation (the default) or after it.
         outcome_scale: Divide the outcome by one largest value ("shared") or by each geo's
-            ("geo").
-        media_scale: The same for media.
+            ("geo"). "auto": by each geo's.
+        media_scale: The same for media; or media per head by one largest value per head
+            ("population"). "auto": per head where the panel has a population, else by each
+            geo's. With one geo "auto" is "shared".
         scale: What a largest value is: "robust" takes the second largest where the largest
             is at least 2.5 times it, "max" the largest whatever it is.
         terms: Further terms, records of ``mm.terms``; one with the name of a term above
@@ -80,8 +82,8 @@ class Spec(Mean):
     likelihood: Likelihood = field(default_factory=Normal)
     priors: Mapping[str, Prior] = field(default_factory=dict)
     adstock_first: bool = True
-    outcome_scale: Literal["shared", "geo"] = "shared"
-    media_scale: Literal["shared", "geo"] = "shared"
+    outcome_scale: Literal["auto", "shared", "geo"] = "auto"
+    media_scale: Literal["auto", "shared", "geo", "population"] = "auto"
     scale: Literal["robust", "max"] = "robust"
     terms: tuple[Term, ...] = ()
 
@@ -262,8 +264,8 @@ def among(spec: Spec, sizes: Mapping[str, int]) -> Spec:
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "trend": (True, False),
     "adstock_first": (True, False),
-    "outcome_scale": ("shared", "geo"),
-    "media_scale": ("shared", "geo"),
+    "outcome_scale": ("auto", "shared", "geo"),
+    "media_scale": ("auto", "shared", "geo", "population"),
     "scale": ("robust", "max"),
 }
 _RECORDS = ("adstock", "saturation", "likelihood")

@@ -65,6 +65,7 @@ SCALE_DIMS = {
     "outcome": (GEO,),
     "media": (GEO, CHANNEL),
     "cost_per_unit": (GEO, CHANNEL),
+    "people": (GEO,),
 }
 
 
@@ -303,6 +304,8 @@ def _dataset(
     """The arrays of a record that have members; a dim without any cannot be stored."""
     arrays = {n: (d, getattr(holder, n)) for n, d in dims.items()}
     kept = {n: (d, a) for n, (d, a) in arrays.items() if a is not None and a.size}
+    if "population" in kept and kept["population"][1].ndim == 2:
+        kept["population"] = ((GEO, DATE), kept["population"][1])
     used = [dim for d, _ in kept.values() for dim in d]
     return xr.Dataset(kept, {dim: coords[dim] for dim in dict.fromkeys(used)})
 
@@ -310,8 +313,11 @@ def _dataset(
 def _arrays(
     data: xr.Dataset, dims: Mapping[str, tuple[str, ...]], sizes: Mapping[str, int]
 ) -> dict[str, Any]:
-    """The arrays of a record, those without members again of their shape."""
-    empty = {n: np.zeros([sizes[dim] for dim in d]) for n, d in dims.items()}
+    """The arrays of a record: None where one may be, else again of their shape."""
+    empty: dict[str, Any] = {
+        n: np.zeros([sizes[dim] for dim in d]) for n, d in dims.items()
+    }
+    empty |= dict.fromkeys(("population", "people"))
     return {n: data[n].values if n in data else empty[n] for n in dims}
 
 
@@ -322,8 +328,6 @@ def _panel(data: xr.Dataset) -> Panel:
     }
     sizes = {dim: len(labels) for dim, labels in names.items()} | {DATE: data.sizes[DATE]}
     arrays = _arrays(data, PANEL_DIMS, sizes)
-    if "population" not in data:
-        arrays["population"] = None
     columns: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in json.loads(data.attrs["columns"]).items()

@@ -41,6 +41,8 @@ def make_spec():
         seasonality=Fourier(order=1),
         likelihood=TruncatedNormal(low=0.0),
         priors={"intercept": Prior("Normal", loc=0.4, scale=0.2, dims="geo")},
+        outcome_scale="shared",
+        media_scale="shared",
     )
 
 

@@ -546,9 +546,17 @@ def test_controls_beyond_training_are_said():
     assert "275%" in look(df, until=df.date[44], **names)["controls_beyond"].what
 
 
-def test_population_is_said_to_be_a_label():
+def test_what_a_population_does_is_said():
     df = weekly(40, geos=GEOS)
     found = look(df, geo="geo", population="people")["population"]
-    assert found.level == "note"
-    assert "kept as a label only" in found.what
+    assert (found.level, "divides media" in found.what) == ("note", True)
     assert 'media_scale = "geo"' in found.remedy
+    df.loc[(df.geo == GEOS[1]) & (df.date >= df.date[20]), "people"] *= 1000
+    found = look(df, geo="geo", population="people")["population"]
+    assert (found.level, found.value) == ("warning", pytest.approx(1000))
+    assert f"{df.date[20]:%Y-%m-%d} in {GEOS[1]}" in found.what
+    one = df[df.geo == GEOS[0]]
+    assert (
+        "no number of one geo"
+        in look(one, geo="geo", population="people")["population"].what
+    )

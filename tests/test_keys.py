@@ -107,8 +107,9 @@ ARRAYS = {  # key -> its line, lines that stand there both times, the file
     "strip": ('["$"]', {}, "dollars"),
     "accounting": ("true", {}, "brackets"),
     "missing": ('["n/a"]', {}, "unknown"),
+    "population": ('"people"', {}, None),
 }
-LABELS = {"population": '"people"', "currency": '"EUR"', "outcome_value": "0.4"}
+LABELS = {"currency": '"EUR"', "outcome_value": "0.4"}
 LABELS["groups"] = '["area"]'
 
 
@@ -214,19 +215,18 @@ def test_labels_change_no_number_and_are_called_labels(key, tmp_path):
         line for line in DOCS.splitlines() if line.startswith("| ") and f"`{key}`" in line
     )
     assert "label" in row or "changes no draw" in row
-    said = {f.code for f in warnings(case.train)}
-    assert ("population" in said) == (key == "population")
     assert getattr(case.panel, key) is not None
 
 
-def test_population_is_said_to_be_a_label_in_the_case_of_it():
+def test_population_is_used_in_the_case_where_it_was_not():
     folder = Path(__file__).parent / "cases/population_ignored"
     case, other = (cases.read(folder / f"{n}.toml") for n in ("with", "without"))
-    assert fitted(case) == fitted(other)
+    assert fitted(case) != fitted(other)
     (said,) = [f for f in warnings(case.train) if f.code == "population"]
-    assert "kept as a label only" in said.what
-    follow = dataclasses.replace(case, spec=mm.Spec(media_scale="geo"))
-    assert fitted(case) != fitted(follow)  # the remedy does something
+    assert "population divides media" in said.what
+    line = said.remedy.removeprefix("To have each geo by its largest: ").split(" under")[0]
+    follow = dataclasses.replace(case, spec=mm.Spec.from_toml(f"[model]\n{line}"))
+    assert fitted(follow) == fitted(other)  # the remedy does what it says
 
 
 MODEL = {
@@ -236,8 +236,8 @@ MODEL = {
     "trend": "true",
     "likelihood": '{ kind = "student_t" }',
     "adstock_first": "false",
-    "outcome_scale": '"geo"',
-    "media_scale": '"geo"',
+    "outcome_scale": '"shared"',
+    "media_scale": '"shared"',
     "scale": '"max"',
     "term": '[{ kind = "drift" }]',
 }

@@ -424,6 +424,7 @@ def test_released_formats_load(number):
     assert store.FORMAT == 2, "a new format: commit a file of it and keep loading these"
     fit, written = load(file), released_fit()
     assert fit.spec == replace(written.spec, scale="max")  # the only scale of those days
+    assert fit.scale.people is None
     assert fit.panel.geos == ("north", "süd")
     assert fit.panel.currency == "EUR"
     assert fit.panel.outcome_value is None

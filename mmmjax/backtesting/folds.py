@@ -140,6 +140,9 @@ def padded(panel: Panel, history: int, n_periods: int) -> Panel:
 
     spend = pad(panel.spend, 0.0)
     spend[..., ~panel.paid] = np.nan
+    people = panel.people
+    if people is not None:
+        people = np.pad(people, [(0, 0), (before, after)], mode="edge")
     step = offset(panel.freq)
     start = pd.date_range(end=panel.dates[0], periods=before + 1, freq=step)[0]
     return replace(
@@ -149,6 +152,7 @@ def padded(panel: Panel, history: int, n_periods: int) -> Panel:
         spend=spend,
         controls=pad(panel.controls, 0.0),
         present=pad(panel.present, False),
+        population=people,
         dates=pd.date_range(start, periods=history + n_periods, freq=step),
         history=history,
     )

@@ -193,7 +193,7 @@ class _Ready(NamedTuple):
         train = found.panel
         data = found.data.padded(plan.history, plan.n_periods)
         wide = padded(train, plan.history, plan.n_periods)
-        per_geo = plan.spec.media_scale == "geo"
+        per_geo = found.spec.media_scale == "geo"
         test, left_out = forecast_panel(plan.panel, fold, train, per_geo)
         return cls(found, train, data, wide, test, left_out)
 

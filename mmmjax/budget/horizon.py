@@ -222,7 +222,7 @@ def by_term(
 def _per_money(
     fit: Fit, cost: np.ndarray, periods: int
 ) -> Float[np.ndarray, "cell period"]:
-    each = 1.0 / (cost * fit.scale.media[:, fit.panel.paid, None])
+    each = 1.0 / (cost * fit.scale.media_next(fit.panel)[:, fit.panel.paid, None])
     return np.broadcast_to(each, (*each.shape[:2], periods)).reshape(-1, periods)
 
 
@@ -234,8 +234,8 @@ def _outcome(fit: Fit) -> Float[np.ndarray, " cell"]:
 def _history(fit: Fit, past: int) -> Float[np.ndarray, "cell past"]:
     paid = np.flatnonzero(fit.panel.paid)
     before = max(len(fit.panel.dates) - past, 0)
-    media = np.swapaxes(fit.panel.media[..., paid], 1, 2)[..., before:]
-    media = media / fit.scale.media[:, paid][..., None]
+    media = fit.scale.scale_media(fit.panel.media, fit.panel)[..., paid]
+    media = np.swapaxes(media, 1, 2)[..., before:]
     media = np.pad(media, [(0, 0), (0, 0), (past - media.shape[-1], 0)])
     return media.reshape(fit.panel.n_geos * len(paid), past)
 

@@ -217,7 +217,7 @@ def _data_prior(model: Spec, train: Panel, name: str, key: str, rows: list[Row])
     noun = period_noun(train.freq)
     whole = f"the largest {noun} ({amount(train.outcome[train.mask].max())})"
     if train.n_geos > 1:
-        whole = f"the largest {noun}" + (" of the geo" * (model.outcome_scale == "geo"))
+        whole = f"the largest {noun}" + (" of the geo" * (model.outcome_scale != "shared"))
     entry(
         "",
         f"{key}: the channel's share of the spend. beta: the most that it can add to "

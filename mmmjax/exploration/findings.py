@@ -25,6 +25,7 @@ FEW_PERIODS = 10
 FEW_SHARE = 0.05
 FAR, OFTEN = 1.5, 0.1  # times the training maximum, share of test cells: a warning
 ALIKE = 0.8  # correlation of a control with a channel
+JUMP = 1.5  # of a population from one period to the next
 CARRIED = 0.5  # of media a period later, for the control that follows slowly
 CLEAR, MANY = 5.5, 0.01  # robust z, share of cells: fewer and smaller are left unsaid
 
@@ -64,7 +65,7 @@ def warnings(
         *_outcome_outliers(panel, apart),
         *_media_outliers(panel, apart),
         *_missing(panel),
-        *_label(panel),
+        *_population(panel),
     ]
     if test is not None:
         versus = difference(panel, test)
@@ -422,12 +423,22 @@ def _controls_with_media(panel: Panel) -> list[Finding]:
     return [Finding("warning", "control_media", what, tuple(names), size, means, remedy)]
 
 
-def _label(panel: Panel) -> list[Finding]:
-    """Say that population is used by no model yet."""
-    if panel.population is None:
+def _population(panel: Panel) -> list[Finding]:
+    """Say what a population does, and where it jumps."""
+    people, where = panel.people, ("population",)
+    if people is None:
         return []
-    what = "population is kept as a label only: no model divides by it"
-    remedy = (
-        'media_scale = "geo" under [model] divides the media of each geo by its largest'
-    )
-    return [Finding("note", "population", what, ("population",), remedy=remedy)]
+    jumps = np.maximum(people[:, 1:] / people[:, :-1], people[:, :-1] / people[:, 1:])
+    if jumps.size and (size := float(jumps.max())) > JUMP:
+        g, t = np.argwhere(jumps == size)[0]
+        when = f"{show(panel.dates[t + 1])} in {panel.geos[g]}"
+        what = f"population is {size:.3g} times another from one period to the next: {when}"
+        means = "Media per head change by as much from then on"
+        remedy = "Check its unit and its digits there"
+        return [Finding("warning", "population", what, where, size, means, remedy)]
+    what = "population divides media: per head they are alike in geos of any size"
+    remedy = 'To have each geo by its largest: media_scale = "geo" under [model]'
+    if panel.n_geos == 1:
+        what = "population changes no number of one geo"
+        remedy = 'Media per head, where it grows: media_scale = "population" under [model]'
+    return [Finding("note", "population", what, where, remedy=remedy)]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmmjax.panel import Panel, for_prediction
+from mmmjax.panel import joined as both
 
 __all__ = [
     "ALL",
@@ -103,14 +104,7 @@ def _correlation(table: np.ndarray) -> np.ndarray:
 
 def joined(panel: Panel, test: Panel | None) -> Panel:
     """The training panel with the periods of the test panel behind it."""
-    if test is None:
-        return panel
-    test = for_prediction(panel, test)
-    arrays = {
-        name: np.concatenate([getattr(panel, name), getattr(test, name)], axis=1)
-        for name in ("outcome", "media", "spend", "controls", "present")
-    }
-    return replace(panel, **arrays, dates=panel.dates.append(test.dates))
+    return panel if test is None else both(panel, for_prediction(panel, test))
 
 
 def over_geos(panel: Panel) -> Panel:

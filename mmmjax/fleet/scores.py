@@ -98,7 +98,8 @@ def _widened(fit: Fit, inputs: Arrays, shape: Shape) -> Fit:
     """The same fit in wider arrays, of fewer draws."""
     scale = fit.scale
     pad = lambda x: _grown(x, -1, shape.channels, 1.0)
-    scale = Scale(scale.outcome, pad(scale.media), pad(scale.cost_per_unit))
+    costs = pad(scale.cost_per_unit)
+    scale = Scale(scale.outcome, pad(scale.media), costs, scale.people)
     panel, draws = _wide_panel(fit.panel, shape), _wide_draws(fit, shape)
     return _Wide(fit.spec, panel, scale, fit.sampler, draws, fit.seed, arrays=inputs)
 
@@ -125,9 +126,8 @@ def _wide_panel(panel: Panel, shape: Shape) -> Panel:
     after = shape.periods - (len(panel.dates) - panel.history)
     first: Any = panel.dates[0]
     dates = _dates(first, panel.freq, before, len(panel.dates) + after)
-    rows = lambda x, fill: np.pad(
-        x, [(0, 0), (before, after)] + [(0, 0)] * (x.ndim - 2), constant_values=fill
-    )
+    around, people = [(0, 0), (before, after)], panel.people
+    rows = lambda x, fill: np.pad(x, around + [(0, 0)] * (x.ndim - 2), constant_values=fill)
     spend = rows(panel.spend, 0.0)
     spend[:, :, ~panel.paid] = np.nan
     names = lambda what, have, most: (*have, *(f"no {what} {i}" for i in range(most)))[
@@ -140,6 +140,7 @@ def _wide_panel(panel: Panel, shape: Shape) -> Panel:
         spend=_grown(spend, -1, shape.channels, 0.0),
         controls=_grown(rows(panel.controls, 0.0), -1, shape.controls, 0.0),
         present=rows(panel.present, False),
+        population=None if people is None else np.pad(people, around, mode="edge"),
         dates=dates,
         channels=names("channel", panel.channels, shape.channels),
         control_names=names("control", panel.control_names, shape.controls),

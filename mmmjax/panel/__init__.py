@@ -8,7 +8,7 @@ makes the dates regular, `empty` leaves outcomes out, `reading` puts a table tog
 
 from mmmjax.panel.cells import date_of
 from mmmjax.panel.columns import Columns
-from mmmjax.panel.container import Panel, known, periods
+from mmmjax.panel.container import Panel, joined, known, periods
 from mmmjax.panel.dialect import KEYS as DIALECT
 from mmmjax.panel.door import for_prediction, for_training
 from mmmjax.panel.empty import zero_ends
@@ -20,6 +20,7 @@ __all__ = [
     "date_of",
     "for_prediction",
     "for_training",
+    "joined",
     "known",
     "periods",
     "zero_ends",

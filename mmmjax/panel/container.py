@@ -22,7 +22,7 @@ from mmmjax.panel.files import load_table
 from mmmjax.panel.reading import first_outcome, read, read_future
 from mmmjax.shapes import NATIONAL
 
-__all__ = ["Panel", "asked", "check_names", "dialect_of", "known", "periods"]
+__all__ = ["Panel", "asked", "check_names", "dialect_of", "joined", "known", "periods"]
 
 NUMBERS = ("outcome", "media", "spend", "controls", "present")
 
@@ -44,7 +44,7 @@ class Panel:
         geos: Names of the geos.
         channels: Names of the channels, in the user's order.
         control_names: Names of the controls.
-        population: People in each geo (geo,), or None.
+        population: People in each geo (geo,), or (geo, time) where they change; or None.
         currency: Label of money in tables and pictures.
         outcome_name: Label of the outcome.
         history: Leading periods before the first outcome: media context, not modelled.
@@ -112,7 +112,7 @@ class Panel:
             geo: Column that names the geo of each row; None: one national market.
             spend: {channel: column} of money; channels left out are organic. None: the
                 media columns are spend.
-            population: Column of the population, the same in all rows of a geo.
+            population: Column of the population of the geo, above 0; it may change.
             groups: Columns of what geos lie in, the coarsest first: ("country", "region").
             currency: Label of money in tables and pictures.
             freq: Pandas frequency such as "W-SUN"; found from the dates if None.
@@ -167,16 +167,7 @@ class Panel:
     @checked
     def split(self, date: Any) -> "tuple[Panel, Panel]":
         """Return the panel up to `date`, with the facts known then, and what follows."""
-        first, last = self.dates[self.history], self.dates[-1]
-        allowed = f"a date from {show(first)} to before {show(last)}, the modelled periods"
-        usual = show(self.dates[-1 - self.n_periods // 8])
-        fix = f"name the last date of training, such as {usual}"
-        moment = date_of("split", date, self.columns.date_format, self.dates)
-        cut = 0 if pd.isna(moment) else int(np.sum(self.dates <= moment))
-        if cut <= self.history or cut >= len(self.dates):
-            fail("split", moment, "", allowed, fix)
-        train = periods(self, slice(None, cut), self.history)
-        return known(train), periods(self, slice(cut, None), 0)
+        return _split(self, date)
 
     @checked
     def select(self, geos: str | Iterable[str]) -> "Panel":
@@ -208,8 +199,17 @@ class Panel:
     @property
     def organic(self) -> tuple[str, ...]:
         """Names of the channels without spend."""
-        named = zip(self.channels, self.paid, strict=True)
-        return tuple(name for name, paid in named if not paid)
+        return tuple(
+            c for c, paid in zip(self.channels, self.paid, strict=True) if not paid
+        )
+
+    @property
+    def people(self) -> np.ndarray | None:
+        """Population in every period, (geo, time); None where it is not known."""
+        people = self.population
+        if people is None or people.ndim == 2:
+            return people
+        return np.broadcast_to(people[:, None], (self.n_geos, len(self.dates)))
 
     @property
     def window(self) -> slice:
@@ -248,8 +248,10 @@ def _freeze(panel: Panel) -> None:
         "spend": (*cells, len(panel.channels)),
         "controls": (*cells, len(panel.control_names)),
         "present": cells,
-        "population": cells[:1],
+        "population": cells,
     }
+    if panel.population is not None and np.ndim(panel.population) == 1:
+        shapes["population"] = cells[:1]
     for name, shape in shapes.items():
         if (value := getattr(panel, name)) is None:
             continue
@@ -257,6 +259,8 @@ def _freeze(panel: Panel) -> None:
         if array.shape != shape:
             fix = "build panels with Panel.from_frame"
             fail(name, Phrase(f"shape {array.shape}"), "", f"shape {shape}", fix)
+        if name == "population" and array.ndim == 2 and (array == array[:, :1]).all():
+            array = array[:, 0].copy()
         array.setflags(write=False)
         object.__setattr__(panel, name, array)
     for name, labels in panel.groups.items():
@@ -295,7 +299,18 @@ def check_names(panel: Panel) -> Panel:
 def periods(panel: Panel, times: slice, history: int) -> Panel:
     """Return the panel of some periods, the first `history` of them not modelled."""
     arrays = {name: getattr(panel, name)[:, times] for name in NUMBERS}
-    return replace(panel, **arrays, dates=panel.dates[times], history=history)
+    people = None if panel.people is None else panel.people[:, times]
+    own = {"population": people, "dates": panel.dates[times], "history": history}
+    return replace(panel, **arrays, **own)
+
+
+def joined(first: Panel, second: Panel) -> Panel:
+    """Return the panel of both, one after the other: the second is aligned and follows."""
+    join = lambda name: np.concatenate([getattr(p, name) for p in (first, second)], axis=1)
+    people = None if first.people is None else join("people")
+    arrays = {name: join(name) for name in NUMBERS}
+    dates = first.dates.append(second.dates)
+    return replace(first, **arrays, population=people, dates=dates)
 
 
 def known(panel: Panel) -> Panel:
@@ -303,6 +318,20 @@ def known(panel: Panel) -> Panel:
     end: Any = panel.dates[-1] + offset(panel.freq)
     facts = (f for f in panel.facts if f.until is None or pd.Timestamp(f.until) < end)
     return replace(panel, facts=tuple(facts))
+
+
+def _split(panel: Panel, date: Any) -> tuple[Panel, Panel]:
+    first, last = panel.dates[panel.history], panel.dates[-1]
+    allowed = f"a date from {show(first)} to before {show(last)}, the modelled periods"
+    fix = "name the last date of training, such as " + show(
+        panel.dates[-1 - panel.n_periods // 8]
+    )
+    moment = date_of("split", date, panel.columns.date_format, panel.dates)
+    cut = 0 if pd.isna(moment) else int(np.sum(panel.dates <= moment))
+    if cut <= panel.history or cut >= len(panel.dates):
+        fail("split", moment, "", allowed, fix)
+    train = periods(panel, slice(None, cut), panel.history)
+    return known(train), periods(panel, slice(cut, None), 0)
 
 
 def _select(panel: Panel, names: list[str]) -> Panel:
@@ -383,8 +412,11 @@ def _read_future(panel: Panel, table: Any, written: Mapping[str, Any]) -> Panel:
     if fields is None:
         raise errors[-1]
     check_follows(fields["dates"], panel.dates[-1], panel.freq)
-    same = ("population", "groups", "outcome_name", "currency", "outcome_value")
-    return Panel(**(fields | {name: getattr(panel, name) for name in same}))
+    same = ("groups", "outcome_name", "currency", "outcome_value")
+    kept = {name: getattr(panel, name) for name in same}
+    if fields["population"] is None and panel.people is not None:
+        kept["population"] = panel.people[:, -1]
+    return Panel(**(fields | kept))
 
 
 def _to_frame(panel: Panel) -> pd.DataFrame:
@@ -402,8 +434,8 @@ def _to_frame(panel: Panel) -> pd.DataFrame:
             table[money] = panel.spend[geo, time, i]
     for i, name in enumerate(columns.controls):
         table[name] = panel.controls[geo, time, i]
-    if panel.population is not None:
-        table[columns.population or "population"] = panel.population[geo]
+    if panel.people is not None:
+        table[columns.population or "population"] = panel.people[geo, time]
     for name, own in panel.groups.items():
         table[name] = np.array(own, dtype=object)[geo]
     return pd.DataFrame(table)

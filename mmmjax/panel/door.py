@@ -197,11 +197,15 @@ def for_prediction(training: Panel, future: Panel) -> Panel:
     order = [future.geos.index(name) for name in training.geos]
     arrays = ("outcome", "media", "spend", "controls", "present")
     ordered = {name: getattr(future, name)[order] for name in arrays}
+    people = None
+    if training.people is not None:  # as it was last, unless it is given
+        known = future.people
+        people = training.people[:, -1] if known is None else known[order]
     aligned = replace(
         future,
         **ordered,
         geos=training.geos,
-        population=training.population,
+        population=people,
         groups=training.groups,
         history=0,
         facts=(),

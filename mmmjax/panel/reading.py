@@ -71,7 +71,7 @@ def read(
         "geos": geos,
         "channels": channels,
         "control_names": columns.controls,
-        "population": _population(source, names.population, codes, geos),
+        "population": _population(source, names.population, cells, present),
         "groups": _groups(source, columns.groups, codes, len(geos)),
         "outcome_name": names.outcome or "outcome",
         "history": history,
@@ -165,27 +165,22 @@ def _controls_known(
 
 
 def _population(
-    source: Source, column: str | None, codes: np.ndarray, geos: tuple[str, ...]
+    source: Source,
+    column: str | None,
+    cells: tuple[np.ndarray, np.ndarray],
+    present: np.ndarray,
 ) -> np.ndarray | None:
+    """People in every period (geo, time); where a geo has no row, as in the row before."""
     if column is None:
         return None
     values = read_numbers(source, column, "population")
     if (bad := np.flatnonzero(~(values > 0))).size:
         where = source.where(int(bad[0]), column)
-        fix = "fill in the population of the geo, the same in all its rows"
+        fix = "fill in the population of the geo, in all its rows"
         fail("population", values[bad[0]], where, "numbers above 0", fix)
-    known = np.zeros(len(geos))
-    known[codes[::-1]] = values[::-1]  # the first row of each geo counts
-    if (bad := np.flatnonzero(~np.isclose(values, known[codes], rtol=1e-9))).size:
-        row = int(bad[0])
-        got = Phrase(f"{values[row]:.10g} after {known[codes[row]]:.10g}")
-        last = f'df["{column}"].iloc[-1]'
-        if source.geo is not None:
-            last = f'df.groupby("{source.geo}")["{column}"].transform("last")'
-        fix = f'use the same year in all rows: df["{column}"] = {last}'
-        where = source.where(row, column)
-        fail("population", got, where, "one value per geo, the same in all rows", fix)
-    return known
+    people = np.full(present.shape, np.nan)
+    people[cells] = values
+    return pd.DataFrame(people).ffill(axis=1).bfill(axis=1).to_numpy()
 
 
 def _groups(
@@ -245,12 +240,13 @@ def read_future(
         elif money is not None and money not in have:
             known = _amounts(source, media, "media")
             frame = frame.assign(**{money: known * cost_per_unit[codes, i]})
-    asked = columns.names(channels)._replace(outcome=None, population=None, groups=())
+    people = columns.population if columns.population in have else None
+    asked = columns.names(channels)._replace(outcome=None, population=people, groups=())
     frame.attrs = df.attrs
     fields = read(frame, asked, freq, dialect)
     order = [fields["geos"].index(name) for name in geos]
-    for name in ("outcome", "media", "spend", "controls", "present"):
-        fields[name] = fields[name][order]
+    for name in ("outcome", "media", "spend", "controls", "present", "population"):
+        fields[name] = fields[name] if fields[name] is None else fields[name][order]
     return fields | {"geos": geos, "columns": columns}
 
 

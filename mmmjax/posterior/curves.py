@@ -51,7 +51,7 @@ def curves(
     """Contribution per period of each channel at constant spend, once carry-over is full.
 
     Args:
-        fit: The fit.
+        fit: The fit; media per head count on the population of its last period.
         points: Levels of spend, evenly from 0.
         upto: The highest level, as a multiple of the channel's largest period in training.
         total: Sum over geos, each at the same fraction of its own largest period; None:
@@ -74,7 +74,7 @@ def curves(
     largest = media.max(axis=1)  # (geo, channel)
     count = np.maximum(scope.present.sum(axis=1), 1)[:, None]
     levels = largest[..., None] * fraction
-    args = (scope.factor, levels / fit.scale.media[..., None])
+    args = (scope.factor, levels / fit.scale.media_next(panel)[..., None])
     values = _reduce(fit, _steady, args, total, prob, memory)
     dims, cost = (GEO, CHANNEL, POINT), fit.scale.cost_per_unit
     data = {}

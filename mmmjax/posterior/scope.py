@@ -12,7 +12,7 @@ from mmmjax import checks
 from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
 from mmmjax.metrics import hdi
-from mmmjax.panel import Panel, for_prediction
+from mmmjax.panel import Panel, for_prediction, joined
 from mmmjax.response import make_inputs
 from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DATE, DRAW, GEO
 
@@ -77,12 +77,7 @@ class Scope:
 
     def then(self, later: "Scope") -> "Scope":
         """This window and the one that follows it as one."""
-        first, second = self.panel, later.panel
-        rows = {
-            n: np.concatenate([getattr(first, n), getattr(second, n)], axis=1)
-            for n in ("outcome", "media", "spend", "controls", "present")
-        }
-        panel = replace(first, **rows, dates=first.dates.append(second.dates))
+        panel = joined(self.panel, later.panel)
         return replace(self, panel=panel, inputs=self.inputs.then(later.inputs))
 
     @property
