@@ -81,8 +81,8 @@ class Scale:
                 got, fix = Phrase("no population"), 'population = "column" under [data]'
                 fail("media_scale", "population", "", "a panel with a population", fix)
             heads = panel.people[:, panel.window]
-            mean = heads.mean(1)  # exactly the population where it does not change
-            people = panel.population if np.ndim(panel.population) == 1 else mean
+            same = (heads == heads[:, :1]).all(1)  # exactly that, where it does not change
+            people = np.where(same, heads[:, 0], heads.mean(1))
             amounts = amounts / heads[..., None]
         media = largest(amounts, axis=1)
         if not per_geo_media:

@@ -199,9 +199,7 @@ class Panel:
     @property
     def organic(self) -> tuple[str, ...]:
         """Names of the channels without spend."""
-        return tuple(
-            c for c, paid in zip(self.channels, self.paid, strict=True) if not paid
-        )
+        return tuple(self.channels[i] for i in np.flatnonzero(~self.paid))
 
     @property
     def people(self) -> np.ndarray | None:
