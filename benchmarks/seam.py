@@ -23,9 +23,11 @@ as ``results/seam_before.json``, made at the commit before; ``--against`` compar
   parameter over the seeds: Welch's t test, Bonferroni over all. Bar: p of at least 0.01,
   which is the bar where draws may differ, but not their law.
 
-All three without a flag. Bits depend on the processor and on versions: a file of another
-machine is compared with a warning. What is reached below the public door is in `opened`,
-`height` and `building`, to be adapted where those names change.
+All three without a flag. The default prior of saturation_beta has moved since, to
+mm.media_share: the works ask for spend_share, the default of then. Bits depend on the
+processor and on versions: a file of another machine is compared with a warning. What is
+reached below the public door is in `opened`, `height` and `building`, to be adapted where
+those names change.
 """
 
 import dataclasses
@@ -161,16 +163,18 @@ def work(what: str, house: Path, smoke: bool = False) -> Work:
         {"warmup": 50, "draws": 50} if smoke else {"warmup": 100, "draws": 100}
     )
     short |= {"until": None, "chains": 2}
+    then = {"saturation_beta": mm.Prior("HalfNormal", scale=mm.spend_share)}
     if what == "fleet":
         spec = mm.Spec(
             adstock=mm.adstock.Geometric(max_lag=4), trend=True,
-            seasonality=mm.seasonality.Fourier(order=2),
+            seasonality=mm.seasonality.Fourier(order=2), priors=then,
         )  # fmt: skip
         quick = dataclasses.replace(mm.HMC(), **short | {"chains": 4})
         return Work(spec, *ragged(3 if smoke else 12), quick)
     if what == "demo":
         case = cases.read(house / "mmmjax" / "datasets" / "demo.toml")
-        spec = dataclasses.replace(case.spec, likelihood=mm.likelihood.StudentT())
+        student, priors = mm.likelihood.StudentT(), {**case.spec.priors, **then}
+        spec = dataclasses.replace(case.spec, likelihood=student, priors=priors)
         train, test, sampler = case.train, case.test, case.sampler
     else:
         place = house / "benchmarks" / what.split()[0].replace("case", "case_study")

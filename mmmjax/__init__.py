@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from mmmjax.prediction import sample_prior as sample_prior
     from mmmjax.prediction import scores as scores
     from mmmjax.prior import Prior as Prior
+    from mmmjax.prior import media_share as media_share
     from mmmjax.prior import pooled as pooled
     from mmmjax.prior import spend_share as spend_share
     from mmmjax.registries import register as register
@@ -140,7 +141,7 @@ _ROOMS = {
         "sample_prior",
         "scores",
     ),
-    "mmmjax.prior": ("Prior", "pooled", "spend_share"),
+    "mmmjax.prior": ("Prior", "media_share", "pooled", "spend_share"),
     "mmmjax.registries": ("register", "registry"),
     "mmmjax.reporting": ("fleet_report", "report"),
     "mmmjax.samplers": (

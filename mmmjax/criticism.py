@@ -16,14 +16,17 @@ from mmmjax import checks, metrics
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit, summary
 from mmmjax.infer.density import law_of
+from mmmjax.media_prior import brought
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY
+from mmmjax.posterior.scope import ALL
 from mmmjax.prediction import predict, sample_prior
+from mmmjax.prior import quantiles
 from mmmjax.shapes import DATE, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["LAG", "prior_posterior", "residuals"]
+__all__ = ["LAG", "prior_posterior", "prior_returns", "residuals"]
 
 LAG = "lag"
 """Dimension of autocorrelations, in periods."""
@@ -135,3 +138,49 @@ def _moments(spec: Spec, data: ModelData) -> dict[str, Any]:
         if not site.offset
     }
     return {name: (law.mean, law.variance) for name, law in laws.items()}
+
+
+def prior_returns(
+    spec: Spec, panel: Panel, data: ModelData, draws: int = 4000, seed: int = 0
+) -> pd.DataFrame:
+    """What the priors believe of returns and shares before the data speak, over all geos.
+
+    The same as ``roas`` and ``contributions`` of :func:`sample_prior`, in a second.
+
+    Args:
+        spec: The model.
+        panel: The training panel.
+        data: Its arrays.
+        draws: Of the priors.
+        seed: Of the draws.
+
+    Returns:
+        One row a channel and one of all, "ALL": channel, spend (money), and median, lo and
+        hi (94% HDI) of roas (outcome per unit of money, of paid channels, carry-over after
+        the window counted; NaN without spend) and of share (of the observed outcome).
+    """
+    sizes, rng = spec.sizes(panel), np.random.default_rng(seed)
+    own = [spec.full(term, name) for term in spec.media for name in term.parameters()]
+    chance = lambda shape: rng.random((draws, *shape))
+    params = {
+        name: quantiles(
+            spec.priors[name], data.hyper[name], sizes, chance, data.inputs.values
+        )
+        for name in own
+        if name in data.hyper
+    }
+    unit = np.asarray(spec.likelihood.original(data.target))
+    found = brought(params, data.inputs, spec, data.target)
+    share, gain = ((unit * x).sum(1) for x in found)
+    outcome = np.nansum(panel.outcome[:, panel.window])
+    spend = np.where(panel.paid, panel.spend[:, panel.window].sum((0, 1)), 0.0)
+    money = np.append(spend, spend.sum())
+    gain = np.column_stack([gain, gain[:, panel.paid].sum(1)])
+    share = np.column_stack([share, share.sum(1)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        roas = np.where(money > 0, gain / money, np.nan)
+    table = pd.DataFrame({"channel": [*panel.channels, ALL], "spend": money})
+    for name, values in (("roas", roas), ("share", share / outcome)):
+        table[f"{name}_median"] = np.median(values, 0)
+        table[f"{name}_lo"], table[f"{name}_hi"] = metrics.hdi(values)
+    return table

@@ -17,11 +17,9 @@ from mmmjax.arguments import checked
 from mmmjax.arrays import TIME
 from mmmjax.likelihood import OUTCOME
 from mmmjax.panel import Panel
-from mmmjax.prior import DataValue, Prior, Site
-from mmmjax.response import places
-from mmmjax.scaling import spend_share
+from mmmjax.prior import FAMILIES, DataValue, Prior, Site
 from mmmjax.shapes import CHANNEL, DATE, GEO
-from mmmjax.spec import Spec, among, hyperparameters
+from mmmjax.spec import Spec, among
 from mmmjax.terms import Media
 
 __all__ = ["Node", "Structure", "data_priors", "structure"]
@@ -248,51 +246,42 @@ def _contributions(
     return terms, texts
 
 
-def data_priors(spec: Spec, panel: Panel) -> pd.DataFrame:
-    """What the data-derived hyperparameters, such as spend_share, make of the priors.
+def data_priors(spec: Spec, panel: Panel, hyper: Mapping[str, Any]) -> pd.DataFrame:
+    """What the data-derived hyperparameters, such as media_share, make of the priors.
+
+    Args:
+        spec: The model.
+        panel: The training panel.
+        hyper: Numbers of its priors, as in ``ModelData``.
 
     Returns:
         One row for each parameter, hyperparameter and channel: parameter, hyperparameter,
-        source, channel, value (of the hyperparameter), median and upper (95th percentile)
-        of the prior, scaled units; NaN where the family has no quantile function.
+        source, channel, value (of the hyperparameter; of those of several geos the mean),
+        median and upper (95th percentile) of the prior, scaled units; NaN where the value
+        is the scale of something that is itself uncertain.
     """
-    sizes = spec.sizes(panel)
+    sizes, labels = spec.sizes(panel), spec.labels(panel)
     spec = among(spec, sizes)
-    needed = spec.data_values(sizes)
-    known = {"spend_share": spend_share}
-    data = {name: known[name](panel) for name in needed}
-    own, labels = places(spec, panel), spec.labels(panel)
-    hyper = hyperparameters(spec, sizes, data, places=own) if needed else {}
     rows = []
     for site in spec.sites(sizes):
         for key, value in site.prior.params:
             if not isinstance(value, DataValue):
                 continue
-            numbers = hyper
+            numbers: Any = hyper
             for part in site.path:
                 numbers = numbers[part]
             dim = site.dims[-1] if site.dims else CHANNEL
-            ends = [_quantile(site, numbers, q, sizes[dim]) for q in (0.5, 0.95)]
-            shares = data[value.name][own.get(dim, slice(None))]
-            columns = zip(labels[dim], shares, *ends, strict=True)
+            given = {k: np.atleast_2d(numbers[k]).mean(0) for k, _ in site.prior.params}
+            ends = [np.full(sizes[dim], np.nan)] * 2
+            if not site.offset:
+                made = FAMILIES[site.prior.family].quantile
+                ends = [np.broadcast_to(made(q, **given), sizes[dim]) for q in (0.5, 0.95)]
             rows += [
-                (site.path[0], key, value.name, channel, float(number), *quantiles)
-                for channel, number, *quantiles in columns
+                (site.path[0], key, value.name, channel, *map(float, found))
+                for channel, *found in zip(labels[dim], given[key], *ends, strict=True)
             ]
     names = ["parameter", "hyperparameter", "source", "channel", "value", "median", "upper"]
     return pd.DataFrame(rows, columns=names)
-
-
-def _quantile(
-    site: Site, numbers: Mapping[str, Any], q: float, channels: int
-) -> list[float]:
-    if site.offset:
-        return [float("nan")] * channels
-    try:
-        found = site.prior.distribution(numbers).icdf(np.float32(q))
-    except (NotImplementedError, ImportError):  # some quantiles need another package
-        return [float("nan")] * channels
-    return np.broadcast_to(np.asarray(found, float), (channels,)).tolist()
 
 
 def _law(name: str, prior: Prior) -> str:

@@ -14,10 +14,11 @@ from mmmjax import response
 from mmmjax.arrays import Arrays
 from mmmjax.facts import FACTS, stacked
 from mmmjax.likelihood import OUTCOME, Target
+from mmmjax.media_prior import data_values
 from mmmjax.panel import Panel
 from mmmjax.prior import Prior, Site, sites
 from mmmjax.response import align, places
-from mmmjax.scaling import Scale, spend_share
+from mmmjax.scaling import Scale
 from mmmjax.spec import Spec, hyperparameters
 
 __all__ = [
@@ -86,12 +87,11 @@ class ModelData:
 
 def model_data(spec: Spec, panel: Panel, scale: Scale) -> ModelData:
     """Arrays of a training panel for :func:`program` (NumPy, float64)."""
-    sizes = spec.sizes(panel)
-    known = {"spend_share": spend_share}
-    values = {name: known[name](panel) for name in spec.data_values(sizes)}
-    hyper = hyperparameters(spec, sizes, values, places=places(spec, panel))
     target = spec.likelihood.target(panel, scale)
     inputs, facts = response.make_inputs(spec, panel, scale), stacked(panel, scale, spec)
+    values = data_values(spec, panel, inputs, target)
+    sizes, own = spec.sizes(panel), places(spec, panel)
+    hyper = hyperparameters(spec, sizes, values, places=own)
     return ModelData(inputs, target, hyper, facts)
 
 
@@ -101,7 +101,7 @@ def _widened(
     before: Mapping[str, int],
     sizes: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Hyperparameters of a prior, one per member of its last dim, whatever they were.
+    """Hyperparameters of a prior, one per member of its dims, whatever they were.
 
     So priors of the same structure share programs. New members have the mean of the others.
     """
@@ -112,12 +112,12 @@ def _widened(
         if inner is not None:
             out[key] = _widened(inner, value, before, sizes)
             continue
-        last = prior.dims[-1] if prior.dims else ""
-        more = sizes.get(last, 0) - before.get(last, 0)
-        array = np.asarray(value)
-        if last in before and not array.ndim:
-            array = np.full(before[last], array)
-        out[key] = np.append(array, np.full(more, array.mean())) if more else array
+        dims = prior.dims or ()
+        shape = tuple(before.get(d, 0) for d in dims)
+        array = np.broadcast_to(value, shape) if all(shape) else np.asarray(value)
+        more = sizes.get(dims[-1], 0) - shape[-1] if dims else 0
+        new = np.repeat(array.mean(-1, keepdims=True), more, -1) if more else array
+        out[key] = np.concatenate([array, new], -1) if more else array
     return out
 
 

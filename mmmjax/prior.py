@@ -3,7 +3,8 @@
 A :class:`Prior` separates what is static (family, names, dims) from what is not (the
 numbers), so that markets with different priors share one compilation. A hyperparameter
 is a number, a list with one number per member of the last dim, a quantity taken from
-the data (:data:`spend_share`), or, for location and scale, another prior.
+the data (:data:`media_share`, :data:`spend_share`), or, for location and scale, another
+prior.
 """
 
 import difflib
@@ -17,6 +18,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from scipy import special, stats
 
 from mmmjax import checks, laws
 from mmmjax.arguments import checked
@@ -28,7 +30,9 @@ __all__ = [
     "Parameter",
     "Prior",
     "Site",
+    "media_share",
     "pooled",
+    "quantiles",
     "spend_share",
 ]
 
@@ -42,6 +46,7 @@ class Family(NamedTuple):
     make: Callable[..., dist.Distribution]
     names: tuple[str, ...]
     support: Support
+    quantile: Callable[..., Any]  # of probability q and the hyperparameters, in NumPy
     aliases: Mapping[str, str] = {}
     optional: Mapping[str, float] = {}
     positive: tuple[str, ...] = ("scale",)
@@ -62,6 +67,7 @@ FAMILIES: dict[str, Family] = {
         dist.Normal,
         ("loc", "scale"),
         "real",
+        lambda q, loc, scale: loc + scale * special.ndtri(q),
         _LOC_SCALE,
         {"loc": 0.0},
         nests=("loc", "scale"),
@@ -70,6 +76,7 @@ FAMILIES: dict[str, Family] = {
         dist.Laplace,
         ("loc", "scale"),
         "real",
+        lambda q, loc, scale: loc - scale * np.sign(q - 0.5) * np.log1p(-abs(2 * q - 1)),
         _LOC_SCALE,
         {"loc": 0.0},
         nests=("loc", "scale"),
@@ -78,22 +85,40 @@ FAMILIES: dict[str, Family] = {
         laws.StudentT,
         ("df", "loc", "scale"),
         "real",
+        lambda q, df, loc, scale: loc + scale * special.stdtrit(df, q),
         _LOC_SCALE | {"nu": "df"},
         {"loc": 0.0},
         ("df", "scale"),
         ("loc", "scale"),
     ),
     "HalfNormal": Family(
-        dist.HalfNormal, ("scale",), "positive", {"sigma": "scale"}, nests=("scale",)
+        dist.HalfNormal,
+        ("scale",),
+        "positive",
+        lambda q, scale: scale * special.ndtri(0.5 + 0.5 * q),
+        {"sigma": "scale"},
+        nests=("scale",),
     ),
-    "HalfCauchy": Family(dist.HalfCauchy, ("scale",), "positive", nests=("scale",)),
+    "HalfCauchy": Family(
+        dist.HalfCauchy,
+        ("scale",),
+        "positive",
+        lambda q, scale: scale * np.tan(0.5 * np.pi * q),
+        nests=("scale",),
+    ),
     "Exponential": Family(
-        dist.Exponential, ("rate",), "positive", {"lam": "rate"}, positive=("rate",)
+        dist.Exponential,
+        ("rate",),
+        "positive",
+        lambda q, rate: -np.log1p(-q) / rate,
+        {"lam": "rate"},
+        positive=("rate",),
     ),
     "Gamma": Family(
         laws.Gamma,
         ("concentration", "rate"),
         "positive",
+        lambda q, concentration, rate: special.gammaincinv(concentration, q) / rate,
         _GAMMA,
         positive=("concentration", "rate"),
     ),
@@ -101,6 +126,7 @@ FAMILIES: dict[str, Family] = {
         laws.InverseGamma,
         ("concentration", "rate"),
         "positive",
+        lambda q, concentration, rate: rate / special.gammainccinv(concentration, q),
         _GAMMA,
         positive=("concentration", "rate"),
     ),
@@ -108,6 +134,7 @@ FAMILIES: dict[str, Family] = {
         dist.LogNormal,
         ("loc", "scale"),
         "positive",
+        lambda q, loc, scale: np.exp(loc + scale * special.ndtri(q)),
         _LOC_SCALE,
         nests=("loc", "scale"),
         base="Normal",
@@ -117,6 +144,7 @@ FAMILIES: dict[str, Family] = {
         laws.LogitNormal,
         ("loc", "scale"),
         "unit",
+        lambda q, loc, scale: special.expit(loc + scale * special.ndtri(q)),
         _LOC_SCALE,
         nests=("loc", "scale"),
         base="Normal",
@@ -126,6 +154,9 @@ FAMILIES: dict[str, Family] = {
         laws.Beta,
         ("concentration1", "concentration0"),
         "unit",
+        lambda q, concentration1, concentration0: special.betaincinv(
+            concentration1, concentration0, q
+        ),
         _BETA,
         positive=("concentration1", "concentration0"),
     ),
@@ -133,6 +164,7 @@ FAMILIES: dict[str, Family] = {
         dist.Uniform,
         ("low", "high"),
         "interval",
+        lambda q, low, high: low + (high - low) * q,
         {"lower": "low", "upper": "high"},
         positive=(),
     ),
@@ -140,6 +172,9 @@ FAMILIES: dict[str, Family] = {
         lambda loc, scale, low, high: dist.TruncatedNormal(loc, scale, low=low, high=high),
         ("loc", "scale", "low", "high"),
         "interval",
+        lambda q, loc, scale, low, high: stats.truncnorm.ppf(
+            q, (low - loc) / scale, (high - loc) / scale, loc, scale
+        ),
         _LOC_SCALE | {"lower": "low", "upper": "high"},
     ),
 }
@@ -156,11 +191,15 @@ class DataValue:
         return self.name
 
 
+media_share = DataValue("media_share")
+"""As the scale of a HalfNormal ``saturation_beta``: before the data speak, money brings the
+same return in every channel, and all media together ``Spec.media_share`` of the outcome
+(:mod:`mmmjax.media_prior` has the formula). The default."""
 spend_share = DataValue("spend_share")
 """Each channel's share of paid spend in the training window (an organic channel gets the
-mean share). As the scale of ``saturation_beta`` it says: before the data speak, money
-brings effect in proportion."""
-DATA_VALUES = {"spend_share": spend_share}
+mean share). As the scale of ``saturation_beta`` it says: before the data speak, a peak
+period brings effect in proportion to what the channel spends in all periods."""
+DATA_VALUES = {"media_share": media_share, "spend_share": spend_share}
 
 SPREAD = 0.5  # of members by default: log and logit differ by about a half
 
@@ -535,6 +574,56 @@ def pooled(
     return replace_prior(prior, pool=tuple(zip(dims, made, strict=True)), dims=full)
 
 
+def quantiles(
+    prior: Prior,
+    values: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    chance: Callable[[tuple[int, ...]], np.ndarray],
+    groups: Mapping[str, Any] | None = None,
+) -> np.ndarray:
+    """Values of a parameter by the quantile functions of its prior and of those inside.
+
+    Args:
+        prior: With its dims.
+        values: Its hyperparameters, from :func:`mmmjax.spec.hyperparameters`.
+        sizes: Members of each dim.
+        chance: Probabilities (..., *shape) of a shape: 0.5 everywhere gives the typical
+            value, uniform random numbers give draws.
+        groups: Arrays of the panel, "geo.<group>" among them where geos are in groups.
+    """
+    dims, family = prior.dims or (), FAMILIES[prior.family]
+
+    def over(inner: Prior, key: str, dims: Sequence[str]) -> np.ndarray:
+        found = quantiles(inner, values.get(key, values), sizes, chance, groups)
+        has = inner.dims or ()
+        return found[(..., *(slice(None) if d in has else None for d in dims))]
+
+    if prior.pool:
+        value: Any = None
+        levels = [site for site in sites("", prior) if site.level]
+        for site, (key, spread) in zip(levels, prior.spreads.items(), strict=True):
+            assert site.level is not None
+            link, offset = (
+                site.level.link,
+                special.ndtri(chance(tuple(sizes[d] for d in site.dims))),
+            )
+            if site.level.group:
+                of = (groups or {})[f"{site.level.over}.{site.level.group}"]
+                value = np.take(value, of, offset.ndim - len(site.dims))
+            else:
+                value = over(prior.typical, "", site.dims)
+            moved = link.forward(value) + over(spread, key, site.dims) * offset
+            value = np.asarray(link.inverse(moved))
+        return value
+    used = dict(values) | {key: over(v, key, dims) for key, v in prior.nested.items()}
+    q = chance(tuple(sizes[d] for d in dims))
+    if not prior.nested:
+        return np.asarray(family.quantile(q, **used))
+    plain = used | {k: v for k, v in (("loc", 0.0), ("scale", 1.0)) if k in used}
+    offset = FAMILIES[prior.base].quantile(q, **plain)
+    return np.asarray(family.link.inverse(used.get("loc", 0.0) + used["scale"] * offset))
+
+
 def replace_prior(prior: Prior, **changes: Any) -> Prior:
     """A copy with fields replaced, unchecked (they come from a checked prior)."""
     new = object.__new__(Prior)
@@ -557,7 +646,7 @@ def _freeze(family: str, name: str, value: Any) -> Value:
     try:
         return checks.number(what, value, infinite=bound, fix=fix)
     except checks.InputError:
-        allowed = "a finite number, a list of such numbers, spend_share or a Prior"
+        allowed = "a finite number, a list of such numbers, media_share or a Prior"
         checks.fail(what, value, "prior", allowed, fix)
 
 

@@ -127,7 +127,7 @@ def spend_share(panel: Panel) -> np.ndarray:
     """
     spend = np.where(panel.paid, panel.spend[:, panel.window].sum((0, 1)), np.nan)
     if not panel.paid.any():
-        fix = 'give "saturation_beta" a prior with a number as scale'
+        fix = 'write scale = "media_share", or a number, in the prior of saturation_beta'
         allowed = "a panel with at least one paid channel"
         fail("spend_share", Phrase("no channel with spend"), "", allowed, fix)
     total = np.nansum(spend)

@@ -32,6 +32,7 @@ from mmmjax.prior import (
     Prior,
     Site,
     Support,
+    media_share,
     pooled,
     replace_prior,
     sites,
@@ -41,6 +42,9 @@ from mmmjax.shapes import GEO
 from mmmjax.terms import Controls, Intercept, Mean, Media, Term, Trend, Waves
 
 __all__ = ["Spec", "among", "hyperparameters"]
+
+MEDIA_SHARE = 0.3
+"""Weak: with four channels of equal spend its 94% interval is from a tenth to a half."""
 
 
 @checked
@@ -66,6 +70,9 @@ class Spec(Mean):
             geo's. With one geo "auto" is "shared".
         scale: What a largest value is: "robust" takes the second largest where the largest
             is at least 2.5 times it, "max" the largest whatever it is.
+        media_share: Share of the outcome, in (0, 1], that all media together bring before
+            the data speak: what ``mm.media_share``, the default scale of saturation_beta,
+            stands for.
         terms: Further terms, records of ``mm.terms``; one with the name of a term above
             ("channel", "control", ...) takes its place. Of several media terms each has
             the channels that it names, and one the rest.
@@ -85,6 +92,7 @@ class Spec(Mean):
     outcome_scale: Literal["auto", "shared", "geo"] = "auto"
     media_scale: Literal["auto", "shared", "geo", "population"] = "auto"
     scale: Literal["robust", "max"] = "robust"
+    media_share: float = MEDIA_SHARE
     terms: tuple[Term, ...] = ()
 
     def __post_init__(self) -> None:
@@ -95,6 +103,9 @@ class Spec(Mean):
                 checks.fail(
                     f"spec {name}", value, "spec", f"one of {allowed}", f"{allowed[0]!r}"
                 )
+        bounds: dict[str, Any] = {"low": 0, "high": 1, "open_low": True}
+        share = checks.number("spec media_share", self.media_share, **bounds)
+        object.__setattr__(self, "media_share", share)
         for name in _RECORDS:
             check(name, getattr(self, name))
         for term in self.terms:
@@ -110,12 +121,26 @@ class Spec(Mean):
                 _unknown_parameter(name, tuple(known))
         full = {n: _with_dims(n, self.priors.get(n, p.prior), p) for n, p in known.items()}
         object.__setattr__(self, "priors", full)
+        effects = {self.full(term, "saturation_beta") for term in self.media}
+        taken = False
+        for name, prior in full.items():
+            for site in sites(name, prior):
+                for key in (k for k, v in site.prior.params if v == media_share):
+                    if name not in effects or key != "scale":
+                        fix = "write a number"
+                        allowed = "media_share as the scale of saturation_beta only"
+                        checks.fail(f"prior of {name} {key}", media_share, "", allowed, fix)
+                    taken = True
+        if share != MEDIA_SHARE and not taken:
+            fix = f"saturation_beta = {Prior('HalfNormal', scale=media_share).to_toml()}"
+            got = checks.Phrase(f"{share:g}, but no prior takes it")
+            checks.fail("spec media_share", got, "spec", "a prior that takes it", fix)
 
     def __hash__(self) -> int:
         """By value, like equality."""
         return hash((self.adstock, self.saturation, self.seasonality, self.trend,
                      self.likelihood, tuple(self.priors.items()), self.adstock_first,
-                     self.outcome_scale, self.media_scale, self.scale,
+                     self.outcome_scale, self.media_scale, self.scale, self.media_share,
                      self.terms))  # fmt: skip
 
     @functools.cached_property
@@ -194,6 +219,7 @@ class Spec(Mean):
             object.__setattr__(new, f.name, getattr(self, f.name))
         bare = {n: p.structure() for n, p in self.priors.items()}
         object.__setattr__(new, "priors", bare)
+        object.__setattr__(new, "media_share", MEDIA_SHARE)
         object.__setattr__(new, "likelihood", self.likelihood.structure())
         vars(new).update(parts=self.parts, media=self.media, parameters=self.parameters)
         return new
@@ -269,7 +295,14 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "scale": ("robust", "max"),
 }
 _RECORDS = ("adstock", "saturation", "likelihood")
-_PLAIN = ("trend", "adstock_first", "outcome_scale", "media_scale", "scale")
+_PLAIN = (
+    "trend",
+    "adstock_first",
+    "outcome_scale",
+    "media_scale",
+    "scale",
+    "media_share",
+)
 _KEYS = (*_RECORDS, "seasonality", *_PLAIN, "priors", "term")
 
 
@@ -288,6 +321,7 @@ def _to_table(spec: Spec) -> dict[str, Any]:
         "outcome_scale": spec.outcome_scale,
         "media_scale": spec.media_scale,
         "scale": spec.scale,
+        "media_share": spec.media_share,
         "priors": {n: p.to_dict() for n, p in spec.priors.items()},
     } | ({"term": [_record_to_dict(term) for term in spec.terms]} if spec.terms else {})
 
@@ -335,7 +369,8 @@ def hyperparameters(
         spec: A full spec (not its structure).
         sizes: Members of each dim: geo, channel, control, fourier.
         data: Values of data-derived hyperparameters by name, e.g. ``spend_share``
-            (channel,); a list or data value has one number per member of the last dim.
+            (channel,), one number per member of the last dim as of a list; where there is
+            a "geo.<name>" (geo, channel) too, a prior over geos takes that.
         without: Parameters to leave out.
         places: Of a dim that holds some of the channels only, where they stand among all.
     """
@@ -358,21 +393,22 @@ def _resolve(
         if isinstance(value, Prior):
             out[key] = _resolve(f"{name}_{key}", value, sizes, data, places)
             continue
-        known = isinstance(value, DataValue)
-        array = np.asarray(data[value.name][own] if known else value, float)
-        if array.ndim and array.shape != shape[-1:]:
+        more = ""
+        if isinstance(value, DataValue):
+            array, more = data[value.name], f" ({value} needs the channel dim)"
+            if GEO in (prior.dims or ()):
+                array = data.get(f"{GEO}.{value}", array)
+            array = array[..., own]
+        else:
+            array = np.asarray(value, float)
+        if array.ndim and array.shape not in (shape[-1:], shape):
             last = prior.dims[-1] if prior.dims else "no dim"
             checks.fail(
                 f"prior of {name} {key}",
                 f"{array.size} numbers",
                 f"dims {prior.dims}",
                 f"one number, or one per {last} ({shape[-1] if shape else 0})",
-                "give as many numbers as the last dim has members"
-                + (
-                    " (spend_share needs the channel dim)"
-                    if isinstance(value, DataValue)
-                    else ""
-                ),
+                f"give as many numbers as the last dim has members{more}",
             )
         out[key] = array
     return out

@@ -19,25 +19,28 @@ def believed():
 
 
 def test_media_bring_some_of_the_outcome_and_seldom_more_than_all(believed):
-    """Weak: from a tenth to most of the outcome; more than all of it in one draw of ten."""
-    gained = mm.incremental(believed)
-    total = (gained["now"] + gained["after"]).sum(("geo", "channel")).to_numpy().ravel()
-    share = total / np.nansum(believed.panel.outcome)
-    assert 0.15 < np.median(share) < 0.75
-    assert np.quantile(share, 0.05) < 0.3
-    assert np.mean(share > 1.0) < 0.1
+    """Weak: 30% in the mean, from a tenth to most of it; seldom more than all."""
+    share = mm.contributions(believed)["channel_share"].sum(("geo", "channel")).to_numpy()
+    error = share.std() / np.sqrt(DRAWS)
+    assert abs(share.mean() - 0.3) < 0.3 * 0.1 + 4.5 * error  # kernels vary: within a tenth
+    assert np.quantile(share, 0.05) < 0.15
+    assert np.quantile(share, 0.95) > 0.45
+    assert np.mean(share > 1.0) < 0.01
 
 
 def test_returns_are_alike_across_channels_before_the_data_speak(believed):
-    """saturation_beta follows spend share, so no channel is favoured for its size."""
-    returns = np.median(
-        mm.roas(believed)["roas_total"].to_numpy().reshape(DRAWS, -1), axis=0
-    )
-    spend = mm.roas(believed)["spend"].to_numpy().ravel()
-    assert returns.max() / returns.min() < 3.0
-    assert spend.max() / spend.min() > 1.4  # though sizes differ
-    overall = np.nansum(believed.panel.outcome) / spend.sum()
-    assert np.all(returns < 2.0 * overall)
+    """Medians within 20%, though sizes differ and one channel runs in flights.
+
+    The standard error of a median of 1,000 draws is about 4% here.
+    """
+    found = mm.roas(believed)
+    draws = found["roas_total"].to_numpy().reshape(DRAWS, -1)
+    returns, spend = np.median(draws, axis=0), found["spend"].to_numpy().ravel()
+    assert returns.max() / returns.min() < 1.2 + 4.5 * 0.04 * np.sqrt(2)
+    assert spend.max() / spend.min() > 1.4
+    assert (believed.panel.spend[0, :, 3] == 0).mean() > 0.4
+    money = 0.3 * np.nansum(believed.panel.outcome) / spend.sum()
+    assert abs(draws.mean() / money - 1) < 0.2
 
 
 def test_prior_predictive_covers_the_outcome_without_absurdity(believed):

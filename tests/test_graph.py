@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpyro import handlers
 from numpyro.infer.inspect import get_model_relations
+from scipy import stats
 
 import mmmjax as mm
 from mmmjax import response
@@ -16,6 +17,7 @@ from mmmjax.graph import data_priors, structure
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.kernels.seasonality import Fourier
 from mmmjax.model import model_data, program
+from mmmjax.prepare import prepare
 from mmmjax.prior import Prior, spend_share
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
@@ -202,7 +204,8 @@ def test_dot_names_every_node_and_edge_once_and_quotes_names():
 
 def test_data_priors_are_the_quantiles_of_the_prior():
     panel = geo_panel()
-    table = data_priors(Spec(), panel)
+    spec = Spec(priors={"saturation_beta": Prior("HalfNormal", scale=spend_share)})
+    table = data_priors(spec, panel, prepare(spec, panel).data.hyper)
     spend = panel.spend[:, panel.history :].sum((0, 1))
     share = spend[:2] / spend[:2].sum()
     assert table["channel"].tolist() == ["TV", "Search", "Mail"]
@@ -212,11 +215,20 @@ def test_data_priors_are_the_quantiles_of_the_prior():
     np.testing.assert_allclose(table["upper"], 1.95996 * table["value"], rtol=1e-4)
 
 
-def test_data_priors_of_families_without_quantiles_and_of_none():
+def test_data_priors_of_every_family_and_of_none():
     panel = geo_panel()
     gamma = Prior("Gamma", concentration=2.0, rate=spend_share)
-    table = data_priors(Spec(priors={"saturation_beta": gamma}), panel)
-    assert table["hyperparameter"].tolist() == ["rate"] * 3
-    assert table[["median", "upper"]].isna().all(axis=None)
+    for prior in (gamma, Prior("HalfNormal", scale=spend_share, dims=("geo", "channel"))):
+        spec = Spec(priors={"saturation_beta": prior})
+        table = data_priors(spec, panel, prepare(spec, panel).data.hyper)
+        law = stats.gamma(2.0) if prior is gamma else stats.halfnorm()
+        size = 1 / table["value"] if prior is gamma else table["value"]
+        np.testing.assert_allclose(table["median"], size * law.median())
+        np.testing.assert_allclose(table["upper"], size * law.ppf(0.95))
+    level = Prior("Normal", loc=0.0, scale=spend_share, dims="channel")
+    deep = Prior("LogNormal", loc=level, scale=0.3, dims=("geo", "channel"))
+    spec = Spec(priors={"saturation_beta": deep})
+    table = data_priors(spec, panel, prepare(spec, panel).data.hyper)
+    np.testing.assert_allclose(table["median"], 0.0)
     fixed = Spec(priors={"saturation_beta": Prior("HalfNormal", scale=1.0)})
-    assert len(data_priors(fixed, panel)) == 0
+    assert len(data_priors(fixed, panel, prepare(fixed, panel).data.hyper)) == 0

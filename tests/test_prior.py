@@ -2,6 +2,7 @@
 
 import tomllib
 
+import jax
 import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
@@ -11,7 +12,7 @@ from scipy import special, stats
 import mmmjax as mm
 from mmmjax import InputError
 from mmmjax.prediction import sample_prior
-from mmmjax.prior import FAMILIES, Prior, sites, spend_share
+from mmmjax.prior import FAMILIES, Prior, quantiles, sites, spend_share
 from tests.posterior.examples import geo_panel
 
 VALUES = {
@@ -54,6 +55,47 @@ def test_nested_priors_are_sampled_non_centred_and_round_trip():
 
 
 LINKS = {"LogNormal": (np.log, np.exp), "LogitNormal": (special.logit, special.expit)}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_quantiles_of_every_family_are_those_of_its_distribution(family):
+    """Against the cumulative distribution of NumPyro, where it has one, or 20,000 draws."""
+    q, given = (
+        np.array([0.03, 0.3, 0.5, 0.97]),
+        {n: VALUES[n] for n in FAMILIES[family].names},
+    )
+    found = FAMILIES[family].quantile(q, **given)
+    law = Prior(family, **given).distribution(given)
+    try:
+        np.testing.assert_allclose(law.cdf(found), q, rtol=2e-4)
+    except NotImplementedError:
+        drawn = np.asarray(law.sample(jax.random.key(0), (20_000,)))
+        bound = 4.5 * np.sqrt(q * (1 - q) / 20_000)
+        assert (abs((drawn[:, None] < found).mean(0) - q) < bound).all()
+
+
+@pytest.mark.parametrize("family", LINKS)
+def test_quantiles_of_nested_priors_are_typical_values_and_draws(family):
+    """At 0.5 the link of the typical location; with random numbers the law of draws."""
+    prior = Prior(
+        family,
+        loc=Prior("Normal", loc=-1.0, scale=0.6, dims="channel"),
+        scale=Prior("HalfNormal", scale=0.5),
+        dims=("geo", "channel"),
+    )
+    values = {"loc": {"loc": np.array([-1.0, 0.5]), "scale": 0.6}, "scale": {"scale": 0.5}}
+    sizes, rng = {"geo": 3, "channel": 2}, np.random.default_rng(0)
+    typical = quantiles(prior, values, sizes, lambda shape: np.full(shape, 0.5))
+    _, inverse = LINKS[family]
+    np.testing.assert_allclose(typical, np.tile(inverse([-1.0, 0.5]), (3, 1)), rtol=1e-6)
+    drawn = quantiles(prior, values, sizes, lambda shape: rng.random((4000, *shape)))
+    x = LINKS[family][0](drawn.astype(float))
+    assert x.shape == (4000, 3, 2)
+    # variance 0.6^2 + 0.5^2, in common 0.6^2; fourth moments are below 9 variances squared
+    spread = 0.6**2 + 0.5**2
+    error = 4.5 * 3 * spread / np.sqrt(4000)
+    np.testing.assert_allclose(x.var(0), spread, atol=error)
+    assert abs(np.cov(x[:, 0, 0], x[:, 1, 0])[0, 1] - 0.36) < error
 
 
 @pytest.mark.parametrize("family", LINKS)

@@ -116,7 +116,7 @@ def test_a_channel_that_spent_nothing_has_a_share_with_width():
 
 def test_spend_share_needs_a_paid_channel():
     panel = Panel.from_frame(weekly(), **NAMES, spend={})
-    with pytest.raises(InputError, match=r'spend_share: .* give "saturation_beta" a prior'):
+    with pytest.raises(InputError, match=r'spend_share: .* scale = "media_share"'):
         spend_share(panel)
 
 

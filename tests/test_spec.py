@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
+from mmmjax.prior import Prior
 from mmmjax.spec import Spec, hyperparameters
 
 SIZES = {"geo": 3, "channel": 2, "control": 4, "fourier": 4}
@@ -85,8 +86,21 @@ def test_hyperparameters_resolve_data_and_lists():
     )
     np.testing.assert_array_equal(hyper["saturation_beta"]["scale"], [0.5, 0.2])
     assert hyper["intercept"]["scale"]["scale"] == 0.1
-    default = hyperparameters(Spec(), SIZES, {"spend_share": np.array([0.7, 0.3])})
+    default = hyperparameters(Spec(), SIZES, {"media_share": np.array([0.7, 0.3])})
     np.testing.assert_array_equal(default["saturation_beta"]["scale"], [0.7, 0.3])
+    each = {"media_share": np.ones(2), "geo.media_share": np.arange(6.0).reshape(3, 2)}
+    spec = Spec(priors={"saturation_beta": Prior("HalfNormal", scale=mm.media_share,
+                                                 dims=("geo", "channel"))})  # fmt: skip
+    own = hyperparameters(spec, SIZES, each)
+    np.testing.assert_array_equal(own["saturation_beta"]["scale"], each["geo.media_share"])
+
+
+def test_the_share_of_media_is_a_number_of_the_spec():
+    spec = Spec(media_share=0.15)
+    assert Spec.from_toml(spec.to_toml()) == spec != Spec()
+    assert spec.structure() == Spec().structure()  # markets share programs
+    assert hash(spec.structure()) == hash(Spec().structure())
+    assert Spec.from_dict({}).media_share == 0.3
 
 
 def test_every_parameter_has_a_prior():
@@ -147,6 +161,26 @@ def test_every_parameter_has_a_prior():
         (lambda: Spec.from_dict({"trend": {"kind": "knots"}}), ["knots", '"linear"']),
         (lambda: Spec.from_dict({"trend": {"knid": "linear"}}), ["knid", "kind"]),
         (lambda: Spec(scale="biggest"), ["scale", "robust", "max"]),
+        (lambda: Spec(media_share=30), ["media_share", "30", "(0, 1]"]),
+        (lambda: Spec(media_share="0.3"), ["media_share", "number"]),
+        (
+            lambda: Spec(
+                media_share=0.2, priors={"saturation_beta": Prior("HalfNormal", scale=1.0)}
+            ),
+            ["media_share", "0.2", 'scale = "media_share"'],
+        ),
+        (
+            lambda: Spec(
+                priors={"saturation_lam": Prior("HalfNormal", scale="media_share")}
+            ),
+            ["saturation_lam scale", "saturation_beta only"],
+        ),
+        (
+            lambda: Spec(
+                priors={"saturation_beta": Prior("Gamma", alpha=2.0, beta="media_share")}
+            ),
+            ["saturation_beta rate", "as the scale"],
+        ),
         (lambda: Spec.from_toml("[data]\npath = 'x'"), ["[model]"]),
     ],
 )

@@ -256,7 +256,7 @@ def _returns(fit: Fit, media: np.ndarray) -> Iterator[Finding]:
             float(np.median(media[:, c])),
             "Media rarely do: spend that rises when demand falls looks like this",
             f"Write {fit.spec.full(own[c], 'saturation_beta')} = "
-            '{ dist = "HalfNormal", scale = "spend_share" } under [model.priors], and add '
+            '{ dist = "HalfNormal", scale = "media_share" } under [model.priors], and add '
             "what drives demand under controls",
         )
 

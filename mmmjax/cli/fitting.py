@@ -41,28 +41,28 @@ def check(case: CaseFile) -> int:
     """Print what would be fitted and every warning, or what is wrong; sample nothing."""
     draft = cases.draft(case)
     problems, train, test, notes = list(draft.problems), None, None, ()
-    spec, found = draft.spec, ()
+    spec, found, data = draft.spec, (), None
     if draft.panels:
         _, train, test = draft.panels
         show.panel(train, test)
     if train is not None:
-        usable, on_empty = spec is not None, draft.on_empty or "error"
+        on_empty = draft.on_empty or "error"
         try:
             if spec is None:
                 train, notes = for_training(train, max_lag=1, on_empty=on_empty)
             else:
                 ready = prepare(spec, train, on_empty)
                 train, spec, found = ready.panel, ready.spec, ready.findings
+                data = ready.data
                 notes = ready.notes[: len(ready.notes) - len(found)]
         except InputError as error:
             problems.append(str(error))
-            usable = False
         count = show.n_parameters(spec, train) if spec else None
         show.grouped(train, count, test, found)
         if spec:
             show.spec(spec, train)
-        if spec and usable:
-            show.priors(spec, train)
+        if spec and data:
+            show.priors(spec, train, data)
     if draft.drawn:
         show.sampler(*draft.drawn)
     show.notes(notes)

@@ -16,12 +16,14 @@ from rich.table import Table
 from mmmjax import checks, exploration
 from mmmjax.adequacy import UNSEEN, Judged
 from mmmjax.checks import Phrase
+from mmmjax.criticism import prior_returns
 from mmmjax.draws import Diagnostics, Fit
 from mmmjax.findings import LOG, Finding, ranked
 from mmmjax.graph import data_priors, structure
+from mmmjax.model import ModelData
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import describe
-from mmmjax.plot.labels import ALL, Return, amount, estimate, period_noun
+from mmmjax.plot.labels import ALL, Return, amount, estimate, in_percent, period_noun
 from mmmjax.samplers import HMC, NUTS, Sampler, most_draws
 from mmmjax.spec import Spec
 
@@ -30,6 +32,7 @@ out = Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() 
 err = Console(stderr=True, highlight=False)
 
 Row = dict[Any, Any]
+SPREAD = ("median", "lo", "hi")
 
 
 def error(message: str) -> None:
@@ -200,11 +203,23 @@ def spec(model: Spec, train: Panel) -> None:
     say("\n".join(lines))
 
 
-def priors(model: Spec, train: Panel) -> None:
-    """Say what the data make of the priors whose numbers come from them."""
-    table = data_priors(model, train)
+def priors(model: Spec, train: Panel, data: ModelData) -> None:
+    """Say what the priors whose numbers come from the data are, and what they believe."""
+    table = data_priors(model, train, data.hyper)
     for (parameter, key), part in table.groupby(["parameter", "hyperparameter"]):  # type: ignore[misc]
         _data_prior(model, train, str(parameter), str(key), part.to_dict("records"))
+    if not train.channels:
+        return
+    said = Return(train.outcome_name, train.currency, train.outcome_value)
+    found = said.of(prior_returns(model, train, data)).replace({ALL: "all media"})
+    body = []
+    for row in found.to_dict("records"):
+        roas, share = ([row[f"{n}_{x}"] for x in SPREAD] for n in ("roas", "share"))
+        money = estimate(*roas) if row["spend"] > 0 else ("", "", "")
+        body.append([row["channel"], *money, *(in_percent(round(x, 3)) for x in share)])
+    ends = ["94% from", "to"]
+    names = ["channel ", said.name, *ends, f"share of {train.outcome_name}", *ends]
+    grid("Before the data speak (medians)", names, body)
 
 
 def _data_prior(model: Spec, train: Panel, name: str, key: str, rows: list[Row]) -> None:
@@ -218,9 +233,14 @@ def _data_prior(model: Spec, train: Panel, name: str, key: str, rows: list[Row])
     whole = f"the largest {noun} ({amount(train.outcome[train.mask].max())})"
     if train.n_geos > 1:
         whole = f"the largest {noun}" + (" of the geo" * (model.outcome_scale != "shared"))
+    means = {
+        "spend_share": "the channel's share of the spend",
+        "media_share": f"all media bring {model.media_share:.0%} of {train.outcome_name} "
+        "in the mean, and money the same in every channel",
+    }
     entry(
         "",
-        f"{key}: the channel's share of the spend. beta: the most that it can add to "
+        f"{key}: {means[rows[0]['source']]}. beta: the most that it can add to "
         f"{train.outcome_name} in a {noun}, as a share of {whole}. Before the data speak:",
         0,
     )

@@ -10,7 +10,7 @@ from mmmjax import checks
 from mmmjax.arguments import checked
 from mmmjax.kernels.adstock import Adstock, Geometric
 from mmmjax.kernels.saturation import Logistic, Saturation
-from mmmjax.prior import Parameter, Prior, spend_share
+from mmmjax.prior import Parameter, Prior, media_share
 from mmmjax.shapes import CHANNEL
 from mmmjax.terms.base import Group, Term
 
@@ -67,10 +67,10 @@ class Media(Term):
     def parameters(self) -> Mapping[str, Parameter]:
         """Those of the kernels, and the effect at full saturation.
 
-        Before the data speak, money brings effect in proportion, and all media together
-        rarely more than the outcome.
+        Before the data speak, money brings the same return in every channel, on all the
+        time or in flights, and all media together a share of the outcome that is stated.
         """
-        prior = Prior("HalfNormal", scale=spend_share)
+        prior = Prior("HalfNormal", scale=media_share)
         beta = {"saturation_beta": Parameter((CHANNEL,), prior)}
         out: dict[str, Parameter] = {}
         for part in (self.adstock.parameters(), self.saturation.parameters(), beta):

@@ -82,8 +82,8 @@ def test_padding_changes_no_posterior(geos, controls):
 
 
 def test_priors_of_one_structure_share_arrays():
-    """A number, one a channel or the share of spend: the arrays of a bucket are alike."""
-    scales = (0.5, [0.5, 0.2], mm.spend_share)
+    """A number, one a channel or one of the data: the arrays of a bucket are alike."""
+    scales = (0.5, [0.5, 0.2], mm.spend_share, mm.media_share)
     specs = [
         spec(priors={"saturation_beta": mm.Prior("HalfNormal", scale=s)}) for s in scales
     ]
