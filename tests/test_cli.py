@@ -250,7 +250,7 @@ def test_check_says_what_would_be_fitted(data, capsys, monkeypatch):
     assert run(["check", str(data / "tiny.toml")]) == 0
     said = capsys.readouterr().out
     for part in ("training  52 weeks", "held out  8 weeks", "TV", "%", "Findings",
-                 "Held out against training", "HalfNormal(scale=spend_share)",
+                 "Held out against training", "HalfNormal(scale=media_share)", "all media",
                  "Model: 9 numbers", "sales ~ Normal(mu, y_sigma)",
                  "Geometric(media, adstock_alpha, max_lag=3", "NUTS(chains=4", "95% below",
                  "Ready"):  # fmt: skip
@@ -310,7 +310,10 @@ def test_check_groups_findings_and_explains_the_share_of_spend(data, tmp_path, c
     table.loc[20, "tv_spend"] *= 30
     table.loc[55, "search_spend"] = 9 * table["search_spend"].max()
     table.to_csv(tmp_path / "odd.csv", index=False)
-    assert run(["check", edited(data, tmp_path, (str(data / "tiny.csv"), "odd.csv"))]) == 0
+    prior = 'saturation_beta = { dist = "HalfNormal", scale = "spend_share" }'
+    asked = ("[sampler]", f"[model.priors]\n{prior}\n[sampler]")
+    case = edited(data, tmp_path, (str(data / "tiny.csv"), "odd.csv"), asked)
+    assert run(["check", case]) == 0
     lines = capsys.readouterr().out.splitlines()
     start = lines.index("Findings")
     end = next(i for i, line in enumerate(lines) if line.startswith("Model: "))
@@ -321,11 +324,32 @@ def test_check_groups_findings_and_explains_the_share_of_spend(data, tmp_path, c
     assert len([line for line in lines[start:end] if line.startswith("  warning")]) == 1
     spend = table.loc[:51, ["tv_spend", "search_spend"]].sum()
     share = spend / spend.sum()
-    rows = {line.split()[0]: line.split() for line in lines[end:] if "%" in line}
+    last = next(i for i, line in enumerate(lines) if line.startswith("Before the data"))
+    rows = {line.split()[0]: line.split() for line in lines[end:last] if "%" in line}
     for name, part in zip(["TV", "Search"], share, strict=True):
         assert rows[name] == [name, f"{part:.3f}", f"{0.6745 * part:.0%}",
                               f"{1.96 * part:.0%}"]  # fmt: skip
     assert all(len(line) <= 125 for line in lines)
+
+
+def test_check_says_what_the_priors_believe_of_returns(data, tmp_path, capsys):
+    """As prior draws have it; in money where an outcome has a value; nothing organic."""
+    changes = (
+        ("media_share = 0.3", "media_share = 0.2"),
+        ("[data]", '[data]\noutcome_value = 0.5\nspend = { TV = "tv_spend" }'),
+    )
+    assert run(["check", edited(data, tmp_path, *changes)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("all media bring 20% of sales in the mean" in line for line in lines)
+    start = next(i for i, line in enumerate(lines) if line.startswith("Before the data"))
+    assert lines[start + 1].split()[:2] == ["channel", "return"]
+    rows = {line.split()[0]: line.split()[1:] for line in lines[start + 2 : start + 5]}
+    assert len(rows["TV"]) == 6  # median and interval of return and share
+    assert len(rows["Search"]) == 3  # organic: a share alone
+    share = [float(x.rstrip("%")) for x in rows["all"][4:]]
+    assert 12 < share[0] < 25
+    assert share[1] < 5
+    assert 40 < share[2] < 65
 
 
 def test_check_of_geos_with_events_and_other_controls(tmp_path, capsys):

@@ -413,8 +413,10 @@ def test_bad_targets_are_refused(tmp_path):
 
 def released_fit():
     """What ``tests/data/fit_v*.nc`` hold; ``-m tests.test_store`` writes the last."""
-    panel = make_panel(geos=("north", "süd"), periods=8)
-    return make_fit(2, 5, spec=make_spec(), panel=panel, seed=7)
+    panel, spec = make_panel(geos=("north", "süd"), periods=8), make_spec()
+    then = {"saturation_beta": mm.Prior("HalfNormal", scale=mm.spend_share)}  # the default
+    spec = replace(spec, priors={**spec.priors, **then})
+    return make_fit(2, 5, spec=spec, panel=panel, seed=7)
 
 
 @pytest.mark.parametrize("number", [1, 2])

@@ -13,6 +13,7 @@ from mmmjax.adequacy.evidence import evidence
 from mmmjax.adequacy.words import not_again
 from mmmjax.draws import Draws
 from mmmjax.findings import Finding
+from mmmjax.model import model_data
 from tests.adequacy.worlds import SIGMA, fit_of, writable
 
 T = np.arange(120)
@@ -170,7 +171,7 @@ def test_a_channel_that_is_its_prior_and_one_less_certain_than_before():
     fit = fit_of(left=noise())
     rng = np.random.default_rng(2)
     shape = fit.draws.params["saturation_beta"].shape[:2]
-    scale = fit.panel.spend[0].sum(0) / fit.panel.spend.sum()
+    scale = model_data(fit.spec, fit.panel, fit.scale).hyper["saturation_beta"]["scale"]
     fit.draws.params["saturation_beta"][..., 0] = np.abs(rng.normal(0, scale[0], shape))
     fit.draws.params["adstock_alpha"][..., 2] = rng.random(shape) > 0.5
     said = found(fit)
