@@ -18,7 +18,7 @@ from mmmjax import netcdf, store
 from mmmjax.checks import InputError
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.likelihood import StudentT
-from mmmjax.prior import Prior
+from mmmjax.prior import Prior, spend_share
 from mmmjax.spec import Spec
 from mmmjax.store import load, save
 from tests.fits import make_fit, make_panel, make_spec
@@ -414,7 +414,7 @@ def test_bad_targets_are_refused(tmp_path):
 def released_fit():
     """What ``tests/data/fit_v*.nc`` hold; ``-m tests.test_store`` writes the last."""
     panel, spec = make_panel(geos=("north", "süd"), periods=8), make_spec()
-    then = {"saturation_beta": mm.Prior("HalfNormal", scale=mm.spend_share)}  # the default
+    then = {"saturation_beta": Prior("HalfNormal", scale=spend_share)}  # the default
     spec = replace(spec, priors={**spec.priors, **then})
     return make_fit(2, 5, spec=spec, panel=panel, seed=7)
 
