@@ -603,10 +603,8 @@ def quantiles(
         levels = [site for site in sites("", prior) if site.level]
         for site, (key, spread) in zip(levels, prior.spreads.items(), strict=True):
             assert site.level is not None
-            link, offset = (
-                site.level.link,
-                special.ndtri(chance(tuple(sizes[d] for d in site.dims))),
-            )
+            offset = special.ndtri(chance(tuple(sizes[d] for d in site.dims)))
+            link = site.level.link
             if site.level.group:
                 of = (groups or {})[f"{site.level.over}.{site.level.group}"]
                 value = np.take(value, of, offset.ndim - len(site.dims))
@@ -615,7 +613,10 @@ def quantiles(
             moved = link.forward(value) + over(spread, key, site.dims) * offset
             value = np.asarray(link.inverse(moved))
         return value
-    used = dict(values) | {key: over(v, key, dims) for key, v in prior.nested.items()}
+    used = {
+        key: over(value, key, dims) if isinstance(value, Prior) else values[key]
+        for key, value in prior.params
+    }
     q = chance(tuple(sizes[d] for d in dims))
     if not prior.nested:
         return np.asarray(family.quantile(q, **used))

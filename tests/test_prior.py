@@ -98,6 +98,23 @@ def test_quantiles_of_nested_priors_are_typical_values_and_draws(family):
     assert abs(np.cov(x[:, 0, 0], x[:, 1, 0])[0, 1] - 0.36) < error
 
 
+def test_quantiles_of_members_of_groups_move_with_their_group():
+    """Variances of the log: typical 0.5^2, groups 0.6^2, geos 0.3^2; errors as above."""
+    fixed = lambda s: Prior("Uniform", low=s, high=s + 1e-9)
+    law = Prior("LogNormal", loc=-1.0, scale=0.5)
+    prior = mm.pooled(law, over=("region", "geo"), spread=[fixed(0.6), fixed(0.3)])
+    spreads = {k: dict(s.params) for k, s in prior.spreads.items()}
+    values = {"loc": -1.0, "scale": 0.5, **spreads}
+    rng, sizes = np.random.default_rng(0), {"geo": 3, "region": 2}
+    groups = {"geo.region": np.array([0, 1, 0])}
+    prior = prior.with_dims(("geo",))
+    draw = lambda shape: rng.random((20_000, *shape))
+    x = np.log(quantiles(prior, values, sizes, draw, groups).astype(float))
+    found, whole = np.cov(x.T), 0.5**2 + 0.6**2 + 0.3**2
+    wanted = np.array([[whole, 0.25, 0.61], [0.25, whole, 0.25], [0.61, 0.25, whole]])
+    np.testing.assert_allclose(found, wanted, atol=4.5 * 3 * whole / np.sqrt(20_000))
+
+
 @pytest.mark.parametrize("family", LINKS)
 def test_priors_nest_on_the_log_and_on_the_logit(family):
     prior = Prior(
