@@ -16,13 +16,12 @@ from mmmjax import checks, metrics
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit, summary
 from mmmjax.infer.density import law_of
-from mmmjax.media_prior import brought
+from mmmjax.media_prior import brought, quantiles
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY
 from mmmjax.posterior.scope import ALL
 from mmmjax.prediction import predict, sample_prior
-from mmmjax.prior import quantiles
 from mmmjax.shapes import DATE, GEO
 from mmmjax.spec import Spec
 

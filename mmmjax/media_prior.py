@@ -25,24 +25,25 @@ ran the scale is that of channels that are on all the time.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array
+from scipy import special
 
 from mmmjax.arrays import TIME, Arrays
 from mmmjax.likelihood import Target
 from mmmjax.panel import Panel
-from mmmjax.prior import media_share, quantiles, spend_share
+from mmmjax.prior import FAMILIES, Prior, media_share, sites, spend_share
 from mmmjax.programs import compiled
 from mmmjax.response import MEDIA, ORDER, media_contribution, places
 from mmmjax.scaling import spend_share as shares_of_spend
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec, hyperparameters
 
-__all__ = ["brought", "data_values"]
+__all__ = ["brought", "data_values", "quantiles"]
 
 MEAN = math.sqrt(2 / math.pi)  # of HalfNormal(1)
 LENGTH = 64  # arrays are padded to a multiple: markets of any length share few programs
@@ -145,3 +146,54 @@ def _sums(
         return (every * seen).sum(-1), (every - before).sum(-1)
 
     return jax.lax.map(one, params)
+
+
+def quantiles(
+    prior: Prior,
+    values: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    chance: Callable[[tuple[int, ...]], np.ndarray],
+    groups: Mapping[str, Any] | None = None,
+) -> np.ndarray:
+    """Values of a parameter by the quantile functions of its prior and of those inside.
+
+    Args:
+        prior: With its dims.
+        values: Its hyperparameters, from :func:`mmmjax.spec.hyperparameters`.
+        sizes: Members of each dim.
+        chance: Probabilities (..., *shape) of a shape: 0.5 everywhere gives the typical
+            value, uniform random numbers give draws.
+        groups: Arrays of the panel, "geo.<group>" among them where geos are in groups.
+    """
+    dims, family = prior.dims or (), FAMILIES[prior.family]
+
+    def over(inner: Prior, key: str, dims: Sequence[str]) -> np.ndarray:
+        found = quantiles(inner, values.get(key, values), sizes, chance, groups)
+        has = inner.dims or ()
+        return found[(..., *(slice(None) if d in has else None for d in dims))]
+
+    if prior.pool:
+        value: Any = None
+        levels = [site for site in sites("", prior) if site.level]
+        for site, (key, spread) in zip(levels, prior.spreads.items(), strict=True):
+            assert site.level is not None
+            offset = special.ndtri(chance(tuple(sizes[d] for d in site.dims)))
+            link = site.level.link
+            if site.level.group:
+                of = (groups or {})[f"{site.level.over}.{site.level.group}"]
+                value = np.take(value, of, offset.ndim - len(site.dims))
+            else:
+                value = over(prior.typical, "", site.dims)
+            moved = link.forward(value) + over(spread, key, site.dims) * offset
+            value = np.asarray(link.inverse(moved))
+        return value
+    used = {
+        key: over(value, key, dims) if isinstance(value, Prior) else values[key]
+        for key, value in prior.params
+    }
+    q = chance(tuple(sizes[d] for d in dims))
+    if not prior.nested:
+        return np.asarray(family.quantile(q, **used))
+    plain = used | {k: v for k, v in (("loc", 0.0), ("scale", 1.0)) if k in used}
+    offset = FAMILIES[prior.base].quantile(q, **plain)
+    return np.asarray(family.link.inverse(used.get("loc", 0.0) + used["scale"] * offset))

@@ -103,9 +103,6 @@ class Spec(Mean):
                 checks.fail(
                     f"spec {name}", value, "spec", f"one of {allowed}", f"{allowed[0]!r}"
                 )
-        bounds: dict[str, Any] = {"low": 0, "high": 1, "open_low": True}
-        share = checks.number("spec media_share", self.media_share, **bounds)
-        object.__setattr__(self, "media_share", share)
         for name in _RECORDS:
             check(name, getattr(self, name))
         for term in self.terms:
@@ -121,20 +118,7 @@ class Spec(Mean):
                 _unknown_parameter(name, tuple(known))
         full = {n: _with_dims(n, self.priors.get(n, p.prior), p) for n, p in known.items()}
         object.__setattr__(self, "priors", full)
-        effects = {self.full(term, "saturation_beta") for term in self.media}
-        taken = False
-        for name, prior in full.items():
-            for site in sites(name, prior):
-                for key in (k for k, v in site.prior.params if v == media_share):
-                    if name not in effects or key != "scale":
-                        fix = "write a number"
-                        allowed = "media_share as the scale of saturation_beta only"
-                        checks.fail(f"prior of {name} {key}", media_share, "", allowed, fix)
-                    taken = True
-        if share != MEDIA_SHARE and not taken:
-            fix = f"saturation_beta = {Prior('HalfNormal', scale=media_share).to_toml()}"
-            got = checks.Phrase(f"{share:g}, but no prior takes it")
-            checks.fail("spec media_share", got, "spec", "a prior that takes it", fix)
+        _check_share(self)
 
     def __hash__(self) -> int:
         """By value, like equality."""
@@ -285,6 +269,27 @@ def among(spec: Spec, sizes: Mapping[str, int]) -> Spec:
             kept, dims = (), tuple(d for d in dims or () if d != GEO)
         priors[name] = replace_prior(prior, pool=kept, dims=dims)
     return spec if priors == spec.priors else dataclasses.replace(spec, priors=priors)
+
+
+def _check_share(spec: Spec) -> None:
+    """Refuse media_share where it has no meaning, and a number of it that nothing takes."""
+    bounds: dict[str, Any] = {"low": 0, "high": 1, "open_low": True}
+    share = checks.number("spec media_share", spec.media_share, **bounds)
+    object.__setattr__(spec, "media_share", share)
+    effects = {spec.full(term, "saturation_beta") for term in spec.media}
+    taken = False
+    for name, prior in spec.priors.items():
+        for site in sites(name, prior):
+            for key in (k for k, v in site.prior.params if v == media_share):
+                if name not in effects or key != "scale":
+                    allowed = "media_share as the scale of saturation_beta only"
+                    place = f"prior of {name} {key}"
+                    checks.fail(place, media_share, "", allowed, "write a number")
+                taken = True
+    if share != MEDIA_SHARE and not taken:
+        fix = f"saturation_beta = {Prior('HalfNormal', scale=media_share).to_toml()}"
+        got = checks.Phrase(f"{share:g}, but no prior takes it")
+        checks.fail("spec media_share", got, "spec", "a prior that takes it", fix)
 
 
 _CHOICES: dict[str, tuple[Any, ...]] = {

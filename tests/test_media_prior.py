@@ -10,10 +10,10 @@ from scipy import stats
 
 import mmmjax as mm
 from mmmjax.criticism import prior_returns
-from mmmjax.media_prior import brought
+from mmmjax.media_prior import brought, quantiles
 from mmmjax.prediction import sample_prior
 from mmmjax.prepare import prepare
-from mmmjax.prior import Prior, quantiles
+from mmmjax.prior import Prior
 from tests.posterior.examples import geo_panel, national_panel
 
 MEAN = math.sqrt(2 / math.pi)  # of HalfNormal(1)

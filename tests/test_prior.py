@@ -11,8 +11,9 @@ from scipy import special, stats
 
 import mmmjax as mm
 from mmmjax import InputError
+from mmmjax.media_prior import quantiles
 from mmmjax.prediction import sample_prior
-from mmmjax.prior import FAMILIES, Prior, quantiles, sites, spend_share
+from mmmjax.prior import FAMILIES, Prior, sites, spend_share
 from tests.posterior.examples import geo_panel
 
 VALUES = {
