@@ -179,7 +179,7 @@ def test_a_pooled_fit_runs_and_is_stored(tmp_path):
     assert (x["saturation_beta"] > 0).all()
     mm.save(fit, tmp_path / "fit.nc")
     again = mm.load(tmp_path / "fit.nc")
-    assert again.spec == spec
+    assert again.spec == fit.spec
     for name, values in fit.draws.params.items():
         np.testing.assert_array_equal(again.draws.params[name], values)
 
