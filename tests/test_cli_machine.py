@@ -1,5 +1,7 @@
 """The command line on machines that are not as usual: one line each, never a traceback."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,21 +28,77 @@ def command(*args, close="", **environment):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("JAX_PLATFORMS", "bogus"),
-        ("JAX_ENABLE_X64", "maybe"),  # refused by JAX, before anything of ours runs
-    ],
-)
-def test_a_setting_of_jax_that_is_not_there_is_one_line(name, value):
-    done = command("check", DEMO, MMMJAX_CACHE="off", **{name: value})
-    assert done.returncode == 1
-    lines = [x for x in done.stderr.splitlines() if not x.startswith(("W", "I", "E0"))]
+COMMANDS = """
+import io, json, os, runpy, subprocess, sys, warnings
+import jax
+import mmmjax.cli.app  # once for all; no device of JAX and no thread yet, so forks are safe
+
+warnings.simplefilter("ignore")  # JAX warns of any fork
+for args, out, said, encoding, environment in json.loads(sys.argv[1]):
+    if (child := os.fork()) == 0:
+        os.environ.update(environment)
+        jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS"))  # as at import
+        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
+        if out == "head":
+            head = subprocess.Popen(["head", "-n", "1"], stdin=-1, stdout=-3)
+            place = head.stdin.fileno()
+        elif out:
+            place = os.open(out, os.O_WRONLY | os.O_CREAT)
+        os.dup2(place, 1) if out else os.close(1)
+        for name, number in (("stdout", 1 if out else None), ("stderr", 2)):
+            stream = number and io.TextIOWrapper(open(number, "wb"), encoding)
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+        sys.argv = ["mmmjax", *args]
+        sys.exit(runpy.run_module("mmmjax.cli", run_name="__main__"))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+WITHOUT = {"MMMJAX_CACHE": "off"}
+
+
+@pytest.fixture(scope="module")
+def ended(accents, tmp_path_factory):
+    """Commands that end differently by where their output goes: code, stdout, stderr."""
+    folder = tmp_path_factory.mktemp("ended")
+    asked = {
+        "ascii": (("check", accents), folder / "ascii", "ascii", {"HOME": "/proc/none"}),
+        "full": (("check", DEMO), "/dev/full", "utf-8", WITHOUT),
+        "head": (("--help",), "head", "utf-8", WITHOUT),
+        "closed": (("--help",), "", "utf-8", WITHOUT),
+        "bogus": (("check", DEMO), "/dev/null", "utf-8",
+                  WITHOUT | {"JAX_PLATFORMS": "bogus"}),
+    }  # fmt: skip
+    cases = [
+        ([*map(str, args)], str(out), str(folder / f"{name}.said"), *rest)
+        for name, (args, out, *rest) in asked.items()
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, json.dumps(cases)], text=True, check=True,
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    )  # fmt: skip
+    codes = map(int, done.stdout.split())
+    said = {name: (folder / f"{name}.said").read_text() for name in asked}
+    return dict(zip(asked, zip(codes, said.values(), strict=True), strict=True)), folder
+
+
+def one_line(code, said, name, value):
+    """One error that names what was set."""
+    lines = [x for x in said.splitlines() if not x.startswith(("W", "I", "E0"))]
+    assert code == 1
     assert len(lines) == 1
     assert lines[0].startswith("Error ")
     assert name in lines[0]
     assert value in lines[0]
+
+
+def test_a_platform_of_jax_that_is_not_there_is_one_line(ended):
+    one_line(*ended[0]["bogus"], "JAX_PLATFORMS", "bogus")
+
+
+def test_a_setting_that_jax_refuses_before_anything_of_ours_runs_is_one_line():
+    done = command("check", DEMO, MMMJAX_CACHE="off", JAX_ENABLE_X64="maybe")
+    one_line(done.returncode, done.stderr, "JAX_ENABLE_X64", "maybe")
 
 
 @pytest.fixture(scope="module")
@@ -54,26 +112,25 @@ def accents(tmp_path_factory):
     return folder / "ü.toml"
 
 
-def test_a_terminal_without_the_letters_of_the_names_shows_them_escaped(accents):
-    done = command("check", accents, PYTHONIOENCODING="ascii", HOME="/proc/none")
-    assert done.returncode == 0, done.stderr
-    assert r"Umsatz_\u20ac" in done.stdout
-    assert "Ready" in done.stdout
-    assert done.stderr.startswith("Warning compiled programs are not kept")
-    assert len(done.stderr.splitlines()) == 1
+def test_a_terminal_without_the_letters_of_the_names_shows_them_escaped(ended):
+    (code, said), folder = ended[0]["ascii"], ended[1]
+    shown = (folder / "ascii").read_text("ascii")
+    assert code == 0, said
+    assert r"Umsatz_\u20ac" in shown
+    assert "Ready" in shown
+    assert said.startswith("Warning compiled programs are not kept")
+    assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("args", "close"),
-    [
-        (("check", DEMO), ">/dev/full"),
-        (("--help",), ">&-"),
-        (("--help",), "| head -n 1"),
-        (("check", b"a\xffb.toml"), ">&-"),
-    ],
-)
-def test_an_output_that_is_closed_or_full_is_no_traceback(args, close):
-    done = command(*args, close=close, MMMJAX_CACHE="off")
+@pytest.mark.parametrize("where", ["full", "head", "closed"])
+def test_an_output_that_is_full_or_read_no_further_is_no_traceback(where, ended):
+    said = ended[0][where][1]
+    assert "Traceback" not in said
+    assert len(said.splitlines()) <= 1
+
+
+def test_an_output_that_is_closed_from_the_start_is_no_traceback():
+    done = command("check", b"a\xffb.toml", close=">&-", MMMJAX_CACHE="off")
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) <= 1
 
