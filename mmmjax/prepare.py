@@ -71,6 +71,16 @@ def prepare(
     narrow = _narrow(spec, sizes)
     spec, findings = _seasonal(among(spec, sizes), panel)
     spec = with_scales(spec, panel)
+    off = {fact: why for fact in panel.facts if (why := fact.without_unit(panel, spec))}
+    panel = replace(panel, facts=tuple(f for f in panel.facts if f not in off))
+    findings += tuple(
+        Finding(
+            "warning", "fact_left_out", f"{why}: its {fact.kind} is left out",
+            means="Media have the unit of the largest training period, and here is none",
+            remedy="Train on periods in which it ran",
+        )
+        for fact, why in off.items()
+    )  # fmt: skip
     scale = scale_of(spec, panel)
     data = model_data(spec, panel, scale)
     findings = (*findings, *narrow, *(f for x in panel.facts for f in x.findings()))

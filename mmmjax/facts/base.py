@@ -36,6 +36,10 @@ class Fact:
         """Whether it still holds of some geos and channels of a panel."""
         return True
 
+    def without_unit(self, panel: Panel, spec: Spec) -> str:
+        """Why a training panel gives its numbers no unit; empty where it does."""
+        return ""
+
     def findings(self) -> tuple[Finding, ...]:
         """What is worth knowing before it is believed."""
         return ()

@@ -101,6 +101,14 @@ class Lift(Fact):
         where = set(panel.geos) if self.geo is None else {self.geo}
         return self.channel in channels and where <= set(geos)
 
+    def without_unit(self, panel: Panel, spec: Spec) -> str:
+        """See :meth:`Fact.without_unit`: a curve is in units of its largest media."""
+        ran = panel.media[:, panel.window, panel.channels.index(self.channel)].any(1)
+        if spec.media_scale == "geo" and self.geo is not None:
+            ran = ran[[panel.geos.index(self.geo)]]
+        place = f' in geo "{self.geo}"' if self.geo is not None and len(ran) == 1 else ""
+        return "" if ran.any() else f'"{self.channel}" never ran in training{place}'
+
     def findings(self) -> tuple[Finding, ...]:
         """Say that more spend brought less."""
         if self.delta_y * self.delta_x >= 0:

@@ -238,6 +238,30 @@ def test_only_records_are_facts(what):
         make_panel().with_facts([what])
 
 
+def test_a_lift_of_what_never_ran_is_left_out_and_said():
+    """Without media a channel has no unit, and 40 money would be 40 largest weeks."""
+    panel = make_panel()
+    quiet = panel.media.copy()
+    quiet[:, :, 0] = 0.0
+    of = lambda *facts, media: dataclasses.replace(
+        panel, media=media, spend=media, facts=facts
+    )
+    whole, north = mm.facts.Lift("TV", **ROW), mm.facts.Lift("TV", **ROW, geo="north")
+    other = mm.facts.Lift(panel.channels[1], **ROW)
+    found = prepare(make_spec(), of(whole, north, other, media=quiet), "prior")
+    assert found.panel.facts == (other,)
+    assert [f.code for f in found.findings].count("fact_left_out") == 2
+    assert sum('"TV" never ran in training: its lift' in n for n in found.notes) == 2
+    quiet = panel.media.copy()
+    quiet[panel.geos.index("north"), :, 0] = 0.0
+    part = of(whole, north, media=quiet)
+    assert prepare(make_spec(), part).panel.facts == (whole, north)  # in others' units
+    each = dataclasses.replace(make_spec(), media_scale="geo")
+    found = prepare(each, part)
+    assert found.panel.facts == (whole,)
+    assert any('never ran in training in geo "north"' in f.what for f in found.findings)
+
+
 def test_a_lift_of_the_other_sign_is_said():
     fact = mm.facts.Lift("TV", 40.0, 10.0, -6.0, 2.0)
     found = prepare(make_spec(), make_panel().with_facts([fact]))
