@@ -172,7 +172,13 @@ def _sources(data: Mapping[str, Any], folder: Path) -> Sources:
             got = Phrase("path or market too")
             fail("[data] files", got, "", "a file for each market", "leave them out")
         if not (isinstance(files, dict) and files) or not _texts(list(files.values())):
-            fail("[data] files", files, "", "a table market = file", '{ de = "de.csv" }')
+            fail(
+                "[data] files",
+                files,
+                "",
+                "a table market = file",
+                'files = { de = "de.csv" }',
+            )
         return {str(name): _file(folder, file) for name, file in files.items()}
     if market is not None:
         if not isinstance(market, str) or not isinstance(path, str):

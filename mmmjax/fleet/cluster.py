@@ -226,11 +226,16 @@ class OnActor:
                 self._hear()
             self.ray.get(busy)
             self._hear()
-        except _deaths(self.ray) as error:
+        except (*_deaths(self.ray), self.ray.exceptions.RayTaskError) as error:
             mine = set(part.markets)  # written, but not heard of
             for name, row in Folder.at(self.store).rows().items():
                 if name in mine:
                     self.told(row)
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, OSError):  # a full disk, as this process would meet it
+                raise cause from None
+            if isinstance(error, self.ray.exceptions.RayTaskError):
+                raise
             where = f"{self.hello.host}, process {self.hello.pid}"
             raise Lost(f"its worker died ({where}): {_short(error)}") from None
 

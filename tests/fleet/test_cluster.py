@@ -1,6 +1,7 @@
 """A fleet on a Ray cluster of two workers, one of them killed in the middle."""
 
 import builtins
+import errno
 import os
 import signal
 import threading
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
-from mmmjax import programs
+from mmmjax import programs, resources
 from mmmjax.fleet import cluster
 from tests.infer.problems import panel, spec
 
@@ -82,6 +83,60 @@ def test_a_killed_worker_costs_nothing(tmp_path, monkeypatch, shared_programs, t
     for name in markets:
         for parameter, draws in alone[name].draws.params.items():
             np.testing.assert_array_equal(draws, found[name].draws.params[parameter])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::FutureWarning",
+    r"ignore:os.fork\(\) was called:RuntimeWarning",
+)  # fmt: skip
+def test_a_full_disk_of_a_worker_is_no_verdict_and_the_same_call_goes_on(
+    tmp_path, monkeypatch, shared_programs, two_workers
+):
+    markets = {f"m{i}": panel(channels=1, controls=0, seed=i) for i in range(4)}
+    place, usual = tmp_path / "run", cluster.Process
+
+    class FullDisk:
+        """Its disk takes the files of one market and half of one more."""
+
+        def __init__(self, *given):
+            left, whole = [3], resources.put
+
+            def put(path, content):
+                left[0] -= 1
+                if left[0] < 0:
+                    path.write_bytes(bytes(content)[: len(content) // 2])
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                whole(path, content)
+
+            resources.put = put
+            self.usual = cluster.Process(*given)  # in the worker it is the one of ours
+
+        def hello(self):
+            return self.usual.hello()
+
+        def sees(self):
+            return self.usual.sees()
+
+        def fit(self, job):
+            return self.usual.fit(job)
+
+        def news(self):
+            return self.usual.news()
+
+    monkeypatch.setattr(cluster, "Process", FullDisk)
+    ask = ASK | {"store": place, "cluster": "auto"}
+    with pytest.raises(resources.Unwritten, match="No space left on device") as caught:
+        mm.fit_fleet(spec(), markets, QUICK, **ask)
+    assert caught.value.errno == errno.ENOSPC
+    assert str(place / "markets") in str(caught.value)
+    ended = (mm.open_fleet(place).table["status"] != "pending").sum()
+    assert f"{ended} of 4 markets have ended and are whole" in str(caught.value)
+    assert 1 <= ended <= 3
+    monkeypatch.setattr(cluster, "Process", usual)
+    found = mm.fit_fleet(spec(), markets, QUICK, **ask)
+    assert set(found.table.status) <= {"converged", "not converged"}
+    assert list(found) == list(markets)
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch, tmp_path):
