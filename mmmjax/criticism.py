@@ -14,7 +14,7 @@ import xarray as xr
 
 from mmmjax import checks, metrics
 from mmmjax.arguments import checked
-from mmmjax.draws import Fit, summary
+from mmmjax.draws import Fit, scalars, summary
 from mmmjax.infer.density import law_of
 from mmmjax.media_prior import brought, quantiles
 from mmmjax.model import ModelData, model_data
@@ -99,8 +99,9 @@ def prior_posterior(
         drawn = sample_prior(fit.spec, fit.panel, draws, seed).flat()
         known = {n: (a.mean(0), a.var(0, ddof=1)) for n, a in drawn.items()} | known
     moments = [known[name] for name in fit.draws.params]
-    mean = np.concatenate([np.ravel(m) for m, _ in moments])
-    variance = np.concatenate([np.ravel(v) for _, v in moments])
+    order = scalars(fit)[1]
+    mean = np.concatenate([np.ravel(m) for m, _ in moments])[order]
+    variance = np.concatenate([np.ravel(v) for _, v in moments])[order]
     variance = np.where(np.isfinite(variance) & (variance > 0), variance, np.nan)
     spread = table["sd"].to_numpy(float)
     return pd.DataFrame(

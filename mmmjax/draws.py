@@ -32,10 +32,10 @@ from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
 from mmmjax.response import make_inputs
 from mmmjax.scaling import Scale
-from mmmjax.shapes import CHAIN, DATE, DRAW, GEO
+from mmmjax.shapes import CHAIN, CHANNEL, DATE, DRAW, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["Diagnostics", "Draws", "Fit", "diagnostics", "summary"]
+__all__ = ["Diagnostics", "Draws", "Fit", "diagnostics", "scalars", "summary"]
 
 MAX_DIVERGENCE_RATE = 0.01  # above it the posterior is not to be trusted
 CARE_DIVERGENCE_RATE = 0.001  # above it the fit is used with care
@@ -275,13 +275,15 @@ def summary(fit: Fit, *, mcse_sd: bool = False) -> pd.DataFrame:
     Columns: parameter, index (its labels, "" for a scalar), mean, sd, hdi_3 and hdi_97
     (bounds of the 94% highest density interval), ess_bulk, ess_tail, r_hat, mcse_mean;
     scaled units. ESS, R-hat and MCSE are NaN where draws are constant or not finite.
+    Parameters of several media terms stand together under the plain name, channels in the
+    panel's order; draws keep theirs.
 
     Args:
         fit: The fit.
         mcse_sd: Add the Monte Carlo standard error of the sd as a last column.
     """
-    labels = list(_labels(fit))
-    table = _weighed(_statistics(_stack(fit.draws.params)), fit)
+    labels, order = scalars(fit)
+    table = _weighed(_statistics(_stack(fit.draws.params)[order]), fit)
     columns = (*COLUMNS, "mcse_sd") if mcse_sd else COLUMNS
     return pd.DataFrame(
         {"parameter": [n for n, _ in labels], "index": [i for _, i in labels]}
@@ -304,7 +306,8 @@ def diagnostics(fit: Fit, table: pd.DataFrame | None = None) -> Diagnostics:
         table: The :func:`summary` of this fit, if it is at hand.
     """
     draws = fit.draws
-    values, names = _stack(draws.params), [_label(*pair) for pair in _labels(fit)]
+    labels, order = scalars(fit)
+    values, names = _stack(draws.params)[order], [_label(*pair) for pair in labels]
     only = ("ess_bulk", "ess_tail", "r_hat")
     given = _weighed(_statistics(values, only), fit) if table is None else table
     found = {name: np.asarray(given[name]) for name in only}
@@ -417,12 +420,26 @@ def _cares(n: Mapping[str, Any]) -> list[str]:
     return cares
 
 
-def _labels(fit: Fit) -> Iterator[tuple[str, str]]:
-    """(parameter, index) of every scalar, in the order of :func:`_stack`."""
-    coords = fit.coords()
-    for name in fit.draws.params:
-        for cell in product(*(coords[d] for d in fit.dims(name))):
-            yield name, ", ".join(map(str, cell))
+def scalars(fit: Fit) -> tuple[list[tuple[str, str]], np.ndarray]:
+    """Parameter and index of every scalar as tables have them, and its place in the draws.
+
+    The places are those of the scalars of ``draws.params``, one parameter after the other.
+    """
+    spec, coords = fit.spec, fit.coords()
+    plain = {spec.full(t, name): name for t in spec.media for name in t.parameters()}
+    over = {spec.dim(term, CHANNEL) for term in spec.media}
+    rank = {channel: k for k, channel in enumerate(fit.panel.channels)}
+    first: dict[str, int] = {}
+    labels, keys = list[tuple[str, str]](), list[tuple[int, ...]]()
+    for full in fit.draws.params:
+        name, dims = plain.get(full, full), fit.dims(full)
+        at = first.setdefault(name, len(first))
+        for cell in product(*(enumerate(coords[d]) for d in dims)):
+            labels.append((name, ", ".join(str(label) for _, label in cell)))
+            pairs = zip(dims, cell, strict=True)
+            keys.append((at, *(rank[c] if d in over else k for d, (k, c) in pairs)))
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return [labels[i] for i in order], np.array(order, int)
 
 
 def _label(parameter: str, index: str) -> str:

@@ -4,15 +4,17 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats as st
 
+import mmmjax as mm
 from mmmjax.checks import InputError
 from mmmjax.draws import Draws, diagnostics, summary
+from tests.adequacy.worlds import fit_of
 from tests.fits import make_fit, make_panel, make_spec
 
 CHAINS, DRAWS = 4, 400
@@ -356,3 +358,32 @@ def test_no_media_and_no_controls():
     fit = make_fit(4, 50, spec=make_spec(), panel=none)
     assert set(summary(fit)["parameter"]) == {"intercept", "gamma_fourier", "y_sigma"}
     fit.to_arviz()
+
+
+def test_parameters_of_several_media_terms_are_joined_in_the_order_of_channels():
+    """A row is that of its channel, whichever term has it, in every table of parameters."""
+    tv = mm.terms.Media("tv", ["m1"], mm.adstock.Delayed(max_lag=5))
+    beta = {"dist": "HalfNormal", "scale": 0.3, "dims": ["geo", "channel"]}
+    priors = {"tv.saturation_beta": mm.Prior.from_dict(beta)}
+    fit = fit_of(spec=mm.Spec(terms=[tv], priors=priors), geos=2)
+    table = mm.summary(fit)
+    assert "." not in "".join(table["parameter"])
+    rows = table.set_index(["parameter", "index"])
+    one = lambda name: table.loc[table["parameter"] == name, "index"].tolist()
+    assert one("adstock_alpha") == ["m0", "m1", "m2"]
+    assert one("adstock_theta") == ["m1"]  # the other family has none
+    assert set(one("saturation_beta")) == {"m0", "m2", "g0, m1", "g1, m1"}
+    params = fit.draws.params
+    for name, index, values in (
+        ("adstock_alpha", "m1", params["tv.adstock_alpha"][..., 0]),
+        ("adstock_alpha", "m2", params["adstock_alpha"][..., 1]),
+        ("saturation_beta", "g1, m1", params["tv.saturation_beta"][..., 1, 0]),
+    ):
+        assert rows.loc[(name, index), "mean"] == pytest.approx(values.mean())
+    told = mm.prior_posterior(fit)
+    assert told["parameter"].tolist() == table["parameter"].tolist()
+    known = told.set_index(["parameter", "index"])["prior_sd"]
+    assert known["saturation_beta", "g1, m1"] == pytest.approx(0.3 * (1 - 2 / np.pi) ** 0.5)
+    assert known["adstock_theta", "m1"] != known["adstock_alpha", "m1"]
+    alone, given = mm.diagnostics(fit), mm.diagnostics(fit, table)
+    assert asdict(alone) == asdict(given)

@@ -70,8 +70,7 @@ def held_back(fit: Fit, rows: pd.DataFrame) -> Iterator[int]:
         fit: The fit.
         rows: Its :func:`mmmjax.prior_posterior`.
     """
-    spec = fit.spec
-    effects = rows["parameter"].isin([spec.full(t, "saturation_beta") for t in spec.media])
+    effects = rows["parameter"] == "saturation_beta"
     far = rows["posterior_mean"] - rows["prior_mean"] > FAR * rows["prior_sd"]
     held = rows["index"][effects & far]
     for c, name in enumerate(fit.panel.channels):
@@ -157,6 +156,10 @@ def _held(fit: Fit, rows: pd.DataFrame, lost: float, beyond: bool) -> Finding:
     gaps = [abs(r["posterior_mean"] - r["prior_mean"]) / r["prior_sd"] for r in every]
     gap, row = max(zip(gaps, every, strict=True), key=lambda pair: pair[0])
     which = f"{row['parameter']} {row['index']}".strip()
+    full, last = str(row["parameter"]), str(row["index"]).rpartition(", ")[2]
+    if last in fit.panel.channels:
+        own = fit.spec.media[fit.spec.owners(fit.panel)[fit.panel.channels.index(last)]]
+        full = fit.spec.full(own, full) if full in own.parameters() else full
     return Finding(
         # beyond the noise, and the larger part of the errors
         "serious" if beyond and lost > 0.5 else "warning",
@@ -167,7 +170,7 @@ def _held(fit: Fit, rows: pd.DataFrame, lost: float, beyond: bool) -> Finding:
         lost,
         "A channel that does more than its share of spend, or a level that the prior "
         "did not expect; the rest of the model makes up for it",
-        wider(str(row["parameter"]), fit.spec),
+        wider(full, fit.spec),
     )
 
 
@@ -287,9 +290,9 @@ def _priors(fit: Fit, rows: pd.DataFrame, parameters: pd.DataFrame) -> Iterator[
     ess = np.maximum(parameters["ess_bulk"].to_numpy(float), 1)
     spec, nouns = fit.spec, dict[str, tuple[str, Literal["warning", "note"]]]()
     for term in spec.media:
-        nouns[spec.full(term, "saturation_beta")] = ("effect", "warning")
+        nouns["saturation_beta"] = ("effect", "warning")
         for what, kernel in term.steps():
-            nouns |= {spec.full(term, name): NOUNS[what] for name in kernel.parameters()}
+            nouns |= {name: NOUNS[what] for name in kernel.parameters()}
     for parameter, (noun, wide) in nouns.items():
         wider, same, least = [], [], 0.0
         for row, size in zip(rows.to_dict("records"), ess, strict=True):

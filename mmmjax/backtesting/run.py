@@ -360,8 +360,9 @@ def _parameters(fit: Fit, ready: _Ready, table: pd.DataFrame) -> pd.DataFrame:
     unseen: dict[str, list[str]] = {CHANNEL: channels, CONTROL: controls}
     source = []
     for name, index in zip(table["parameter"], table["index"], strict=True):
-        dims = (CHANNEL,) if name == "roas" else fit.dims(name)
-        names = unseen.get(dims[-1], []) if dims else []
+        known = name in fit.draws.params  # not: of several media terms, joined
+        dims = fit.dims(name) if known else (CHANNEL,)
+        names = unseen.get(dims[-1].rpartition(".")[2], []) if dims else []
         alone = any(index == n or index.endswith(f", {n}") for n in names)
         source.append("prior" if alone else "data")
     return table.assign(source=source)

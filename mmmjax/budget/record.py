@@ -147,7 +147,15 @@ class PlanRecord:
     @property
     def reference_breaks(self) -> dict[str, list[str]]:
         """What the reference breaks: "bounds" and "fixed" with channels, "budget"."""
-        return _breaks(self)
+        slack = ROUNDING * self.budget
+        low, high = self.lower - self.reference, self.reference - self.upper
+        outside = (low > slack) | (high > slack)
+        held = self.binding == "fixed"
+        found = {"bounds": _channels(outside & ~held), "fixed": _channels(outside & held)}
+        broken = {name: channels for name, channels in found.items() if channels}
+        over = float(self.reference.sum()) - self.budget
+        misses = (over if self.at_most else abs(over)) > slack
+        return broken | ({"budget": []} if misses else {})
 
     @property
     def reference_feasible(self) -> bool:
@@ -165,7 +173,11 @@ class PlanRecord:
     @property
     def extrapolated(self) -> xr.DataArray:
         """Largest planned period over `largest`; NaN where training has seen as much."""
-        return _extrapolated(self)
+        each, largest = self.largest_planned.to_numpy(), self.largest.to_numpy()
+        beyond = (each > largest * (1 + ROUNDING)) & (each > 0)
+        none = largest <= 0
+        times = np.where(none, np.inf, each / np.where(none, 1.0, largest))
+        return self.optimized.copy(data=np.where(beyond, times, np.nan))
 
     @property
     def multiplier(self) -> xr.DataArray:
@@ -214,26 +226,6 @@ def _gain(gains: np.ndarray) -> Gain:
         return Gain(*[float(gains.mean())] * 3)
     lo, hi = hdi(gains, PROB)
     return Gain(float(gains.mean()), float(lo), float(hi))
-
-
-def _breaks(plan: PlanRecord) -> dict[str, list[str]]:
-    slack = ROUNDING * plan.budget
-    low, high = plan.lower - plan.reference, plan.reference - plan.upper
-    outside = (low > slack) | (high > slack)
-    held = plan.binding == "fixed"
-    found = {"bounds": _channels(outside & ~held), "fixed": _channels(outside & held)}
-    broken = {name: channels for name, channels in found.items() if channels}
-    over = float(plan.reference.sum()) - plan.budget
-    misses = (over if plan.at_most else abs(over)) > slack
-    return broken | ({"budget": []} if misses else {})
-
-
-def _extrapolated(plan: PlanRecord) -> xr.DataArray:
-    each, largest = plan.largest_planned.to_numpy(), plan.largest.to_numpy()
-    beyond = (each > largest * (1 + ROUNDING)) & (each > 0)
-    none = largest <= 0
-    times = np.where(none, np.inf, each / np.where(none, 1.0, largest))
-    return plan.optimized.copy(data=np.where(beyond, times, np.nan))
 
 
 def _channels(where: xr.DataArray) -> list[str]:

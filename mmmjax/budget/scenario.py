@@ -74,15 +74,78 @@ class Plan(PlanRecord):
 
     def to_frame(self) -> pd.DataFrame:
         """Columns of plan.csv: geo, channel, reference, optimized, lower, upper (money)."""
-        return _frame(self)
+        names = ("reference", "optimized", "lower", "upper")
+        arrays = {name: getattr(self, name).to_numpy().ravel() for name in names}
+        geos, channels = (self.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
+        index = {GEO: np.repeat(geos, channels.size), CHANNEL: np.tile(channels, geos.size)}
+        return pd.DataFrame(index | arrays)
 
     def periods_frame(self) -> pd.DataFrame:
         """Columns of plan_periods.csv: geo, channel, period, spend (money)."""
-        return _periods(self)
+        spend = self.spend_by_period.to_numpy()
+        geos, channels = (self.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
+        index = pd.MultiIndex.from_product(
+            [geos, channels, wording.period_labels(self)], names=[GEO, CHANNEL, "period"]
+        )
+        table = index.to_frame(index=False)
+        there = np.repeat(self.binding.to_numpy().ravel() != "absent", spend.shape[-1])
+        return table.assign(spend=spend.ravel()).loc[there].reset_index(drop=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Content of plan.json: objective, proof, residuals and response of both plans."""
-        return _record(self)
+        unit = "money a period" if self.per_period else "money over the window"
+        gap = self.relative_gap
+        return {
+            "objective": self.objective,
+            "reference_objective": self.reference_objective,
+            "reference_is": self.reference_is,
+            "bounds_are": self.bounds_are,
+            "reference_feasible": self.reference_feasible,
+            "reference_breaks": list(self.reference_breaks),
+            "gain": self.gain._asdict(),
+            "probability_better": self.probability_better,
+            "outcome_value": self.outcome_value,
+            "net_gain": None if self.net_gain is None else self.net_gain._asdict(),
+            "probability_net_gain": self.probability_net_gain,
+            "sampled": all(j.sampled.ok for j in self.judged) if self.judged else None,
+            "adequate": all(j.adequate.ok for j in self.judged) if self.judged else None,
+            "condition": wording.condition(self),
+            "extrapolated": _beyond(self),
+            "gap_bound": self.gap_bound,
+            "relative_gap": gap if gap is None or np.isfinite(gap) else None,
+            "gap_reason": self.gap_reason if gap is None or np.isfinite(gap) else NOTHING,
+            "certified": self.certified,
+            "status": self.status,
+            "utility": self.utility,
+            "utility_unit": wording.unit_of(self),
+            "starts": self.starts,
+            "budget": self.budget,
+            "spent": wording.spent(self),
+            "up_to": self.up_to,
+            "until_mroas": self.until_mroas,
+            "target": self.target,
+            "probability": self.probability,
+            "unit": unit,
+            "currency": self.currency,
+            "periods": self.periods,
+            "per_period": self.per_period,
+            "periods_are_a_quarter_by_default": self.quarter,
+            "carry_in": self.carry_in,
+            "memory": self.memory,
+            "fixed_geo_split": self.fixed_geo_split,
+            "constraint_residuals": self.residuals,
+            "kkt_residual": self.kkt_residual,
+            "shadow_price": self.shadow_price,
+            "limits": [_ends(limit._asdict()) for limit in self.limits],
+            "prices": _prices(self),
+            "evaluations": self.evaluations,
+            "response": {
+                str(name): _describe(self.response.sel(plan=name).to_numpy())
+                for name in self.response["plan"].to_numpy()
+            },
+            "flighting": "not even" if wording.flighted(self) else "even",
+            **(_by_period(self) if wording.flighted(self) else {}),
+        }
 
     def __repr__(self) -> str:
         """What to spend, what it brings and how sure that is the best."""
@@ -91,62 +154,6 @@ class Plan(PlanRecord):
     def text(self, noun: str = "period") -> str:
         """The plan in words; `noun` is what a period is called, such as "week"."""
         return wording.text(self, noun)
-
-
-def _record(plan: Plan) -> dict[str, Any]:
-    unit = "money a period" if plan.per_period else "money over the window"
-    gap = plan.relative_gap
-    return {
-        "objective": plan.objective,
-        "reference_objective": plan.reference_objective,
-        "reference_is": plan.reference_is,
-        "bounds_are": plan.bounds_are,
-        "reference_feasible": plan.reference_feasible,
-        "reference_breaks": list(plan.reference_breaks),
-        "gain": plan.gain._asdict(),
-        "probability_better": plan.probability_better,
-        "outcome_value": plan.outcome_value,
-        "net_gain": None if plan.net_gain is None else plan.net_gain._asdict(),
-        "probability_net_gain": plan.probability_net_gain,
-        "sampled": all(j.sampled.ok for j in plan.judged) if plan.judged else None,
-        "adequate": all(j.adequate.ok for j in plan.judged) if plan.judged else None,
-        "condition": wording.condition(plan),
-        "extrapolated": _beyond(plan),
-        "gap_bound": plan.gap_bound,
-        "relative_gap": gap if gap is None or np.isfinite(gap) else None,
-        "gap_reason": plan.gap_reason if gap is None or np.isfinite(gap) else NOTHING,
-        "certified": plan.certified,
-        "status": plan.status,
-        "utility": plan.utility,
-        "utility_unit": wording.unit_of(plan),
-        "starts": plan.starts,
-        "budget": plan.budget,
-        "spent": wording.spent(plan),
-        "up_to": plan.up_to,
-        "until_mroas": plan.until_mroas,
-        "target": plan.target,
-        "probability": plan.probability,
-        "unit": unit,
-        "currency": plan.currency,
-        "periods": plan.periods,
-        "per_period": plan.per_period,
-        "periods_are_a_quarter_by_default": plan.quarter,
-        "carry_in": plan.carry_in,
-        "memory": plan.memory,
-        "fixed_geo_split": plan.fixed_geo_split,
-        "constraint_residuals": plan.residuals,
-        "kkt_residual": plan.kkt_residual,
-        "shadow_price": plan.shadow_price,
-        "limits": [_ends(limit._asdict()) for limit in plan.limits],
-        "prices": _prices(plan),
-        "evaluations": plan.evaluations,
-        "response": {
-            str(name): _describe(plan.response.sel(plan=name).to_numpy())
-            for name in plan.response["plan"].to_numpy()
-        },
-        "flighting": "not even" if wording.flighted(plan) else "even",
-        **(_by_period(plan) if wording.flighted(plan) else {}),
-    }
 
 
 def _ends(limit: dict[str, Any]) -> dict[str, Any]:
@@ -183,25 +190,6 @@ def _by_period(plan: Plan) -> dict[str, Any]:
         for g, c in np.argwhere(plan.binding.to_numpy() != "absent")
     ]
     return {"spend_by_period": {"period": wording.period_labels(plan), "rows": rows}}
-
-
-def _frame(plan: Plan) -> pd.DataFrame:
-    names = ("reference", "optimized", "lower", "upper")
-    arrays = {name: getattr(plan, name).to_numpy().ravel() for name in names}
-    geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
-    index = {GEO: np.repeat(geos, channels.size), CHANNEL: np.tile(channels, geos.size)}
-    return pd.DataFrame(index | arrays)
-
-
-def _periods(plan: Plan) -> pd.DataFrame:
-    spend = plan.spend_by_period.to_numpy()
-    geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
-    index = pd.MultiIndex.from_product(
-        [geos, channels, wording.period_labels(plan)], names=[GEO, CHANNEL, "period"]
-    )
-    table = index.to_frame(index=False)
-    there = np.repeat(plan.binding.to_numpy().ravel() != "absent", spend.shape[-1])
-    return table.assign(spend=spend.ravel()).loc[there].reset_index(drop=True)
 
 
 def _describe(draws: np.ndarray) -> dict[str, Any]:
