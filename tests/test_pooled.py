@@ -78,6 +78,8 @@ def pooled_spec(**priors):
     return mm.Spec(
         adstock=mm.adstock.Geometric(4),
         seasonality=mm.seasonality.Fourier(1),
+        outcome_scale="shared",
+        media_scale="shared",
         priors=own | priors,
     )
 

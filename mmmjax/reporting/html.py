@@ -160,6 +160,7 @@ def tables(found: Evidence) -> dict[str, rows.Table]:
         rows.windows(found),
         rows.scores(found),
         rows.parameters(found),
+        rows.believed(found),
         backtests.folds(found),
         backtests.parameters(found),
     ]

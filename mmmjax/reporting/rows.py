@@ -6,15 +6,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmmjax.plot.labels import amount, amounts, for_geo, in_percent, span
+from mmmjax.criticism import prior_returns
+from mmmjax.model import model_data
+from mmmjax.plot.labels import ALL, amount, amounts, for_geo, in_percent, span
 from mmmjax.reporting.evidence import Brought, Evidence, Interval, Media, Planned
 from mmmjax.reporting.figure import as_json, numbers
 from mmmjax.reporting.returns import window_names
 from mmmjax.reporting.sentences import share_span
 
 __all__ = [
-    "Cell", "Table", "behind", "by_geo", "channels", "parameters", "plan", "scores",
-    "windows", "written",
+    "Cell", "Table", "behind", "believed", "by_geo", "channels", "parameters", "plan",
+    "scores", "windows", "written",
 ]  # fmt: skip
 
 MAX_ROWS = 200  # longer tables are cut, and that is said
@@ -116,6 +118,33 @@ def _brought(part: Brought) -> list[Cell]:
     total, lo, hi = amounts(part.total)
     share = Cell(in_percent(part.share.mean), share_span(part.share))
     return [share, Cell(total, f"{lo} to {hi}")]
+
+
+def believed(found: Evidence) -> Table | None:
+    """Returns and shares before the data spoke, beside what is found of them."""
+    fit = found.fit
+    if found.media is None:
+        return None
+    data = model_data(fit.spec, fit.panel, fit.scale)
+    before = found.returned.of(prior_returns(fit.spec, fit.panel, data))
+    before = before.rename(columns=lambda name: name.replace("_median", "_mean"))
+    after = for_geo(found.returned.of(found.channels), None).set_index("channel")
+    after = after.reindex(before["channel"]).reset_index()
+    whole, times = found.media, found.returned.times
+    columns = [[Cell(str(x).replace(ALL, "all channels")) for x in before["channel"]]]
+    for name in ("roas", "share"):
+        columns.append(_intervals(before, name, shares=name == "share"))
+        columns.append(_intervals(after, name, shares=name == "share"))
+    if whole.returns is not None:
+        found_of = [times * x for x in whole.returns]
+        columns[2][-1] = Cell(amount(found_of[0]), span(*found_of))
+    columns[4][-1] = Cell(in_percent(whole.share.mean), share_span(whole.share))
+    unit, share = found.returned.name, f"share of {found.outcome}"
+    note = (
+        "Before: what the priors say, as medians. After: means. Small print: 94% interval."
+    )
+    heads = ["", f"{unit} before", "after", f"{share} before", "after"]
+    return Table("believed", heads, list(map(list, zip(*columns, strict=True))), 1, note)
 
 
 def by_geo(found: Evidence) -> Table | None:

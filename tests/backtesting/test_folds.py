@@ -1,6 +1,7 @@
 """Where a panel is cut, and that the data of a fold are those of a plain fit."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import numpy as np
@@ -92,7 +93,10 @@ def test_padding_changes_no_density(name, x64):
 
 @pytest.mark.parametrize("window", ["expanding", "rolling"])
 def test_data_of_a_fold_are_those_of_a_plain_fit(data, window):
-    """Scales, shares, trend, media and outcomes: equal bit by bit, the rest masked."""
+    """Scales, trend, media and outcomes: equal bit by bit, the rest masked.
+
+    Priors but for rounding: sums over media are over another number of zeros.
+    """
     the_spec = spec(trend=True)
     laid = folds.lay_out(data, 3, 3, 6, 5, window, 40)
     plan = runs._Plan.of(the_spec, data, QUICK, 0, laid, ("mmm",))
@@ -109,7 +113,8 @@ def test_data_of_a_fold_are_those_of_a_plain_fit(data, window):
         for name in ("outcome", "media", "cost_per_unit"):
             found = getattr(ready.found.scale, name)
             np.testing.assert_array_equal(found, getattr(scale, name))
-        jax.tree.map(np.testing.assert_array_equal, ready.data.hyper, plain.hyper)
+        near = partial(np.testing.assert_allclose, rtol=1e-13)
+        jax.tree.map(near, ready.data.hyper, plain.hyper)
         inputs, target = ready.data.inputs, ready.data.target
         for name in ("control.controls", "seasonality.fourier", "trend.time"):
             np.testing.assert_array_equal(inputs[name][..., :n], plain.inputs[name])

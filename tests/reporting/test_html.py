@@ -16,7 +16,9 @@ import pytest
 
 import mmmjax as mm
 from mmmjax.checks import InputError
+from mmmjax.criticism import prior_returns
 from mmmjax.findings import Finding
+from mmmjax.model import model_data
 from mmmjax.plot.labels import amount, amounts, for_geo, in_percent, large
 from mmmjax.reporting import html as page_of
 from mmmjax.reporting.evidence import Interval, Media
@@ -160,6 +162,12 @@ def test_tables_show_the_numbers_of_the_files(found, page):
     assert "paid media 2 1.00 to 3.00 1.10 15% 4.0% to 27%" in said
     assert "organic media 2.5% 1.0% to 3.0%" in said
     assert "all media" not in said
+    data = model_data(found.fit.spec, found.fit.panel, found.fit.scale)
+    before = prior_returns(found.fit.spec, found.fit.panel, data)
+    assert before["channel"].iloc[-1] == "ALL"
+    texts = amounts(before[["roas_median", "roas_lo", "roas_hi"]].to_numpy())
+    assert all(text in said for text in texts if text)
+    assert all(in_percent(share) in said for share in before["share_hi"])
     assert "2 geos" in said
     assert "no limit" in said
 
