@@ -13,7 +13,7 @@ improved R-hat", for R-hat, bulk and tail ESS and their thresholds; Betancourt (
 
 import importlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any
