@@ -287,6 +287,10 @@ class Likelihood:
         """
         return target.outcome, target.mask * 1.0
 
+    def variance(self, p: Values) -> Any:
+        """Noise around :meth:`working` where its weights are 1, (geo, 1) or (1, 1)."""
+        return p[self.noise] ** 2 if self.noise else jnp.ones((1, 1))
+
     def central(self, draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """One number for each parameter from its draws (draw, ...)."""
         return {name: draws[name].mean(0) for name in self.parameters()}
@@ -404,6 +408,10 @@ class StudentT(Likelihood):
     def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
         return laws.StudentT(p["y_nu"], mean, p["y_sigma"])
+
+    def variance(self, p: Values) -> Any:
+        """See :meth:`Likelihood.variance`: the inverse of the information of a cell."""
+        return p["y_sigma"] ** 2 * (p["y_nu"] + 3.0) / (p["y_nu"] + 1.0)
 
     def central(self, draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """See :meth:`Likelihood.central`; of y_nu_excess, long to the right, geometric."""

@@ -6,7 +6,7 @@ units, time last; parameters are one draw (vmap over draws outside).
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -152,8 +152,16 @@ def media_contribution(
     return jnp.concatenate(parts, axis=1)[:, inputs[ORDER]]
 
 
-def components(params: Params, inputs: Arrays, spec: Spec) -> dict[str, Array]:
+def components(
+    params: Params, inputs: Arrays, spec: Spec, terms: Iterable[Term] | None = None
+) -> dict[str, Array]:
     """Mean of the outcome by component, scaled units, context periods dropped.
+
+    Args:
+        params: One draw.
+        inputs: Arrays of the window.
+        spec: The model.
+        terms: Those that are asked for (of media terms all or none); None: all.
 
     Returns:
         By the name of the term, (geo, time), or (geo, member, time) of a term with members
@@ -162,7 +170,7 @@ def components(params: Params, inputs: Arrays, spec: Spec) -> dict[str, Array]:
     """
     sizes = inputs.sizes()
     out: dict[str, Array] = {}
-    for term in spec.parts:
+    for term in spec.parts if terms is None else terms:
         if term.over and not sizes[term.over]:
             continue
         if not isinstance(term, Media):

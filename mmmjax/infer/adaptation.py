@@ -12,7 +12,7 @@ from numpyro.infer.hmc_util import dual_averaging
 
 from mmmjax.infer.laplace import POINTS, Potential
 
-__all__ = ["FIRST_STEP", "averaging", "candidates", "learn", "pooled", "start", "stuck"]
+__all__ = ["FIRST_STEP", "averaging", "candidates", "learn", "start", "stuck"]
 
 FIRST_STEP = 0.25
 
@@ -57,15 +57,6 @@ def learn(missing: Array, state: Any) -> tuple[Any, Array]:
         state,
     )
     return learned, jnp.exp(learned[0])
-
-
-def pooled(z: Float[np.ndarray, "draw size"]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and factor of the covariance of draws, shrunk to the whitening so far."""
-    n, size = z.shape
-    mean = z.mean(0)
-    spread = (z - mean).T @ (z - mean)
-    weight = 2.0 * size  # pseudo-draws from the whitening so far
-    return mean, np.linalg.cholesky((spread + weight * np.eye(size)) / (n + weight))
 
 
 def stuck(

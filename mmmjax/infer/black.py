@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mmmjax.infer import adaptation, moves
+from mmmjax.infer import adaptation, moves, whitening
 from mmmjax.infer.density import Problem, rewhiten
 from mmmjax.infer.lanes import lane_size
 from mmmjax.infer.laplace import Potential
@@ -301,8 +301,9 @@ def _pool(chains: Chains, draws: Draw, without: list[int]) -> None:
     seen = np.delete(draws.z, without, 1)
     if not seen.size:
         return
-    mean, factor = adaptation.pooled(seen.reshape(-1, seen.shape[-1]).astype(float))
-    z = np.linalg.solve(factor, (np.asarray(chains.state[0], float) - mean).T).T
+    flat = seen.reshape(-1, seen.shape[-1]).astype(float)
+    mean, factor = whitening.pooled(chains.problem.whiten, flat)
+    z = whitening.solve(factor, np.asarray(chains.state[0], float) - mean)
     chains.problem = rewhiten(chains.problem, mean, factor)
     chains.refresh()
     chains.place(z)

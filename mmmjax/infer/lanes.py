@@ -250,8 +250,9 @@ class Lanes:
     def refresh(self) -> None:
         """Put the present coordinates of all markets on the device."""
         of = [self.problems[lane // self.each] for lane in self.lanes]
-        put = lambda name, shard: jax.device_put(
-            np.stack([np.asarray(getattr(p, name), self.sampler.dtype) for p in shard])
+        put = lambda name, shard: jax.tree.map(
+            lambda *x: jax.device_put(np.stack(x).astype(self.sampler.dtype)),
+            *(getattr(p, name) for p in shard),
         )
         self.data = [
             dataclasses.replace(data, center=put("center", s), whiten=put("whiten", s))

@@ -18,7 +18,10 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
-from mmmjax.infer.density import Problem, joint, law_of
+from mmmjax.infer import whitening
+from mmmjax.infer.density import Problem, joint
+from mmmjax.infer.local import Local
+from mmmjax.infer.sites import law_of
 from mmmjax.infer.threads import in_threads
 from mmmjax.programs import compiled
 from mmmjax.spec import Spec
@@ -27,7 +30,6 @@ __all__ = ["POINTS", "Potential", "Potentials", "whitened", "whitened_together"]
 
 POINTS = 4  # of a problem in one call: the starts of a Laplace fit, or of a chain
 STEP = 1e-4  # of the central differences, in coordinates of prior size
-EIGENVALUES = (0.3, 1e6)  # of the Laplace precision, in coordinates of prior size
 LBFGS = {"maxiter": 1000, "maxcor": 20, "ftol": 1e-6}  # a tenth of a sd from the mode
 
 type Values = tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]
@@ -140,26 +142,70 @@ def whitened_together(
 ) -> tuple[list[Problem | Exception], float]:
     """:func:`whitened` of problems of one shape; an error is that of its problem alone."""
     potentials = Potentials(problems, spec, smooth=True, width=width)
-    modes, least = _modes(potentials, seeds)
-    hessians = _hessians(potentials, modes)
+    begin, seconds = np.zeros((len(problems), potentials.size)), potentials.seconds
+    if isinstance(problems[0].block, Local):
+        held = problems[0].block.held(spec, problems[0].data)
+        modes, _ = _modes(potentials, seeds, begin, ~held)
+        problems, begin, more = _informed(problems, spec, modes)
+        potentials = Potentials(problems, spec, smooth=True, width=width)
+        seconds += more + potentials.seconds
+    modes, least = _modes(potentials, seeds, begin)
+    hessians = _hessians(potentials, modes, problems[0].whiten)
     made: list[Problem | Exception] = []
     for problem, mode, value, hessian in zip(problems, modes, least, hessians, strict=True):
         if not (np.isfinite(value) and np.isfinite(hessian).all()):
             made.append(FloatingPointError("the density is finite at no start"))
             continue
-        values, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
-        whiten = vectors / np.sqrt(np.clip(values, *EIGENVALUES))
+        whiten = whitening.from_hessian(problem.whiten, hessian)
         made.append(dataclasses.replace(problem, center=mode, whiten=whiten))
-    return made, potentials.seconds
+    return made, seconds
 
 
-def _modes(potentials: Potentials, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Of each problem the best of several L-BFGS runs, (problem, size), and its value."""
+def _informed(
+    problems: Sequence[Problem], spec: Spec, modes: np.ndarray
+) -> tuple[list[Problem], np.ndarray, float]:
+    """Problems with what their data know at a fit of each, and the fits in them."""
+    found, places, seconds = [], [], 0.0
+    with jax.enable_x64(True):
+        for problem, mode in zip(problems, modes, strict=True):
+            old: Any = problem.block
+            args = (mode, problem.astype(np.float64))
+            call, more = compiled(_know, {"spec": spec}, *args)
+            block = jax.tree.map(np.asarray, call(*args))
+            found.append(dataclasses.replace(problem, block=block))
+            places.append(old.moved(mode, block, spec, problem.data))
+            seconds += more
+    return found, np.stack(places), seconds
+
+
+def _know(x: Array, problem: Problem, spec: Spec) -> Local:
+    block: Any = problem.block
+    return block.informed(x, problem.data, problem.scales, spec)
+
+
+def _modes(
+    potentials: Potentials,
+    seeds: Sequence[int],
+    begin: np.ndarray,
+    free: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each problem the best of several L-BFGS runs, (problem, size), and its value.
+
+    Runs start around ``begin``; coordinates that are not ``free`` stay there.
+    """
+    move = np.ones(potentials.size) if free is None else free.astype(float)
     spread = np.linspace(0.0, 1.0, POINTS)[:, None]
     shape = (POINTS, potentials.size)
     normal = lambda seed: np.random.default_rng(seed).standard_normal(shape)
-    starts = np.stack([spread * normal(seed) for seed in seeds])
-    gather = _Gather(potentials, starts)
+    starts = np.stack(
+        [b + move * spread * normal(seed) for b, seed in zip(begin, seeds, strict=True)]
+    )
+
+    def evaluate(z: np.ndarray) -> Values:
+        values, slopes = potentials(z)
+        return values, slopes * move
+
+    gather = _Gather(evaluate, starts)
 
     def run(i: int) -> Any:
         place = divmod(i, POINTS)
@@ -227,9 +273,13 @@ class _Gather:
         self.turn.notify_all()
 
 
-def _hessians(potentials: Potentials, modes: np.ndarray) -> np.ndarray:
-    """Central differences of the gradients, (problem, size, size)."""
-    steps = STEP * np.eye(potentials.size)
+def _hessians(potentials: Potentials, modes: np.ndarray, like: Any) -> np.ndarray:
+    """Central differences of the gradients in the directions that a whitening needs.
+
+    Returns:
+        (problem, direction, size): see :func:`mmmjax.infer.whitening.from_hessian`.
+    """
+    steps = STEP * whitening.directions(like)
     slopes = potentials(modes[:, None] + np.concatenate([steps, -steps]))[1]
     up, down = np.split(slopes, 2, axis=1)
     return (up - down) / (2 * STEP)

@@ -26,7 +26,7 @@ from numpyro.infer.hmc_util import (
     velocity_verlet,
 )
 
-from mmmjax.infer import adaptation
+from mmmjax.infer import adaptation, whitening
 from mmmjax.infer.adaptation import averaging
 from mmmjax.infer.density import Problem, constrain, log_density, rewhiten
 from mmmjax.infer.judge import until_enough
@@ -364,16 +364,16 @@ def _restart(
 def _pool(problem: Problem, lanes: _Lanes, chains: list[Draw], early: bool) -> Problem:
     """Re-whiten by the pooled, shrunk covariance; positions and gradients are mapped."""
     z = np.concatenate([c.z[len(c.z) // 2 if early else 0 :] for c in chains]).astype(float)
-    mean, chol = adaptation.pooled(z)
+    mean, factor = whitening.pooled(problem.whiten, z)
     dtype = problem.center.dtype
 
     def change(states: list[State]) -> list[State]:
         out = []
         for s in map(settle, states):
-            z = np.linalg.solve(chol, np.asarray(s.z, float) - mean)
-            gradient = chol.T @ np.asarray(s.gradient, float)
+            z = whitening.solve(factor, np.asarray(s.z, float) - mean)
+            gradient = whitening.turned(factor, np.asarray(s.gradient, float))
             out.append(s._replace(z=z.astype(dtype), gradient=gradient.astype(dtype)))
         return out
 
     lanes.update(change)
-    return rewhiten(problem, mean, chol).astype(dtype)
+    return rewhiten(problem, mean, factor).astype(dtype)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import jax
 import numpy as np
 
-from mmmjax.infer import adaptation
+from mmmjax.infer import adaptation, whitening
 from mmmjax.infer.adaptation import averaging
 from mmmjax.infer.density import rewhiten
 from mmmjax.infer.lanes import Lanes, Report
@@ -88,11 +88,12 @@ def _pool(lanes: Lanes, draws: Draw, without: Stuck) -> None:
         if not len(healthy):
             continue
         try:
-            mean, factor = adaptation.pooled(healthy.reshape(-1, z.shape[-1]).astype(float))
+            flat = healthy.reshape(-1, z.shape[-1]).astype(float)
+            mean, factor = whitening.pooled(problem.whiten, flat)
         except np.linalg.LinAlgError:  # this market keeps its whitening, others go on
             continue
-        z[m] = np.linalg.solve(factor, (z[m] - mean).T).T
-        slope[m] = slope[m] @ factor
+        z[m] = whitening.solve(factor, z[m] - mean)
+        slope[m] = whitening.turned(factor, slope[m])
         lanes.problems[m] = rewhiten(problem, mean, factor)
     moved = {"z": lanes.to_lanes(z), "gradient": lanes.to_lanes(slope)}
     lanes.state = lanes.cast(lanes.state._replace(**moved))

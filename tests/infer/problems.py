@@ -114,6 +114,24 @@ CASES = {
         ),
         panel(geos=2),
     ),
+    "all pooled": (
+        spec(
+            outcome_scale="geo",
+            media_scale="geo",
+            trend=True,
+            likelihood=mm.likelihood.StudentT(),
+            priors={
+                "intercept": mm.pooled(mm.Prior("Normal", loc=0.5, scale=0.3), spread=0.3),
+                "gamma_fourier": mm.pooled(mm.Prior("Laplace", scale=0.2), spread=0.1),
+                "saturation_beta": mm.pooled(mm.Prior("HalfNormal", scale=0.3)),
+                "adstock_alpha": mm.pooled(
+                    mm.Prior("Beta", concentration1=1.0, concentration0=3.0)
+                ),
+                "y_sigma": mm.pooled(mm.Prior("HalfNormal", scale=0.5)),
+            },
+        ),
+        panel(geos=3, missing=True),
+    ),
     "no media, no controls": (spec(), panel(channels=0, controls=0)),
 }
 

@@ -119,7 +119,9 @@ def test_problems_prepared_together_are_those_prepared_alone():
     sheared = [
         room.shear(structure, data_of(the_spec, panel(seed=seed)))[0] for seed in range(3)
     ]
-    bad = dataclasses.replace(sheared[1], base=np.full_like(sheared[1].base, np.nan))
+    nowhere = np.full_like(sheared[1].block.base, np.nan)
+    block = dataclasses.replace(sheared[1].block, base=nowhere)
+    bad = dataclasses.replace(sheared[1], block=block)
     together, _ = laplace.whitened_together(
         [sheared[0], bad, sheared[2]], structure, [7, 8, 9], width=2
     )
@@ -152,7 +154,7 @@ def test_curvature_is_that_of_automatic_differentiation():
     ]
     potentials = laplace.Potentials(problems, structure, smooth=True, width=2)
     at = 0.3 * np.random.default_rng(0).standard_normal((3, potentials.size))
-    found = laplace._hessians(potentials, at)
+    found = laplace._hessians(potentials, at, problems[0].whiten)
     with jax.enable_x64(True):
         for problem, z, hessian in zip(problems, at, found, strict=True):
             wide = problem.astype(np.float64)
