@@ -31,7 +31,7 @@ from mmmjax.model import ModelData, sample_parameters
 from mmmjax.programs import compiled
 from mmmjax.spec import Spec
 
-__all__ = ["Frozen"]
+__all__ = ["Frozen", "build", "outline"]
 
 
 @jax.tree_util.register_dataclass
@@ -97,27 +97,25 @@ class Frozen:
             flat = flat.at[flat.shape[0] - u.shape[0] :].set(u)
         return flat
 
-    @classmethod
-    def outline(cls, spec: Spec, data: ModelData) -> tuple["Frozen", dict[str, Any], Any]:
-        """Zeros of the shapes that :meth:`build` gives."""
-        others, linear, members = layout(spec, data)
-        size = lambda sites: sum(math.prod(shape_of(s, members)) for s in sites)
-        p, total = size(linear), size(spec.sites(members))
-        n = data.target.outcome.size
-        positive = [s for s in others if s.support == "positive"]
-        scales = {s.name: np.zeros(shape_of(s, members)) for s in positive}
-        zeros = [np.zeros(s) for s in ((n, p), (p, n), p, (p, p))]
-        return cls(*zeros), scales, np.zeros((total, total))
 
-    @classmethod
-    def build(
-        cls, spec: Spec, data: ModelData
-    ) -> tuple["Frozen", dict[str, Any], Any, float]:
-        """The block, scales of positive sites, the identity, seconds of compiling."""
-        look, seconds = compiled(_probe, {"spec": spec}, data)
-        found = jax.tree.map(np.asarray, look(data))
-        _, _, whiten = cls.outline(spec, data)
-        return _ridge(spec, data, found), found.scales, np.eye(len(whiten)), seconds
+def outline(spec: Spec, data: ModelData) -> tuple[Frozen, dict[str, Any], Any]:
+    """Zeros of the shapes that :func:`build` gives."""
+    others, linear, members = layout(spec, data)
+    size = lambda sites: sum(math.prod(shape_of(s, members)) for s in sites)
+    p, total = size(linear), size(spec.sites(members))
+    n = data.target.outcome.size
+    positive = [s for s in others if s.support == "positive"]
+    scales = {s.name: np.zeros(shape_of(s, members)) for s in positive}
+    zeros = [np.zeros(s) for s in ((n, p), (p, n), p, (p, p))]
+    return Frozen(*zeros), scales, np.zeros((total, total))
+
+
+def build(spec: Spec, data: ModelData) -> tuple[Frozen, dict[str, Any], Any, float]:
+    """The block, scales of positive sites, the identity, seconds of compiling."""
+    look, seconds = compiled(_probe, {"spec": spec}, data)
+    found = jax.tree.map(np.asarray, look(data))
+    _, _, whiten = outline(spec, data)
+    return _ridge(spec, data, found), found.scales, np.eye(len(whiten)), seconds
 
 
 class _Look(NamedTuple):

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
-from mmmjax.infer import whitening
+from mmmjax.infer import informed, whitening
 from mmmjax.infer.density import Problem, joint
 from mmmjax.infer.local import Local
 from mmmjax.infer.sites import law_of
@@ -144,7 +144,7 @@ def whitened_together(
     potentials = Potentials(problems, spec, smooth=True, width=width)
     begin, seconds = np.zeros((len(problems), potentials.size)), potentials.seconds
     if isinstance(problems[0].block, Local):
-        held = problems[0].block.held(spec, problems[0].data)
+        held = informed.held(spec, problems[0].data)
         modes, _ = _modes(potentials, seeds, begin, ~held)
         problems, begin, more = _informed(problems, spec, modes)
         potentials = Potentials(problems, spec, smooth=True, width=width)
@@ -173,14 +173,14 @@ def _informed(
             call, more = compiled(_know, {"spec": spec}, *args)
             block = jax.tree.map(np.asarray, call(*args))
             found.append(dataclasses.replace(problem, block=block))
-            places.append(old.moved(mode, block, spec, problem.data))
+            places.append(informed.moved(mode, old, block, spec, problem.data))
             seconds += more
     return found, np.stack(places), seconds
 
 
 def _know(x: Array, problem: Problem, spec: Spec) -> Local:
     block: Any = problem.block
-    return block.informed(x, problem.data, problem.scales, spec)
+    return informed.informed(block, x, problem.data, problem.scales, spec)
 
 
 def _modes(

@@ -16,11 +16,10 @@ of the same shape.
 import jax
 import numpy as np
 
+from mmmjax.infer import frozen, informed
 from mmmjax.infer.density import Problem, constrain, log_density, rewhiten
-from mmmjax.infer.frozen import Frozen
 from mmmjax.infer.laplace import Potential, whitened
-from mmmjax.infer.local import Local, has_own
-from mmmjax.infer.sites import shape_of
+from mmmjax.infer.sites import has_own, size_of
 from mmmjax.model import ModelData
 from mmmjax.spec import Spec
 
@@ -55,22 +54,21 @@ def precondition(spec: Spec, data: ModelData, seed: int = 0) -> tuple[Problem, f
 
 def outline(spec: Spec, data: ModelData) -> Problem:
     """Zeros shaped as the problem that :func:`precondition` gives: to compile for."""
-    kind = Local if has_own(spec, data) else Frozen
-    block, scales, whiten = kind.outline(spec, data)
-    size = sum(_sizes(spec, data))
-    return Problem(data, scales, block, np.zeros(size), whiten)
+    room = informed if has_own(spec, data) else frozen
+    block, scales, whiten = room.outline(spec, data)
+    return Problem(data, scales, block, np.zeros(_size(spec, data)), whiten)
 
 
 def shear(spec: Spec, data: ModelData) -> tuple[Problem, float]:
     """The first two reparametrisations; center 0 and whiten 1 are to be filled in."""
-    kind = Local if has_own(spec, data) else Frozen
+    room = informed if has_own(spec, data) else frozen
     with jax.enable_x64(True):
         data = data.astype(np.float64)
-        block, scales, whiten, seconds = kind.build(spec, data)
-        size = sum(_sizes(spec, data))
-        return Problem(data, scales, block, np.zeros(size), whiten), seconds
+        block, scales, whiten, seconds = room.build(spec, data)
+        center = np.zeros(_size(spec, data))
+        return Problem(data, scales, block, center, whiten), seconds
 
 
-def _sizes(spec: Spec, data: ModelData) -> list[int]:
+def _size(spec: Spec, data: ModelData) -> int:
     members = data.inputs.sizes()
-    return [int(np.prod(shape_of(s, members))) for s in spec.sites(members)]
+    return sum(size_of(s, members) for s in spec.sites(members))

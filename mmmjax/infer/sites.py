@@ -1,29 +1,47 @@
 """Sampled sites as arrays: their sizes, laws, supports, and values out of one vector."""
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array
+from numpyro import handlers
 
-from mmmjax.model import ModelData, middle
+from mmmjax import laws
+from mmmjax.model import ModelData, middle, sample_parameters
 from mmmjax.prior import Site
 from mmmjax.response import align
+from mmmjax.shapes import GEO
 from mmmjax.spec import Spec
+from mmmjax.terms import Media, Term
 
 __all__ = [
+    "Plan",
+    "amplitude",
+    "around",
+    "arrange",
+    "centred",
+    "columns",
     "from_support",
+    "halves",
+    "has_own",
     "hyperparameters",
     "law_of",
     "layout",
+    "link",
+    "parameters",
     "shape_of",
+    "size_of",
     "to_support",
     "typical",
     "unflatten",
 ]
+
+AMPLITUDE = "saturation_beta"  # what a media term's effect is proportional to
 
 
 def layout(spec: Spec, data: ModelData) -> tuple[list[Site], list[Site], dict[str, int]]:
@@ -39,6 +57,11 @@ def layout(spec: Spec, data: ModelData) -> tuple[list[Site], list[Site], dict[st
 def shape_of(site: Site, members: Mapping[str, int]) -> tuple[int, ...]:
     """Shape of a site."""
     return tuple(members[d] for d in site.dims)
+
+
+def size_of(site: Site, members: Mapping[str, int]) -> int:
+    """Numbers of a site."""
+    return math.prod(shape_of(site, members))
 
 
 def unflatten(
@@ -115,3 +138,118 @@ def typical(site: Site, data: ModelData) -> Array:
     values = {} if site.offset else hyperparameters(site, data)
     size = jnp.asarray(values.get("scale", values.get("rate", 1.0)))
     return jnp.where(jnp.isfinite(mean) & (mean > 0), mean, size)
+
+
+class Plan(NamedTuple):
+    """Where every site stands. Coordinates are those shared, then geo by geo its own."""
+
+    shared: list[Site]  # outside the linear block
+    common: list[Site]  # in it
+    local: list[Site]  # of geos, outside the linear block
+    own: list[Site]  # of geos, in it
+    levels: dict[str, Site]  # by amplitude: the typical value, sampled as a level
+    spreads: dict[str, str]  # by offset of geos: the site that is its spread
+    terms: list[Term]  # besides media, those with anything outside the linear block
+    members: dict[str, int]
+
+
+def has_own(spec: Spec, data: ModelData) -> bool:
+    """Whether geos, more than one, have parameters of their own."""
+    members = data.inputs.sizes()
+    return members[GEO] > 1 and any(GEO in s.dims for s in spec.sites(members))
+
+
+def arrange(spec: Spec, data: ModelData) -> Plan:
+    """The plan of a spec with :func:`has_own`."""
+    members = data.inputs.sizes()
+    every = spec.sites(members)
+    bent = {s.path[0] for s in every if s.offset and link(s) is not laws.IDENTITY}
+    linear = {n for n, one in spec.parameters.items() if one.linear} - bent
+    plan = Plan([], [], [], [], {}, {}, [], members)
+    amplitudes = {amplitude(term, spec) for term in spec.media}
+    for site in every:
+        name, *inner = site.path
+        over, level = GEO in site.dims, site.level
+        straight = name in linear and site.support == "real"
+        if straight and over and not inner:
+            plan.own.append(site)
+        elif straight and not (over or site.offset) and inner in ([], ["loc"]):
+            plan.common.append(site)
+        else:
+            (plan.local if over else plan.shared).append(site)
+        if over and site.offset:
+            plan.spreads[site.name] = level.spread if level else f"{site.makes}_scale"
+        if level and over and name in amplitudes and level.above == level.typical:
+            (typical,) = (s for s in every if s.name == level.typical)
+            if typical.support == "positive":
+                plan.levels[name] = typical
+    spreads = plan.spreads.values()
+    outside = (s for s in (*plan.shared, *plan.local) if s.name not in spreads)
+    loose = {s.path[0] for s in outside}
+    for term in spec.parts:
+        names = {spec.full(term, n) for n in term.parameters()}
+        if not isinstance(term, Media) and (names & loose or not names <= linear):
+            plan.terms.append(term)
+    return plan
+
+
+def columns(sites: list[Site], members: Mapping[str, int]) -> dict[Site, slice]:
+    """Columns of the sites of a geo, side by side."""
+    out, at = {}, 0
+    for site in sites:
+        width = size_of(site, members) // members[GEO]
+        out[site] = slice(at, at + width)
+        at += width
+    return out
+
+
+def link(site: Site) -> laws.Link:
+    """Between an offset's parameter and the scale that it is added on."""
+    return site.level.link if site.level else site.prior.link
+
+
+def halves(plan: Plan) -> list[Site]:
+    """Half-normal spreads over geos."""
+    names = set(plan.spreads.values())
+    mine = [s for s in plan.shared if s.name in names and not s.offset]
+    return [s for s in mine if s.prior.family == "HalfNormal"]
+
+
+def centred(plan: Plan) -> list[Site]:
+    """Sites of geos that the data may centre: offsets on the real line."""
+    return [s for s in plan.local if s.offset and s.support == "real"]
+
+
+def parameters(values: Mapping[str, Array], spec: Spec, data: ModelData) -> dict[str, Any]:
+    """Every parameter from the values of the sites."""
+    with handlers.block(), handlers.substitute(data=dict(values)):
+        return sample_parameters(spec, data)
+
+
+def around(site: Site, params: Mapping[str, Any], data: ModelData) -> tuple[Array, Array]:
+    """Location and scale of a site of geos, link's scale, over its dims."""
+    shape = shape_of(site, data.inputs.sizes())
+    if not site.offset:
+        law = law_of(site, data)
+        sd = jnp.sqrt(jnp.asarray(law.variance))
+        sd = jnp.where(jnp.isfinite(sd), sd, 1.0)
+        return jnp.broadcast_to(law.mean, shape), jnp.broadcast_to(sd, shape)
+    if site.level:
+        both = middle(site, params, data.inputs)
+        return jnp.broadcast_to(both[0], shape), jnp.broadcast_to(both[1], shape)
+    fixed = hyperparameters(site, data)
+    name = site.makes
+    found = []
+    for key, default in (("loc", 0.0), ("scale", 1.0)):
+        inner = site.prior.nested.get(key)
+        if inner is None:
+            value = jnp.asarray(fixed.get(key, default))
+        else:
+            value = align(params[f"{name}_{key}"], inner.dims or (), site.dims)
+        found.append(jnp.broadcast_to(value, shape))
+    return found[0], found[1]
+
+
+def amplitude(term: Media, spec: Spec) -> str:
+    """The parameter that the effect of a media term is proportional to."""
+    return spec.full(term, AMPLITUDE)
