@@ -119,8 +119,8 @@ class Local:
             s.name: jnp.full(shape_of(s, plan.members), 0.0 if s.offset else 0.5, kind)
             for s in (*plan.shared, *plan.local)
         }
-        values |= {s.name: jnp.zeros(shape_of(s, plan.members), kind)
-                   for s in (*plan.common, *plan.own)}  # fmt: skip
+        inside = (*plan.common, *plan.own)
+        values |= {s.name: jnp.zeros(shape_of(s, plan.members), kind) for s in inside}
         log_det = jnp.zeros((), kind)
         last = {s.name for s in plan.levels.values()}
         half = halves(plan)
