@@ -15,7 +15,7 @@ import xarray as xr
 from mmmjax import checks, metrics
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit, scalars, summary
-from mmmjax.infer.density import law_of
+from mmmjax.infer.sites import law_of
 from mmmjax.media_prior import brought, quantiles
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel
