@@ -243,6 +243,8 @@ def tree_of(fit: Fit) -> xr.DataTree:
     }
     if panel.outcome_value is not None:
         about["outcome_value"] = panel.outcome_value
+    if panel.national:
+        about["national"] = json.dumps(panel.national)
     if panel.groups:
         about["groups"] = json.dumps(dict(panel.groups))
     if panel.facts:
@@ -345,6 +347,7 @@ def _panel(data: xr.Dataset) -> Panel:
         columns=Columns(**columns),
         outcome_value=data.attrs.get("outcome_value"),
         facts=facts.read(json.loads(data.attrs.get("facts", "[]"))),
+        national=tuple(json.loads(data.attrs.get("national", "[]"))),
         groups={k: tuple(v) for k, v in json.loads(data.attrs.get("groups", "{}")).items()},
     )
 

@@ -1,6 +1,7 @@
 """Tables that are counted several times: by their numbers, whatever they are called."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -204,7 +205,8 @@ def test_media_that_stand_in_all_geos():
     df["tv"] = np.tile(df.tv[df.geo == "g0"], 5)
     one = found(df)["copied_media"]
     assert (one.level, one.where, one.value) == ("warning", ("tv",), 5)
-    assert "divide it over the geos" in one.remedy
+    assert 'national = ["tv"] under [data]' in one.remedy
+    assert "copied_media" not in found(df, national=["tv"])
     people = df.geo.str[1].astype(int) + 1
     divided = df.assign(tv=df.tv * people / 15)
     assert "copied_media" not in found(divided)  # the remedy
@@ -214,13 +216,25 @@ def test_media_that_stand_in_all_geos():
     assert "copied_media" not in found(grp, **media, **paid)
     some = df[(df.geo != "g3") | (df.date > "2022-06-01")].copy()
     some.loc[some.geo == "g2", "tv"] = 3 + some.search
-    assert found(some)["copied_media"].value == 4
+    one = found(some)["copied_media"]
+    assert (one.value, "divide it over the geos" in one.remedy) == (4, True)
 
 
-def test_the_case_of_copied_media():
+def test_the_case_of_copied_media(tmp_path):
     case = cases.read(CASES / "media_copied/case.toml")
     (one,) = [f for f in warnings(case.train) if f.code == "copied_media"]
     assert (one.where, one.value) == (("TV",), 2)
+    line = one.remedy.removeprefix("Then write ").removesuffix(" under [data]")
+    text = (CASES / "media_copied/case.toml").read_text()
+    (tmp_path / "case.toml").write_text(f"{text}\n{line}\n")
+    shutil.copy(CASES / "media_copied/d.csv", tmp_path)
+    told = cases.read(tmp_path / "case.toml")
+    assert "copied_media" not in {f.code for f in warnings(told.train)}
+    paid = pd.read_csv(CASES / "media_copied/d.csv").groupby("week").tv.first()
+    tv, search = told.panel.spend.sum((0, 1))
+    assert tv == pytest.approx(paid.sum(), rel=1e-12)  # what was paid, once
+    assert search == case.panel.spend[..., 1].sum()  # what is not national stays
+    assert case.panel.spend[..., 0].sum() == pytest.approx(2 * tv)
 
 
 def test_channels_that_repeat_or_add_up_others():

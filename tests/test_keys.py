@@ -108,6 +108,7 @@ ARRAYS = {  # key -> its line, lines that stand there both times, the file
     "accounting": ("true", {}, "brackets"),
     "missing": ('["n/a"]', {}, "unknown"),
     "population": ('"people"', {}, None),
+    "national": ('["TV"]', {}, "whole"),
 }
 LABELS = {"currency": '"EUR"', "outcome_value": "0.4"}
 LABELS["groups"] = '["area"]'
@@ -125,6 +126,7 @@ def files(folder, kind):
         "thousands": frame.assign(sales=text(lambda x: f"{1000 * x:,.0f}")),
         "dollars": frame.assign(sales="$" + frame.sales.astype(str)),
         "brackets": frame.assign(sales=text(lambda x: f"({x})" if x < 51 else str(x))),
+        "whole": frame.assign(tv=frame.groupby("week").tv.transform("first")),
         "unknown": frame.assign(sales=text(lambda x: "n/a" if x < 51 else str(x))),
     }
     if kind == "book":

@@ -193,7 +193,9 @@ def _prepared(fit: Fits, plans: Any, **asked: Any) -> Prepared:
         fail("flighting", "optimal", "", allowed, fix)
     asked["carry_in"] = asked["carry_in"] or "zero"
     asked["per_period"] = bool(asked["per_period"])
-    return prepare(fit, bounds=0.0, **asked)
+    found = prepare(fit, bounds=0.0, **asked)
+    cells = found.window._replace(split=None)  # plans are given by cell
+    return replace(found, window=cells)
 
 
 class _Found(NamedTuple):

@@ -38,6 +38,8 @@ class Layout:
         fixed: Cells held at a given spend.
         largest: Largest spend of one period of training.
         last: Spend of the last period of training.
+        split: Share of the cell in the money of its channel where that is national: one
+            decision for all geos of a market. NaN elsewhere.
         costs: Money per unit of media of each market, (geo, channel, period or 1).
         budget: Total spend.
         periods: Length of the window.
@@ -56,6 +58,7 @@ class Layout:
     fixed: Bool[np.ndarray, " cell"]
     largest: Float[np.ndarray, " cell"]
     last: Float[np.ndarray, " cell"]
+    split: Float[np.ndarray, " cell"]
     costs: list[Float[np.ndarray, "geo channel period"]]
     budget: float
     periods: int
@@ -100,6 +103,12 @@ class Layout:
         out = np.full(shape, fill, np.asarray(values).dtype)
         out[self.geo, self.channel] = values
         return out
+
+    @property
+    def national(self) -> tuple[str, ...]:
+        """Channels that are one decision for all geos, in some market."""
+        own = np.unique(self.channel[~np.isnan(self.split)])
+        return tuple(self.channels[c] for c in own)
 
     def table_of_draws(self, values: np.ndarray) -> np.ndarray:
         """Values (draw, cell) as (draw, geo, channel)."""
@@ -221,13 +230,15 @@ def _joined(
     """One row of cells from the requests of all markets."""
     channels = tuple(dict.fromkeys(c for part in asked.values() for c in part.channels))
     geos: list[str] = []
-    rows, columns, prices, largest, last = [], [], [], [], []
+    rows, columns, prices, largest, last, split = [], [], [], [], [], []
     for name, fit in markets.items():
         part, known = asked[name], known_of(fit)
         price = requests.cost_of(known, costs[name], part.periods)
         change = price.mean(-1) / known.cost_per_unit  # what media would cost now
         largest.append((known.largest * change).ravel())
         last.append((known.last * change).ravel())
+        nowhere = np.full_like(known.last, np.nan)
+        split.append((nowhere if known.split is None else known.split).ravel())
         prices.append(price)
         column = [channels.index(channel) for channel in part.channels]
         rows.append(np.repeat(np.arange(len(part.geos)) + len(geos), len(column)))
@@ -242,7 +253,7 @@ def _joined(
     return Layout(
         tuple(geos), channels, np.concatenate(rows), np.concatenate(columns),
         flat("reference"), flat("lower"), flat("upper"), flat("fixed"),
-        np.concatenate(largest), np.concatenate(last), prices,
+        np.concatenate(largest), np.concatenate(last), np.concatenate(split), prices,
         sum(part.budget for part in asked.values()), first.periods, first.per_period,
         first.reference_is, first.bounds_are,
     )  # fmt: skip

@@ -73,6 +73,7 @@ class Prepared:
         up_to: Whether less than the budget may be spent.
         carry_in: "zero" or "history".
         quarter: Whether the window is a quarter because no length was asked for.
+        fixed_geo_split: Whether every channel's split over geos is held, as it was asked.
     """
 
     markets: Mapping[str, Fit | ResponseCurves]
@@ -88,6 +89,7 @@ class Prepared:
     up_to: bool
     carry_in: str
     quarter: bool = False
+    fixed_geo_split: bool = False
 
     @property
     def free_periods(self) -> int:
@@ -201,15 +203,16 @@ def prepare(
     free, profile = _flighting(flighting, layout, markets)
     check_utility(chosen, len(layout.channels))
     window, form = _window(markets, layout, carry_in, max_draws, free, profile, window)
-    if fixed_geo_split:
-        layout, by_cell, split = _together(layout, by_cell, limits, markets)
+    if fixed_geo_split or layout.national:
+        every = fixed_geo_split
+        layout, by_cell, split = _together(layout, by_cell, limits, markets, every)
         same = window.split is not None and np.array_equal(window.split, split)
         window = window if same else window._replace(split=split)
     doubt = _doubt(form, window, markets, chosen, by_cell, up_to or price > 0)
     return Prepared(
         markets, layout, limits, with_nesting(_by_variable(by_cell, free)), window,
         Kind(form, not doubt, not chosen.needs_smoothing), chosen, price, doubt, profile,
-        up_to, carry_in, quarter,
+        up_to, carry_in, quarter, fixed_geo_split,
     )  # fmt: skip
 
 
@@ -290,18 +293,25 @@ def _cell_region(layout: Layout, limits: Limits, up_to: bool) -> tuple[Layout, R
 
 
 def _together(
-    layout: Layout, region: Region, limits: Limits, markets: Mapping[str, Any]
+    layout: Layout, region: Region, limits: Limits, markets: Mapping[str, Any], every: bool
 ) -> tuple[Layout, Region, tuple[np.ndarray, np.ndarray]]:
-    """Cells of a channel in a market as one variable, shared out as the reference is."""
+    """Cells of a channel in a market as one variable, shared out as the reference is.
+
+    Of every channel, or of those that are national, whose shares are known.
+    """
     geos = [len(known_of(fit).geos) for fit in markets.values()]
     market = np.repeat(np.arange(len(geos)), geos)[layout.geo]
     keys = market * len(layout.channels) + layout.channel
+    if not every:
+        alone = np.isnan(layout.split)
+        keys = np.where(alone, keys.max() + 1 + np.arange(len(keys)), keys)
     owner = np.unique(keys, return_inverse=True)[1]
-    if max(geos) == 1:
+    if every and max(geos) == 1:
         fix = "leave it out: every channel is in one geo"
         fail("fixed_geo_split", True, "", "a plan for several geos", fix)
     total, count = (np.bincount(owner, x)[owner] for x in (layout.reference, None))
     share = np.where(total > 0, layout.reference / np.where(total > 0, total, 1), 1 / count)
+    share = np.where(np.isnan(layout.split), share, layout.split)
     each = np.where(share > 0, share, 1.0)
     lower, upper = np.zeros(owner.max() + 1), np.full(owner.max() + 1, np.inf)
     never = np.where(region.lower > 0, np.inf, 0.0)  # no share of money, but a minimum
@@ -317,7 +327,11 @@ def _together(
     region = Region(
         np.minimum(lower, upper), upper, region.rows @ belongs, region.least, region.most
     )
-    labels = [layout.channels[layout.channel[owner == i][0]] for i in range(len(lower))]
+    own = [np.flatnonzero(owner == i) for i in range(len(lower))]
+    labels = [
+        layout.labels[i[0]] if len(i) == 1 else layout.channels[layout.channel[i[0]]]
+        for i in own
+    ]
     held = np.array([layout.fixed[owner == i].all() for i in range(len(lower))])
     unit = layout.unit
     checked = check_feasible(scaled(region, unit), labels, held, layout.words, limits.words)

@@ -98,6 +98,7 @@ class PlanRecord:
     fits: tuple[Fit, ...] = ()
     n_fits: int = 0
     fixed_geo_split: bool = False
+    national: tuple[str, ...] = ()
 
     @property
     def relative_gap(self) -> float | None:

@@ -21,6 +21,7 @@ from mmmjax.budget.region import Region, simple
 from mmmjax.checks import Phrase, closest, fail, integer, listing, number, show
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
+from mmmjax.panel.national import weights
 
 __all__ = [
     "OTHERS",
@@ -96,6 +97,8 @@ class Known(NamedTuple):
         spend: Spend of every training period, (geo, period, channel), 0 where no row is;
             None with response curves.
         dates: Of these periods.
+        split: Share of each geo in the money of a national channel, (geo, channel), that
+            of the last period; NaN for the other channels. None with response curves.
     """
 
     geos: tuple[str, ...]
@@ -107,6 +110,7 @@ class Known(NamedTuple):
     cost_per_unit: Float[np.ndarray, "geo channel"]
     spend: Float[np.ndarray, "geo period channel"] | None = None
     dates: pd.DatetimeIndex | None = None
+    split: Float[np.ndarray, "geo channel"] | None = None
 
 
 def known_of(source: Fit | Panel | ResponseCurves) -> Known:
@@ -125,10 +129,16 @@ def known_of(source: Fit | Panel | ResponseCurves) -> Known:
     costs = np.ones((len(panel.geos), spend.shape[-1]))
     if isinstance(source, Fit):
         costs = np.asarray(source.scale.cost_per_unit[:, panel.paid], np.float64)
+    names = tuple(name for name, paid in pairs if paid)
+    share = weights(panel.outcome[:, panel.window], panel.people, panel.present)[:, -1:]
+    split = np.where(np.isin(names, panel.national), share, np.nan)
+    total, national = spend.sum(0), ~np.isnan(split)
+    mean = np.where(national, total.mean(0) * split, spend.sum(1) / periods)
+    largest = np.where(national, total.max(0) * split, spend.max(1))
+    last = np.where(national, total[-1] * split, spend[:, -1])
     return Known(
-        panel.geos, tuple(name for name, paid in pairs if paid), tuple(panel.organic),
-        spend.sum(1) / periods, spend.max(1), spend[:, -1], costs, spend,
-        panel.dates[panel.window],
+        panel.geos, names, tuple(panel.organic), mean, largest, last, costs, spend,
+        panel.dates[panel.window], split,
     )  # fmt: skip
 
 
@@ -161,6 +171,9 @@ def read(
         before, kind = _between(names.known, reference, periods)
     else:
         before = _reference(names, reference, periods, unit)
+    split = names.known.split
+    if split is not None:
+        before = np.where(np.isnan(split), before, before.sum(0) * split)
     if budget is not None:
         fix = "leave budget=None to spend what the reference spends"
         budget = unit * number("budget", budget, low=0.0, open_low=True, fix=fix)
@@ -291,7 +304,18 @@ class _Names:
                 "finite money of at least 0",
                 f'write {{"{channel}": 1000.0}}',
             )
+        split = self.split(channel)
+        if array.ndim and split is not None and not np.allclose(array, array.sum() * split):
+            got, fix = Phrase("money by geo"), f'write {{"{channel}": {array.sum():g}}}'
+            allowed = "one number: its split over geos is fixed"
+            fail(field, got, f'national channel "{channel}"', allowed, fix)
         return array
+
+    def split(self, channel: str) -> np.ndarray | None:
+        """Share of each geo in a national channel; None of another."""
+        known = self.known.split
+        own = None if known is None else known[:, self.channels.index(channel)]
+        return None if own is None or np.isnan(own).any() else own
 
     def share(
         self, field: str, channel: str, value: object, before: np.ndarray
@@ -300,7 +324,9 @@ class _Names:
         money = self.per_geo(field, channel, value)
         if money.ndim:
             return money
-        total = before.sum()
+        total, split = before.sum(), self.split(channel)
+        if split is not None:
+            return money * split
         shares = (
             before / total if total > 0 else np.full(len(self.geos), 1 / len(self.geos))
         )

@@ -70,6 +70,7 @@ class Plan(PlanRecord):
         fits: What it was made of, if at most 16: of more a fleet's table has the verdicts.
         n_fits: How many it was made of; 0 where that were curves.
         fixed_geo_split: Whether the split of channels over geos is that of the reference.
+        national: Channels that are one decision, their split over geos being known.
     """
 
     def to_frame(self) -> pd.DataFrame:
@@ -133,6 +134,7 @@ class Plan(PlanRecord):
             "carry_in": self.carry_in,
             "memory": self.memory,
             "fixed_geo_split": self.fixed_geo_split,
+            "national": list(self.national),
             "constraint_residuals": self.residuals,
             "kkt_residual": self.kkt_residual,
             "shadow_price": self.shadow_price,

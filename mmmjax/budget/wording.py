@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.budget.record import UNJUDGED, Limit, PlanRecord
-from mmmjax.checks import amount
+from mmmjax.checks import amount, listing
 from mmmjax.shapes import CHANNEL, GEO
 
 __all__ = [
@@ -31,6 +31,7 @@ DECISIVE = 0.9  # probability of a gain from which a plan is not called "not dec
 UNITS = ((1e9, " bn"), (1e6, " M"))
 EVEN = 1e-6  # share of a period's mean spend within which a flighting counts as even
 TO_ROUNDING = 1e-12  # relative gap that says no more than 0
+ONE = "one decision each, its split over geos as in the last period of training"
 SPLIT = "every channel is shared out over geos as in the reference"
 NOTHING = 1e-3  # share of a channel's mean period below which a period is off
 
@@ -57,6 +58,7 @@ def text(plan: PlanRecord, noun: str = "period") -> str:
         ("next", [_next(plan)]),
         ("range", [plan.bounds_are] if plan.bounds_are else []),
         ("split", [SPLIT] if plan.fixed_geo_split else []),
+        ("national", [f"{listing(plan.national, 12)}: {ONE}"] if plan.national else []),
         ("bounds", _bounds(plan)),
         ("limit", [_limit(plan, limit) for limit in plan.limits]),
         (f"{noun}s", _flighting(plan, noun)),
@@ -277,10 +279,13 @@ def _bounds(plan: PlanRecord) -> list[str]:
     held = np.isin(at, ["lower", "upper", "fixed"]) & (np.abs(np.nan_to_num(prices)) > 0)
     if not held.any():
         return []
+    if plan.national:  # once
+        held &= ~np.isin(channels, plan.national) | (held.cumsum(0) == 1)
     places = sorted(np.argwhere(held).tolist(), key=lambda i: -abs(prices[i[0], i[1]]))
     said = []
     for i, (g, c) in enumerate(places[:MOST_PRICES]):
-        where = f"{channels[c]} in {geos[g]}" if len(geos) > 1 else str(channels[c])
+        several = len(geos) > 1 and channels[c] not in plan.national
+        where = f"{channels[c]} in {geos[g]}" if several else str(channels[c])
         price = abs(prices[g, c])
         size = _gained(plan, price) if i == 0 else amount(price)
         which = str(at[g, c])

@@ -21,9 +21,10 @@ __all__ = [
 ]  # fmt: skip
 
 CASE_FILE = "write one (docs/files.md), or `mmmjax simulate --out demo`"
-COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population", "groups")
+COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population")
+COLUMNS = (*COLUMNS, "groups", "national")
 LABELS = ("freq", "currency", "outcome_value", "leave_empty", "fact")
-NAMES = {"media": " or a table name = column", "controls": "", "groups": ""}
+NAMES = {"media": " or a table name = column", "controls": "", "groups": "", "national": ""}
 NAMES["spend"] = NAMES["media"]
 TEXT = ("geo", "population", "freq", "currency")
 
@@ -131,7 +132,7 @@ def columns_of(data: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, An
     for key, value in data.items():
         if key in NAMES:
             many = [value] if isinstance(value, str) else value
-            if isinstance(value, dict) and key not in ("controls", "groups"):
+            if isinstance(value, dict) and key not in ("controls", "groups", "national"):
                 many = list(value.values())
             if not (isinstance(many, list) and all(isinstance(v, str) for v in many)):
                 allowed = f"a column, a list of columns{NAMES[key]}"

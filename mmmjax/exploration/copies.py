@@ -5,6 +5,7 @@ the others, in nearly every period and up to rounding.
 """
 
 import functools
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from mmmjax.checks import Phrase, listing
 from mmmjax.exploration import tables
 from mmmjax.findings import Finding
 from mmmjax.panel import Panel
+from mmmjax.panel.national import one_series
 
 __all__ = ["copies", "copies_across"]
 
@@ -227,8 +229,10 @@ def _spelled(panel: Panel) -> list[Finding]:
 def _national(panel: Panel) -> list[Finding]:
     """Find paid channels whose money stands in the rows of several geos."""
     there = panel.present & (np.arange(len(panel.dates)) >= panel.history)
-    said, counts = [], []
+    said, counts, whole = [], [], []
     for c in np.flatnonzero(panel.paid):
+        if panel.channels[c] in panel.national:
+            continue
         spend = np.where(there, panel.spend[..., c], 0.0)
         paid = np.flatnonzero(spend.any(1))
         spend, here = spend[paid], there[paid]
@@ -239,6 +243,9 @@ def _national(panel: Panel) -> list[Finding]:
         if largest > 1:
             said.append(panel.channels[c])
             counts.append(largest)
+            grids = [np.where(panel.present, x[..., c], np.nan)
+                     for x in (panel.media, panel.spend)]  # fmt: skip
+            whole.append(not any(one_series(grid)[1].any() for grid in grids))
     if not said:
         return []
     n = max(counts)
@@ -251,6 +258,12 @@ def _national(panel: Panel) -> list[Finding]:
         "Then divide it over the geos in the table, by population say, so that its column "
         "adds up to what was paid"
     )
+    if any(whole):
+        names = [name for name, is_whole in zip(said, whole, strict=True) if is_whole]
+        remedy = f"Then write national = {json.dumps(names)} under [data]"
+        if not all(whole):
+            rest = [n for n in said if n not in names]
+            remedy += f"; divide that of {listing(rest, 4)} over the geos in the table"
     return [Finding("warning", "copied_media", what, tuple(said), n, means, remedy)]
 
 

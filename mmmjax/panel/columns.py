@@ -28,6 +28,7 @@ class Names(NamedTuple):
     spend: Iterable[str] | Mapping[str, str] | None = None
     population: str | None = None
     groups: Iterable[str] = ()
+    national: Iterable[str] = ()
 
 
 @dataclass(frozen=True)

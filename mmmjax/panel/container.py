@@ -19,10 +19,13 @@ from mmmjax.panel.columns import Columns, Names
 from mmmjax.panel.dialect import KEYS, Dialect
 from mmmjax.panel.dialect import NUMBERS as OF_NUMBERS
 from mmmjax.panel.files import load_table
+from mmmjax.panel.national import by_period, weights
 from mmmjax.panel.reading import first_outcome, read, read_future
 from mmmjax.shapes import NATIONAL
 
-__all__ = ["Panel", "asked", "check_names", "dialect_of", "joined", "known", "periods"]
+__all__ = [
+    "Panel", "asked", "check_names", "dialect_of", "joined", "known", "periods", "spread",
+]  # fmt: skip
 
 NUMBERS = ("outcome", "media", "spend", "controls", "present")
 
@@ -53,6 +56,7 @@ class Panel:
         outcome_value: Money per unit of outcome, above 0; None: not known.
         said: What reading the table found, for the findings of the data.
         facts: What is known beside the outcome: records of ``mm.facts``.
+        national: Channels whose media are one series, divided over the geos.
         groups: The group of each geo (geo,) by the name of its column, the coarsest first.
     """
 
@@ -75,6 +79,7 @@ class Panel:
     said: tuple[Finding, ...] = ()
     facts: tuple[Any, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    national: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Copy the arrays, check their shapes and make them read only."""
@@ -94,6 +99,7 @@ class Panel:
         spend: Iterable[str] | Mapping[str, str] | None = None,
         population: str | None = None,
         groups: Iterable[str] = (),
+        national: Iterable[str] = (),
         currency: str = "",
         freq: str | None = None,
         outcome_value: float | None = None,
@@ -110,10 +116,11 @@ class Panel:
             outcome: Column of the outcome; empty cells are masked. None: no outcome.
             controls: Columns of controls; globs such as "hldy_*" are allowed.
             geo: Column that names the geo of each row; None: one national market.
-            spend: {channel: column} of money; channels left out are organic. None: the
-                media columns are spend.
+            spend: {channel: column} of money, the others organic. None: media are spend.
             population: Column of the population of the geo, above 0; it may change.
             groups: Columns of what geos lie in, the coarsest first: ("country", "region").
+            national: Channels whose columns hold one series of all geos, the same in every
+                row of a date or in one of them: divided over the geos, counted once.
             currency: Label of money in tables and pictures.
             freq: Pandas frequency such as "W-SUN"; found from the dates if None.
             outcome_value: Money per unit of outcome, above 0: 1.0 where it is money, its
@@ -125,10 +132,11 @@ class Panel:
             **written: How numbers are written in columns of text: `decimal`, `thousands`,
                 `strip`, `accounting` and `missing`, as in [data] of a case file.
         """
-        names = Names(date, outcome, media, controls, geo, spend, population, groups)
+        own = (date, outcome, media, controls, geo, spend, population, groups, national)
         told = {"currency": currency, "outcome_value": outcome_value, "facts": tuple(facts)}
         dialect = dialect_of(written, OF_NUMBERS) if written else None
-        return check_names(cls(**read(df, names, freq, dialect, leave_empty), **told))
+        panel = cls(**read(df, Names(*own), freq, dialect, leave_empty), **told)
+        return check_names(spread(panel))
 
     @classmethod
     @checked
@@ -204,10 +212,7 @@ class Panel:
     @property
     def people(self) -> np.ndarray | None:
         """Population in every period, (geo, time); None where it is not known."""
-        people = self.population
-        if people is None or people.ndim == 2:
-            return people
-        return np.broadcast_to(people[:, None], (self.n_geos, len(self.dates)))
+        return by_period(self.population, len(self.dates))
 
     @property
     def window(self) -> slice:
@@ -240,6 +245,10 @@ def _freeze(panel: Panel) -> None:
             fail("facts", fact, "", "records of mm.facts", fix)
         fact.check(panel)
     cells = (len(panel.geos), len(panel.dates))
+    if unknown := [name for name in panel.national if name not in panel.channels]:
+        near = closest(unknown[0], panel.channels)
+        fix = f'did you mean "{near}"?' if near else "leave it out"
+        fail("national", unknown[0], "", f"channels ({listing(panel.channels)})", fix)
     shapes = {
         "outcome": cells,
         "media": (*cells, len(panel.channels)),
@@ -300,6 +309,25 @@ def periods(panel: Panel, times: slice, history: int) -> Panel:
     people = None if panel.people is None else panel.people[:, times]
     own = {"population": people, "dates": panel.dates[times], "history": history}
     return replace(panel, **arrays, **own)
+
+
+def spread(panel: Panel, like: Panel | None = None) -> Panel:
+    """Return the panel with national media divided over its geos.
+
+    Args:
+        panel: The panel, its national media divided in some way.
+        like: The training panel that it follows, of the same geos; None: it is that.
+    """
+    of = panel if like is None else like
+    here = [panel.channels.index(name) for name in panel.national]
+    share = weights(of.outcome[:, of.window], panel.people, panel.present)[..., None]
+    arrays = {"media": panel.media.copy(), "spend": panel.spend.copy()}
+    for array in arrays.values():
+        array[..., here] = share * array[..., here].sum(0)
+    old = {name: getattr(panel, name) for name in arrays}
+    if all(np.allclose(a, old[n], 1e-12, 0.0, True) for n, a in arrays.items()):
+        return panel
+    return replace(panel, **arrays)
 
 
 def joined(first: Panel, second: Panel) -> Panel:
@@ -403,7 +431,9 @@ def _read_future(panel: Panel, table: Any, written: Mapping[str, Any]) -> Panel:
             if file:
                 frame = load_table(table, dialect, wanted=wanted, texts=texts, future=True)
             names, costs = (panel.channels, panel.geos), panel.cost_per_unit()
-            fields = read_future(frame, columns, *names, costs, panel.freq, dialect)
+            fields = read_future(
+                frame, columns, *names, costs, panel.freq, dialect, panel.national
+            )
             break
         except InputError as error:
             errors.append(error)
@@ -414,7 +444,7 @@ def _read_future(panel: Panel, table: Any, written: Mapping[str, Any]) -> Panel:
     kept = {name: getattr(panel, name) for name in same}
     if fields["population"] is None and panel.people is not None:
         kept["population"] = panel.people[:, -1]
-    return Panel(**(fields | kept))
+    return spread(Panel(**(fields | kept)), panel)
 
 
 def _to_frame(panel: Panel) -> pd.DataFrame:
@@ -427,9 +457,10 @@ def _to_frame(panel: Panel) -> pd.DataFrame:
     if columns.outcome is not None:
         table[columns.outcome] = panel.outcome[geo, time]
     for i, (media, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
-        table[media] = panel.media[geo, time, i]
-        if money is not None and money != media:
-            table[money] = panel.spend[geo, time, i]
+        whole = panel.channels[i] in panel.national  # again in every row
+        for name, array in ((media, panel.media), (money, panel.spend)):
+            if name is not None and name not in table:
+                table[name] = array[..., i].sum(0)[time] if whole else array[geo, time, i]
     for i, name in enumerate(columns.controls):
         table[name] = panel.controls[geo, time, i]
     if panel.people is not None:
@@ -448,6 +479,8 @@ def _data_hash(panel: Panel) -> str:
     for array in (*(getattr(panel, name) for name in NUMBERS), people):
         plain = np.where(np.isnan(array), np.nan, array + 0.0)  # one NaN, no minus zero
         digest.update(repr(array.shape).encode() + plain.astype("<f8").tobytes())
+    if panel.national:
+        digest.update(repr(panel.national).encode())
     if panel.facts:
         digest.update(repr(panel.facts).encode())
     if panel.groups:
@@ -458,8 +491,8 @@ def _data_hash(panel: Panel) -> str:
 def _cost_per_unit(panel: Panel) -> np.ndarray:
     """Total spend / total media of the modelled periods, per geo.
 
-    A geo without media or without spend of a channel takes the channel's overall ratio;
-    a channel with neither anywhere costs 1 a unit.
+    A geo without media or without spend of a channel takes the channel's overall ratio,
+    and so do all geos of a national one; a channel with neither anywhere costs 1 a unit.
     """
     media = panel.media[:, panel.window].sum(1)
     spend = panel.spend[:, panel.window].sum(1)  # NaN for organic channels
@@ -467,7 +500,7 @@ def _cost_per_unit(panel: Panel) -> np.ndarray:
     known = (total_media > 0) & (total_spend > 0)
     overall = np.divide(total_spend, total_media, np.ones_like(total_media), where=known)
     overall = np.where(panel.paid, overall, np.nan)
-    both = (media > 0) & (spend > 0)
+    both = (media > 0) & (spend > 0) & ~np.isin(panel.channels, panel.national)
     return np.divide(spend, media, np.broadcast_to(overall, media.shape).copy(), where=both)
 
 
@@ -496,6 +529,11 @@ def _summary(panel: Panel) -> str:
     ]
     if paid:
         lines.append(f"  spend{unit}: {listing(paid, 12)}")
+    if panel.national:
+        by = "outcome" if panel.population is None else "population"
+        lines.append(
+            f"  national, divided by {by}: {listing(map(Phrase, panel.national), 12)}"
+        )
     if panel.organic:
         lines.append(f"  organic: {listing(map(Phrase, panel.organic), 12)}")
     if panel.control_names:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmmjax.checks import Phrase, choice, fail, listing, show
 from mmmjax.panel.calendar import check_follows
-from mmmjax.panel.container import Panel, check_names
+from mmmjax.panel.container import Panel, check_names, spread
 
 __all__ = ["for_prediction", "for_training"]
 
@@ -36,6 +36,7 @@ def for_training(
         fail("max_lag", max_lag, where, "at most as many lags as periods", fix)
     _money_for_media(panel)
     panel, dropped = _empty(panel, on_empty)
+    panel = spread(panel)
     return panel, (*dropped, *_notes(panel))
 
 
@@ -129,6 +130,7 @@ def _keep(panel: Panel, media: np.ndarray, controls: np.ndarray) -> Panel:
         media=panel.media[..., media],
         spend=panel.spend[..., media],
         channels=channels,
+        national=tuple(name for name in panel.national if name in channels),
         facts=tuple(f for f in panel.facts if f.about(panel, panel.geos, channels)),
         controls=panel.controls[..., controls],
         control_names=tuple(panel.control_names[i] for i in controls),
@@ -166,6 +168,10 @@ def _notes(panel: Panel) -> tuple[str, ...]:
             notes.append(
                 f"the last {tail} periods have no outcome: split them off to forecast"
             )
+    if panel.national:
+        by = "its outcome" if panel.population is None else "population"
+        who = listing(map(Phrase, panel.national), 12)
+        notes.append(f"national: {who}; one series, each geo's part by {by}, counted once")
     media = panel.media[:, panel.window].sum(1)
     free = (media > 0) & (panel.spend[:, panel.window].sum(1) == 0)
     for c in np.flatnonzero(free.any(0)):
@@ -212,4 +218,4 @@ def for_prediction(training: Panel, future: Panel) -> Panel:
     )
     media = np.array([aligned.channels.index(c) for c in training.channels], int)
     names = [aligned.control_names.index(c) for c in training.control_names]
-    return _keep(aligned, media, np.array(names, int))
+    return spread(_keep(aligned, media, np.array(names, int)), training)

@@ -14,6 +14,7 @@ from mmmjax.panel.columns import Columns, Names, resolve
 from mmmjax.panel.dialect import Dialect
 from mmmjax.panel.empty import left_empty
 from mmmjax.panel.files import ORIGIN, Origin
+from mmmjax.panel.national import one_series
 from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DATE, DRAW, FOURIER, GEO, NATIONAL
 
 __all__ = ["first_outcome", "read", "read_future"]
@@ -59,7 +60,12 @@ def read(
     present = np.zeros((len(geos), len(dates)), bool)
     present[cells] = True
     no_gaps(present, dates, geos)
-    values = _values(source, columns, cells, present.shape)
+    national = [names.national] if isinstance(names.national, str) else names.national
+    whole = tuple(map(str, national))
+    if whole and names.geo is None:
+        fix = 'geo = "the column of geos", or leave national out'
+        fail("national", whole[0], "", "channels of a table with geos", fix)
+    values = _values(source, columns, cells, present, np.isin(channels, whole))
     if leave_empty is not None:
         values["outcome"] = left_empty(leave_empty, values["outcome"], dates, geos, way)
     history = first_outcome(values["outcome"]) if names.outcome else 0
@@ -72,6 +78,7 @@ def read(
         "channels": channels,
         "control_names": columns.controls,
         "population": _population(source, names.population, cells, present),
+        "national": whole,
         "groups": _groups(source, columns.groups, codes, len(geos)),
         "outcome_name": names.outcome or "outcome",
         "history": history,
@@ -106,32 +113,63 @@ def _values(
     source: Source,
     columns: Columns,
     cells: tuple[np.ndarray, np.ndarray],
-    shape: tuple[int, int],
+    present: np.ndarray,
+    national: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Read all numbers onto the grid: 0 where a geo has no row, NaN for what is unknown."""
+    shape = present.shape
     outcome = np.full(shape, np.nan)
     if columns.outcome is not None:
         outcome[cells] = read_numbers(source, columns.outcome, "outcome")
     media = np.zeros((*shape, len(columns.media)))
     spend = np.zeros_like(media)
     for i, (column, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
-        media[..., i][cells] = _amounts(source, column, "media")
+        kind = _whole if national[i] else _amounts
+        media[..., i][cells] = kind(source, column, "media", cells, present)
         if money == column:
             spend[..., i] = media[..., i]
         elif money is None:
             spend[..., i] = np.nan
         else:
-            spend[..., i][cells] = _amounts(source, money, "spend")
+            spend[..., i][cells] = kind(source, money, "spend", cells, present)
     controls = np.zeros((*shape, len(columns.controls)))
     for i, column in enumerate(columns.controls):
         controls[..., i][cells] = read_numbers(source, column, "controls")
     return {"outcome": outcome, "media": media, "spend": spend, "controls": controls}
 
 
-def _amounts(source: Source, column: str, field: str) -> np.ndarray:
-    """Read media or spend: known in every row, never negative."""
+def _whole(
+    source: Source,
+    column: str,
+    field: str,
+    cells: tuple[np.ndarray, np.ndarray],
+    present: np.ndarray,
+) -> np.ndarray:
+    """Read national media or spend; each row gets the same part of its date's value."""
+    values = _amounts(source, column, field, gaps=True)
+    grid = np.full(present.shape, np.nan)
+    grid[cells] = values
+    series, other = one_series(grid)
+    told = f"{column}, one value a date"
+    if (bad := np.flatnonzero(np.isnan(grid).all(0)[cells[1]])).size:
+        where = source.where(int(bad[0]), column)
+        fix = "write it in one row of the date, or in all; 0 where nothing ran"
+        fail(field, Phrase("no value of the date"), where, told, fix)
+    if (bad := np.flatnonzero(other[cells])).size:
+        row = int(bad[0])
+        got = Phrase(f"{values[row]:.10g} beside {series[cells[1][row]]:.10g}")
+        fix = "write the same in all rows of a date, or in one of them and 0 in the others"
+        fix += "; what differs by geo is not national: take it out of national"
+        fail(f"national {field}", got, source.where(row, column), told, fix)
+    return (series / present.sum(0))[cells[1]]
+
+
+def _amounts(
+    source: Source, column: str, field: str, *_: Any, gaps: bool = False
+) -> np.ndarray:
+    """Read media or spend: known in every row, unless with gaps; never negative."""
     values = read_numbers(source, column, field)
-    if (bad := np.flatnonzero(np.isnan(values))).size:
+    if (bad := np.flatnonzero(np.isnan(values))).size and not gaps:
         more = f" ({bad.size} missing cells in this column)" if bad.size > 1 else ""
         where = source.where(int(bad[0]), column) + more
         fix = f'write 0 where nothing ran (pandas: df["{column}"].fillna(0))'
@@ -216,6 +254,7 @@ def read_future(
     cost_per_unit: np.ndarray,
     freq: str,
     dialect: Dialect | None = None,
+    national: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Return the fields of a panel without outcome whose columns are named as in `columns`.
 
@@ -234,14 +273,16 @@ def read_future(
         _same_geos(names, geos)
         codes = np.array([geos.index(name) for name in names])[codes]
     for i, (media, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
+        gaps = channels[i] in national
         if media not in have and money is not None:
-            known = _amounts(source, money, "spend")
+            known = _amounts(source, money, "spend", gaps=gaps)
             frame = frame.assign(**{media: known / cost_per_unit[codes, i]})
         elif money is not None and money not in have:
-            known = _amounts(source, media, "media")
+            known = _amounts(source, media, "media", gaps=gaps)
             frame = frame.assign(**{money: known * cost_per_unit[codes, i]})
     people = columns.population if columns.population in have else None
     asked = columns.names(channels)._replace(outcome=None, population=people, groups=())
+    asked = asked._replace(national=national)
     frame.attrs = df.attrs
     fields = read(frame, asked, freq, dialect)
     order = [fields["geos"].index(name) for name in geos]
