@@ -233,7 +233,7 @@ def test_the_case_of_copied_media(tmp_path):
     paid = pd.read_csv(CASES / "media_copied/d.csv").groupby("week").tv.first()
     tv, search = told.panel.spend.sum((0, 1))
     assert tv == pytest.approx(paid.sum(), rel=1e-12)  # what was paid, once
-    assert search == pytest.approx(case.panel.spend[..., 1].sum())  # what is not national stays
+    assert search == pytest.approx(case.panel.spend[..., 1].sum())  # as it was
     assert case.panel.spend[..., 0].sum() == pytest.approx(2 * tv)
 
 
