@@ -243,8 +243,8 @@ def _national(panel: Panel) -> list[Finding]:
         if largest > 1:
             said.append(panel.channels[c])
             counts.append(largest)
-            grids = [np.where(panel.present, x[..., c], np.nan)
-                     for x in (panel.media, panel.spend)]  # fmt: skip
+            each = (x[..., c] for x in (panel.media, panel.spend))
+            grids = [np.where(panel.present, x, np.nan) for x in each]
             whole.append(not any(one_series(grid)[1].any() for grid in grids))
     if not said:
         return []

@@ -24,8 +24,15 @@ from mmmjax.panel.reading import first_outcome, read, read_future
 from mmmjax.shapes import NATIONAL
 
 __all__ = [
-    "Panel", "asked", "check_names", "dialect_of", "joined", "known", "periods", "spread",
-]  # fmt: skip
+    "Panel",
+    "asked",
+    "check_names",
+    "dialect_of",
+    "joined",
+    "known",
+    "periods",
+    "spread",
+]
 
 NUMBERS = ("outcome", "media", "spend", "controls", "present")
 
