@@ -164,6 +164,17 @@ def test_what_is_not_one_series_is_refused_with_its_cell():
         panel(national().assign(tv=-1.0))
 
 
+def test_a_series_that_never_changes_teaches_nothing():
+    with pytest.raises(mm.InputError, match="nothing to learn from"):
+        prepare(spec(), panel(national().assign(tv=3e5)))
+
+
+def test_organic_media_may_be_national():
+    found = prepare(spec(), panel(spend={"radio": "radio"})).panel
+    assert found.organic == ("tv",)
+    np.testing.assert_allclose(found.media[..., TV].sum(0), series()[0], rtol=1e-12)
+
+
 def test_rows_that_are_missing_get_nothing():
     df = national().drop(index=range(5))  # north opens in the sixth week
     found = prepare(spec(), panel(df)).panel

@@ -100,6 +100,9 @@ def _empty(panel: Panel, on_empty: str) -> tuple[Panel, tuple[str, ...]]:
     ):
         cells = array[:, panel.window][rows]  # (cell, column)
         flat = (cells == cells[:1]).all(0)
+        for i in [k for k, name in enumerate(names) if name in panel.national]:
+            series = array[:, panel.window, i].sum(0)  # its parts differ by geo
+            flat[i] = np.allclose(series, series[0], 1e-12, 0.0)
         kept[field] = np.flatnonzero(~flat)
         for i in np.flatnonzero(flat):
             value = "all zero" if cells[0, i] == 0 else f"always {cells[0, i]:g}"
