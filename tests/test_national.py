@@ -259,3 +259,22 @@ def test_money_for_a_national_channel_is_one_number(fit):
     np.testing.assert_allclose(each, shares(fit)[:, None] * each.sum(0), rtol=1e-6)
     both = mm.optimize(fit, **ASK, fixed_geo_split=True).optimized.to_numpy()
     np.testing.assert_allclose(both[:, TV], shares(fit) * both[:, TV].sum(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("people", ["people", None])
+def test_a_plan_is_forecast_as_it_was_promised(people):
+    fit = fit_of(panel(population=people))
+    plan = mm.optimize(fit, **ASK)
+    told = mm.evaluate(fit, plan)
+    assert float(told.response_mean[1]) == pytest.approx(plan.objective, rel=1e-9)
+    ahead = mm.forecast_plan(fit, plan, noise=False)
+    assert float(ahead.spend.sel(plan="optimized", channel="tv").sum()) == pytest.approx(
+        float(plan.optimized[:, TV].sum()), rel=1e-9
+    )
+    nothing = dataclasses.replace(plan, optimized=0 * plan.optimized,
+                                  spend_by_period=0 * plan.spend_by_period)  # fmt: skip
+    empty = mm.forecast_plan(fit, nothing, noise=False)
+    gain = float(
+        ahead.total_mean.sel(plan="optimized") - empty.total_mean.sel(plan="optimized")
+    )
+    assert 0 < gain < plan.objective * (1 + 1e-6)  # without its effect after the window

@@ -200,8 +200,9 @@ def _blank(
             fail("organic", value, f'channel "{name}"', "media of at least 0", "write 0.0")
         media[..., train.channels.index(name)] = values
     given = _controls(train, dates, controls)
+    last = None if train.people is None else train.people[:, -1]
     return replace(
-        train, outcome=np.full(shape, np.nan), media=media, spend=spend,
+        train, outcome=np.full(shape, np.nan), media=media, spend=spend, population=last,
         controls=given, present=np.ones(shape, bool), dates=dates, history=0,
     )  # fmt: skip
 
