@@ -195,9 +195,8 @@ class _Maker:
         if level:
             self.add(site.name, "parameter", site.dims, _law(site.name, site.prior), [])
             inside = [level.above, level.spread, site.name]
-            text = f"{level.above} of its {level.group}" if level.group else level.above
-            forward, back = level.link.name, level.link.back
-            text = back.format(f"{forward.format(text)} + {level.spread} * {site.name}")
+            above = level.link.name.format(level.group or "typical")
+            text = level.link.back.format(f"{above} + spread * offset")
             self.add(name, "derived", site.dims, text, inside)
             return
         nested = {key: f"{name}_{key}" for key in site.prior.nested}

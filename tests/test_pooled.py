@@ -84,9 +84,8 @@ def pooled_spec(**priors):
     )
 
 
-def density_by_hand(values, panel):
+def density_by_hand(values, panel, scale):
     """Prior densities of the sites, then mean and likelihood, by loops; scaled units."""
-    scale = mm.Scale.fit(panel)
     v, rows = values, panel.window
     logit = lambda x: np.log(x / (1 - x))
     total = stats.norm(0.4, 0.2).logpdf(v["intercept_typical"])
@@ -116,7 +115,7 @@ def density_by_hand(values, panel):
         for c in range(3):
             a = logit(v["adstock_alpha_typical"])
             a += v["adstock_alpha_spread"] * v["adstock_alpha_offset"][c]
-            x = panel.media[g, :, c] / scale.media[0, c]
+            x = panel.media[g, :, c] / scale.media[g, c]
             effect = saturate(adstock(x, 1 / (1 + np.exp(-a)), 4), v["saturation_lam"][c])
             own = np.log(v["saturation_beta_typical"][c])
             own += v["saturation_beta_spread"][c] * v["saturation_beta_offset"][g, c]
@@ -148,7 +147,9 @@ def test_the_density_is_that_of_the_hierarchy_by_hand():
                 to = {"positive": lambda x: np.exp(0.5 * x) * 0.3, "unit": special.expit}
                 values[site.name] = to.get(site.support, lambda x: x)(x)
             mine = float(log_density(program, (spec, data), {}, values)[0])
-            np.testing.assert_allclose(mine, density_by_hand(values, panel), rtol=1e-10)
+            np.testing.assert_allclose(
+                mine, density_by_hand(values, panel, ready.scale), rtol=1e-10
+            )
 
 
 def test_the_sampler_s_coordinates_lead_back_to_where_it_was():
@@ -214,7 +215,7 @@ def test_the_graph_names_every_parameter():
     sampled = {node.name for node in drawn.of_kind("parameter")}
     assert sampled == {s.name for s in spec.sites(spec.sizes(panel))}
     text = drawn["y_sigma"].text
-    assert text == "exp(log(y_sigma_typical) + y_sigma_spread * y_sigma_offset)"
+    assert text == "exp(log(typical) + spread * offset)"
     assert drawn["saturation_beta"].dims == ("geo", "channel")
     assert {"intercept_typical", "intercept_spread"} < set(drawn.parents("intercept"))
 

@@ -13,7 +13,7 @@ from mmmjax.adequacy.evidence import Evidence
 from mmmjax.checks import show
 from mmmjax.draws import Fit
 from mmmjax.findings import Finding
-from mmmjax.prior import Prior
+from mmmjax.prior import Prior, replace_prior
 from mmmjax.spec import Spec
 from mmmjax.terms import Drift, Term, Trend, Waves
 
@@ -189,7 +189,10 @@ def not_again(found: Finding, spec: Spec) -> Finding:
         wanted = tomllib.loads(f"x = {line[2]}")["x"]
         table = terms.get(line[3], model)
         has = model["priors"].get(line[1], table.get(line[1]))
-        if isinstance(wanted, dict) and isinstance(has, dict):
+        if line[1] in spec.priors:  # with the dims and the pooling that the line would have
+            priors = {**spec.priors, line[1]: Prior.from_dict(wanted)}
+            wanted = dataclasses.replace(spec, priors=priors).priors[line[1]].to_dict()
+        elif isinstance(wanted, dict) and isinstance(has, dict):
             has = {key: has.get(key) for key in wanted}
         if has == wanted:
             old.append(f"{line[1]} = {line[2]}")
@@ -214,7 +217,11 @@ def wider(name: str, spec: Spec) -> str:
         wide[key] = 1.0 if text else WIDENS[key] * has[key] if number else has[key]
     if wide == has:
         return "Widen that prior"
-    line = f"{name} = {Prior.from_dict(wide).to_toml()}"
+    new = Prior.from_dict(wide)
+    free = replace_prior(new, dims=None, pool=())  # what is pooled by default needs no word
+    usual = dataclasses.replace(spec, priors={**spec.priors, name: free}).priors[name]
+    new = free if new.pool and usual == new else new
+    line = f"{name} = {new.to_toml()}"
     return f"Widen that prior, for example {line} under [model.priors]"
 
 

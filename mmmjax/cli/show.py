@@ -224,7 +224,7 @@ def priors(model: Spec, train: Panel, data: ModelData) -> None:
 
 def _data_prior(model: Spec, train: Panel, name: str, key: str, rows: list[Row]) -> None:
     """Explain one prior whose numbers come from the data."""
-    title(f"Prior from the data: {name} ~ {model.priors[name].with_dims(())!r}")
+    title(f"Prior from the data: {name} ~ {model.priors[name].typical.with_dims(())!r}")
     if name != "saturation_beta" or not np.isfinite(rows[0]["median"]):
         said = (Phrase(f"{row['channel']} {row['value']:.3g}") for row in rows)
         entry("", f"{key} by channel: {checks.listing(said, 12)}", 0)
