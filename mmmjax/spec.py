@@ -129,7 +129,11 @@ class Spec(Mean):
 
     @functools.cached_property
     def parts(self) -> tuple[Term, ...]:
-        """Every term of the mean, in the order of the model."""
+        """Every term of the mean, in the order of the model: what all else reads.
+
+        ``terms`` is what was written beside the short way (adstock, saturation,
+        seasonality, trend), as a case holds it; these are both as one list.
+        """
         order = self.seasonality.order if self.seasonality else 0
         usual: list[Term] = [
             Intercept(),
