@@ -129,11 +129,7 @@ class Spec(Mean):
 
     @functools.cached_property
     def parts(self) -> tuple[Term, ...]:
-        """Every term of the mean, in the order of the model: what all else reads.
-
-        ``terms`` is what was written beside the short way (adstock, saturation,
-        seasonality, trend), as a case holds it; these are both as one list.
-        """
+        """Every term in the model's order: those of the short way, and ``terms``."""
         order = self.seasonality.order if self.seasonality else 0
         usual: list[Term] = [
             Intercept(),
