@@ -104,7 +104,7 @@ def test_a_long_table_becomes_a_fleet_and_bad_markets_are_told(
     found = mm.open_fleet(out)
     priors = {name: fit.spec.priors for name, fit in found.items()}
     scale = {name: dict(own["saturation_beta"].params) for name, own in priors.items()}
-    assert scale == {n: {"scale": 0.5 if n == "Ö 1" else mm.spend_share} for n in found}
+    assert scale == {n: {"scale": 0.5 if n == "Ö 1" else mm.media_share} for n in found}
     shared = {str(own["saturation_lam"]) for own in priors.values()}
     assert len(shared) == 1
     assert "3.0" in shared.pop()
