@@ -97,9 +97,9 @@ class HMC:
     Every chain takes the same number of leapfrogs in an iteration, 1 to ``leapfrogs`` in
     the order of a Halton sequence; up to four chains of a market share a step size, all
     of them a metric. No chain ever waits for the longer tree of another, so that many
-    chains and markets are one program. A posterior with a funnel (nested scales of a few
-    geos) needs longer trajectories, e.g. ``leapfrogs=32, target_accept=0.95``, or NUTS;
-    too short ones show as R-hat far above 1.01.
+    chains and markets are one program. A posterior with a funnel needs longer
+    trajectories, e.g. ``leapfrogs=32, target_accept=0.95``, or NUTS; too short ones show
+    as R-hat far above 1.01.
 
     Args:
         chains: Independent chains (at least 2 are needed for R-hat).
@@ -108,7 +108,8 @@ class HMC:
         until: Go on, ``draws`` at a time, until this is reached; None: never.
         max_draws: Most kept draws per chain with ``until``; None: four times ``draws``.
         target_accept: Mean acceptance that the step size aims at, in (0, 1).
-        leapfrogs: Most leapfrogs of an iteration.
+        leapfrogs: Most leapfrogs of an iteration; None: 8, and 16 where geos have
+            parameters of their own.
         chunk: Iterations per compiled call; progress is shown between chunks.
         dtype: "float32" or "float64" for the density during sampling.
 
@@ -124,14 +125,19 @@ class HMC:
     until: Converged | None = Converged()
     max_draws: int | None = None
     target_accept: float = 0.8
-    leapfrogs: int = 8
+    leapfrogs: int | None = None
     chunk: int = 50
     dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
         """Check ranges; ``until`` as a table or a flag of a file becomes a record."""
-        _check(self, warmup=(50, 1_000_000), leapfrogs=(1, 1024))
+        given = {} if self.leapfrogs is None else {"leapfrogs": (1, 1024)}
+        _check(self, warmup=(50, 1_000_000), **given)
         _check_until(self)
+
+    def most(self, own: bool) -> int:
+        """Most leapfrogs of an iteration; ``own``: geos have parameters of their own."""
+        return self.leapfrogs or (16 if own else 8)
 
 
 @named

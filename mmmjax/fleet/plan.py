@@ -32,7 +32,7 @@ from mmmjax.fleet.devices import Machine
 from mmmjax.fleet.engine import Ready
 from mmmjax.fleet.places import Local, Remote
 from mmmjax.fleet.schedule import Part
-from mmmjax.infer.lanes import lane_size
+from mmmjax.infer.lanes import lane_size, most
 from mmmjax.infer.precondition import Problem, outline
 from mmmjax.resources import enough_memory
 from mmmjax.samplers import HMC, STATS, kept, most_draws
@@ -230,19 +230,21 @@ def plan_fleet(
     """
     keys = {name: look.key for name, look in looks.items()}
     found = buckets({name: look.shape for name, look in looks.items()}, keys)
-    sizes = []
+    sizes, leaps = [], []
     for bucket in found:
         first = ready(bucket.markets[0])
         data = fitted_to(first.data, first.spec, bucket.shape)
-        sizes.append(size_of(outline(first.spec.structure(), data), sampler))
+        problem = outline(first.spec.structure(), data)
+        sizes.append(size_of(problem, sampler))
+        leaps.append((most(problem, sampler) + 1) / 2)
     if batch is None:
         batch = batches_for(sizes, [len(b.markets) for b in found], machine, workers)
     each = [batch] * len(found) if isinstance(batch, int) else list(batch)
     if len(each) != len(found):
         each = batches_for(sizes, [len(b.markets) for b in found], machine, workers)
     rows = [
-        BucketPlan(b, n, size, _seconds(b, sampler, machine))
-        for b, n, size in zip(found, each, sizes, strict=True)
+        BucketPlan(b, n, size, _seconds(b, sampler, machine, steps))
+        for b, n, size, steps in zip(found, each, sizes, leaps, strict=True)
     ]
     return FleetPlan(rows, machine, workers)
 
@@ -290,9 +292,8 @@ def size_of(problem: Problem, sampler: HMC) -> Size:
     return Size(int(host), int(device), kept(sampler, scalars)[0])
 
 
-def _seconds(bucket: Bucket, sampler: HMC, machine: Machine) -> float:
+def _seconds(bucket: Bucket, sampler: HMC, machine: Machine, steps: float) -> float:
     """Estimate for a bucket on one worker; the module says how."""
-    steps = (sampler.leapfrogs + 1) / 2
     gradients = sampler.chains * (sampler.warmup + sampler.draws) * steps
     cpu = machine.platform == "cpu"
     rate = RATE_CORE * machine.cores if cpu else RATE_ACCELERATOR

@@ -75,7 +75,7 @@ def run(
 
 def _reporter(lanes: Lanes, progress: Progress) -> Report:
     """Tells the display of every chain of a shard."""
-    leaps = np.array([(1 + lanes.sampler.leapfrogs) / 2])
+    leaps = np.array([(1 + lanes.most) / 2])
 
     def report(shard: int, draws: Draw) -> None:
         _, width, chains = draws.diverging.shape

@@ -19,6 +19,7 @@ from mmmjax.infer import adaptation, lockstep
 from mmmjax.infer.adaptation import averaging
 from mmmjax.infer.density import Problem
 from mmmjax.infer.laplace import Potentials
+from mmmjax.infer.local import Local
 from mmmjax.infer.lockstep import Draw, State
 from mmmjax.infer.threads import in_batches, in_threads, pool
 from mmmjax.programs import compiled
@@ -26,7 +27,7 @@ from mmmjax.samplers import HMC
 from mmmjax.seeds import key_data
 from mmmjax.spec import Spec
 
-__all__ = ["Lanes", "Programs", "build", "lane_size", "statistics"]
+__all__ = ["Lanes", "Programs", "build", "lane_size", "most", "statistics"]
 
 SHARED = 4  # most chains of a lane, which share a step size
 
@@ -70,7 +71,11 @@ def build(problem: Problem, spec: Spec, sampler: HMC, width: int | None = None) 
     with pool(1) as other:
         ahead = other.submit(make, lockstep.unfold, path, many)
         chunk, seconds = make(
-            lockstep.chunk, state, keys, *_runtime(0, True, sampler), many
+            lockstep.chunk,
+            state,
+            keys,
+            *_runtime(0, True, sampler, most(problem, sampler)),
+            many,
         )
         unfold, more = ahead.result()
     spent = time.perf_counter() - began if seconds + more > 0 else 0.0
@@ -92,8 +97,13 @@ def statistics(draws: Draw, leaps: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _runtime(start: int, adapt: bool, sampler: HMC) -> tuple[np.ndarray, ...]:
-    leaps = lockstep.leaps(start, sampler.chunk, sampler.leapfrogs)
+def most(problem: Problem, sampler: HMC) -> int:
+    """Most leapfrogs of an iteration."""
+    return sampler.most(isinstance(problem.block, Local))
+
+
+def _runtime(start: int, adapt: bool, sampler: HMC, most: int) -> tuple[np.ndarray, ...]:
+    leaps = lockstep.leaps(start, sampler.chunk, most)
     target = np.asarray(sampler.target_accept, sampler.dtype)
     return np.asarray(start, np.int32), leaps, np.asarray(adapt), target
 
@@ -126,7 +136,7 @@ class Lanes:
     ):  # fmt: skip
         """Compile, and put every chain on a start."""
         self.problems, self.spec, self.sampler = list(problems), spec, sampler
-        self.seeds = list(seeds)
+        self.seeds, self.most = list(seeds), most(problems[0], sampler)
         self.chains = lane_size(sampler.chains)
         self.each = sampler.chains // self.chains  # lanes of a market
         self.programs = build(problems[0], spec, sampler, width)
@@ -165,7 +175,7 @@ class Lanes:
     def leaps(self, first: int, chunks: int) -> np.ndarray:
         """Leapfrogs of every iteration of some chunks."""
         length = self.sampler.chunk
-        return lockstep.leaps(first * length, chunks * length, self.sampler.leapfrogs)
+        return lockstep.leaps(first * length, chunks * length, self.most)
 
     def _key(self, lane: int) -> np.ndarray:
         market, group = divmod(lane, self.each)
@@ -213,7 +223,8 @@ class Lanes:
             for k in range(chunks):
                 if stop.is_set():
                     return
-                at = _runtime(start + k * self.sampler.chunk, adapt, self.sampler)
+                begin = start + k * self.sampler.chunk
+                at = _runtime(begin, adapt, self.sampler, self.most)
                 states[i], draws = self.programs.chunk(
                     states[i], keys[i], *at, self.data[i]
                 )

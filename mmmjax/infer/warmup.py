@@ -9,6 +9,7 @@ from mmmjax.infer import adaptation, whitening
 from mmmjax.infer.adaptation import averaging
 from mmmjax.infer.density import rewhiten
 from mmmjax.infer.lanes import Lanes, Report
+from mmmjax.infer.local import Local
 from mmmjax.infer.lockstep import Draw, State
 
 __all__ = ["warm_up"]
@@ -46,8 +47,15 @@ def warm_up(lanes: Lanes, n_chunks: int, report: Report) -> list[tuple[int, Stuc
 
 
 def _settle(lanes: Lanes) -> None:
-    """End a window: step sizes to their averages, averaging restarted around them."""
-    size = np.exp(lanes.state.averaging[1])
+    """End a window: step sizes to their averages, averaging restarted around them.
+
+    Where geos have parameters of their own, to one average of all lanes of a market.
+    """
+    log = np.asarray(lanes.state.averaging[1])
+    if isinstance(lanes.problems[0].block, Local):
+        each = log.reshape(-1, lanes.each).mean(1, keepdims=True)
+        log = np.broadcast_to(each, (len(each), lanes.each)).ravel()
+    size = np.exp(log)
     lanes.state = lanes.state._replace(step_size=size, averaging=averaging(size))
 
 
