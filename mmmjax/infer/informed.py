@@ -99,6 +99,9 @@ def informed(
     weight = jnp.asarray(spec.likelihood.working(data.target)[1])
     noise = jnp.asarray(spec.likelihood.variance(noise_of(params, spec)))
     know, seen = {}, {}
+    own = [around(s, params, data)[1].reshape(geos, -1) for s in plan.own]
+    spread = jnp.concatenate([jnp.zeros((geos, 0)), *own], 1)
+    free = noise * block.linear.variance + spread**2
 
     def mean(site: Site, z: Array) -> Array:
         there = values | {site.name: z.reshape(values[site.name].shape)}
@@ -109,7 +112,8 @@ def informed(
         moved = jax.jvp(lambda z: mean(site, z), (z,), (move,))[1]
         fitted = jnp.einsum("gmt,gt->gm", block.linear.squares, moved)
         left = moved - jnp.einsum("mgt,gm->gt", block.linear.own, fitted)
-        return (weight * left**2 / noise).sum(1)
+        # own coefficients take what they can, as far as their spread lets them
+        return (weight * left**2 / noise).sum(1) + (fitted**2 / free).sum(1)
 
     for site in centred(plan):
         loc, scale = (a.reshape(geos, -1) for a in around(site, params, data))
