@@ -31,6 +31,7 @@ __all__ = ["POINTS", "Potential", "Potentials", "whitened", "whitened_together"]
 POINTS = 4  # of a problem in one call: the starts of a Laplace fit, or of a chain
 STEP = 1e-4  # of the central differences, in coordinates of prior size
 LBFGS = {"maxiter": 1000, "maxcor": 20, "ftol": 1e-6}  # a tenth of a sd from the mode
+LONGER = {"maxiter": 3000, "maxcor": 20, "ftol": 1e-9}  # of hundreds of parameters of geos
 
 type Values = tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]
 
@@ -206,13 +207,14 @@ def _modes(
         return values, slopes * move
 
     gather = _Gather(evaluate, starts)
+    options = LONGER if isinstance(potentials.shards[0].block, Local) else LBFGS
 
     def run(i: int) -> Any:
         place = divmod(i, POINTS)
         try:
             return minimize(
                 lambda z: gather.ask(place, z), starts[place], jac=True,
-                method="L-BFGS-B", options=LBFGS,
+                method="L-BFGS-B", options=options,
             )  # fmt: skip
         finally:
             gather.leave()
