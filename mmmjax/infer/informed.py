@@ -90,15 +90,19 @@ def held(spec: Spec, data: ModelData) -> np.ndarray:
 
 def informed(
     block: Local, x: Array, data: ModelData, scales: Mapping[str, Array], spec: Spec
-) -> Local:
-    """The block with what the data know of geos' own parameters at the fit x."""
+) -> tuple[Local, Array]:
+    """The block with what the data know of geos' own parameters at the fit x.
+
+    Returns:
+        The block, and by how much less mass there is around x than its density says, log.
+    """
     plan = arrange(spec, data)
     values, _, _ = block.resolve(x, data, scales, spec)
     params = parameters(values, spec, data)
     geos = plan.members[GEO]
     weight = jnp.asarray(spec.likelihood.working(data.target)[1])
     noise = jnp.asarray(spec.likelihood.variance(noise_of(params, spec)))
-    know, seen = {}, {}
+    know, seen, volume = {}, {}, jnp.zeros(())
     own = [around(s, params, data)[1].reshape(geos, -1) for s in plan.own]
     spread = jnp.concatenate([jnp.zeros((geos, 0)), *own], 1)
     free = noise * block.linear.variance + spread**2
@@ -127,8 +131,9 @@ def informed(
             knows = each(jnp.arange(z.shape[1]), site, z, scale).T
         gap = jnp.clip(z / scale / jnp.maximum(knows, 1e-6), -FAR, FAR)
         know[site.name], seen[site.name] = knows, loc + scale * z + gap
+        volume += 0.5 * jnp.log1p(scale**2 * knows).sum()
     level = {n: block.nu(n, params, spec) + block.level[n] for n in plan.levels}
-    return replace(block, know=know, seen=seen, level=level)
+    return replace(block, know=know, seen=seen, level=level), volume
 
 
 def moved(

@@ -146,11 +146,14 @@ def whitened_together(
     begin, seconds = np.zeros((len(problems), potentials.size)), potentials.seconds
     if isinstance(problems[0].block, Local):
         held = informed.held(spec, problems[0].data)
-        modes, _ = _modes(potentials, seeds, begin, ~held)
-        problems, begin, more = _informed(problems, spec, modes)
+        runs = _runs(potentials, seeds, begin, ~held)
+        problems, begin, more = _informed(problems, spec, *runs)
         potentials = Potentials(problems, spec, smooth=True, width=width)
         seconds += more + potentials.seconds
-    modes, least = _modes(potentials, seeds, begin)
+    points, values = _runs(potentials, seeds, begin)
+    best = values.argmin(1)
+    modes, least = (np.stack([x[i] for x, i in zip(of, best, strict=True)])
+                    for of in (points, values))  # fmt: skip
     hessians = _hessians(potentials, modes, problems[0].whiten)
     made: list[Problem | Exception] = []
     for problem, mode, value, hessian in zip(problems, modes, least, hessians, strict=True):
@@ -163,34 +166,40 @@ def whitened_together(
 
 
 def _informed(
-    problems: Sequence[Problem], spec: Spec, modes: np.ndarray
+    problems: Sequence[Problem], spec: Spec, points: np.ndarray, values: np.ndarray
 ) -> tuple[list[Problem], np.ndarray, float]:
-    """Problems with what their data know at a fit of each, and the fits in them."""
+    """Problems with what their data know at the best fit of each, and the fits in them.
+
+    The best has most mass around it: a density may be highest in a corner that has none.
+    """
     found, places, seconds = [], [], 0.0
     with jax.enable_x64(True):
-        for problem, mode in zip(problems, modes, strict=True):
+        for problem, runs, least in zip(problems, points, values, strict=True):
             old: Any = problem.block
-            args = (mode, problem.astype(np.float64))
-            call, more = compiled(_know, {"spec": spec}, *args)
-            block = jax.tree.map(np.asarray, call(*args))
+            wide = problem.astype(np.float64)
+            call, more = compiled(_know, {"spec": spec}, runs[0], wide)
+            each = [jax.tree.map(np.asarray, call(run, wide)) for run in runs]
+            score = np.array([volume for _, volume in each]) + least
+            best = int(np.nanargmin(np.where(np.isfinite(score), score, np.inf)))
+            block = each[best][0]
             found.append(dataclasses.replace(problem, block=block))
-            places.append(informed.moved(mode, old, block, spec, problem.data))
+            places.append(informed.moved(runs[best], old, block, spec, problem.data))
             seconds += more
     return found, np.stack(places), seconds
 
 
-def _know(x: Array, problem: Problem, spec: Spec) -> Local:
+def _know(x: Array, problem: Problem, spec: Spec) -> tuple[Local, Array]:
     block: Any = problem.block
     return informed.informed(block, x, problem.data, problem.scales, spec)
 
 
-def _modes(
+def _runs(
     potentials: Potentials,
     seeds: Sequence[int],
     begin: np.ndarray,
     free: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of each problem the best of several L-BFGS runs, (problem, size), and its value.
+    """Ends of several L-BFGS runs, (problem, run, size), and their values.
 
     Runs start around ``begin``; coordinates that are not ``free`` stay there.
     """
@@ -222,12 +231,9 @@ def _modes(
     n_runs = len(seeds) * POINTS
     with ThreadPoolExecutor(n_runs) as pool:  # all must run at once
         found = list(pool.map(run, range(n_runs)))
-    modes = np.zeros((len(seeds), potentials.size))
-    best = np.full(len(seeds), np.inf)
-    for i, result in enumerate(found):
-        if result.fun < best[i // POINTS]:
-            best[i // POINTS], modes[i // POINTS] = result.fun, result.x
-    return modes, best
+    values = np.array([float(result.fun) for result in found]).reshape(-1, POINTS)
+    points = np.stack([result.x for result in found]).reshape(*values.shape, -1)
+    return points, np.where(np.isfinite(values), values, np.inf)
 
 
 class _Gather:
