@@ -151,9 +151,8 @@ def whitened_together(
         potentials = Potentials(problems, spec, smooth=True, width=width)
         seconds += more + potentials.seconds
     points, values = _runs(potentials, seeds, begin)
-    best = values.argmin(1)
-    modes, least = (np.stack([x[i] for x, i in zip(of, best, strict=True)])
-                    for of in (points, values))  # fmt: skip
+    best = np.arange(len(points)), values.argmin(1)
+    modes, least = points[best], values[best]
     hessians = _hessians(potentials, modes, problems[0].whiten)
     made: list[Problem | Exception] = []
     for problem, mode, value, hessian in zip(problems, modes, least, hessians, strict=True):
