@@ -211,7 +211,8 @@ class Target:
 
 
 # noise is below the size of the outcome itself
-_SIGMA = Parameter((), Prior("HalfNormal", scale=0.5), "positive")
+# noise of geos differs by a half, rarely by threefold: small geos are noisier
+_SIGMA = Parameter((), Prior("HalfNormal", scale=0.5), "positive", pooled=0.5)
 # Juarez and Steel (2010): nu = 2 + Gamma(2, 0.1) keeps a finite variance
 _NU_EXCESS = Parameter((), Prior("Gamma", concentration=2.0, rate=0.1), "positive")
 
@@ -303,9 +304,9 @@ class Likelihood:
         """What to write so that the data say how large the noise is, over these dims."""
         if not self.noise:
             return "Take a likelihood whose noise has a size of its own"
-        prior = self.parameters()[self.noise].prior
-        line = (prior.with_dims(dims) if dims else prior).to_toml()
-        return f"Write {self.noise} = {line} under [model.priors]"
+        one = self.parameters()[self.noise]
+        told = one.prior.with_dims(dims) if dims and not one.pooled else one.prior
+        return f"Write {self.noise} = {told.to_toml()} under [model.priors]"
 
     def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """Quantiles of the outcome under the law, as normal deviates (geo, time)."""

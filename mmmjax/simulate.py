@@ -173,14 +173,15 @@ class Simulated:
             data |= {"geo": "geo", "population": "population"}
         if process.test_periods:
             data["train_until"] = self.train_until
-        model = self.spec.to_dict()
-        own = ("intercept",) if process.geos > 1 else ()  # the other priors are defaults
-        model["priors"] = {name: model["priors"][name] for name in own}
+        own: dict[str, Any] = {"outcome_scale": "auto", "media_scale": "auto"}
+        several = own if process.geos > 1 else {}  # as a newcomer fits geos: all defaults
+        model = replace(self.spec, priors={}, **several).to_dict()
+        del model["priors"]
         sampler = {"kind": "nuts", "chains": 4, "warmup": 1000, "draws": 1000}
         return tomli_w.dumps(
             {
                 "data": {**data, "currency": process.currency, "media": names},
-                "model": {k: v for k, v in model.items() if v != {}},
+                "model": model,
                 "sampler": {**sampler, "seed": process.seed},
             }
         )

@@ -60,8 +60,8 @@ class Spec(Mean):
         trend: A linear trend over the training window.
         likelihood: ``mm.likelihood.Normal()``, ``TruncatedNormal()``, ``StudentT()``.
         priors: Priors by parameter name; the rest are the defaults of terms, kernels and
-            likelihood. A prior without dims takes the parameter's default ones; add "geo"
-            for one per geo.
+            likelihood. A prior without dims takes the parameter's default ones, and what is
+            pooled over geos by default; with dims it has those and no other.
         adstock_first: Carry-over before saturation (the default) or after it.
         outcome_scale: Divide the outcome by one largest value ("shared") or by each geo's
             ("geo"). "auto": by each geo's.
@@ -434,10 +434,10 @@ def _with_dims(name: str, prior: Any, parameter: Parameter) -> Prior:
     if parameter.pooled and prior.dims is None and not prior.pool:
         spread: Any = parameter.pooled
         same = (prior.support == "real") == (parameter.prior.support == "real")
-        if not same:  # of another link: about as far as the prior itself, or by a half
-            own = dict(prior.params).get("scale", SPREAD)
-            free = prior.support == "real" and not isinstance(own, Prior)
-            spread = own if free else SPREAD
+        if not same:  # another link than the default's: as far as the prior, or by a half
+            own = dict(prior.params).get("scale")
+            own = own if isinstance(own, (float, tuple)) else 0.1
+            spread = own if prior.support == "real" else SPREAD
         prior = pooled(prior, GEO, spread=Prior("HalfNormal", scale=spread))
     dims = default if prior.dims is None else prior.dims
     last = prior.pool[-1][0] if prior.pool else ""

@@ -1,5 +1,7 @@
 """Small made-up fits: real spec, panel and scale; draws from a random generator."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -35,8 +37,13 @@ def make_panel(geos=("north", "süd"), periods=12, seed=0, controls=("holiday",)
     )  # fmt: skip
 
 
+def shared(spec):
+    """The same with one value for all geos where the default is pooled."""
+    return replace(spec, priors={n: p.typical for n, p in spec.priors.items()})
+
+
 def make_spec():
-    return Spec(
+    spec = Spec(
         adstock=Geometric(max_lag=3),
         seasonality=Fourier(order=1),
         likelihood=TruncatedNormal(low=0.0),
@@ -44,6 +51,7 @@ def make_spec():
         outcome_scale="shared",
         media_scale="shared",
     )
+    return shared(spec)
 
 
 def make_fit(chains=2, draws=5, spec=None, panel=None, seed=0, dtype=np.float32, **changed):
@@ -52,7 +60,7 @@ def make_fit(chains=2, draws=5, spec=None, panel=None, seed=0, dtype=np.float32,
     ``changed`` replaces draws of a parameter, (chain, draw, *dims).
     """
     rng = np.random.default_rng(seed)
-    spec, panel = spec or make_spec(), panel or make_panel()
+    spec, panel = shared(spec or make_spec()), panel or make_panel()
     sizes = spec.sizes(panel)
     params = {}
     for name in spec.present(sizes):

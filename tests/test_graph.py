@@ -20,7 +20,7 @@ from mmmjax.model import model_data, program
 from mmmjax.prepare import prepare
 from mmmjax.prior import Prior, spend_share
 from mmmjax.scaling import Scale
-from mmmjax.spec import Spec
+from mmmjax.spec import Spec, among
 from tests.posterior.examples import geo_panel, geo_spec, national_panel
 
 NESTED = {
@@ -63,6 +63,11 @@ def data_of(spec, panel):
     return jax.tree.map(jnp.asarray, model_data(spec, panel, scale))
 
 
+def resolved(case):
+    spec, panel = CASES[case]
+    return among(spec, spec.sizes(panel)), panel
+
+
 def ancestors(graph, name):
     found = set()
     for parent in graph.parents(name):
@@ -81,7 +86,7 @@ def upstream(graph, name, known):
 @pytest.mark.filterwarnings("ignore:jax.core:DeprecationWarning")
 @pytest.mark.parametrize("case", CASES)
 def test_nodes_and_edges_are_those_of_the_program(case):
-    spec, panel = CASES[case]
+    spec, panel = resolved(case)
     graph = structure(spec, panel)
     found = get_model_relations(program, (spec, data_of(spec, panel)))
     laws = found["sample_dist"]
@@ -99,7 +104,7 @@ def test_nodes_and_edges_are_those_of_the_program(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_sizes_are_those_of_the_samples(case):
-    spec, panel = CASES[case]
+    spec, panel = resolved(case)
     graph = structure(spec, panel)
     seeded = handlers.seed(program, jax.random.key(0))
     trace = handlers.trace(seeded).get_trace(spec, data_of(spec, panel))
@@ -113,7 +118,7 @@ def test_sizes_are_those_of_the_samples(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_parameter_moves_the_parts_drawn_below_it(case):
-    spec, panel = CASES[case]
+    spec, panel = resolved(case)
     graph, data = structure(spec, panel), data_of(spec, panel)
     rng = np.random.default_rng(0)
     names = spec.present(spec.sizes(panel))
@@ -152,7 +157,7 @@ def test_text_has_formulas_priors_and_sizes():
     spec, panel = CASES["nested"]
     text = str(structure(spec, panel))
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert lines[0] == "Model: 37 numbers to estimate"
+    assert lines[0] == "Model: 49 numbers to estimate"
     for line in (
         "sales ~ StudentT(mu, y_sigma, y_nu)",
         "adstock = Geometric(saturation, adstock_alpha, max_lag=4, normalize=True)",
@@ -181,7 +186,7 @@ def test_without_a_panel_sizes_are_unknown():
     graph = structure(Spec())
     assert graph.n_parameters is None
     assert graph["adstock_alpha"].size is None
-    assert graph["gamma_fourier"].size == 4
+    assert graph["gamma_fourier_typical"].size == 4
     assert "by channel" in str(graph)
     assert str(graph).splitlines()[:2] == ["Model", "  outcome ~ Normal(mu, y_sigma)"]
 

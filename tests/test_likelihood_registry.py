@@ -138,7 +138,7 @@ def test_it_is_a_value_and_goes_through_toml(record):
 def test_it_says_what_is_sampled_and_what_follows(record):
     spec, panel = spec_of(record), panel_of(record)
     for name, parameter in record.parameters().items():
-        assert spec.priors[name] == parameter.prior.with_dims(parameter.dims)
+        assert spec.priors[name].typical == parameter.prior.with_dims(parameter.dims)
         if parameter.support == "positive":
             with pytest.raises(mm.InputError, match=name):
                 replace(spec, priors={name: mm.Prior("Normal", scale=1.0)})

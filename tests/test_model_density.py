@@ -24,7 +24,7 @@ from mmmjax.model import ModelData, model_data, program
 from mmmjax.prior import Prior, spend_share
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec, hyperparameters
-from tests.fits import make_panel
+from tests.fits import make_panel, shared
 from tests.reference import density as oracle
 
 TOLERANCE = {np.float64: 1e-10, np.float32: 1e-5}
@@ -89,7 +89,7 @@ def national():
         "gamma_fourier": ("fourier",),
         "y_sigma": (),
     }
-    return Case("national", spec, "truncated_normal", laws, dims, {"max_lag": 6})
+    return Case("national", shared(spec), "truncated_normal", laws, dims, {"max_lag": 6})
 
 
 def panel():
@@ -149,7 +149,7 @@ def panel():
         return s | {"intercept": intercept, "saturation_beta": beta}
 
     return Case(
-        "panel", spec, "truncated_normal", laws, dims,
+        "panel", shared(spec), "truncated_normal", laws, dims,
         {"max_lag": 4, "normalize": False, "trend": True},
         n_geos=2, history=5, composed=composed,
     )  # fmt: skip
@@ -186,7 +186,7 @@ def student():
     composed = lambda s: s | {"y_nu": 2.0 + s["y_nu_excess"]}
     mean = {"max_lag": 8, "adstock_first": False}
     return Case(
-        "student", spec, "student_t", laws, dims, mean, history=3, composed=composed
+        "student", shared(spec), "student_t", laws, dims, mean, history=3, composed=composed
     )
 
 
@@ -199,7 +199,7 @@ def baseline():
         "y_sigma": ("HalfNormal", {"scale": 0.5}),
     }
     dims = {"intercept": (), "gamma_fourier": ("fourier",), "y_sigma": ()}
-    return Case("baseline", spec, "normal", laws, dims, n_channels=0, n_controls=0)
+    return Case("baseline", shared(spec), "normal", laws, dims, n_channels=0, n_controls=0)
 
 
 def linked():
@@ -260,7 +260,7 @@ def linked():
         }
 
     return Case(
-        "linked", spec, "normal", laws, dims, {"max_lag": 4}, n_geos=2, history=3,
+        "linked", shared(spec), "normal", laws, dims, {"max_lag": 4}, n_geos=2, history=3,
         composed=composed,
     )  # fmt: skip
 

@@ -437,3 +437,45 @@ def test_a_dim_that_a_prior_leaves_out_is_said():
     name, line = said.remedy.split("those of ")[1].split(" under")[0].split(" = ", 1)
     free = Prior.from_dict(tomllib.loads(f"x = {line}")["x"])
     assert mm.Spec(priors={name: free}).priors[name].dims == ("channel",)
+
+
+def test_the_default_is_pooled_over_geos_and_plain_with_one():
+    spec = mm.Spec()
+    pooled_ = {n: p.pool for n, p in spec.priors.items() if p.pool}
+    assert set(pooled_) == {"intercept", "saturation_beta", "gamma_fourier", "y_sigma"}
+    one = prepare(spec, national_panel()).spec
+    assert not any(p.pool for p in one.priors.values())
+    assert one.dims("intercept") == ()
+    found = prepare(spec, geo_panel())
+    assert not [f for f in found.findings if f.code in ("dims_dropped", "not_pooled")]
+    trace = handlers.trace(handlers.seed(program, jax.random.key(0)))
+    names = trace.get_trace(found.spec, jax.tree.map(jnp.asarray, found.data))
+    assert names["saturation_beta"]["value"].shape == (3, 3)
+    assert names["saturation_beta_spread"]["value"].shape == (3,)
+    assert names["adstock_alpha"]["value"].shape == (3,)
+
+
+@pytest.mark.parametrize(
+    "family, params",
+    [("HalfNormal", {"scale": 0.2}), ("LogNormal", {"loc": -1.0, "scale": 0.5}),
+     ("Gamma", {"concentration": 2.0, "rate": 4.0}), ("Normal", {"scale": 0.2})],
+)  # fmt: skip
+def test_another_family_leaves_what_is_pooled(family, params):
+    spec = mm.Spec(priors={"saturation_beta": Prior(family, **params)})
+    prior = spec.priors["saturation_beta"]
+    assert [dim for dim, _ in prior.pool] == ["geo"]
+    assert prior.dims == ("geo", "channel")
+    spread = dict(prior.pool[0][1].params)["scale"]
+    assert spread == (0.2 if family == "Normal" else 0.5)  # on the link's scale
+
+
+def test_what_a_prior_with_dims_leaves_out_of_the_default_is_said():
+    shared_ = Prior("HalfNormal", scale=0.2, dims="channel")
+    apart = Prior("HalfNormal", scale=0.2, dims="geo")
+    spec = mm.Spec(priors={"saturation_beta": shared_, "y_sigma": apart})
+    found = {f.where: f for f in prepare(spec, geo_panel()).findings}
+    assert found["saturation_beta",].code == "dims_dropped"
+    assert "one value for all geos" in found["saturation_beta",].what
+    assert found["y_sigma",].code == "not_pooled"
+    quiet = prepare(spec, national_panel()).findings
+    assert not {f.code for f in quiet} & {"dims_dropped", "not_pooled"}

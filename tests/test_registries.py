@@ -20,6 +20,7 @@ from mmmjax.model import noise_of
 from mmmjax.roles import OURS, ROLES, check
 from mmmjax.terms import Parameter
 from tests import own
+from tests.fits import shared
 from tests.posterior.examples import national_panel
 
 QUICK = mm.NUTS(chains=2, warmup=50, draws=40, until=None)
@@ -29,7 +30,7 @@ PARTS = {
     "likelihood": own.Logistic(heavier=0.4),
 }
 STEPS = own.Steps(knots=(5.0, 11.0))
-SPEC = mm.Spec(**PARTS, terms=(STEPS,), seasonality=None)
+SPEC = shared(mm.Spec(**PARTS, terms=(STEPS,), seasonality=None))
 NAMES = {"adstock_decay", "saturation_width", "step_height", "saturation_beta"}
 PRIOR = mm.Prior("Gamma", concentration=3.0, rate=1.0)
 
@@ -78,7 +79,7 @@ def test_unregistered_records_are_fitted_explained_and_planned(fit):
 def test_numbers_of_a_likelihood_reach_the_sampler():
     """Not those of its defaults: a compiled program has the density of the record."""
     for heavier in (0.4, 2.0):
-        spec = mm.Spec(likelihood=own.Logistic(heavier), seasonality=None)
+        spec = shared(mm.Spec(likelihood=own.Logistic(heavier), seasonality=None))
         bare = spec.structure()
         p = noise_of({"y_sigma": jnp.asarray(0.3)}, bare)
         law = bare.likelihood.law(jnp.zeros((1, 3)), p, None)

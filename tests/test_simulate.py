@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -12,7 +13,7 @@ from mmmjax import response, simulate
 from mmmjax.checks import InputError
 from mmmjax.scaling import Scale
 from mmmjax.simulate import Process, generate
-from mmmjax.spec import Spec
+from mmmjax.spec import Spec, among
 
 SMALL = {"periods": 60, "test_periods": 6, "max_lag": 4}
 
@@ -159,13 +160,17 @@ def test_ingredients_can_be_left_out():
     assert bare.truth["baseline"][-1]["share"] == pytest.approx(1 - media, abs=0.02)
 
 
-def test_case_file_holds_the_model_that_made_the_data():
-    found = generate(geos=2, **SMALL)
+def test_case_file_holds_the_model_that_made_the_data_and_of_geos_the_defaults():
+    found = generate(**SMALL)
     case = tomllib.loads(found.case("x.csv"))
-    assert Spec.from_dict(case["model"]) == found.spec
+    assert among(Spec.from_dict(case["model"]), {"geo": 1}) == found.spec
     assert case["data"]["train_until"] == found.truth["window"]["last"]
-    assert list(case["model"]["priors"]) == ["intercept"]  # the rest are defaults
-    assert found.spec.dims("intercept") == ("geo",)
+    geos = generate(geos=2, **SMALL)
+    spec = Spec.from_dict(tomllib.loads(geos.case("x.csv"))["model"])
+    assert spec.priors == replace(geos.spec, priors={}).priors
+    assert (spec.outcome_scale, spec.media_scale) == ("auto", "auto")
+    assert geos.spec.dims("intercept") == ("geo",)
+    assert geos.spec.dims("saturation_beta") == ("channel",)
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def test_dims_of_terms_go_through_toml_with_the_name_of_the_term():
     tv = mm.terms.Media(name="tv", channels=["TV"])
     spec = Spec(terms=(tv, mm.terms.Waves(name="second"), mm.terms.Drift(name="slow")))
     assert spec.dims("adstock_alpha") == ("channel.channel",)
-    assert spec.dims("tv.saturation_beta") == ("tv.channel",)
-    assert spec.dims("second.gamma_fourier") == ("second.fourier",)
+    assert spec.dims("tv.saturation_beta") == ("geo", "tv.channel")
+    assert spec.dims("second.gamma_fourier") == ("geo", "second.fourier")
     assert spec.dims("slow.drift_offset") == ("slow.drift",)
     assert Spec.from_toml(spec.to_toml()) == spec
 

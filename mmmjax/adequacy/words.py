@@ -153,8 +153,9 @@ def _geos(fit: Fit, tested: Tested) -> Iterator[Finding]:
             "geos lie above or below what the model expects of them, all the time",
             value=tested.p["geo_level"],
             means="They differ in level and the model has one for all",
-            remedy='Write intercept = { dist = "Normal", loc = 0.5, scale = 0.3, dims = '
-            '["geo"] } under [model.priors], or outcome_scale = "geo" under [model]',
+            remedy='Write intercept = { dist = "Normal", loc = 0.5, scale = 0.3 } under '
+            "[model.priors] (without dims it is pooled over geos), or outcome_scale = "
+            '"geo" under [model]',
         )
     if "geo_noise" in tested.found:
         yield Finding(

@@ -26,9 +26,13 @@ class Intercept(Term):
     name: str = "intercept"
 
     def parameters(self) -> Mapping[str, Parameter]:
-        """A typical week sells somewhere between nothing and the best week."""
+        """A typical week sells somewhere between nothing and the best week.
+
+        What a geo sells without media is within a few tenths of its best week of the
+        others.
+        """
         prior = Prior("Normal", loc=0.5, scale=0.3)
-        return {"intercept": Parameter((), prior, linear=True)}
+        return {"intercept": Parameter((), prior, linear=True, pooled=0.2)}
 
     def __call__(self, p: Mapping[str, Any], x: Mapping[str, Any]) -> Array:
         """The same in every period."""
@@ -112,9 +116,12 @@ class Waves(Term):
         object.__setattr__(self, "order", order)
 
     def parameters(self) -> Mapping[str, Parameter]:
-        """Yearly swings of a few tenths of the best week, most harmonics small."""
+        """Yearly swings of a few tenths of the best week, most harmonics small.
+
+        Seasons of geos are alike: they differ by half of what a swing is, or less.
+        """
         prior = Prior("Laplace", loc=0.0, scale=0.2)
-        return {"gamma_fourier": Parameter((FOURIER,), prior, linear=True)}
+        return {"gamma_fourier": Parameter((FOURIER,), prior, linear=True, pooled=0.1)}
 
     def labels(self, panel: Panel | None) -> Mapping[str, tuple[str, ...]]:
         """sin_1 .. sin_N, cos_1 .. cos_N."""

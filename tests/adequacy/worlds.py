@@ -14,6 +14,7 @@ from mmmjax import response
 from mmmjax.draws import Draws, Fit
 from mmmjax.samplers import NUTS
 from mmmjax.scaling import Scale
+from tests.fits import shared
 
 SIGMA = 0.03  # noise, scaled units
 
@@ -40,7 +41,7 @@ def panel_of(periods=120, channels=3, geos=1, controls=1, freq="7D", seed=0):
 
 def fit_of(spec=None, left=None, masked=(), seed=0, **settings):
     """A fit whose outcome is its mean plus ``left`` (geo, time), in noise units."""
-    spec = spec or mm.Spec()
+    spec = shared(spec or mm.Spec())
     panel = panel_of(seed=seed, **settings)
     rng = np.random.default_rng(seed + 1)
     sizes = spec.sizes(panel)

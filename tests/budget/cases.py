@@ -9,6 +9,7 @@ from mmmjax.panel import Panel
 from mmmjax.samplers import NUTS
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
+from tests.fits import shared
 
 
 def make_panel(channels=3, geos=1, periods=20, seed=0, organic=False, currency="EUR"):
@@ -43,7 +44,7 @@ def make_fit(
     """A fit with random draws of the media parameters, each channel of its own strength."""
     rng = np.random.default_rng(seed + 1)
     panel = make_panel(channels, geos, seed=seed, organic=organic)
-    spec = Spec(adstock=Geometric(max_lag=max_lag), seasonality=None, **spec)
+    spec = shared(Spec(adstock=Geometric(max_lag=max_lag), seasonality=None, **spec))
     sizes = {"geo": geos, "channel": len(panel.channels)}
 
     def shape(name):

@@ -55,7 +55,7 @@ def test_boxes_say_names_priors_and_sizes():
     for text in ("sales", "saturation_beta", "9 by geo, channel", "sum of its inputs",
                  "HalfNormal(scale=0.1)", "2 + y_nu_excess", "StudentT"):  # fmt: skip
         assert text in said
-    assert figure._suptitle.get_text() == "Model of sales: 37 numbers to estimate"
+    assert figure._suptitle.get_text() == "Model of sales: 49 numbers to estimate"
     bold = [t.get_text() for t in figure.axes[0].texts if t.get_weight() == "bold"]
     assert bold[-1] == "sales"
     assert len(bold) == len(GRAPHS["nested"].nodes)

@@ -12,7 +12,7 @@ from mmmjax.panel import Panel
 from mmmjax.prior import Prior
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
-from tests.fits import make_fit
+from tests.fits import make_fit, shared
 
 MAX_LAG = 4
 
@@ -70,7 +70,7 @@ def national_fit(history=0, draws=3, likelihood=None, **spec):
 
 def geo_spec(likelihood=None):
     """Everything at once: trend, seasonality, parameters and scales per geo."""
-    return Spec(
+    spec = Spec(
         adstock=Geometric(MAX_LAG),
         seasonality=Fourier(1),
         trend=True,
@@ -84,6 +84,7 @@ def geo_spec(likelihood=None):
         outcome_scale="geo",
         media_scale="geo",
     )
+    return shared(spec)
 
 
 def geo_fit(draws=3, likelihood=None, **panel):

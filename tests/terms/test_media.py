@@ -11,6 +11,7 @@ import mmmjax as mm
 from mmmjax.prepare import prepare
 from mmmjax.response import components, media_contribution
 from mmmjax.simulate import generate
+from tests.fits import shared
 
 Media = mm.terms.Media
 UPPER = Media("upper", ["Radio", "TV"], mm.adstock.Geometric(max_lag=5))
@@ -70,7 +71,7 @@ def test_priors_of_a_term_need_no_quotes_in_a_case():
     tv.saturation_beta = { dist = "HalfNormal", scale = 0.7 }
     """
     prior = mm.Spec.from_toml(text).priors["tv.saturation_beta"]
-    assert prior == mm.Prior("HalfNormal", scale=0.7, dims="tv.channel")
+    assert prior.typical == mm.Prior("HalfNormal", scale=0.7, dims="tv.channel")
 
 
 def test_one_term_for_all_channels_is_the_short_way(data):
@@ -84,8 +85,8 @@ def test_one_term_for_all_channels_is_the_short_way(data):
 
 def test_two_terms_of_one_kind_have_the_density_of_one(data, x64):
     """Where both have the same kernels the mean of the model is the same."""
-    one, train = mm.Spec(), data[0]
-    two = mm.Spec(terms=(Media("other", ["TV", "Social"]),))
+    one, train = shared(mm.Spec()), data[0]
+    two = shared(mm.Spec(terms=(Media("other", ["TV", "Social"]),)))
     rng = np.random.default_rng(0)
     draw = {n: rng.uniform(0.1, 0.6, 4) for n in one.media[0].parameters()}
     ready = [prepare(spec, train).data.inputs for spec in (one, two)]

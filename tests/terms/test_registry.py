@@ -20,7 +20,7 @@ from mmmjax.prepare import scale_of
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
 from mmmjax.terms import TERMS, Frame, Media
-from tests.fits import make_fit
+from tests.fits import make_fit, shared
 from tests.posterior.examples import geo_panel
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -36,10 +36,11 @@ def spec_of(term, **changes):
     """A model with the term; beside another of its kind where it has not its name."""
     if isinstance(term, Media) and term.name != CHANNEL:
         term = dataclasses.replace(term, channels=["Search"])
-    return Spec(
+    spec = Spec(
         adstock=mm.adstock.Geometric(3), seasonality=mm.seasonality.Fourier(1),
         terms=(term,), **changes,
     )  # fmt: skip
+    return shared(spec)
 
 
 def in_spec(spec, term):
