@@ -241,6 +241,7 @@ MODEL = {
     "outcome_scale": '"shared"',
     "media_scale": '"shared"',
     "scale": '"max"',
+    "media_share": "0.5",
     "term": '[{ kind = "drift" }]',
 }
 

@@ -285,7 +285,7 @@ def make_data(case, rng):
     low = np.full((n["geo"], 1), 0.1) * np.arange(n["geo"])[:, None]
     outcome = low + rng.uniform(0.05, 1.0, (n["geo"], PERIODS))
     mask = rng.uniform(size=outcome.shape) > 0.1
-    hyper = hyperparameters(case.spec, n, {"spend_share": SHARE})
+    hyper = hyperparameters(case.spec, n, {"spend_share": SHARE, "media_share": SHARE})
     target = Target(np.where(mask, outcome, low + 0.5), mask, low, np.ones_like(low))
     every = {
         "media": (media, ("geo", "channel", "past+time")),
