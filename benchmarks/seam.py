@@ -98,8 +98,8 @@ def opened(spec: mm.Spec, panel: mm.Panel) -> Opened:
     structure = ready.spec.structure()
     with single_blas():
         problem, _ = precondition(structure, ready.data, seed=0)
-    names = ("design", "gain", "base", "factor", "center", "whiten")
-    arrays = {name: getattr(problem, name) for name in names}
+    whole = {**vars(problem), **vars(problem.block)}  # of several geos: maps of arrays too
+    arrays = {n: x for n, x in whole.items() if isinstance(x, np.ndarray)}
     return Opened(structure, problem, arrays | problem.scales)
 
 
