@@ -135,7 +135,7 @@ def valued(rows: pd.DataFrame, table: pd.DataFrame | None) -> tuple[pd.DataFrame
     if usable.empty or usable["outcome_value"].isna().any():
         return rows, False
     of = dict(zip(table["market"].astype(str), table["outcome_value"], strict=True))
-    value = rows["market"].astype(str).map(of).astype(float)
+    value = rows["market"].astype(str).map(of.get).astype(float)
     returns = [str(x) for x in rows if str(x).startswith(("roas_", "mroas_"))]
     return rows.assign(**{x: value * rows[x] for x in returns}), True
 

@@ -181,7 +181,7 @@ def arrange(spec: Spec, data: ModelData) -> Plan:
             plan.spreads[site.name] = level.spread if level else f"{site.makes}_scale"
         if level and over and name in amplitudes and level.above == level.typical:
             (typical,) = (s for s in every if s.name == level.typical)
-            if typical.support == "positive":
+            if typical.support == "positive" and len(typical.dims) == 1:
                 plan.levels[name] = typical
     spreads = plan.spreads.values()
     outside = (s for s in (*plan.shared, *plan.local) if s.name not in spreads)
