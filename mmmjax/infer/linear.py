@@ -167,8 +167,9 @@ class Linear:
         middle = tri(b)
 
         def back(p: Mapping[str, Array]) -> Array:
-            join = jnp.concatenate([jnp.ravel(p[s.makes]) for s in plan.common])
-            return factor.T @ join - middle
+            given = jnp.concatenate([jnp.ravel(p[s.makes]) for s in plan.common])
+            missing = tri(middle, transpose_a=True)  # of members that only pad
+            return factor.T @ jnp.where(jnp.isfinite(given), given, missing) - middle
 
         g = tri(middle + take("common", back), transpose_a=True)
         return g, -jnp.log(jnp.diagonal(factor)).sum()
