@@ -117,7 +117,9 @@ def test_a_transition_is_that_of_a_plain_loop():
                     x = x + 0.7 * p
                     value, g = at(x)
                     p = p - 0.35 * g
-                if np.log(chances[c]) < before - value - 0.5 * p @ p:
+                with np.errstate(over="ignore"):  # of what is rejected
+                    after = value + 0.5 * p @ p
+                if np.log(chances[c]) < before - after:
                     z[c], potential[c], slope[c] = x, value, g
                 else:
                     rejected += 1
