@@ -14,7 +14,7 @@ improved R-hat", for R-hat, bulk and tail ESS and their thresholds; Betancourt (
 import importlib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -30,10 +30,11 @@ from mmmjax.convergence import MAX_R_HAT, MIN_DRAWS, MIN_ESS_PER_CHAIN
 from mmmjax.findings import Finding
 from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
+from mmmjax.prior import replace_prior
 from mmmjax.response import make_inputs
 from mmmjax.scaling import Scale
 from mmmjax.shapes import CHAIN, CHANNEL, DATE, DRAW, GEO
-from mmmjax.spec import Spec
+from mmmjax.spec import Spec, among
 
 __all__ = ["Diagnostics", "Draws", "Fit", "diagnostics", "scalars", "summary"]
 
@@ -142,8 +143,22 @@ class Fit:
     info: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check that every parameter has the shape that spec and panel give it."""
-        coords = self.coords()
+        """Check that every parameter has the shape that spec and panel give it.
+
+        Draws without a spread are of a model that did not pool: the spec says so.
+        """
+        spec = among(self.spec, self.spec.sizes(self.panel))
+        object.__setattr__(self, "spec", spec)
+        coords, priors = self.coords(), dict(spec.priors)
+        for name, prior in priors.items():
+            drawn = self.draws.params.get(name)
+            spreads = {f"{name}_{key}" for key in prior.spreads}
+            if prior.pool and drawn is not None and not spreads & {*self.draws.params}:
+                plain, wide = prior.typical, replace_prior(prior, pool=())
+                common = tuple(len(coords[d]) for d in plain.dims or ())
+                priors[name] = plain if drawn.shape[2:] == common else wide
+        if priors != spec.priors:
+            object.__setattr__(self, "spec", replace(spec, priors=priors))
         for name, array in self.draws.params.items():
             dims = self.dims(name)
             expected = tuple(len(coords[d]) for d in dims)

@@ -13,6 +13,7 @@ from mmmjax.checks import InputError
 from mmmjax.infer import precondition
 from mmmjax.model import model_data
 from mmmjax.scaling import Scale
+from mmmjax.spec import among
 from tests.backtesting.examples import NAIVE_TOO, OPTIONS, QUICK, changed, cut_at
 from tests.infer.problems import CASES, panel, spec
 
@@ -108,7 +109,8 @@ def test_data_of_a_fold_are_those_of_a_plain_fit(data, window):
             train = changed(train, outcome=lambda y, s=start: y[:, :s].fill(np.nan))
             train = replace(train, history=start)
         scale = Scale.fit(train)
-        plain = model_data(the_spec, train, scale)
+        alone = among(the_spec, the_spec.sizes(train))
+        plain = model_data(alone, train, scale)
         n = stop - start
         for name in ("outcome", "media", "cost_per_unit"):
             found = getattr(ready.found.scale, name)
