@@ -198,7 +198,7 @@ def test_csv_buttons_save_the_tables(desktop, found):
     name, rows = desktop.saved(button)
     assert name == "channels.csv"
     wanted = for_geo(found.channels, None)
-    assert rows[0] == list(wanted.columns)
+    assert rows[0] == [*wanted.columns, "unit"]
     assert rows[1][1] == NASTY
     column = rows[0].index("roas_mean")
     assert float(rows[1][column]) == pytest.approx(wanted["roas_mean"].iloc[0])
@@ -224,7 +224,7 @@ def test_copying_puts_a_table_on_the_clipboard(desktop):
     desktop.page.locator('.table[data-name="scores"] [data-do="copy"]').click()
     desktop.until(lambda: "Copied" in desktop.page.inner_text("#said"))
     copied = desktop.page.evaluate("navigator.clipboard.readText()")
-    assert copied.splitlines()[0] == "score\ttraining\ttest"
+    assert copied.splitlines()[0] == "score\ttraining\ttest\tunit"
 
 
 def test_sections_open_and_close(desktop):
