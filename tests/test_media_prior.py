@@ -108,10 +108,11 @@ HILL = {"saturation": mm.saturation.Hill()}
 )
 def test_media_bring_their_share_and_all_money_the_same(changes):
     """In the mean of saturation_beta, at the typical kernels, whatever they are."""
+    beta = Prior("HalfNormal", scale=mm.media_share, dims=("channel",))  # of all geos
+    names = ("saturation_beta", *(["tv.saturation_beta"] if "terms" in changes else []))
+    usual = {"adstock": mm.adstock.Geometric(4), "seasonality": None}
     for panel in (geo_panel(), national_panel()):
-        spec = mm.Spec(
-            **{"adstock": mm.adstock.Geometric(4), "seasonality": None} | changes
-        )
+        spec = mm.Spec(**usual | changes, priors=dict.fromkeys(names, beta))
         ready, params = prepare(spec, panel), {}
         sizes, hyper = ready.spec.sizes(panel), ready.data.hyper
         for name in hyper:

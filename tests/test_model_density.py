@@ -493,6 +493,7 @@ def test_data_of_the_program_from_a_panel(shared):
     spec = Spec(
         seasonality=Fourier(order=2), trend=True, likelihood=TruncatedNormal(low=10.0),
         outcome_scale=how, media_scale=how,
+        priors={"saturation_beta": Prior("HalfNormal", scale=spend_share)},
     )  # fmt: skip
     scale = Scale.fit(panel, per_geo_outcome=not shared, per_geo_media=not shared)
     data = model_data(spec, panel, scale)
