@@ -61,7 +61,7 @@ def test_an_order_that_is_asked_for_stays_and_is_warned_of():
     asked = mm.Spec(seasonality=mm.seasonality.Fourier(2))
     for periods, than in ((30, "a year"), (60, "two years")):
         found = prepare(asked, panel(periods))
-        assert found.spec == asked
+        assert found.spec.seasonality == asked.seasonality
         assert f"less than {than} of data" in found.findings[0].what
         assert found.findings[0].message in found.notes
     told = (

@@ -111,7 +111,7 @@ def _wide_draws(fit: Fit, shape: Shape) -> Draws:
     sizes = spec.sizes(fit.panel)
     wide = sizes | {"channel": shape.channels, "control": shape.controls}
     params = {}
-    for name in spec.present(wide):
+    for name in dict.fromkeys((*spec.present(wide), *own)):
         dims = spec.dims(name)
         x = own.get(name, np.zeros((count, *(sizes[d] for d in dims))))
         more = [(0, wide[d] - n) for d, n in zip(dims, x.shape[1:], strict=True)]

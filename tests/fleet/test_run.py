@@ -231,8 +231,8 @@ def test_a_batch_too_large_for_memory_is_halved(monkeypatch):
 def test_a_market_that_fails_is_reported(monkeypatch):
     real, bad = laplace._hessians, []
 
-    def broken(potentials, modes):
-        found = real(potentials, modes)
+    def broken(potentials, modes, like):
+        found = real(potentials, modes, like)
         found[1] = np.nan
         bad.append(len(found))
         return found
