@@ -6,6 +6,7 @@ import pandas as pd
 import mmmjax as mm
 from mmmjax.model import model_data
 from mmmjax.scaling import Scale
+from mmmjax.spec import among
 
 
 def panel(
@@ -133,6 +134,10 @@ CASES = {
         panel(geos=3, missing=True),
     ),
     "no media, no controls": (spec(), panel(channels=0, controls=0)),
+}
+CASES = {
+    name: (among(the_spec, the_spec.sizes(the_panel)), the_panel)
+    for name, (the_spec, the_panel) in CASES.items()
 }
 
 
