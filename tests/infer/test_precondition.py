@@ -71,7 +71,7 @@ def test_positions_are_the_inverse_of_constrain(name):
     problem, _ = room.precondition(structure, data_of(the_spec, the_panel))
     z, wide = random_points(problem, 3), problem.astype(np.float64)
     found = jax.vmap(lambda z: room.constrain(z, wide, structure))(z)
-    values = {n: np.asarray(found[n]) for n in density.sites_of(problem, structure)}
+    values = {n: np.array(found[n]) for n in density.sites_of(problem, structure)}
     back = density.positions(problem, structure, values)
     np.testing.assert_allclose(back, z, rtol=1e-7, atol=1e-7)
     if "gamma_control" not in values:
