@@ -17,6 +17,7 @@ from mmmjax.arguments import checked
 from mmmjax.arrays import TIME
 from mmmjax.likelihood import OUTCOME
 from mmmjax.panel import Panel
+from mmmjax.prepare import with_scales
 from mmmjax.prior import FAMILIES, DataValue, Prior, Site
 from mmmjax.shapes import CHANNEL, DATE, GEO
 from mmmjax.spec import Spec, among
@@ -139,7 +140,7 @@ def structure(spec: Spec, panel: Panel | None = None) -> Structure:
             with media and controls.
     """
     sizes = spec.sizes(panel)
-    spec = among(spec, sizes)
+    spec = with_scales(among(spec, sizes), panel) if panel else among(spec, sizes)
     name = panel.outcome_name if panel else "outcome"
     made = _Maker(dict(sizes) | ({DATE: panel.n_periods} if panel else {}))
     for site in spec.sites(sizes):

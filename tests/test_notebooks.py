@@ -12,8 +12,9 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 SHARED = ROOT.parent / "shared" / "data" / "case_study.csv"
 PICTURES = {
     "budget_allocation": 14, "budget_risk": 9, "case_study": 20, "fleet": 6,
+    "geo_panel": 9,
 }  # at least  # fmt: skip
-SIMULATED = {"budget_risk", "fleet"}  # need no shared data
+SIMULATED = {"budget_risk", "fleet", "geo_panel"}  # need no shared data
 
 
 @pytest.mark.slow(parts=2)  # each in every other run

@@ -230,3 +230,10 @@ def test_a_population_goes_with_its_rows():
     train, test = whole.split(whole.dates[19])
     assert np.array_equal(np.concatenate([train.people, test.people], 1), whole.people)
     assert np.array_equal(whole.select(["east"]).people, whole.people[2:])
+
+
+def test_the_drawn_model_says_that_media_are_per_head():
+    said = str(mm.structure(spec(), panel()))
+    assert "outcome / its largest training value in the geo, one outlier apart" in said
+    assert "media / its largest training value per head, one outlier apart" in said
+    assert "media / its largest training value in the geo" not in said

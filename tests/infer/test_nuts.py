@@ -144,14 +144,14 @@ def test_posterior_agrees_with_plain_numpyro_nuts_on_the_untransformed_density(n
     checked = 0
     for label, value in ours.draws.params.items():
         a, b = value.astype(float), np.asarray(theirs[label], float)
-        error = np.hypot(_mcse(a), _mcse(b))
+        error = np.hypot(mcse(a), mcse(b))
         z = (a.mean((0, 1)) - b.mean((0, 1))) / error
         assert np.all(np.abs(z) < 5), (label, z)
         checked += z.size
     assert checked > 10
 
 
-def _mcse(draws):
+def mcse(draws):
     """Monte Carlo error of the mean by batch means within chains (40 batches a chain)."""
     chains, n = draws.shape[:2]
     means = draws[:, : n - n % 40].reshape(chains, 40, -1, *draws.shape[2:]).mean(2)
@@ -170,5 +170,5 @@ def test_float32_and_float64_agree_within_monte_carlo_error():
     assert double.draws.params["intercept"].dtype == np.float64
     for label, value in single.draws.params.items():
         a, b = value.astype(float), double.draws.params[label]
-        z = (a.mean((0, 1)) - b.mean((0, 1))) / np.hypot(_mcse(a), _mcse(b))
+        z = (a.mean((0, 1)) - b.mean((0, 1))) / np.hypot(mcse(a), mcse(b))
         assert np.all(np.abs(z) < 5), (label, z)
