@@ -22,6 +22,7 @@ from mmmjax.scaling import Scale
 from mmmjax.shapes import GEO
 from mmmjax.spec import Spec, among
 from mmmjax.terms import Media, Term, Waves
+from mmmjax.terms.overlap import overlaps
 
 __all__ = ["Prepared", "prepare", "scale_of", "with_scales"]
 
@@ -83,7 +84,9 @@ def prepare(
     )  # fmt: skip
     scale = scale_of(spec, panel)
     data = model_data(spec, panel, scale)
-    findings = (*findings, *narrow, *(f for x in panel.facts for f in x.findings()))
+    shared = overlaps(spec, panel, data.inputs, data.target.mask)
+    told = (f for x in panel.facts for f in x.findings())
+    findings = (*findings, *narrow, *told, *shared)
     said = tuple(finding.message for finding in findings)
     return Prepared(spec, panel, scale, data, findings, (*notes, *said))
 

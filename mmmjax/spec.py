@@ -504,13 +504,19 @@ def _nested_dims(name: str, key: str, inner: Prior, outer: Sequence[str]) -> Pri
 
 def _record_to_dict(record: Any) -> dict[str, Any]:
     """A record as a table, those inside it too; what is None is left out."""
-    plain = lambda x: list(map(plain, x)) if isinstance(x, tuple) else x
-    fields = {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.init}
+    fields = [(f, getattr(record, f.name)) for f in dataclasses.fields(record) if f.init]
     return {"kind": record.kind} | {
-        name: _record_to_dict(value) if hasattr(value, "kind") else plain(value)
-        for name, value in fields.items()
+        f.name: dict(_plain(value)) if f.metadata.get("table") else _plain(value)
+        for f, value in fields
         if value is not None
     }
+
+
+def _plain(value: Any) -> Any:
+    """As TOML holds it."""
+    if hasattr(value, "kind"):
+        return _record_to_dict(value)
+    return list(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def _record_from_dict(role: str, table: Any) -> Any:

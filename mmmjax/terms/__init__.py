@@ -7,6 +7,7 @@ of it: contributions, tables, forecasts, files, fleets and plans read the list.
 from mmmjax.prior import Parameter
 from mmmjax.terms.base import Frame, Term
 from mmmjax.terms.drift import Drift
+from mmmjax.terms.events import Events
 from mmmjax.terms.linear import Controls, Intercept, Trend, Waves
 from mmmjax.terms.mean import Mean
 from mmmjax.terms.media import Media
@@ -15,6 +16,7 @@ __all__ = [
     "TERMS",
     "Controls",
     "Drift",
+    "Events",
     "Frame",
     "Intercept",
     "Mean",
@@ -32,6 +34,6 @@ def __dir__() -> list[str]:
 
 
 TERMS: dict[str, type[Term]] = {
-    term.kind: term for term in (Intercept, Trend, Media, Controls, Waves, Drift)
+    term.kind: term for term in (Intercept, Trend, Media, Controls, Waves, Drift, Events)
 }
 """Every term by its kind."""
