@@ -51,7 +51,7 @@ class Weibull(mm.saturation.Saturation):
 class Exponential(Weibull):
     """Weibull of shape 1, which is concave and says so."""
 
-    kind: ClassVar[str] = "exponential"
+    kind: ClassVar[str] = "weibull_of_one"
     shape: float = 1.0
 
     def concave(self, params):

@@ -132,6 +132,23 @@ def test_media_bring_their_share_and_all_money_the_same(changes):
         np.testing.assert_allclose(returns, returns[0], rtol=1e-5)
 
 
+KINDS = [("saturation", k) for k in mm.registry()["saturation"]]
+KINDS += [("adstock", k) for k in mm.registry()["adstock"]]
+
+
+@pytest.mark.parametrize("role, kind", KINDS)
+def test_whatever_the_kernel_media_are_believed_to_bring_as_much(role, kind):
+    """Share of the outcome and ROAS before the data speak, doubt about kernels and all."""
+    spec = mm.Spec(**{role: mm.registry()[role][kind]()}, seasonality=None)
+    ready = prepare(spec, national_panel())
+    table = prior_returns(ready.spec, ready.panel, ready.data, draws=4000)
+    share, returns = table["share_median"][2], table["roas_median"].to_numpy()
+    assert 0.19 < share < 0.3  # the mean is 0.3, the median of a HalfNormal 0.84 of it
+    assert table["share_lo"][2] < 0.02
+    assert 0.6 < table["share_hi"][2] < 1.1
+    np.testing.assert_allclose(returns[0], returns[1], rtol=0.1)
+
+
 def test_what_is_believed_is_what_prior_draws_say():
     """The same draws through contributions and ROAS; then medians, by their errors."""
     panel = geo_panel()

@@ -187,8 +187,10 @@ def test_the_list_has_every_role_and_cannot_be_written_to():
         "adstock", "saturation", "likelihood", "term", "fact", "utility"
     ]  # fmt: skip
     assert before["saturation"] == {
-        "logistic": mm.saturation.Logistic, "hill": mm.saturation.Hill
+        cls.kind: cls for name in mm.saturation.__all__
+        if isinstance(cls := getattr(mm.saturation, name), type) and hasattr(cls, "kind")
     }  # fmt: skip
+    assert len(before["saturation"]) == 10
     assert mm.register(own.Weibull) is own.Weibull
     assert mm.register(own.Weibull) is own.Weibull  # the same again
     assert mm.registry()["saturation"]["weibull"] is own.Weibull

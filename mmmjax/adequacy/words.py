@@ -261,9 +261,12 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
     for term in own:
         carry: Any = term.adstock
         bends = [spec.full(term, name) for name in term.saturation.parameters()]
-        curves += [f"write {n} = {wide}" for n in bends if n.endswith("saturation_lam")]
-        if not any(n.endswith("saturation_lam") for n in bends):
+        if term.saturation.kind == "logistic":
+            curves += [f"write {n} = {wide} under [model.priors]" for n in bends]
+        elif bends:
             curves.append(f"widen the priors of {' and '.join(bends)}")
+        else:
+            curves.append(f'write saturation = {{ kind = "hill" }} {_under(spec, term)}')
         if any(f.name == "max_lag" for f in dataclasses.fields(carry)):
             kernel = f'{{ kind = "{carry.kind}", max_lag = {2 * term.memory} }}'
             longer.append(f"adstock = {kernel} {_under(spec, term)}")
@@ -271,7 +274,7 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
                 slower.append(f"{spec.full(term, 'adstock_alpha')} = {flat}")
     last = f"Write {' and '.join(longer)}" if longer else "Take an adstock twice as long"
     last += f", and {' and '.join(slower)} under [model.priors]" if slower else ""
-    free = f"{' and '.join(curves)} under [model.priors]"
+    free = " and ".join(curves)
     free = f"{free[0].upper()}{free[1:]}"
     seasons = season(spec, max(waves, order + 1))
     return {

@@ -6,6 +6,7 @@ are pure and safe under ``jit``, ``vmap`` and ``grad``; none checks values, :fun
 does.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,7 +21,23 @@ from mmmjax.arguments import named
 from mmmjax.prior import Parameter, Prior
 from mmmjax.shapes import CHANNEL
 
-__all__ = ["SATURATIONS", "Hill", "Logistic", "Saturation", "hill", "logistic", "validate"]
+__all__ = [
+    "SATURATIONS",
+    "Exponential",
+    "Hill",
+    "HillSigmoid",
+    "InverseScaledLogistic",
+    "Log",
+    "Logistic",
+    "MichaelisMenten",
+    "NoSaturation",
+    "Root",
+    "Saturation",
+    "Tanh",
+    "hill",
+    "logistic",
+    "validate",
+]
 
 
 def __dir__() -> list[str]:
@@ -30,6 +47,8 @@ def __dir__() -> list[str]:
 
 TRACE = 1e-6
 """Of the largest training period: less media than this is as good as none."""
+HALF = Prior("LogNormal", loc=-0.7, scale=0.7)
+"""Of the largest training period, half of the effect: 0.16, 0.5, 1.6 are 5%, 50%, 95%."""
 
 
 def logistic(
@@ -69,12 +88,16 @@ def hill(
     Source: Jin et al. (2017), "Bayesian Methods for Media Mix Modeling with Carryover
     and Shape Effects", eq. 5.
     """
-    media = jnp.asarray(media)
     kappa, slope = jnp.asarray(kappa)[..., None], jnp.asarray(slope)[..., None]
-    little = media < TRACE
-    safe = jnp.where(little, TRACE, media)
-    share = jnp.where(little, media / TRACE, 1.0)
+    safe, share = _more_than_a_trace(media)
     return jax.nn.sigmoid(slope * (jnp.log(safe) - jnp.log(kappa))) * share
+
+
+def _more_than_a_trace(media: ArrayLike) -> tuple[Array, Array]:
+    """Media, at least :data:`TRACE`, and the share of that which there is, at most 1."""
+    media = jnp.asarray(media)
+    little = media < TRACE
+    return jnp.where(little, TRACE, media), jnp.where(little, media / TRACE, 1.0)
 
 
 class Saturation:
@@ -135,9 +158,8 @@ class Hill(Saturation):
 
         A curve that is concave and one that is an S are as likely, from slope 0.4 to 2.3.
         """
-        half = Prior("LogNormal", loc=-0.7, scale=0.7)  # 0.16, 0.5, 1.6: 5%, 50%, 95%
         return {
-            "saturation_kappa": Parameter((CHANNEL,), half, "positive"),
+            "saturation_kappa": Parameter((CHANNEL,), HALF, "positive"),
             "saturation_slope": Parameter(
                 (CHANNEL,), Prior("LogNormal", loc=0.0, scale=0.5), "positive"
             ),
@@ -154,7 +176,241 @@ class Hill(Saturation):
         return {"saturation_slope is above 1": params["saturation_slope"] <= 1}
 
 
-SATURATIONS: dict[str, type[Saturation]] = {c.kind: c for c in (Logistic, Hill)}
+@named
+@dataclass(frozen=True)
+class Exponential(Saturation):
+    r"""Exponential saturation $1 - e^{-\lambda x}$ as part of a Spec.
+
+    Half of the limit 1 is reached at $x = \log(2) / \lambda$; the slope at 0 is $\lambda$.
+
+    Source: the exponential of mmm-framework.
+    """
+
+    kind: ClassVar[str] = "exponential"
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Half-saturation (0.69 / lam) as Logistic has it."""
+        prior = Prior("Gamma", concentration=3.0, rate=1.6)
+        return {"saturation_lam": Parameter((CHANNEL,), prior, "positive")}
+
+    def __call__(
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Saturate media; ``saturation_lam`` broadcasts to the leading shape of media."""
+        return -jnp.expm1(-jnp.asarray(params["saturation_lam"])[..., None] * media)
+
+    def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """For media of 0 or more, whatever lam."""
+        return {"saturation_lam is negative": params["saturation_lam"] >= 0}
+
+
+@named
+@dataclass(frozen=True)
+class Tanh(Exponential):
+    r"""Hyperbolic tangent $\tanh(\lambda x)$ as part of a Spec.
+
+    Half of the limit 1 is reached at $x = 0.55 / \lambda$; the slope at 0 is $\lambda$.
+    It is :class:`Logistic` of twice $\lambda$.
+
+    Source: PyMC-Marketing's `tanh_saturation`, $b \tanh(x / (b c))$: b is
+    ``saturation_beta``, and $\lambda = 1 / (b c)$.
+    """
+
+    kind: ClassVar[str] = "tanh"
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Half-saturation (0.55 / lam) as Logistic has it."""
+        prior = Prior("Gamma", concentration=3.0, rate=2.0)
+        return {"saturation_lam": Parameter((CHANNEL,), prior, "positive")}
+
+    def __call__(
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Saturate media; ``saturation_lam`` broadcasts to the leading shape of media."""
+        return jnp.tanh(jnp.asarray(params["saturation_lam"])[..., None] * media)
+
+
+@named
+@dataclass(frozen=True)
+class MichaelisMenten(Exponential):
+    r"""Michaelis-Menten saturation $x / (\lambda + x)$ as part of a Spec.
+
+    Half of the limit 1 is reached at $x = \lambda$; the slope at 0 is $1 / \lambda$. It is
+    :class:`Hill` of slope 1.
+
+    Source: PyMC-Marketing's `michaelis_menten`, its alpha is ``saturation_beta``; Robyn's
+    `mic_men`, its Km is lam.
+    """
+
+    kind: ClassVar[str] = "michaelis_menten"
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Half-saturation, between a sixth of the best week and beyond it."""
+        return {"saturation_lam": Parameter((CHANNEL,), HALF, "positive")}
+
+    def __call__(
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Saturate media; ``saturation_lam`` broadcasts to the leading shape of media."""
+        media = jnp.asarray(media)
+        return media / (jnp.asarray(params["saturation_lam"])[..., None] + media)
+
+
+@named
+@dataclass(frozen=True)
+class InverseScaledLogistic(MichaelisMenten):
+    r"""Logistic saturation by its half: $(1 - 3^{-x / \lambda}) / (1 + 3^{-x / \lambda})$.
+
+    Half of the limit 1 is reached at $x = \lambda$; the slope at 0 is $0.55 / \lambda$.
+
+    Source: PyMC-Marketing's `inverse_scaled_logistic_saturation`, eps at its log(3).
+    """
+
+    kind: ClassVar[str] = "inverse_scaled_logistic"
+
+    def __call__(
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Saturate media; ``saturation_lam`` broadcasts to the leading shape of media."""
+        return logistic(media, math.log(3.0) / jnp.asarray(params["saturation_lam"]))
+
+
+@named
+@dataclass(frozen=True)
+class HillSigmoid(Saturation):
+    r"""Sigmoid $1 / (1 + e^{-s (x - \lambda)}) - 1 / (1 + e^{s \lambda})$: always an S.
+
+    It is steepest at $x = \lambda$ and bends upwards before; its limit is
+    $1 / (1 + e^{-s \lambda})$. No plan under it is certified.
+
+    Source: PyMC-Marketing's `hill_saturation_sigmoid`: its sigma is ``saturation_beta``,
+    its beta, here $s$, is ``saturation_slope``.
+    """
+
+    kind: ClassVar[str] = "hill_sigmoid"
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Steepest at 0.23 to 0.72 of the best week, 0.41 in the middle.
+
+        From a tenth to nine tenths takes 0.4 to 2 of the best week, 0.9 in the middle.
+        """
+        steepest = Prior("LogNormal", loc=-0.9, scale=0.35)
+        slope = Prior("LogNormal", loc=1.6, scale=0.5)
+        return {
+            "saturation_lam": Parameter((CHANNEL,), steepest, "positive"),
+            "saturation_slope": Parameter((CHANNEL,), slope, "positive"),
+        }
+
+    def __call__(
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Saturate media; parameters broadcast to the leading shape of media."""
+        lam = jnp.asarray(params["saturation_lam"])[..., None]
+        slope = jnp.asarray(params["saturation_slope"])[..., None]
+        both = jax.nn.sigmoid(slope * (media - lam)) * jax.nn.sigmoid(slope * lam)
+        return -both * jnp.expm1(-slope * media)  # the difference, without its cancellation
+
+    def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Nowhere below its steepest point."""
+        return {"the sigmoid bends upwards": params["saturation_lam"] <= 0}
+
+
+@named
+@dataclass(frozen=True)
+class Root(Saturation):
+    r"""Root, or power, saturation $x^\alpha$ as part of a Spec: no limit.
+
+    Half of the effect of the largest training period is reached at $2^{-1 / \alpha}$ of it.
+    At 0 the slope is infinite: below :data:`TRACE` the curve is its own chord, as of
+    :class:`Hill`.
+
+    Source: PyMC-Marketing's `root_saturation`.
+    """
+
+    kind: ClassVar[str] = "root"
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Half of what the best week brings, from 0.06 to 0.46 of its media, 0.32."""
+        prior = Prior("Beta", concentration1=3.0, concentration0=2.0)
+        return {"saturation_alpha": Parameter((CHANNEL,), prior, "unit")}
+
+    def __call__(
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Saturate media; ``saturation_alpha`` broadcasts to the leading shape of media."""
+        safe, share = _more_than_a_trace(media)
+        alpha = jnp.asarray(params["saturation_alpha"])[..., None]
+        return jnp.exp(alpha * jnp.log(safe)) * share
+
+    def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """For media of 0 or more, where alpha is a share."""
+        alpha = params["saturation_alpha"]
+        return {"saturation_alpha is outside [0, 1]": (alpha >= 0) & (alpha <= 1)}
+
+
+@named
+@dataclass(frozen=True)
+class Log(Exponential):
+    r"""Logarithmic saturation $\log(1 + \lambda x)$ as part of a Spec: no limit.
+
+    The slope at 0 is $\lambda$. Half of the effect of the largest training period is
+    reached at $(\sqrt{1 + \lambda} - 1) / \lambda$ of it.
+
+    Source: the logarithmic response of econometrics, here finite at 0.
+    """
+
+    kind: ClassVar[str] = "log"
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Half of what the best week brings, from 0.14 to 0.43 of its media, 0.29."""
+        prior = Prior("LogNormal", loc=1.6, scale=1.2)
+        return {"saturation_lam": Parameter((CHANNEL,), prior, "positive")}
+
+    def __call__(
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Saturate media; ``saturation_lam`` broadcasts to the leading shape of media."""
+        return jnp.log1p(jnp.asarray(params["saturation_lam"])[..., None] * media)
+
+
+@named
+@dataclass(frozen=True)
+class NoSaturation(Saturation):
+    """No saturation: twice the media, twice the effect.
+
+    Source: PyMC-Marketing's `NoSaturation`.
+    """
+
+    kind: ClassVar[str] = "none"
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """None."""
+        return {}
+
+    def __call__(
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Media as they are."""
+        return jnp.asarray(media)
+
+    def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Always: a straight line."""
+        return {"a straight line bends": np.True_}
+
+
+KINDS = (
+    Logistic,
+    Hill,
+    Exponential,
+    Tanh,
+    InverseScaledLogistic,
+    MichaelisMenten,
+    HillSigmoid,
+    Root,
+    Log,
+    NoSaturation,
+)
+SATURATIONS: dict[str, type[Saturation]] = {c.kind: c for c in KINDS}
 
 
 def validate(lam: ArrayLike) -> None:

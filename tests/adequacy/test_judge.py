@@ -47,8 +47,15 @@ def test_the_unit_of_the_outcome_changes_no_verdict():
     assert [f.code for f in one.findings] == [f.code for f in two.findings]
 
 
-@pytest.mark.parametrize("spec", [mm.Spec(), mm.Spec(seasonality=None, trend=True),
-                                  mm.Spec(saturation=mm.saturation.Hill())])  # fmt: skip
+@pytest.mark.parametrize(
+    "spec",
+    [
+        mm.Spec(),
+        mm.Spec(seasonality=None, trend=True),
+        mm.Spec(saturation=mm.saturation.Hill()),
+        mm.Spec(saturation=mm.saturation.NoSaturation()),
+    ],
+)
 @pytest.mark.parametrize("code", DEPARTURES)
 def test_lines_of_a_remedy_can_be_written(code, spec):
     writable(_remedy(fit_of(spec=spec), code, "4" if code == "season" else "m0 and m1"))

@@ -24,6 +24,7 @@ TYPICAL = {
     "saturation_lam": (0.5, 2.0, 8.0),
     "saturation_kappa": (0.2, 0.5, 2.0),
     "saturation_slope": (0.5, 1.0, 3.0),
+    "saturation_alpha": (0.1, 0.5, 0.9),
 }
 EDGES = {
     "adstock_alpha": (0.0, 1e-12, 1 - 1e-6),
@@ -31,6 +32,7 @@ EDGES = {
     "saturation_lam": (1e-12, 1.0, 1e4),
     "saturation_kappa": (1e-6, 1.0, 1e4),
     "saturation_slope": (0.05, 1.0, 1e3),
+    "saturation_alpha": (0.0, 0.5, 1.0),
 }
 RECORDS = [record() for registry in (ADSTOCKS, SATURATIONS) for record in registry.values()]
 SHAPES = [record() for record in SATURATIONS.values()]
@@ -70,6 +72,19 @@ def test_keeps_shape_and_dtype(record):
 
 
 @every
+def test_float32_says_what_float64_says(record):
+    """Values and slopes, relative to the largest."""
+    both = []
+    for dtype in (np.float32, np.float64):
+        x, p = media().astype(dtype), params(record)
+        p = {name: value.astype(dtype) for name, value in p.items()}
+        slopes = jax.grad(lambda x, p: record(x, p).sum(), argnums=(0, 1))(x, p)
+        both.append([record(x, p), *jax.tree.leaves(slopes)])
+    for single, double in zip(*both, strict=True):
+        np.testing.assert_allclose(single, double, rtol=0, atol=1e-5 * np.abs(double).max())
+
+
+@every
 def test_broadcasts_like_a_loop_over_series(record):
     x, given = media(), params(record)
     together = record(x, given)
@@ -80,7 +95,8 @@ def test_broadcasts_like_a_loop_over_series(record):
 
 @every
 def test_vmap_over_draws_is_a_loop_over_draws(record):
-    draws = {n: np.stack([v, v[::-1]]) for n, v in params(record).items()}
+    given = params(record) or {"of_another": np.zeros(3)}
+    draws = {n: np.stack([v, v[::-1]]) for n, v in given.items()}
     lanes = jax.vmap(lambda p: record(media(), p))(draws)
     for i in range(2):
         one = record(media(), {n: v[i] for n, v in draws.items()})
@@ -154,7 +170,7 @@ def test_adstock_is_its_weights(record):
 @pytest.mark.parametrize("record", SHAPES, ids=repr)
 def test_saturation_says_truly_whether_it_is_concave(record):
     x = np.linspace(0.0, 4.0, 200)
-    for name in record.parameters():
+    for name in record.parameters() or ("saturation_lam",):
         for value in TYPICAL[name]:
             given = {
                 **{n: np.array(v[1]) for n, v in TYPICAL.items()},

@@ -11,7 +11,8 @@ from jax.test_util import check_grads
 
 from mmmjax.checks import InputError
 from mmmjax.kernels import saturation
-from tests.reference.saturation import loop_hill
+from mmmjax.prior import FAMILIES
+from tests.reference.saturation import loop, loop_hill
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -88,6 +89,68 @@ def test_hill_matches_definition(kappa, slope):
 def test_hill_is_free_of_currency(kappa, slope, scale):
     there = saturation.hill(scale * X, kappa * scale, slope)
     np.testing.assert_allclose(there, saturation.hill(X, kappa, slope), rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", saturation.SATURATIONS)
+@given(draw=st.data())
+def test_every_kind_matches_the_definition_of_its_source(kind, draw):
+    record = saturation.SATURATIONS[kind]()
+    ranges = {"saturation_lam": (0.05, 20.0), "saturation_kappa": (1e-2, 10.0),
+              "saturation_slope": (0.1, 10.0), "saturation_alpha": (0.01, 1.0)}  # fmt: skip
+    asked = {n: draw.draw(st.floats(*ranges[n])) for n in record.parameters()}
+    own = {name.removeprefix("saturation_"): value for name, value in asked.items()}
+    found = record(X, asked)
+    np.testing.assert_allclose(found, loop(kind, X, **own), rtol=1e-9, atol=1e-14)
+
+
+HALVES = {  # where half of the limit is reached, or half of what x = 1 brings
+    "exponential": (lambda lam: np.log(2) / lam, 0.5),
+    "tanh": (lambda lam: np.arctanh(0.5) / lam, 0.5),
+    "inverse_scaled_logistic": (lambda lam: lam, 0.5),
+    "michaelis_menten": (lambda lam: lam, 0.5),
+    "root": (lambda alpha: 2 ** (-1 / alpha), 0.5),
+    "log": (lambda lam: (np.sqrt(1 + lam) - 1) / lam, None),
+}
+
+
+@pytest.mark.parametrize("kind", HALVES)
+@pytest.mark.parametrize("value", [0.3, 0.9])
+def test_half_of_the_effect_is_where_the_docstring_says(kind, value):
+    (name,), record = (
+        saturation.SATURATIONS[kind]().parameters(),
+        saturation.SATURATIONS[kind](),
+    )
+    where, level = HALVES[kind]
+    level = level or 0.5 * record(np.ones(1), {name: value})
+    np.testing.assert_allclose(record(np.array([where(value)]), {name: value}), level)
+
+
+@pytest.mark.parametrize("kind", saturation.SATURATIONS)
+def test_half_saturation_is_believed_a_share_of_the_best_week(kind):
+    """Media that bring half of the best week's effect: 0.04 to 0.75 of it, nine in ten."""
+    record, rng = saturation.SATURATIONS[kind](), np.random.default_rng(0)
+    drawn = {
+        name: FAMILIES[one.prior.family].quantile(
+            rng.random(4000), **dict(one.prior.params)
+        )
+        for name, one in record.parameters().items()
+    }
+    x = np.linspace(0.0, 1.0, 1001)
+    curves = np.asarray(record(np.broadcast_to(x, (4000, 1001)), drawn))
+    half = x[np.argmax(curves >= 0.5 * curves[:, -1:], axis=1)]
+    low, mid, high = np.quantile(half, [0.05, 0.5, 0.95])
+    assert 0.04 < low <= mid <= high < 0.81
+    assert 0.2 < mid < 0.55
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.5, 0.999, 1.0])
+def test_root_is_concave_down_to_nothing_and_steep_there(alpha):
+    x = np.concatenate([[0.0], np.geomspace(1e-9, 2.0, 400)])
+    record = saturation.Root()
+    at = lambda x: record(x[None], {"saturation_alpha": alpha})[0]
+    found = np.asarray(jax.vmap(jax.grad(at))(x))
+    assert np.all(np.diff(found) <= 1e-9 * found[:-1])
+    np.testing.assert_allclose(found[0], saturation.TRACE ** (alpha - 1), rtol=1e-9)
 
 
 @pytest.mark.parametrize("slope", [0.2, 0.5, 0.999, 1.0])
