@@ -162,19 +162,22 @@ def _seasonal(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:
     wave = None if taken else spec.seasonality
     most, length = most_pairs(panel.freq), describe(panel.freq)
     places = {t.name: f'[[model.term]] name = "{t.name}"' for t in spec.terms}
-    asked = [  # order, whose, the line for the most that can be shown, how to do without
-        (t.order, t.name, f"order = {most} under {places[t.name]}", places[t.name])
-        for t in spec.terms if isinstance(t, Waves)
-    ]  # fmt: skip
+    asked: list[tuple[Waves, str, str]] = []  # which, where, how to do without
+    for t in spec.terms:
+        if isinstance(t, Waves):
+            place = places[t.name]
+            asked.append((t, f"order = {{}} under {place}", f"leave out {place}"))
     off = "seasonality = false"
     if wave and not wave.auto:
-        asked.append((wave.order, Waves.name, f"seasonality = {{ order = {most} }}", off))
-    for order, name, fix, out in asked:
-        if order > most:
-            got = Phrase(f"{order} for data that are {length}")
-            allowed = f"at most {most} pairs of yearly waves" if most else "no yearly waves"
-            out = out if out == off else f"leave out {out}"
-            fail(f"{name} order", got, "", allowed, fix if most else out)
+        asked.append((Waves(wave.order), "seasonality = {{ order = {} }}", off))
+    for t, fix, out in asked:
+        shown = most_pairs(panel.freq, t.days)
+        if t.order > shown:
+            got = Phrase(f"{t.order} for data that are {length}")
+            some = f"at most {shown} pairs of {t.season} waves"
+            allowed = some if shown else f"no {t.season} waves"
+            fail(f"{t.name} order", got, "", allowed, fix.format(shown) if shown else out)
+    asked = [one for one in asked if one[0].period == "year"]
     if not (asked or wave):
         return spec, ()
     seen = np.flatnonzero(panel.mask.any(0))
@@ -207,7 +210,7 @@ def _seasonal(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:
         what = f"yearly seasonality from less than {than} of data: {short}"
         remedy = f"Without it: {off} under [model]"
         if not wave:
-            remedy = f"Without it: leave out {' and '.join(out for *_, out in asked)}"
+            remedy = f"Without it: {' and '.join(out for *_, out in asked)}"
         findings.append(
             Finding("warning", "season_short", what, where, years, trades, remedy)
         )

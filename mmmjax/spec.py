@@ -506,9 +506,9 @@ def _record_to_dict(record: Any) -> dict[str, Any]:
     """A record as a table, those inside it too; what is None is left out."""
     fields = [(f, getattr(record, f.name)) for f in dataclasses.fields(record) if f.init]
     return {"kind": record.kind} | {
-        f.name: dict(_plain(value)) if f.metadata.get("table") else _plain(value)
-        for f, value in fields
-        if value is not None
+        f.name: dict(found) if f.metadata.get("table") and type(found) is list else found
+        for f, found in ((f, _plain(value)) for f, value in fields)
+        if found is not None
     }
 
 

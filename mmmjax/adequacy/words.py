@@ -301,7 +301,7 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
 def season(spec: Spec, order: int) -> str:
     """Which line to write, and where, for so many pairs of yearly waves."""
     for term in spec.terms:
-        if isinstance(term, Waves):
+        if isinstance(term, Waves) and term.period == "year":
             return f"order = {order} {_under(spec, term)}"
     return f"seasonality = {{ order = {order} }} under [model]"
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Real
 from mmmjax import checks
 from mmmjax.arguments import named
 
-__all__ = ["Fourier", "fourier_features", "most_pairs", "names"]
+__all__ = ["PERIODS", "Fourier", "fourier_features", "most_pairs", "names", "phase"]
 
 
 def __dir__() -> list[str]:
@@ -22,6 +22,8 @@ def __dir__() -> list[str]:
 
 
 YEAR = 365.25  # days
+PERIODS = {"year": YEAR, "quarter": YEAR / 4, "month": YEAR / 12, "week": 7.0}
+"""Days of a season by its name."""
 
 
 def fourier_features(
@@ -38,14 +40,32 @@ def fourier_features(
     return np.concatenate([np.sin(angles), np.cos(angles)])
 
 
-def most_pairs(freq: str) -> int:
-    """Pairs that periods of a pandas frequency can show: fewer than half of those a year.
+def phase(dates: pd.DatetimeIndex, period: str | float) -> Float[np.ndarray, " time"]:
+    """How much of a season has passed, [0, 1): of a calendar's, or of a number of days."""
+    if period == "year":
+        return dates.day_of_year.to_numpy() / YEAR
+    if period == "week":
+        return dates.day_of_week.to_numpy() / 7
+    day = dates.to_numpy().astype("datetime64[D]")
+    if not isinstance(period, str):
+        return day.astype(int) % period / period
+    months = 3 if period == "quarter" else 1
+    month = day.astype("datetime64[M]").astype(int)
+    begin, end = (
+        ((month // months + k) * months).astype("datetime64[M]").astype("datetime64[D]")
+        for k in (0, 1)
+    )
+    return (day - begin) / (end - begin)
 
-    1 of quarters, 5 of months, 26 of weeks; 0 of years and half-years.
+
+def most_pairs(freq: str, period: float = YEAR) -> int:
+    """Pairs that periods of a pandas frequency can show: fewer than half of those a season.
+
+    Of a year 1 of quarters, 5 of months, 26 of weeks; 0 of years and half-years.
     """
     days = pd.date_range("2000-01-01", "2040-12-31", freq=freq).to_numpy("datetime64[D]")
-    a_year = YEAR * (len(days) - 1) / int((days[-1] - days[0]).astype(int))
-    return max(int(np.ceil(a_year / 2 - 0.01)) - 1, 0)
+    a_season = period * (len(days) - 1) / int((days[-1] - days[0]).astype(int))
+    return max(int(np.ceil(a_season / 2 - 0.01)) - 1, 0)
 
 
 def names(order: int) -> tuple[str, ...]:

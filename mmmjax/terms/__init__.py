@@ -8,9 +8,12 @@ from mmmjax.prior import Parameter
 from mmmjax.terms.base import Frame, Term
 from mmmjax.terms.drift import Drift
 from mmmjax.terms.events import Events
+from mmmjax.terms.holidays import Holidays
 from mmmjax.terms.linear import Controls, Intercept, Trend, Waves
 from mmmjax.terms.mean import Mean
 from mmmjax.terms.media import Media
+from mmmjax.terms.piecewise import Knots, Piecewise
+from mmmjax.terms.steps import Steps
 
 __all__ = [
     "TERMS",
@@ -18,10 +21,14 @@ __all__ = [
     "Drift",
     "Events",
     "Frame",
+    "Holidays",
     "Intercept",
+    "Knots",
     "Mean",
     "Media",
     "Parameter",
+    "Piecewise",
+    "Steps",
     "Term",
     "Trend",
     "Waves",
@@ -34,6 +41,19 @@ def __dir__() -> list[str]:
 
 
 TERMS: dict[str, type[Term]] = {
-    term.kind: term for term in (Intercept, Trend, Media, Controls, Waves, Drift, Events)
+    term.kind: term
+    for term in (
+        Intercept,
+        Trend,
+        Media,
+        Controls,
+        Waves,
+        Drift,
+        Events,
+        Holidays,
+        Steps,
+        Piecewise,
+        Knots,
+    )
 }
 """Every term by its kind."""

@@ -16,18 +16,23 @@ from mmmjax.terms.base import Frame, Group, Named, Term
 
 __all__ = ["Drift"]
 
+MATERN = {"matern32": 1.5, "matern52": 2.5}
+"""Smoothness by kernel."""
+
 
 @dataclass(frozen=True)
 class Drift(Term):
     r"""A baseline that drifts: $\sigma \sum_k \sqrt{S(\omega_k; \ell)} z_k \phi_k(t)$.
 
-    It is a Gaussian process of squared exponential covariance with size $\sigma$ and length
-    $\ell$, and continues in a forecast, where it goes back to 0 within some lengths.
+    It is a Gaussian process with size $\sigma$ and length $\ell$, and continues in a
+    forecast, where it goes back to 0 within some lengths.
 
     Args:
         basis: Functions; 12 show lengths from a fifth of the training window on.
         edge: Half-width of the box of the basis, training windows: from it on, a window
             after training at 1.5, the drift is 0.
+        kernel: Covariance: "squared_exponential", smooth; "matern52" and "matern32",
+            rougher, which take more functions (24).
         name: Its name in results.
 
     Source: Riutort-Mayol et al. (2022), "Practical Hilbert space approximate Bayesian
@@ -43,6 +48,7 @@ class Drift(Term):
     }
     basis: int = 12
     edge: float = 1.5
+    kernel: str = "squared_exponential"
     name: str = "drift"
 
     def __post_init__(self) -> None:
@@ -51,6 +57,7 @@ class Drift(Term):
         size = checks.number(
             f"{self.name} edge", self.edge, low=0.5, open_low=True, fix="edge = 1.5"
         )
+        checks.choice("kernel", self.kernel, ("squared_exponential", *MATERN))
         object.__setattr__(self, "basis", basis)
         object.__setattr__(self, "edge", size)
 
@@ -81,8 +88,15 @@ class Drift(Term):
     def __call__(self, p: Mapping[str, Any], x: Mapping[str, Any]) -> Array:
         """(geo, time)."""
         length, scale = p["drift_length"][:, None], p["drift_scale"][:, None]
-        root = jnp.exp(-0.25 * (length * x["omega"]) ** 2)  # of the spectral density
-        root = jnp.sqrt(math.sqrt(2 * math.pi) * length) * root
+        if self.kernel in MATERN:
+            nu = MATERN[self.kernel]
+            rate = jnp.sqrt(2 * nu) / length
+            size = 2 * math.sqrt(math.pi) * math.gamma(nu + 0.5) / math.gamma(nu)
+            density = size * rate ** (2 * nu) / (rate**2 + x["omega"] ** 2) ** (nu + 0.5)
+            root = jnp.sqrt(density)
+        else:
+            root = jnp.exp(-0.25 * (length * x["omega"]) ** 2)  # of the spectral density
+            root = jnp.sqrt(math.sqrt(2 * math.pi) * length) * root
         return (scale * root * p["drift_offset"]) @ x["phi"]
 
     def formula(self) -> str:

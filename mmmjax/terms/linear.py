@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from mmmjax import checks
-from mmmjax.kernels.seasonality import fourier_features, names
+from mmmjax.kernels.seasonality import PERIODS, YEAR, fourier_features, names, phase
 from mmmjax.panel import Panel
 from mmmjax.prior import Parameter, Prior
 from mmmjax.shapes import CONTROL, FOURIER, GEO
@@ -94,11 +94,17 @@ class Controls(Term):
 
 @dataclass(frozen=True)
 class Waves(Term):
-    """Yearly seasonality: sine and cosine pairs of the day of the year.
+    """Seasonality: sine and cosine pairs of the day of the year, or of another season.
 
     Args:
         order: Pairs; each adds two coefficients.
+        period: "year", "quarter", "month", "week", or a number of days.
+        grows: Each wave has a second coefficient, times time, so that a season may grow or
+            move over training; a forecast goes on so.
         name: Its name in results.
+
+    Raises:
+        InputError: No number of pairs, no season.
     """
 
     kind: ClassVar[str] = "fourier"
@@ -108,15 +114,36 @@ class Waves(Term):
         "fourier": ((FOURIER, "time"), "")
     }
     order: int = 2
+    period: str | float = "year"
+    grows: bool = False
     name: str = "seasonality"
 
     def __post_init__(self) -> None:
-        """Refuse what is no number of pairs."""
+        """Refuse what is no number of pairs, and no season."""
         order = checks.integer(f"{self.name} order", self.order, low=1, fix="order = 2")
         object.__setattr__(self, "order", order)
+        if not isinstance(self.grows, bool):
+            checks.fail(f"{self.name} grows", self.grows, "", "true or false", "grows=True")
+        if isinstance(self.period, str):
+            checks.choice("period", self.period, PERIODS)
+        else:
+            what, fix = f"{self.name} period", 'period = "month"'
+            period = checks.number(what, self.period, low=2.0, fix=fix)
+            object.__setattr__(self, "period", period)
+
+    @property
+    def days(self) -> float:
+        """Days of a season."""
+        return PERIODS[self.period] if isinstance(self.period, str) else self.period
+
+    @property
+    def season(self) -> str:
+        """Its period as an adjective."""
+        words = {"year": "yearly", "quarter": "quarterly", "month": "monthly"}
+        return (words | {"week": "weekly"}).get(str(self.period), f"{self.days:g}-day")
 
     def parameters(self) -> Mapping[str, Parameter]:
-        """Yearly swings of a few tenths of the best week, most harmonics small.
+        """Swings of a few tenths of the best week, most harmonics small.
 
         Seasons of geos are alike: they differ by half of what a swing is, or less.
         """
@@ -124,13 +151,21 @@ class Waves(Term):
         return {"gamma_fourier": Parameter((FOURIER,), prior, linear=True, pooled=0.1)}
 
     def labels(self, panel: Panel | None) -> Mapping[str, tuple[str, ...]]:
-        """sin_1 .. sin_N, cos_1 .. cos_N."""
-        return {FOURIER: names(self.order)}
+        """sin_1 .. sin_N, cos_1 .. cos_N; of those that grow the same with "_growth"."""
+        waves = names(self.order)
+        more = tuple(f"{wave}_growth" for wave in waves) if self.grows else ()
+        return {FOURIER: (*waves, *more)}
 
     def inputs(self, frame: Frame) -> Named:
         """The features of the dates."""
-        days = frame.dates.day_of_year.to_numpy()
-        return {"fourier": (fourier_features(days, self.order), (FOURIER, "time"))}
+        day = phase(frame.dates, self.period) * YEAR
+        if self.period == "year":
+            day = frame.dates.day_of_year.to_numpy()
+        waves = fourier_features(day, self.order)
+        if self.grows:
+            steps = frame.start + np.arange(len(frame.dates))
+            waves = np.concatenate([waves, waves * steps / max(frame.n_train - 1, 1)])
+        return {"fourier": (waves, (FOURIER, "time"))}
 
     def __call__(self, p: Mapping[str, Any], x: Mapping[str, Any]) -> Array:
         """Weighted sum of the features."""
@@ -138,5 +173,6 @@ class Waves(Term):
 
     def formula(self) -> str:
         """With what the features are."""
-        waves = f"{self.order} yearly sine and cosine pairs"
+        growing = ", growing" if self.grows else ""
+        waves = f"{self.order} {self.season} sine and cosine pairs{growing}"
         return f"gamma_fourier * fourier ({waves})"

@@ -32,8 +32,8 @@ class Mean:
     @property
     def waves(self) -> int:
         """Pairs of yearly waves: the most that a term has, 0 without any."""
-        orders = (term.order for term in self.parts if isinstance(term, Waves))
-        return max(orders, default=0)
+        waves = (term for term in self.parts if isinstance(term, Waves))
+        return max((term.order for term in waves if term.period == "year"), default=0)
 
     def check_terms(self) -> None:
         """Refuse terms of one name, and channels that several media terms have or none."""

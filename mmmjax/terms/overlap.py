@@ -15,7 +15,7 @@ from mmmjax.findings import Finding
 from mmmjax.panel import Panel
 from mmmjax.shapes import GEO
 from mmmjax.terms.base import Term
-from mmmjax.terms.columns import Dated
+from mmmjax.terms.columns import Columns, Dated
 from mmmjax.terms.linear import Trend, Waves
 from mmmjax.terms.mean import Mean
 from mmmjax.terms.media import Media
@@ -69,39 +69,34 @@ def overlaps(
     waves = [t for t in columns if isinstance(t, Waves)]
     media = arrays["media"][..., arrays.history :]
     for term, own in columns.items():
-        if isinstance(term, Dated):
+        if isinstance(term, Columns):
             names = term.labels(panel)[term.dims[0]]
-            x = own * seen[:, None]
-            unseen = [n for n, some in zip(names, x.any((0, 2)), strict=True) if not some]
+            parts = [x[:, here] for x, here in zip(own, seen, strict=True) if here.any()]
+            varies = np.any([np.ptp(x, axis=1) > 0 for x in parts], axis=0)
+            unseen = [n for n, some in zip(names, varies, strict=True) if not some]
             if unseen:
-                what = f"{term.name} has {listing(unseen, 4)} in no period of training"
+                what = f"in training {term.name} does not change by {listing(unseen, 4)}"
                 means = "In a forecast its effect is that of the prior"
                 where = tuple(unseen)
                 yield Finding("note", "never_in_training", what, where, None, means)
-            if waves:
-                span = np.concatenate([columns[w] for w in waves], 1)
-                taken = _taken(own, names, span, seen)
-                few = f"Fewer pairs of waves (order) in {listing([w.name for w in waves])}"
-                means = "The data know their sum; how it is divided the priors say"
-                yield from _shared(
-                    term,
-                    "waves explain",
-                    taken,
-                    "season_overlap",
-                    means,
-                    f"{few} leave it to {term.name}",
-                )
-        elif term.group == "baseline" and type(term) is not Trend:
-            taken = _taken(media, panel.channels, own, seen)
-            means = "What moves slowly in a channel and the level cannot be told apart"
-            tests = "A lift test of it ([[data.fact]]) can"
+        if isinstance(term, Dated) and waves:
+            span = np.concatenate([columns[w] for w in waves], 1)
+            taken = _taken(own, names, span, seen)
+            few = f"Fewer pairs of waves (order) in {listing([w.name for w in waves])}"
             yield from _shared(
-                term,
-                f"{term.name} can follow",
                 taken,
+                f"waves explain most of the columns of {term.name}",
+                "season_overlap",
+                "The data know their sum; how it is divided the priors say",
+                f"{few} leave it to {term.name}",
+            )
+        if term.group == "baseline" and type(term) is not Trend:
+            yield from _shared(
+                _taken(media, panel.channels, own, seen),
+                f"{term.name} can follow most of the media",
                 "media_overlap",
-                means,
-                f"{tests}; or fewer functions or knots in {term.name}",
+                "What moves alike in a channel and in the level cannot be told apart",
+                f"A lift test ([[data.fact]]) can; else leave {term.name} out",
             )
 
 
@@ -115,13 +110,10 @@ def _taken(
 
 
 def _shared(
-    term: Term, who: str, taken: Mapping[str, float], code: str, means: str, remedy: str
+    taken: Mapping[str, float], what: str, code: str, means: str, remedy: str
 ) -> Iterator[Finding]:
     """One finding of all that are taken, none where nothing is."""
-    if not taken:
-        return
-    shares = listing((Phrase(f"{n} {s:.0%}") for n, s in taken.items()), 6)
-    of = f" (columns of {term.name})" if isinstance(term, Dated) else " of media"
-    what = f"{who} most of what moves in {shares}{of}"
-    most = max(taken.values())
-    yield Finding("warning", code, what, tuple(taken), most, means, remedy)
+    if taken:
+        shares = listing((Phrase(f"{n} {s:.0%}") for n, s in taken.items()), 6)
+        most, where = max(taken.values()), tuple(taken)
+        yield Finding("warning", code, f"{what}: {shares}", where, most, means, remedy)

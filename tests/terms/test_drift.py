@@ -37,6 +37,18 @@ def test_covariance_is_squared_exponential(length):
     np.testing.assert_allclose(rows.T @ rows, exact, atol=0.01 * 0.09)
 
 
+@pytest.mark.parametrize("kernel", ["matern32", "matern52"])
+def test_covariance_is_matern(kernel):
+    """Within 2 per cent of the variance, with functions enough for the rougher one."""
+    term = Drift(basis=60, kernel=kernel)
+    rows = weights(term, 0.3, 0.3, arrays(term))
+    t = np.arange(50) / 49
+    far = np.abs(t[:, None] - t) / 0.3
+    r = np.sqrt(3 if kernel == "matern32" else 5) * far
+    exact = 0.09 * np.exp(-r) * (1 + r + (r**2 / 3 if kernel == "matern52" else 0))
+    np.testing.assert_allclose(rows.T @ rows, exact, atol=0.02 * 0.09)
+
+
 def test_it_goes_back_to_nothing_after_a_window():
     term = Drift()
     late = arrays(term, start=50, periods=100)
