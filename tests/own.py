@@ -62,11 +62,11 @@ class Exponential(Weibull):
 class Steps(mm.terms.Term):
     """The level changes at some periods since the start of training."""
 
-    kind: ClassVar[str] = "steps"
+    kind: ClassVar[str] = "shifts"
     group: ClassVar[str] = "baseline"
     dims: ClassVar[tuple[str, ...]] = ("step",)
     data: ClassVar[dict] = {"since": (("step", "time"), "0 before, 1 after")}
-    name: str = "steps"
+    name: str = "shifts"
     knots: tuple[float, ...] = (8.0,)
 
     def parameters(self):

@@ -7,10 +7,11 @@ is said before anything is sampled.
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float
 
 from mmmjax.arrays import TIME, Arrays
-from mmmjax.checks import Phrase, listing
+from mmmjax.checks import Phrase, listing, show
 from mmmjax.findings import Finding
 from mmmjax.panel import Panel
 from mmmjax.shapes import GEO
@@ -68,6 +69,12 @@ def overlaps(
             columns[term] = np.concatenate(wide, 1)
     waves = [t for t in columns if isinstance(t, Waves)]
     media = arrays["media"][..., arrays.history :]
+    asked = [t.name for t in terms if getattr(t, "dated", "") == "auto"]
+    if asked and panel.freq.startswith("W"):
+        first, last = (show(panel.dates[0] + pd.Timedelta(days=k)) for k in (0, 6))
+        what = f"{listing(asked)} takes the week of {first} to end on {last}"
+        fix = f'If weeks end on their date, write dated = "last" in {listing(asked)}'
+        yield Finding("note", "weeks_dated", what, tuple(asked), None, "", fix)
     for term, own in columns.items():
         if isinstance(term, Columns):
             names = term.labels(panel)[term.dims[0]]

@@ -185,6 +185,9 @@ def test_an_event_that_the_waves_are_is_said():
     assert found["season_overlap"].where == ("summer",)
     assert found["season_overlap"].value > 0.8
     assert found["never_in_training"].where == ("late",)
+    assert "week of 2021-12-06 to end on 2021-12-12" in found["weeks_dated"].message
+    said = mm.Spec(terms=[Events({"x": "2022-05-04"}, dated="last")])
+    assert "weeks_dated" not in {f.code for f in prepare(said, panel).findings}
 
 
 def test_media_that_a_drift_can_follow_are_said():

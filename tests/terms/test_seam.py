@@ -20,11 +20,19 @@ SPEC = mm.Spec(
     terms=(
         mm.terms.Drift(basis=4),
         mm.terms.Media(name="tv", channels=["TV"], adstock_first=False),
+        mm.terms.Events({"fair": ["2022-03-01:2022-03-09", "2023-01-17"]}, after=5),
+        mm.terms.Holidays("DE", only=["Good Friday", "Christmas Day"], before=6),
+        mm.terms.Steps({"shop": "2022-06-01"}),
+        mm.terms.Piecewise(3),
+        mm.terms.Knots(5),
+        mm.terms.Waves(1, "month", grows=True, name="months"),
     ),
 )
 OWN = {
     "adstock_theta", "saturation_kappa", "saturation_slope", "drift_scale", "drift_length",
-    "drift_offset", "tv.adstock_alpha", "tv.saturation_lam", "tv.saturation_beta",
+    "drift_offset", "gamma_event", "gamma_holiday", "gamma_step", "piecewise_slope",
+    "piecewise_change", "gamma_knot", "months.gamma_fourier", "tv.adstock_alpha",
+    "tv.saturation_lam", "tv.saturation_beta",
 }  # fmt: skip
 PANEL = make_panel(periods=60)
 TRAIN, TEST = PANEL.split(PANEL.dates[51])
@@ -48,10 +56,13 @@ def test_parameters_are_sampled_and_named(fit):
 
 def test_parts_add_up_and_tables_hold_them(fit):
     parts = mm.contributions(fit).sel(summary="mean")
-    alone = parts["intercept_contribution"] + parts["drift_contribution"]
+    slow = ("intercept", "drift", "steps", "piecewise", "knots")
+    alone = sum(parts[f"{name}_contribution"] for name in slow)
     np.testing.assert_allclose(alone, parts["baseline"], rtol=1e-9)
-    media = parts["channel_contribution"].sum("channel")
-    whole = alone + media + parts["control_contribution"].sum("control")
+    given = parts["control_contribution"].sum("control") + parts["events_contribution"]
+    np.testing.assert_allclose(given, parts["controls"], rtol=1e-9)
+    season = parts["holidays_contribution"] + parts["months_contribution"]
+    whole = alone + given + season + parts["channel_contribution"].sum("channel")
     np.testing.assert_allclose(whole, parts["mu"], rtol=1e-9)
     assert set(mm.tables.channels(fit)["channel"]) == set(TRAIN.channels)
     assert len(mm.tables.weekly(fit))
