@@ -15,6 +15,13 @@ from mmmjax.samplers import NUTS
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 
+MADE = {
+    "events": {"events": {"launch": "2021-02-03", "sale": ["2021-03-01:2021-03-09"]}},
+    "holidays": {"country": "DE", "only": ["Good Friday", "Labor Day"], "after": 3},
+    "steps": {"steps": {"shop": "2021-03-03"}, "ramp": 20},
+    "piecewise": {"changes": ["2021-02-10", "2021-04-01"]},
+}
+"""Fields of terms that say nothing without them, by kind."""
 POSITIVE = ("saturation_lam", "saturation_beta", "y_sigma", "y_nu_excess")
 
 

@@ -20,7 +20,7 @@ from mmmjax.model import noise_of
 from mmmjax.roles import OURS, ROLES, check
 from mmmjax.terms import Parameter
 from tests import own
-from tests.fits import shared
+from tests.fits import MADE, shared
 from tests.posterior.examples import national_panel
 
 QUICK = mm.NUTS(chains=2, warmup=50, draws=40, until=None)
@@ -209,7 +209,7 @@ def test_the_list_has_every_role_and_cannot_be_written_to():
 def test_what_is_built_in_would_pass_the_door(cls, monkeypatch):
     monkeypatch.setattr("mmmjax.roles.OURS", frozenset())
     name = next(n for n, role in ROLES.items() if issubclass(cls, role.base))
-    check(name, cls())
+    check(name, cls(**MADE.get(cls.kind, {})))
 
 
 def curve(f=lambda x, k: x / (x + k), *, base=mm.saturation.Saturation, asked=None, **more):

@@ -20,19 +20,13 @@ from mmmjax.prepare import scale_of
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
 from mmmjax.terms import TERMS, Frame, Media
-from tests.fits import make_fit, shared
+from tests.fits import MADE, make_fit, shared
 from tests.posterior.examples import geo_panel
 
 pytestmark = pytest.mark.usefixtures("x64")
 
 NEAR = {"real": (-1e3, 0.0, 1e3), "positive": (1e-6, 1.0, 1e3), "unit": (0.0, 0.5, 1.0)}
 """Edges of what a parameter can be, by its support; of an interval those of its prior."""
-MADE = {
-    "events": {"events": {"launch": "2021-02-03", "sale": ["2021-03-01:2021-03-09"]}},
-    "holidays": {"country": "DE", "only": ["Good Friday", "Labor Day"], "after": 3},
-    "steps": {"steps": {"shop": "2021-03-03"}, "ramp": 20},
-    "piecewise": {"changes": ["2021-02-10", "2021-04-01"]},
-}
 USUAL = [cls(**MADE.get(kind, {})) for kind, cls in TERMS.items()]
 OTHER = [dataclasses.replace(term, name="own") for term in USUAL]
 every = pytest.mark.parametrize("term", USUAL + OTHER, ids=repr)
