@@ -84,6 +84,9 @@ if TYPE_CHECKING:
     from mmmjax.samplers import Pathfinder as Pathfinder
     from mmmjax.scaling import Scale as Scale
     from mmmjax.spec import Spec as Spec
+    from mmmjax.stacking import Compared as Compared
+    from mmmjax.stacking import compare_specs as compare_specs
+    from mmmjax.stacking import stack as stack
     from mmmjax.store import load as load
     from mmmjax.store import save as save
 
@@ -157,6 +160,7 @@ _ROOMS = {
     ),
     "mmmjax.scaling": ("Scale",),
     "mmmjax.spec": ("Spec",),
+    "mmmjax.stacking": ("Compared", "compare_specs", "stack"),
     "mmmjax.store": ("load", "save"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

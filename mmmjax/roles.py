@@ -133,13 +133,14 @@ def same(one: Any, other: Any) -> bool:
 
 
 def role_of(cls: Any, field: str) -> str:
-    """Role of the record that a field holds; empty where it holds none."""
+    """Role of the record, or of each of several, that a field holds; empty: of none."""
     if field in ROLES:
         return field
     f = next(f for f in dataclasses.fields(cls) if f.name == field)
     made = f.default
     if f.default_factory is not dataclasses.MISSING:
         made = f.default_factory()
+    made = made[0] if isinstance(made, tuple) and made else made
     return next((n for n, role in ROLES.items() if isinstance(made, role.base)), "")
 
 
@@ -150,7 +151,8 @@ def _tried(name: str, record: Any) -> None:
     for f in dataclasses.fields(record):
         value, role = getattr(record, f.name), role_of(type(record), f.name)
         if role and value is not None:
-            check(role, value)
+            for one in value if isinstance(value, tuple) else (value,):
+                check(role, one)
         elif not (_plain(value) or (value is None and f.default is None)):
             allowed = "what a TOML file holds: numbers, text, true or false, tuples of them"
             fix = "float(...) or tuple(...) of it; None only as default"

@@ -555,7 +555,9 @@ def _made(what: str, cls: Any, table: Mapping[str, Any]) -> Any:
             _unknown_key(f"[model] {what}", key, ("kind", *fields))
         if key != "kind":
             role = role_of(cls, key)
-            args[key] = _record_from_dict(role, value) if role else _tuples(value)
+            several = role and isinstance(value, list)
+            read = functools.partial(_record_from_dict, role) if role else _tuples
+            args[key] = tuple(map(read, value)) if several else read(value)
     return cls(**args)
 
 

@@ -22,6 +22,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from mmmjax import checks
 from mmmjax.arguments import named
+from mmmjax.kernels import mixed
 from mmmjax.prior import Parameter, Prior
 from mmmjax.shapes import CHANNEL
 
@@ -30,6 +31,7 @@ __all__ = [
     "Adstock",
     "Delayed",
     "Geometric",
+    "Mixed",
     "carry",
     "geometric",
     "geometric_weights",
@@ -271,7 +273,55 @@ class Delayed(Adstock):
         return {"adstock_alpha is negative": params["adstock_alpha"] >= 0}
 
 
-ADSTOCKS: dict[str, type[Adstock]] = {c.kind: c for c in (Geometric, Delayed)}
+@named
+@dataclass(frozen=True)
+class Mixed(Adstock):
+    """One of several adstocks in each draw: what :func:`mmmjax.stack` makes.
+
+    It may be fitted too: ``adstock_which`` is then a jump that samplers of gradients are
+    slow to make, and draws say so by their R-hat; stacked fits are the better way.
+
+    Args:
+        kernels: Records of ``mm.adstock``, all as likely before the data speak.
+    """
+
+    kind: ClassVar[str] = "mixed"
+
+    kernels: tuple[Adstock, ...] = (Geometric(), Delayed())
+
+    def __post_init__(self) -> None:
+        """Refuse what is no adstock."""
+        mixed.check("adstock", Adstock, self.kernels)
+
+    @property
+    def max_lag(self) -> int:  # pyright: ignore
+        """The longest memory of all."""
+        return max(kernel.max_lag for kernel in self.kernels)
+
+    @property
+    def normalize(self) -> bool:  # pyright: ignore
+        """Whether the weights of all sum to one."""
+        return all(kernel.normalize for kernel in self.kernels)
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Those of all kernels, and ``adstock_which`` of them."""
+        return mixed.parameters(self.kernels, "adstock_which")
+
+    def weights(self, params: Mapping[str, ArrayLike]) -> Float[Array, "*batch max_lag"]:
+        """Weights by lag of the kernel that each draw follows."""
+        out: Any = 0.0
+        for kernel, own, here in mixed.taken(self.kernels, params, "adstock_which"):
+            weights = kernel.weights(own)
+            more = [(0, 0)] * (weights.ndim - 1) + [(0, self.max_lag - weights.shape[-1])]
+            out = out + jnp.where(here[..., None], jnp.pad(weights, more), 0.0)
+        return out
+
+    def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Each draw has the reasons of its own kernel."""
+        return mixed.certificates(self.kernels, params, "adstock_which")
+
+
+ADSTOCKS: dict[str, type[Adstock]] = {c.kind: c for c in (Geometric, Delayed, Mixed)}
 
 
 def validate(retention: ArrayLike, max_lag: int, n_time: int) -> None:

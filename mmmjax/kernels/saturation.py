@@ -18,6 +18,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from mmmjax import checks
 from mmmjax.arguments import named
+from mmmjax.kernels import mixed
 from mmmjax.prior import Parameter, Prior
 from mmmjax.shapes import CHANNEL
 
@@ -30,6 +31,7 @@ __all__ = [
     "Log",
     "Logistic",
     "MichaelisMenten",
+    "Mixed",
     "NoSaturation",
     "Root",
     "Saturation",
@@ -398,6 +400,44 @@ class NoSaturation(Saturation):
         return {"a straight line bends": np.True_}
 
 
+@named
+@dataclass(frozen=True)
+class Mixed(Saturation):
+    """One of several saturations in each draw: what :func:`mmmjax.stack` makes.
+
+    It may be fitted too: ``saturation_which`` is then a jump that samplers of gradients are
+    slow to make, and draws say so by their R-hat; stacked fits are the better way.
+
+    Args:
+        kernels: Records of ``mm.saturation``, all as likely before the data speak.
+    """
+
+    kind: ClassVar[str] = "mixed"
+
+    kernels: tuple[Saturation, ...] = (Logistic(), Hill())
+
+    def __post_init__(self) -> None:
+        """Refuse what is no saturation."""
+        mixed.check("saturation", Saturation, self.kernels)
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Those of all kernels, and ``saturation_which`` of them."""
+        return mixed.parameters(self.kernels, "saturation_which")
+
+    def __call__(
+        self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
+    ) -> Float[Array, "*batch time"]:
+        """Saturate media by the kernel that each draw follows."""
+        out: Any = 0.0
+        for kernel, own, here in mixed.taken(self.kernels, params, "saturation_which"):
+            out = out + jnp.where(here[..., None], kernel(media, own), 0.0)
+        return out
+
+    def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Each draw has the reasons of its own kernel."""
+        return mixed.certificates(self.kernels, params, "saturation_which")
+
+
 KINDS = (
     Logistic,
     Hill,
@@ -409,6 +449,7 @@ KINDS = (
     Root,
     Log,
     NoSaturation,
+    Mixed,
 )
 SATURATIONS: dict[str, type[Saturation]] = {c.kind: c for c in KINDS}
 
