@@ -12,6 +12,7 @@ in time series these scores flatter all candidates, most those that bend to the 
 rank shapes of curves and carry-overs; whether a model forecasts is for :func:`backtest`.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -119,10 +120,11 @@ def compare_specs(
 def compared(fits: Mapping[str, Fit]) -> Compared:
     """The same of fits that are there: see :func:`compare_specs`."""
     _alike(fits)
-    each: dict[str, Any] = {
-        name: arviz.loo(fit.to_arviz(log_likelihood=True), pointwise=True)
-        for name, fit in fits.items()
-    }
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # told as bad_k
+        each: dict[str, Any] = {
+            name: arviz.loo(fit.to_arviz(log_likelihood=True), pointwise=True)
+            for name, fit in fits.items()
+        }
     table: Any = arviz.compare(each, method="stacking", round_to="none")
     rows = []
     for name, row in table.iterrows():

@@ -190,7 +190,7 @@ def test_the_list_has_every_role_and_cannot_be_written_to():
         cls.kind: cls for name in mm.saturation.__all__
         if isinstance(cls := getattr(mm.saturation, name), type) and hasattr(cls, "kind")
     }  # fmt: skip
-    assert len(before["saturation"]) == 10
+    assert len(before["saturation"]) == 11
     assert mm.register(own.Weibull) is own.Weibull
     assert mm.register(own.Weibull) is own.Weibull  # the same again
     assert mm.registry()["saturation"]["weibull"] is own.Weibull

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from mmmjax import checks
 from mmmjax.prior import Parameter, Prior
+from mmmjax.shapes import CHANNEL
 
 __all__ = ["certificates", "check", "names", "parameters", "taken"]
 
@@ -25,8 +26,8 @@ def names(kernels: Sequence[Any]) -> list[dict[str, str]]:
 
 def parameters(kernels: Sequence[Any], which: str) -> dict[str, Parameter]:
     """Those of all kernels, and ``which`` of them."""
-    prior = Prior("Uniform", low=0.0, high=float(len(kernels)))
-    out = {which: Parameter((), prior, "interval")}
+    prior = Prior("Uniform", low=0.0, high=float(len(kernels)), dims=())
+    out = {which: Parameter((CHANNEL,), prior, "interval")}
     for kernel, own in zip(kernels, names(kernels), strict=True):
         out |= {own[name]: one for name, one in kernel.parameters().items()}
     return out

@@ -25,6 +25,8 @@ TYPICAL = {
     "saturation_kappa": (0.2, 0.5, 2.0),
     "saturation_slope": (0.5, 1.0, 3.0),
     "saturation_alpha": (0.1, 0.5, 0.9),
+    "adstock_which": (0.5, 1.5, 0.5),
+    "saturation_which": (1.5, 0.5, 0.5),
 }
 EDGES = {
     "adstock_alpha": (0.0, 1e-12, 1 - 1e-6),
@@ -33,6 +35,8 @@ EDGES = {
     "saturation_kappa": (1e-6, 1.0, 1e4),
     "saturation_slope": (0.05, 1.0, 1e3),
     "saturation_alpha": (0.0, 0.5, 1.0),
+    "adstock_which": (0.0, 1.0, 2.0),
+    "saturation_which": (0.0, 1.0, 2.0),
 }
 RECORDS = [record() for registry in (ADSTOCKS, SATURATIONS) for record in registry.values()]
 SHAPES = [record() for record in SATURATIONS.values()]
@@ -46,7 +50,12 @@ def media(shape=(2, 3, T)):
 
 def params(record, table=None):
     values = TYPICAL if table is None else table
-    return {name: np.array(values[name]) for name in record.parameters()}
+    return {name: np.array(of(values, name)) for name in record.parameters()}
+
+
+def of(values, name):
+    """Of one of several kernels: "saturation_lam_logistic" is a saturation_lam."""
+    return next(values[n] for n in values if name.startswith(n))
 
 
 @pytest.mark.parametrize("registry", [ADSTOCKS, SATURATIONS])
@@ -56,7 +65,8 @@ def test_registry_is_by_kind(registry):
 
 @every
 def test_is_a_value(record):
-    same = type(record)(**dataclasses.asdict(record))
+    fields = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    same = type(record)(**fields)
     assert same == record
     assert hash(same) == hash(record)
     assert repr(record).startswith(type(record).__name__)
@@ -171,11 +181,10 @@ def test_adstock_is_its_weights(record):
 def test_saturation_says_truly_whether_it_is_concave(record):
     x = np.linspace(0.0, 4.0, 200)
     for name in record.parameters() or ("saturation_lam",):
-        for value in TYPICAL[name]:
-            given = {
-                **{n: np.array(v[1]) for n, v in TYPICAL.items()},
-                name: np.array(value),
-            }
+        for value in of(TYPICAL, name):
+            names = (*TYPICAL, *record.parameters())
+            given = {n: np.array(of(TYPICAL, n)[1]) for n in names}
+            given[name] = np.array(value)
             bends = np.diff(np.asarray(record(x, given)), n=2)
             proven = all(np.all(holds) for holds in record.concave(given).values())
             assert proven == bool(np.all(bends <= 1e-12))
