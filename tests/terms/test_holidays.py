@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
+from mmmjax.prepare import prepare
 from mmmjax.spec import Spec
 from mmmjax.terms import Holidays
 from mmmjax.terms.holidays import calendar
@@ -112,6 +113,29 @@ def test_each_geo_has_its_own():
     assert Spec.from_toml(mm.Spec(terms=[term]).to_toml()).terms == (term,)
     with pytest.raises(mm.InputError, match="for geo s"):
         columns(Holidays({"n": "DE"}), panel)
+
+
+def test_coefficients_shrink_together_and_geos_may_learn_from_each_other():
+    text = """[model]
+    seasonality = false
+    [[model.term]]
+    kind = "holidays"
+    country = { n = "DE", s = "AT" }
+    [model.priors.gamma_holiday]
+    dist = "Normal"
+    loc = 0.0
+    scale = { dist = "HalfNormal", scale = 0.1 }
+    pooled = { over = "geo", spread = 0.05 }
+    """
+    spec, panel = Spec.from_toml(text), panel_of("W-MON", 60, ("n", "s"))
+    assert Spec.from_toml(spec.to_toml()) == spec
+    ready = prepare(spec, panel)
+    n = len(ready.spec.labels(panel)["holiday"])
+    drawn = mm.sample_prior(spec, panel, 400).draws.params
+    assert drawn["gamma_holiday"].shape == (1, 400, 2, n)
+    size = drawn["gamma_holiday_typical_scale"][0]
+    z = drawn["gamma_holiday_typical"][0] / size[:, None]
+    assert abs(z.std() - 1) < 4 * (2 * z.size) ** -0.5
 
 
 @pytest.mark.parametrize(
