@@ -229,7 +229,7 @@ def _kernel(record: Any) -> str:
     }
     if isinstance(record, Adstock):
         got = jax.eval_shape(record.weights, p).shape
-        if got != (*SHAPE[:2], lag):
+        if p and got != (*SHAPE[:2], lag):
             return f"weights of shape {got} for parameters of {SHAPE[:2]} and {lag} lags"
     media = jnp.concatenate([jnp.zeros((*shape[:2], 1)), jnp.ones(shape)[..., 1:]], -1)
     out = jax.eval_shape(record, media, p)

@@ -20,7 +20,7 @@ import tomli_w
 
 from mmmjax import checks
 from mmmjax.arguments import checked
-from mmmjax.kernels.adstock import Geometric
+from mmmjax.kernels.adstock import AUTO, Geometric
 from mmmjax.kernels.saturation import Logistic
 from mmmjax.kernels.seasonality import Fourier
 from mmmjax.likelihood import LIKELIHOODS, OUTCOME, Likelihood, Normal
@@ -117,7 +117,7 @@ class Spec(Mean):
             if name not in known:
                 _unknown_parameter(name, tuple(known))
         full = {n: _with_dims(n, self.priors.get(n, p.prior), p) for n, p in known.items()}
-        object.__setattr__(self, "priors", full)
+        _complete(self, full)
         _check_share(self)
 
     def __hash__(self) -> int:
@@ -269,6 +269,26 @@ def among(spec: Spec, sizes: Mapping[str, int]) -> Spec:
             kept, dims = (), tuple(d for d in dims or () if d != GEO)
         priors[name] = replace_prior(prior, pool=kept, dims=dims)
     return spec if priors == spec.priors else dataclasses.replace(spec, priors=priors)
+
+
+def _complete(spec: Spec, priors: dict[str, Prior]) -> None:
+    """Make a spec explicit: its full priors, and a number for max_lag = "auto"."""
+    object.__setattr__(spec, "priors", priors)
+    for term in spec.media:
+        carry: Any = term.adstock
+        if carry.max_lag != AUTO:
+            continue
+        own = {n: priors[spec.full(term, n)] for n in carry.parameters()}
+        found = dataclasses.replace(carry, max_lag=carry.window(own))
+        if term in spec.terms:
+            new = dataclasses.replace(term, adstock=found)
+            terms = tuple(new if one == term else one for one in spec.terms)
+            object.__setattr__(spec, "terms", terms)
+        else:
+            object.__setattr__(spec, "adstock", found)
+        vars(spec).pop("parts", None)
+    if "parts" not in vars(spec):
+        vars(spec).pop("media", None)
 
 
 def _check_share(spec: Spec) -> None:

@@ -35,13 +35,14 @@ TABLES = {
     "fitted.csv": "geo,date,observed,mean,lo,hi",
     "forecast.csv": "geo,date,observed,mean,lo,hi",
     "returns.csv": "kind,window,geo,channel,spend,roas_mean,roas_lo,roas_hi,mroas_mean,"
-    "mroas_lo,mroas_hi,now_mean,after_mean",
+    "mroas_lo,mroas_hi,now_mean,after_mean,t50_mean,t50_lo,t50_hi,t90_mean,t90_lo,t90_hi",
     "curves.csv": "geo,channel,spend,media,mean,lo,hi,extrapolated",
     "sweep.csv": "geo,channel,multiplier,spend,mean,lo,hi,uplift_mean,uplift_lo,uplift_hi,"
     "marginal_mean,marginal_lo,marginal_hi",
     "decomposition.csv": "geo,component,share_mean,share_lo,share_hi,total_mean,total_lo,"
     "total_hi",
-    "carryover.csv": "channel,geo,lag,mean,lo,hi,half_life_mean,half_life_lo,half_life_hi",
+    "carryover.csv": "channel,geo,lag,mean,lo,hi,half_life_mean,half_life_lo,half_life_hi,"
+    "t90_mean,t90_lo,t90_hi,cut_mean,cut_lo,cut_hi",
 }
 OF_A_FIT = {*TABLES, "fit.nc", "spec.toml", "diagnostics.json"}
 SHORT = ["--chains", "2", "--warmup", "50", "--draws", "50", "--no-report"]

@@ -230,3 +230,20 @@ def test_terms_may_all_be_written_as_records():
 def test_choices_of_the_wrong_type_are_refused_never_converted(changes):
     with pytest.raises(mm.InputError):
         Spec(**changes)
+
+
+def test_max_lag_auto_is_a_number_once_a_spec_is_made():
+    """By the priors of each media term, usual or one's own; TOML has the number."""
+    slow = Prior("Uniform", low=0.0, high=0.8)
+    tv = mm.terms.Media("tv", ["TV"], mm.adstock.WeibullCDF("auto"))
+    spec = Spec(mm.adstock.Geometric("auto"), terms=[tv], priors={"adstock_alpha": slow})
+    assert spec.adstock == mm.adstock.Geometric(11)
+    assert isinstance(spec.terms[0].adstock.max_lag, int)
+    assert spec.memory == max(11, spec.terms[0].adstock.max_lag)
+    assert [term.adstock for term in spec.media] == [spec.adstock, spec.terms[0].adstock]
+    assert Spec.from_toml(spec.to_toml()) == spec
+    text = '[model]\nadstock = { max_lag = "auto" }\n'
+    assert Spec.from_toml(text) == Spec(mm.adstock.Geometric(7))
+    late = text.replace("{", '{ kind = "delayed",')
+    with pytest.raises(mm.InputError, match="max_lag"):
+        Spec.from_toml(late)

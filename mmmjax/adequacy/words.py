@@ -270,8 +270,10 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
         if any(f.name == "max_lag" for f in dataclasses.fields(carry)):
             kernel = f'{{ kind = "{carry.kind}", max_lag = {2 * term.memory} }}'
             longer.append(f"adstock = {kernel} {_under(spec, term)}")
-            if "adstock_alpha" in carry.parameters():
+            if carry.kind in ("geometric", "delayed"):
                 slower.append(f"{spec.full(term, 'adstock_alpha')} = {flat}")
+        elif carry.kind == "none":
+            longer.append(f"adstock = {{ max_lag = 8 }} {_under(spec, term)}")
     last = f"Write {' and '.join(longer)}" if longer else "Take an adstock twice as long"
     last += f", and {' and '.join(slower)} under [model.priors]" if slower else ""
     free = " and ".join(curves)

@@ -94,19 +94,20 @@ def carryover_table(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> pd
     """When the effect of a channel comes, a row per lag: carryover.csv.
 
     Columns: channel, geo, lag (periods), mean, lo, hi (share of the effect, in [0, 1]),
-    half_life_mean, _lo, _hi (periods, the same in all rows of a channel); see
-    :func:`carryover`. geo is "ALL" where several geos share the adstock.
+    half_life_mean, _lo, _hi, t90_mean, _lo, _hi (periods until half and 90% of it has come)
+    and cut_mean, _lo, _hi (share left out, as it would come after max_lag periods), the
+    same in all rows of a channel; see :func:`carryover`. geo is "ALL" where several geos
+    share the adstock.
     """
     found = carryover(fit, prob=prob, memory=memory)
     if GEO not in found.dims:
         only = fit.panel.geos[0] if fit.panel.n_geos == 1 else ALL
         found = found.expand_dims({GEO: [only]})
     found = found.transpose(SUMMARY, CHANNEL, GEO, LAG)
-    half_life = found["half_life"].broadcast_like(found["weight"])
-    return _frame(
-        {name: found[name] for name in (CHANNEL, GEO, LAG)},
-        _statistics("", found["weight"]) | _statistics("half_life_", half_life),
-    )
+    columns = _statistics("", found["weight"])
+    for name in ("half_life", "t90", "cut"):
+        columns |= _statistics(f"{name}_", found[name].broadcast_like(found["weight"]))
+    return _frame({name: found[name] for name in (CHANNEL, GEO, LAG)}, columns)
 
 
 @checked
@@ -122,7 +123,9 @@ def returns_table(
     Columns: kind, window ("all", or a label such as "2017" or "2017Q2"), geo, channel,
     spend (money in the window, empty for organic channels), roas_mean, _lo, _hi,
     mroas_mean, _lo, _hi (empty without spend), now_mean and after_mean (incremental outcome
-    within the window and in the ``max_lag - 1`` periods after it, which roas counts too).
+    within the window and in the ``max_lag - 1`` periods after it, which roas counts too),
+    t50_mean, _lo, _hi and t90_mean, _lo, _hi: periods until half and 90% of what media
+    bring has come, as in :func:`carryover` (empty in "ALL" where geos differ in it).
     geo = "ALL", the sum over geos, is always there. Windows do not add up to a longer one,
     because saturation bends; see :func:`roas`.
 
@@ -143,12 +146,19 @@ def returns_table(
         both = Summaries(*(x.repeat(2, axis=-3) for x in both))
     found = Summaries(*(np.moveaxis(x, -1, -3) for x in both))  # (window, geo, channel)
     labels = {"kind": range(len(windows)), GEO: [*fit.panel.geos, ALL]}
+    times, when = dict[str, np.ndarray](), carryover(fit, prob=prob, memory=memory)
+    when = when if GEO in when.dims else when.expand_dims({GEO: labels[GEO]})
+    when = when.reindex({GEO: labels[GEO]}).transpose(SUMMARY, GEO, ...)
+    for name, key in (("t50_", "half_life"), ("t90_", "t90")):
+        shape = (3, *found.spend.shape)
+        times |= _statistics(name, np.broadcast_to(when[key].to_numpy()[:, None], shape))
     table = _frame(
         labels | {CHANNEL: fit.panel.channels},
         {"spend": found.spend}
         | _statistics("roas_", found.roas)
         | _statistics("mroas_", found.mroas)
-        | {"now_mean": found.now, "after_mean": found.after},
+        | {"now_mean": found.now, "after_mean": found.after}
+        | times,
     )
     number = table["kind"].to_numpy(int)
     table["kind"] = np.array([kind for kind, *_ in windows], object)[number]

@@ -53,7 +53,8 @@ def test_the_unit_of_the_outcome_changes_no_verdict():
         mm.Spec(),
         mm.Spec(seasonality=None, trend=True),
         mm.Spec(saturation=mm.saturation.Hill()),
-        mm.Spec(saturation=mm.saturation.NoSaturation()),
+        mm.Spec(mm.adstock.NoAdstock(), mm.saturation.NoSaturation()),
+        mm.Spec(mm.adstock.WeibullPDF(), mm.saturation.Root()),
     ],
 )
 @pytest.mark.parametrize("code", DEPARTURES)

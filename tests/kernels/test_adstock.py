@@ -11,6 +11,7 @@ from jax.test_util import check_grads
 
 from mmmjax.checks import InputError
 from mmmjax.kernels import adstock
+from mmmjax.prior import Prior
 from tests.reference import adstock as oracle
 
 pytestmark = pytest.mark.usefixtures("x64")  # oracle comparisons to 1e-10
@@ -239,3 +240,60 @@ def test_delayed_is_largest_at_its_peak_and_needs_a_window():
     np.testing.assert_allclose(nothing, [0.0, 1.0, 0.0], atol=1e-12)
     with pytest.raises(InputError, match="max_lag"):
         adstock.Delayed(1)
+
+
+RANGES = {
+    "half_life": {"half_life": (0.1, 20.0)},
+    "binomial": {"alpha": (0.05, 1.0)},
+    "weibull_cdf": {"lam": (0.3, 15.0), "k": (0.3, 5.0)},
+    "weibull_pdf": {"lam": (0.5, 15.0), "k": (0.3, 5.0)},
+}
+
+
+@pytest.mark.parametrize("kind", RANGES)
+@given(draw=st.data())
+def test_every_kind_matches_the_definition_of_its_source(kind, draw):
+    own = {n: draw.draw(st.floats(*ends)) for n, ends in RANGES[kind].items()}
+    asked = {f"adstock_{name}": value for name, value in own.items()}
+    cls, expected = adstock.ADSTOCKS[kind], oracle.weights_of(kind, 8, **own)
+    near = {"rtol": 1e-6, "atol": 1e-5}  # weibull_pdf keeps a millionth of the largest
+    np.testing.assert_allclose(cls(8, normalize=False).weights(asked), expected, **near)
+    expected = expected / expected.sum()
+    np.testing.assert_allclose(cls(8).weights(asked), expected, **near)
+
+
+@pytest.mark.parametrize("kind", adstock.ADSTOCKS)
+@pytest.mark.parametrize("lags", [2, 8, 52])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_are_shares_at_every_edge(kind, lags, dtype):
+    """Never 0 / 0, not even of a density that is flat, or nothing within the window."""
+    cls = adstock.ADSTOCKS[kind]
+    record = cls() if kind == "none" else cls(lags)
+    ends = np.array([0.0, 1e-30, 1e-6, 0.05, 0.5, 1.0 - 1e-6, 1.0, 30.0, 1e4], dtype)
+    names = list(record.parameters())
+    grid = np.meshgrid(*[ends[ends <= 1] if n == "adstock_alpha" else ends for n in names])
+    given = {n: v.ravel() for n, v in zip(names, grid, strict=True)}
+    if "adstock_lam" in given:  # scale and shape of a law are above 0
+        given = {n: np.maximum(v, dtype(1e-6)) for n, v in given.items()}
+    weights = np.asarray(record.weights(given), np.float64)
+    assert np.all(weights >= 0)
+    np.testing.assert_allclose(weights.sum(-1), 1.0, rtol=1e-5)
+
+
+def test_auto_leaves_out_little_of_what_is_believed():
+    """The window of 95% of draws from the prior: here one closed form, alpha^L <= 5%."""
+    prior = Prior("Uniform", low=0.0, high=0.8)
+    found = adstock.Geometric("auto").window({"adstock_alpha": prior})
+    assert found == int(np.ceil(np.log(0.05) / np.log(0.95 * 0.8)))
+    lists = Prior("Uniform", low=[0.0, 0.0], high=[0.2, 0.8], dims="channel")
+    assert adstock.Geometric("auto").window({"adstock_alpha": lists}) == found
+    nested = Prior("LogitNormal", loc=Prior("Normal", loc=-1.0, scale=0.5), scale=0.5)
+    plain = Prior("LogitNormal", loc=-1.0, scale=0.5**0.5)
+    both = [adstock.Geometric("auto").window({"adstock_alpha": p}) for p in (nested, plain)]
+    assert abs(both[0] - both[1]) <= 1
+    forever = {"adstock_alpha": Prior("Uniform", low=0.9999, high=1.0)}
+    with pytest.raises(InputError, match=r"auto.*within 183 periods"):
+        adstock.Geometric("auto").window(forever)
+    for cls in (adstock.Delayed, adstock.Binomial):
+        with pytest.raises(InputError, match=r"got .auto.*depend on it.*max_lag = 8"):
+            cls("auto")

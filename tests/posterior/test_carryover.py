@@ -87,3 +87,19 @@ def test_everything_at_once_and_nothing_at_all():
     np.testing.assert_array_equal(found["half_life"], 0.5)
     assert carryover(bare_fit())["weight"].shape == (3, 0, 4)
     assert "geo" not in carryover(geo_fit(draws=10), prob=0.5).dims
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9, 0.99])
+def test_what_a_window_cuts_off_and_when_nine_tenths_have_come(alpha):
+    """Closed forms of geometric decay: what is left at lag L is alpha^L of the whole."""
+    fit = national_fit(draws=10, adstock=Geometric(max_lag=8))
+    params = fit.draws.params
+    many = {"adstock_alpha": np.full_like(params["adstock_alpha"], alpha)}
+    found = carryover(replace(fit, draws=replace(fit.draws, params=params | many)))
+    rest = alpha**366  # of the lags that are looked at
+    cut = (alpha**8 - rest) / (1 - rest)
+    np.testing.assert_allclose(found["cut"], cut, rtol=1e-5, atol=1e-9)
+    whole = np.concatenate([[0.0], np.cumsum(alpha ** np.arange(8.0))])
+    t90 = np.interp(0.9, whole / whole[-1], np.arange(9.0))
+    np.testing.assert_allclose(found["t90"], t90, rtol=1e-6)
+    assert np.all(found["t90"] >= found["half_life"])

@@ -30,11 +30,12 @@ COLUMNS = {
     ],
     p.carryover_table: [
         "channel", "geo", "lag", "mean", "lo", "hi", "half_life_mean", "half_life_lo",
-        "half_life_hi",
+        "half_life_hi", "t90_mean", "t90_lo", "t90_hi", "cut_mean", "cut_lo", "cut_hi",
     ],
     p.returns_table: [
         "kind", "window", "geo", "channel", "spend", "roas_mean", "roas_lo", "roas_hi",
-        "mroas_mean", "mroas_lo", "mroas_hi", "now_mean", "after_mean",
+        "mroas_mean", "mroas_lo", "mroas_hi", "now_mean", "after_mean", "t50_mean",
+        "t50_lo", "t50_hi", "t90_mean", "t90_lo", "t90_hi",
     ],
     p.decomposition_table: [
         "geo", "component", "share_mean", "share_lo", "share_hi", "total_mean", "total_lo",
@@ -122,6 +123,18 @@ def test_carryover_table(dims, geos):
         )
         assert [row.mean, row.lo, row.hi] == list(weight.values)
         assert [row.half_life_mean, row.half_life_lo, row.half_life_hi] == list(half.values)
+        assert [row.t90_mean, row.t90_lo, row.t90_hi] == list(found["t90"].sel(**pick))
+        assert [row.cut_mean, row.cut_lo, row.cut_hi] == list(found["cut"].sel(**pick))
+    returns = p.returns_table(fit, ["all"], prob=0.5).set_index(["geo", "channel"])
+    first = table[table["lag"] == 0].set_index(["channel", "geo"])
+    for geo, channel in returns.index:
+        row = returns.loc[geo, channel]
+        if geo == "ALL" and dims:
+            assert np.isnan(row["t50_mean"])
+            continue
+        known = first.loc[channel, geo if dims else "ALL"]
+        assert row["t50_mean"] == known["half_life_mean"]
+        assert [row["t90_lo"], row["t90_hi"]] == [known["t90_lo"], known["t90_hi"]]
 
 
 def test_carryover_of_one_market_is_named_after_it():
