@@ -2,7 +2,8 @@
 
 Response = logistic(geometric adstock of media); the gradient is that of a weighted sum of
 it in the retention of every lane. Each alternative is compiled apart, run warm, and its
-gradient compared with a float64 one in NumPy.
+gradient compared with a float64 one in NumPy. ``--kinds``: every adstock and saturation of
+the library instead, its gradient in all parameters beside that of geometric and logistic.
 """
 
 import itertools
@@ -17,7 +18,8 @@ import numpy as np
 from common import compiled, medians, options, show, write
 
 from mmmjax.kernels import adstock
-from mmmjax.kernels.saturation import logistic
+from mmmjax.kernels.saturation import SATURATIONS, Logistic, logistic
+from mmmjax.prior import FAMILIES
 
 CHANNELS = 10
 SIZES = {"batch": (1, 64, 1024), "time": (200, 1000), "max_lag": (6, 13, 26)}
@@ -278,9 +280,69 @@ def measure_in_a_loop(channels: int, time: int, max_lag: int, rounds: int) -> li
     return rows
 
 
+def measure_kinds(batch: int, time: int, rounds: int) -> list[dict[str, Any]]:
+    """One row per kind: its gradient beside the usual one's, and against float64."""
+    rng = np.random.default_rng(0)
+    case, usual = data(batch, time), (adstock.Geometric(), Logistic())
+    pairs: list[tuple[Any, Any]] = [usual]
+    pairs += [(kind(), usual[1]) for kind in adstock.ADSTOCKS.values()][1:]
+    pairs += [(usual[0], kind()) for kind in SATURATIONS.values()][1:]
+    pairs = [pair for pair in pairs if "mixed" not in (pair[0].kind, pair[1].kind)]
+    rows, calls = [], {}
+    for carry, curve in pairs:
+        asked = {**carry.parameters(), **curve.parameters()}
+        drawn = {
+            name: FAMILIES[one.prior.family].quantile(
+                rng.uniform(0.05, 0.95, (batch, CHANNELS)), **dict(one.prior.params)
+            )
+            for name, one in asked.items()
+        }
+
+        def loss(p: Any, media: Any, target: Any, carry: Any = carry, curve: Any = curve):
+            return (curve(carry(media, p), p) * target).sum()
+
+        args = (drawn, case["media"], case["target"])
+        single = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), args)
+        run, seconds = compiled(jax.grad(loss), *single)
+        with jax.enable_x64(True):
+            exact = jax.grad(loss)(*jax.tree.map(np.asarray, args))
+        wrong = [
+            np.abs(np.asarray(a) - np.asarray(b)).max() / np.abs(np.asarray(b)).max()
+            for a, b in zip(
+                jax.tree.leaves(run(*single)), jax.tree.leaves(exact), strict=True
+            )
+        ]
+        way = f"{carry.kind}, {curve.kind}"
+        calls[way] = lambda run=run, single=single: run(*single)
+        row = {"way": way, "batch": batch, "time": time, "parameters": len(asked)}
+        rows.append(row | {"compile_gradient_s": seconds, "error": float(max(wrong))})
+    times = medians(calls, rounds)
+    for row in rows:
+        row["gradient_ms"] = 1e3 * times[row["way"]]
+        row["ratio"] = times[row["way"]] / times[rows[0]["way"]]
+    return rows
+
+
+def kinds(smoke: bool, out: Any) -> int:
+    """Run, print and write what ``--kinds`` asks for; exit 1 if a gradient is wrong."""
+    rows: list[dict[str, Any]] = []
+    for batch, time in ((2, 20),) if smoke else ((1, 183), (64, 183)):
+        found = measure_kinds(batch, time, 1 if smoke else 15)
+        columns = ("parameters", "gradient_ms", "ratio", "compile_gradient_s", "error")
+        title = f"gradient in all parameters, batch {batch}, {CHANNELS} channels, {time}"
+        show(title, ("way", *columns), [[r["way"], *map(r.get, columns)] for r in found])
+        rows += found
+    write("kernel_kinds", rows, out)
+    return 1 if any(row["error"] > TOLERANCE for row in rows) else 0
+
+
 def main() -> int:
     """Run, print, write; exit 1 if a gradient is wrong."""
-    asked = options(__doc__ or "").parse_args()
+    parser = options(__doc__ or "")
+    parser.add_argument("--kinds", action="store_true", help="every kind of the library")
+    asked = parser.parse_args()
+    if asked.kinds:
+        return kinds(asked.smoke, asked.out)
     sizes = SMOKE if asked.smoke else SIZES
     rounds = 1 if asked.smoke else 7
     rows: list[dict[str, Any]] = []

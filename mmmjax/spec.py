@@ -328,7 +328,7 @@ _PLAIN = (
     "scale",
     "media_share",
 )
-_KEYS = (*_RECORDS, "seasonality", *_PLAIN, "priors", "term")
+_KEYS = (*_RECORDS, "seasonality", *_PLAIN, "priors", "term", "channels")
 
 
 def _to_table(spec: Spec) -> dict[str, Any]:
@@ -368,6 +368,18 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
             fix = 'write [[model.term]] above kind = "media"'
             checks.fail("term", table["term"], "[model]", "a list of tables", fix)
         args["terms"] = tuple(_term_from(*pair) for pair in enumerate(table["term"], 1))
+    usual = {k: table[k] for k in ("adstock", "saturation", "adstock_first") if k in table}
+    channels = table.get("channels", {})
+    if not isinstance(channels, Mapping) or not all(
+        isinstance(own, Mapping) for own in channels.values()
+    ):
+        fix = 'TV = { saturation = { kind = "hill" } } under [model.channels]'
+        checks.fail("[model] channels", channels, "", "a table of tables", fix)
+    for channel, own in channels.items():
+        name = re.sub(r"\W", "_", channel.lower())
+        name = name if name.isidentifier() else f"channel_{name}"
+        term = {"kind": Media.kind, "name": name, "channels": [channel], **usual, **own}
+        args["terms"] = (*args.get("terms", ()), _record_from_dict("term", term))
     told = table.get("priors", {})
     if not isinstance(told, Mapping):
         checks.fail("[model] priors", told, "", "a table", "[model.priors]")

@@ -247,3 +247,28 @@ def test_max_lag_auto_is_a_number_once_a_spec_is_made():
     late = text.replace("{", '{ kind = "delayed",')
     with pytest.raises(mm.InputError, match="max_lag"):
         Spec.from_toml(late)
+
+
+def test_a_table_of_channels_is_a_media_term_each():
+    """What a channel does not say it takes from [model]."""
+    text = """[model]
+adstock = { max_lag = 4 }
+[model.channels]
+TV = { adstock = { kind = "weibull_pdf", max_lag = 6 }, adstock_first = false }
+"Direct Mail" = { saturation = { kind = "root" } }
+2nd = { adstock = { kind = "none" } }
+[model.priors]
+"tv.adstock_k" = { dist = "LogNormal", loc = 1.0, scale = 0.2 }
+"""
+    spec, media = Spec.from_toml(text), mm.terms.Media
+    slow, usual = mm.adstock.WeibullPDF(6), mm.adstock.Geometric(4)
+    assert spec.terms == (
+        media("tv", ["TV"], slow, adstock_first=False),
+        media("direct_mail", ["Direct Mail"], usual, mm.saturation.Root()),
+        media("channel_2nd", ["2nd"], mm.adstock.NoAdstock()),
+    )
+    assert spec.memory == 6
+    assert Spec.from_toml(spec.to_toml()) == spec
+    for wrong in ("channels = 3", "channels = { TV = 3 }", "channels = { TV = { x = 1 } }"):
+        with pytest.raises(mm.InputError, match=r"channels|key: got"):
+            Spec.from_toml(f"[model]\n{wrong}\n")
