@@ -393,7 +393,8 @@ def _options(fit: Fit, scope: Scope, seed: int) -> dict[str, Any]:
     """Inputs, and one random key for every draw."""
     seed = checks.integer("seed", seed, low=0)
     n_draws = fit.draws.n_chains * fit.draws.n_draws
-    return {"inputs": scope.inputs, "each": {"key": key_data(seed, count=n_draws)}}
+    each = {"key": key_data(seed, count=n_draws)}
+    return {"inputs": scope.inputs, "each": each, "timed": True}
 
 
 def _arguments(fit: Fit, scope: Scope) -> tuple[Target, np.ndarray, np.ndarray]:

@@ -50,28 +50,17 @@ class Evidence:
         return np.isfinite(self.outcome)
 
 
-def evidence(fit: Fit, wide: Fit | None = None) -> Evidence:
-    """Run some of the draws of a fit forwards.
-
-    Args:
-        fit: The fit.
-        wide: The same in wider arrays, those of a bucket of a fleet: their programs are
-            compiled once for all markets. What the fit itself does not have is cut off.
-    """
-    panel, source = fit.panel, fit if wide is None else wide
-    n_channels, n_times = len(panel.channels), panel.n_periods
-    cells = panel.n_geos * n_times * (n_channels + 2)
+def evidence(fit: Fit) -> Evidence:
+    """Run some of the draws of a fit forwards."""
+    panel = fit.panel
+    cells = panel.n_geos * panel.n_periods * (len(panel.channels) + 2)
     most = int(np.clip(MEMORY // (8 * cells), LEAST, MOST))
-    params = source.flat(most)
-    fewer = replace(source, draws=Draws({name: x[None] for name, x in params.items()}))
-    found = fold(fewer, parts_of, by_geo=True)
-    own = {
-        name: params[name][(slice(None), *map(slice, x.shape[2:]))]
-        for name, x in fit.draws.params.items()
-    }
+    params = fit.flat(most)
+    fewer = replace(fit, draws=Draws({name: x[None] for name, x in params.items()}))
+    found = fold(fewer, parts_of, by_geo=True, timed=True)
     outcome = panel.outcome[:, panel.window] / fit.scale.outcome[:, None]
-    law, mu = fit.spec.likelihood, found["mu"][..., :n_times]
-    middle = law.central(own)
+    law, mu = fit.spec.likelihood, found["mu"]
+    middle = law.central(params)
     noise = {
         name: np.broadcast_to(x, panel.n_geos)[:, None]
         for name, x in {**middle, **law.derived(middle)}.items()
@@ -79,9 +68,9 @@ def evidence(fit: Fit, wide: Fit | None = None) -> Evidence:
     return Evidence(
         outcome,
         mu=mu,
-        channel=found["channel"][:, :, :n_channels, :n_times],
-        baseline=found["baseline"][..., :n_times],
-        params=own,
+        channel=found["channel"],
+        baseline=found["baseline"],
+        params=params,
         inputs=fit.inputs(),
         noise=noise,
         sigma=law.spread(mu.mean(0), noise, law.target(panel, fit.scale))[:, 0],

@@ -353,21 +353,21 @@ def _end(run: _Run, verdict: Verdict, how: _How) -> None:
             reason = f"by NUTS {found.fault}" if found.fault else f"by HMC {verdict.fault}"
             fit, verdict = again, found
     reason = "; ".join(filter(None, (market.without, reason)))
-    scores, reason = scored(market, how.shape, fit, reason)
+    scores, reason = scored(how.shape, fit, reason)
     seconds = run.seconds + time.perf_counter() - began
     doubt = market.doubt
     how.emit(Done(market.name, status, reason, fit, verdict, seconds, *scores, doubt))
 
 
-def scored(market: Ready, shape: Shape, fit: Fit, reason: str) -> tuple[Scores, str]:
+def scored(shape: Shape, fit: Fit, reason: str) -> tuple[Scores, str]:
     """Scores of a fit and the verdict on its model; the reason says what there is not."""
     found, reasons = Scores(), [reason]
     try:
-        found = scores_of(fit, market.data, shape)
+        found = scores_of(fit, shape)
     except Exception as error:
         reasons.append(f"no scores: {type(error).__name__}: {error}")
     try:
-        adequate, finding = verdict_of(fit, market.data, shape)
+        adequate, finding = verdict_of(fit, shape)
         found = found._replace(adequate=adequate, finding=finding)
     except Exception as error:
         reasons.append(f"model not judged: {type(error).__name__}: {error}")

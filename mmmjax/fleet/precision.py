@@ -63,7 +63,7 @@ def checked(market: Ready, done: Done, shape: Shape, refit: bool = True) -> Done
     seconds = done.seconds + time.perf_counter() - began
     reason = f"{coarse}; by NUTS in float64 {verdict.fault}".rstrip()
     status = NOT_CONVERGED if verdict.fault else REFITTED
-    scores, reason = engine.scored(market, shape, fit, reason)
+    scores, reason = engine.scored(shape, fit, reason)
     doubt = market.doubt
     return Done(market.name, status, reason, fit, verdict, seconds, *scores, doubt)
 

@@ -165,7 +165,8 @@ def totals(
     """Sums over the window of every draw: components, and channels where observed."""
     observed = np.isfinite(scope.outcome)
     args = (scope.factor, scope.present.astype(float), observed.astype(float))
-    found = fold(fit, _sums, *args, inputs=scope.inputs, by_geo=True, memory=memory)
+    keep: dict[str, Any] = {"by_geo": True, "memory": memory, "timed": True}
+    found = fold(fit, _sums, *args, inputs=scope.inputs, **keep)
     return found["present"], found.get("observed")
 
 

@@ -9,11 +9,15 @@ stays under a bound in bytes, whatever the number of draws, geos, periods and ch
 A function of one draw is ``f(params, inputs, spec, *args)``: one draw of the parameters,
 :class:`mmmjax.arrays.Arrays` and arrays; data are arguments, so that a second fit of
 the same shape compiles nothing. It is compiled once per function object, structure of the
-spec and shape: pass functions of a module, not fresh lambdas.
+spec and shape: pass functions of a module, not fresh lambdas. In a :func:`room` fits of
+several shapes share the programs of one.
 """
 
+import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -22,13 +26,13 @@ import numpy as np
 from jax.extend import core
 
 from mmmjax import checks, programs
-from mmmjax.arrays import Arrays
+from mmmjax.arrays import TIME, Arrays
 from mmmjax.draws import Fit
 from mmmjax.resources import enough_memory
-from mmmjax.shapes import GEO
+from mmmjax.shapes import CHANNEL, CONTROL, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["DTYPE", "MEMORY", "fold", "fold_cells"]
+__all__ = ["DTYPE", "MEMORY", "fold", "fold_cells", "room"]
 
 MEMORY = 256 * 2**20
 """Default bound in bytes on what lives besides the result."""
@@ -45,6 +49,26 @@ DTYPE: Literal["float32", "float64"] = "float64"
 Tree = Any
 OneDraw = Callable[..., Tree]
 
+_ROOM: ContextVar[tuple[int, Mapping[str, int]] | None] = ContextVar("room", default=None)
+
+
+@contextlib.contextmanager
+def room(history: int, sizes: Mapping[str, int]) -> Iterator[None]:
+    """Evaluate what is ``timed`` in arrays of at least these sizes; the answer is the same.
+
+    What a fit has less of is zero inside, and cut off from the results: of a component of
+    controls that it lacks nothing is left.
+
+    Args:
+        history: Context periods.
+        sizes: Periods ("time"), channels and controls by the name of the dim.
+    """
+    token = _ROOM.set((history, sizes))
+    try:
+        yield
+    finally:
+        _ROOM.reset(token)
+
 
 def fold(
     fit: Fit,
@@ -56,6 +80,7 @@ def fold(
     memory: int = MEMORY,
     dtype: str = DTYPE,
     level: int = programs.QUICK,
+    timed: bool = False,
 ) -> Tree:
     """Evaluate a function of one draw at every draw; keep every result.
 
@@ -70,6 +95,9 @@ def fold(
         memory: Bound in bytes on intermediate arrays (at least one draw is evaluated).
         dtype: "float64" or "float32" inside.
         level: How much it is optimised: see :data:`mmmjax.programs.QUICK`.
+        timed: It may be evaluated in a :func:`room`: time is the last axis of all ``args``
+            of two or more (or has size 1 there), and ``f`` adds up over time only what
+            they make zero elsewhere.
 
     Returns:
         The tree of ``f`` with NumPy arrays (draw_total, ...), chain after chain.
@@ -77,6 +105,7 @@ def fold(
     memory = checks.integer("memory", memory, low=1)
     with _precision(dtype):
         work = _Work.of(fit, f, args, inputs, each, dtype, level)
+        work = work.in_room() if timed else work
         sizes = [work.n_geos]
         if by_geo:  # halve until one draw fits
             while sizes[-1] > 1 and work.program(memory, sizes[-1]).bytes_per_draw > memory:
@@ -113,6 +142,7 @@ def fold_cells(
     memory: int = MEMORY,
     dtype: str = DTYPE,
     level: int = programs.QUICK,
+    timed: bool = False,
 ) -> Tree:
     """Reduce over all draws of every (geo, time) cell, a tile of cells at a time.
 
@@ -129,6 +159,7 @@ def fold_cells(
         memory: Bound in bytes on everything besides the result.
         dtype: "float64" or "float32" inside.
         level: As for :func:`fold`.
+        timed: As for :func:`fold`.
 
     Returns:
         The tree of ``reduce`` over all cells, NumPy arrays (k, geo, ..., time).
@@ -136,6 +167,7 @@ def fold_cells(
     memory = checks.integer("memory", memory, low=1)
     with _precision(dtype):
         work = _Work.of(fit, f, args, inputs, each, dtype, level)
+        work = work.in_room() if timed else work
         n_geos, n_times, program = _tile(work, by_geo, memory)
         geos_out = work.n_geos if by_geo else program.out[0][0][0]
         time_out = program.out[0][0][-1]
@@ -159,15 +191,15 @@ def fold_cells(
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A function of one draw, as a program over ``n_draws`` of them."""
+    """A function of one draw, as a program over ``n_draws`` of them.
+
+    ``out``: shape and type of the leaves of the results of one draw, without what only the
+    room has.
+    """
 
     run: programs.Program
     n_draws: int
-
-    @property
-    def out(self) -> list[tuple[tuple[int, ...], np.dtype]]:
-        """Shape and type of the leaves of the results of one draw."""
-        return [(shape[1:], kind) for shape, kind in self.run.out]
+    out: list[tuple[tuple[int, ...], np.dtype]]
 
     @property
     def bytes_per_draw(self) -> int:
@@ -222,6 +254,7 @@ class _Work:
     args: tuple[Tree, ...]
     dtype: str
     level: int
+    added: Mapping[str, int]  # members of dims that only the room has
 
     @classmethod
     def of(
@@ -231,7 +264,7 @@ class _Work:
         given = fit.inputs() if inputs is None else inputs
         given, args = jax.tree.map(lambda x: _cast(x, dtype), (given, args))
         params = fit.flat() | dict(each or {})
-        return cls(f, fit.spec.structure(), params, given, args, dtype, level)
+        return cls(f, fit.spec.structure(), params, given, args, dtype, level, {})
 
     @property
     def n_draws(self) -> int:
@@ -241,20 +274,46 @@ class _Work:
     def n_geos(self) -> int:
         return self.inputs.sizes()[GEO]
 
+    def in_room(self) -> "_Work":
+        """The same in the arrays of the room, if there is one."""
+        asked = _ROOM.get()
+        return self if asked is None else self.widened(*asked)
+
+    def widened(self, history: int, sizes: Mapping[str, int]) -> "_Work":
+        """The same in wider arrays; parameters of what is absent may be any."""
+        have = self.inputs.sizes()
+        wide = {d: max(n, sizes.get(d, n)) for d, n in have.items()}
+        history = max(history, self.inputs.history)
+        inputs = self.inputs.padded(history, wide[TIME]).widened(wide)
+        added = {d: wide[d] - n for d, n in have.items()}
+
+        def longer(x: np.ndarray) -> np.ndarray:
+            timed = x.ndim > 1 and x.shape[-1] >= have[TIME]
+            return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, added[TIME])]) if timed else x
+
+        params = dict(self.params)
+        for name in dict.fromkeys((*self.spec.present(wide), *params)):
+            dims = self._dims(name)
+            shape = (self.n_draws, *(have[d] for d in dims))
+            x = params.get(name, np.zeros(shape))
+            ends = [(0, 0), *((0, added[d]) for d in dims), *[(0, 0)] * (x.ndim - 1)]
+            mode = "edge" if x.size else "constant"
+            params[name] = np.pad(x, ends[: x.ndim], mode=mode)
+        args = jax.tree.map(longer, self.args)
+        return replace(self, params=params, inputs=inputs, args=args, added=added)
+
     def block(self, geos: slice) -> "_Work":
         """The same work for some geos; parameters stay views."""
-        params = {
-            n: a[(slice(None), *self._where(n, geos))] for n, a in self.params.items()
-        }
+        some = lambda name: (geos if d == GEO else slice(None) for d in self._dims(name))
+        params = {n: a[(slice(None), *some(n))] for n, a in self.params.items()}
         args = jax.tree.map(lambda x: x[geos], self.args)
         return replace(self, params=params, inputs=self.inputs.block(geos), args=args)
 
-    def _where(self, name: str, geos: slice) -> tuple[slice, ...]:
+    def _dims(self, name: str) -> tuple[str, ...]:
         try:
-            dims = self.spec.dims(name)
+            return self.spec.dims(name)
         except KeyError:  # from `each`
             return ()
-        return tuple(geos if d == GEO else slice(None) for d in dims)
 
     def _draws(self, draws: slice) -> dict[str, np.ndarray]:
         return {n: _cast(a[draws], self.dtype) for n, a in self.params.items()}
@@ -270,7 +329,15 @@ class _Work:
             static = {"f": self.f, "spec": self.spec}
             keep: dict[str, Any] = {"measure": _live_bytes, "level": self.level}
             made = programs.program(_over_draws, static, many, *rest, **keep)
-            return _Chunk(made, n)
+            out = [(shape[1:], kind) for shape, kind in made.out]
+            if any(part.added.values()):
+                leaves, tree = jax.tree.flatten((one, part.inputs, part.args))
+                forms = tuple((np.shape(x), np.asarray(x).dtype) for x in leaves)
+                for i, axes in enumerate(_axes(self.f, self.spec, tree, forms)):
+                    pairs = zip(out[i][0], axes, strict=True)
+                    shape = tuple(n - part.added.get(d, 0) for n, d in pairs)
+                    out[i] = (shape, out[i][1])
+            return _Chunk(made, n, out)
 
         chunk = of(_even(self.n_draws, DRAWS))
         most = max(min(memory, CHUNK) // chunk.bytes_per_draw, 1)
@@ -281,7 +348,38 @@ class _Work:
         rest = jax.device_put((self.inputs, self.args))
         for draws in _blocks(self.n_draws, chunk.n_draws):
             values = jax.tree.leaves(chunk.run(self._draws(draws), *rest))
-            yield draws, [np.asarray(v) for v in values]
+            own = [(slice(None), *map(slice, shape)) for shape, _ in chunk.out]
+            yield draws, [np.asarray(v)[cut] for v, cut in zip(values, own, strict=True)]
+
+
+@functools.lru_cache(256)
+def _axes(f: OneDraw, spec: Spec, tree: Any, forms: Any) -> list[tuple[str, ...]]:
+    """The dim that each axis of the results of one draw grows with, "" for none.
+
+    Args:
+        f: The function.
+        spec: Structure of the spec.
+        tree: Of one draw, inputs and arguments.
+        forms: Shape and type of their leaves.
+    """
+    zeros = [np.zeros(shape, kind) for shape, kind in forms]
+    one, inputs, args = jax.tree.unflatten(tree, zeros)
+    params = {name: x[None] for name, x in one.items()}
+    work = _Work(f, spec, params, inputs, args, DTYPE, programs.QUICK, {})
+    sizes = inputs.sizes()
+    steps = {d: 10**k for k, d in enumerate((TIME, CHANNEL, CONTROL)) if sizes.get(d)}
+    more = work.widened(inputs.history, {d: sizes[d] + k for d, k in steps.items()})
+
+    def shapes(w: _Work) -> list[tuple[int, ...]]:
+        call = lambda params, inputs, args: _over_draws(params, inputs, args, f, spec)
+        out = jax.eval_shape(call, w.params, w.inputs, w.args)
+        return [x.shape[1:] for x in jax.tree.leaves(out)]
+
+    dims = {0: ""} | {k: d for d, k in steps.items()}
+    return [
+        tuple(dims[b - a] for a, b in zip(*pair, strict=True))
+        for pair in zip(shapes(work), shapes(more), strict=True)
+    ]
 
 
 def _shape(x: Any) -> jax.ShapeDtypeStruct:

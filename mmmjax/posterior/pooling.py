@@ -46,6 +46,7 @@ def reduce_geos(
     n_last: int,
     memory: int = MEMORY,
     level: int = QUICK,
+    timed: bool = False,
 ) -> Any:
     """Reduce over draws for geos, their sum, or both in one pass where memory allows.
 
@@ -58,10 +59,11 @@ def reduce_geos(
         n_last: Size of the last axis.
         memory: Bound in bytes on what lives besides the result.
         level: As for :func:`fold_cells`.
+        timed: As for :func:`fold_cells`.
     """
 
     def run(f: Any, reduce: Any, by_geo: bool, memory: int = memory) -> Any:
-        keep: dict[str, Any] = {"memory": memory, "level": level}
+        keep: dict[str, Any] = {"memory": memory, "level": level, "timed": timed}
         return fold_cells(fit, f, reduce, *args, by_geo=by_geo, **keep)
 
     if total:

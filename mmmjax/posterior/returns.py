@@ -150,7 +150,8 @@ def _windows(fit: Fit, window: Window, memory: int) -> xr.Dataset:
     scope = Scope.of(fit)
     spans = spans_of(scope.dates, window)
     plan = _Rounds.of(scope, list(spans.values()), fit.spec.memory - 1)
-    found = fold(fit, _values, *plan.args, by_geo=True, memory=memory, level=LEVEL)
+    keep: dict[str, Any] = {"memory": memory, "level": LEVEL, "timed": True}
+    found = fold(fit, _values, *plan.args, by_geo=True, **keep)
     several = isinstance(window, str)
     first = (WINDOW,) if several else ()
     data = {}
@@ -217,7 +218,7 @@ def summaries(
 
     found = reduce_geos(
         fit, _values, reduce, *plan.args,
-        total=total, n_last=plan.n_slots, memory=memory, level=LEVEL,
+        total=total, n_last=plan.n_slots, memory=memory, level=LEVEL, timed=True,
     )  # fmt: skip
     gain, slope, (now, after) = (
         found[name][..., plan.place] for name in ("gain", "slope", "parts")

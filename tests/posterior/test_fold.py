@@ -9,9 +9,16 @@ import pytest
 
 from mmmjax import response
 from mmmjax.checks import InputError
-from mmmjax.posterior.fold import _live_bytes, _tile, _Work, fold, fold_cells
+from mmmjax.kernels.adstock import Geometric
+from mmmjax.likelihood import StudentT
+from mmmjax.posterior.explained import curves_table
+from mmmjax.posterior.fold import _live_bytes, _tile, _Work, fold, fold_cells, room
+from mmmjax.posterior.tables import channels_table
+from mmmjax.prediction import predict, sample_prior, scores
+from mmmjax.spec import Spec
+from mmmjax.terms import Media
 from tests.fits import make_fit
-from tests.posterior.examples import geo_fit, geo_panel, national_fit
+from tests.posterior.examples import geo_fit, geo_panel, national_fit, national_panel
 
 TRACES = []
 
@@ -85,6 +92,53 @@ def test_second_fit_of_the_same_shape_traces_nothing():
     assert {shape[0] for shape in TRACES} == {3, 2, 1}  # halves
     fold(fit, counted, fit.scale.outcome, by_geo=True, memory=1)
     assert len(TRACES) == blocks
+
+
+SPEC = Spec(adstock=Geometric(4), trend=True)
+UPPER = (Media("upper", channels=["Search"], adstock=Geometric(2)),)
+WIDE = {"time": 31, "channel": 7, "control": 4}
+ROOMS = {  # what is made, and the room it stands in
+    "pooled": (lambda: sample_prior(SPEC, geo_panel(), 7), WIDE),
+    "no controls": (lambda: national_fit(likelihood=StudentT()), WIDE),
+    "several media terms": (
+        lambda: sample_prior(Spec(terms=UPPER), geo_panel(unbalanced=False), 5),
+        {"time": 31, "control": 4},
+    ),
+    "smaller than the fit": (lambda: geo_fit(), {"time": 3, "channel": 1}),
+}
+ASKED = [
+    lambda fit: fold(fit, by_component, timed=True)["channel"],
+    lambda fit: fold(fit, by_component, by_geo=True, memory=1, timed=True)["intercept"],
+    lambda fit: channels_table(fit).select_dtypes("number"),
+    lambda fit: curves_table(fit, 40).select_dtypes("number"),  # levels: not widened
+    lambda fit: predict(fit, total=True)["outcome"],
+    lambda fit: scores(fit),
+]
+
+
+@pytest.mark.parametrize("case", ROOMS)
+def test_a_room_changes_no_answer(case):
+    make, sizes = ROOMS[case]
+    fit = make()
+    for ask in ASKED if case in ("pooled", "no controls") else ASKED[:2]:
+        plain = ask(fit)
+        with room(6, sizes):
+            found = ask(fit)
+        for a, b in zip(*map(jax.tree.leaves, (plain, found)), strict=True):
+            np.testing.assert_allclose(np.asarray(b), np.asarray(a), rtol=1e-9)
+
+
+def test_fits_of_several_shapes_share_the_program_of_their_room():
+    TRACES.clear()
+    spec = Spec(adstock=Geometric(4), seasonality=None)
+    for periods, history in ((20, 0), (23, 2), (31, 1)):
+        fit = sample_prior(spec, national_panel(periods, history), 6)
+        with room(6, WIDE):
+            found = fold(fit, counted, fit.scale.outcome, timed=True)
+        assert found.shape == (6, 1, periods)
+    shapes = [shape[1:] for shape in TRACES]
+    assert shapes.count((7, 37)) <= 2  # the program, and once to learn of its axes
+    assert len(shapes) == 3  # and once in a larger room, for the axes that grow
 
 
 def test_uneven_chunks_and_blocks_share_one_compilation():
