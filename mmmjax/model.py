@@ -10,9 +10,9 @@ import numpy as np
 import numpyro
 from jaxtyping import Array
 
-from mmmjax import response
+from mmmjax import checks, response
 from mmmjax.arrays import Arrays
-from mmmjax.facts import FACTS, stacked
+from mmmjax.facts import Fact, stacked
 from mmmjax.likelihood import OUTCOME, Target
 from mmmjax.media_prior import data_values
 from mmmjax.panel import Panel
@@ -36,13 +36,15 @@ __all__ = [
 class ModelData:
     """Everything the program takes besides the static structure of the spec: arrays.
 
-    ``facts`` are by kind, one row a fact in every array.
+    ``facts`` are by kind, one row a fact in every array; ``laws`` are the classes of those
+    kinds, in the same order.
     """
 
     inputs: Arrays
     target: Target
     hyper: dict[str, Any]
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    laws: tuple[type[Fact], ...] = field(default=(), metadata={"static": True})
 
     def astype(self, dtype: Any) -> "ModelData":
         """The same data in another float type (the mask stays boolean)."""
@@ -92,7 +94,8 @@ def model_data(spec: Spec, panel: Panel, scale: Scale) -> ModelData:
     values = data_values(spec, panel, inputs, target)
     sizes, own = spec.sizes(panel), places(spec, panel)
     hyper = hyperparameters(spec, sizes, values, places=own)
-    return ModelData(inputs, target, hyper, facts)
+    by_kind = {fact.kind: type(fact) for fact in panel.facts}
+    return ModelData(inputs, target, hyper, facts, tuple(by_kind[k] for k in facts))
 
 
 def _widened(
@@ -159,9 +162,13 @@ def program(
     mu = mean(params, data.inputs, spec)
     outcome = spec.likelihood.around(mu, noise_of(params, spec), data.target)
     numpyro.sample(OUTCOME, outcome.mask(data.target.mask), obs=data.target.outcome)
-    for kind, rows in data.facts.items():
-        law = FACTS[kind].log_density
+    for (kind, rows), fact in zip(sorted(data.facts.items()), data.laws, strict=True):
+        law = fact.log_density
         each = jax.vmap(lambda x, law=law: law(params, x, spec, data.inputs))(rows)
+        if each.ndim != 1:
+            got = checks.Phrase(f"an array of shape {each.shape[1:]}")
+            fix = "log_density(...).sum()"
+            checks.fail(f"log_density of {fact.__name__}", got, "", "one number", fix)
         numpyro.factor(f"fact_{kind}", each.sum())
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from mmmjax import checks
 from mmmjax.checks import Phrase, fail
+from mmmjax.facts import check_facts
 from mmmjax.findings import Finding
 from mmmjax.kernels.seasonality import Fourier, most_pairs
 from mmmjax.model import ModelData, model_data
@@ -72,6 +73,7 @@ def prepare(
     narrow = _narrow(spec, sizes)
     spec, findings = _seasonal(among(spec, sizes), panel)
     spec = with_scales(spec, panel)
+    check_facts(map(type, panel.facts))
     off = {fact: why for fact in panel.facts if (why := fact.without_unit(panel, spec))}
     panel = replace(panel, facts=tuple(f for f in panel.facts if f not in off))
     findings += tuple(

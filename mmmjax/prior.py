@@ -389,8 +389,12 @@ class Prior:
             checks.fail("pooled", told, "[model.priors]", "a table of over and spread", fix)
         spread = told.get("spread", SPREAD)
         several = isinstance(spread, (list, tuple))
-        made = [cls.from_dict(s) if isinstance(s, Mapping) else s
-                for s in (spread if several else [spread])]  # fmt: skip
+        made = []
+        for one in spread if several else [spread]:
+            try:
+                made.append(cls.from_dict(one) if isinstance(one, Mapping) else one)
+            except checks.InputError as error:
+                raise checks.InputError(f"pooled spread: {error}") from None
         return pooled(prior, told.get("over", "geo"), made if several else made[0])
 
     def __repr__(self) -> str:
@@ -564,11 +568,22 @@ def pooled(
     if len(each) != len(dims):
         allowed = f"one number or Prior, or {len(dims)} of them"
         checks.fail("pooled spread", spread, "prior", allowed, "spread=0.5")
-    made = [s if isinstance(s, Prior) else Prior("HalfNormal", scale=s) for s in each]
-    for one in made:
+    made = list[Prior]()
+    for dim, one in zip(dims, each, strict=True):
+        what = "pooled spread" if len(dims) == 1 else f"pooled spread of {dim}"
+        if not isinstance(one, Prior):
+            try:
+                one = Prior("HalfNormal", scale=checks.number(what, one))
+            except checks.InputError:
+                allowed = "a number above 0, or a Prior of what is positive"
+                checks.fail(what, one, "prior", allowed, "spread=0.5")
         if not one.within(0.0, math.inf) or one.pool:
             fix = 'a number, or mm.Prior("HalfNormal", scale=0.5)'
-            checks.fail("pooled spread", one, "prior", "positive, not pooled", fix)
+            checks.fail(what, one, "prior", "positive, not pooled", fix)
+        made.append(one)
+    if prior.pool:
+        fix = 'over=("country", "geo") of the plain prior, where groups of geos are meant'
+        checks.fail("pooled prior", prior, "prior", "one that is not pooled yet", fix)
     full = None if prior.dims is None else _ordered((*prior.dims, dims[-1]))
     return replace_prior(prior, pool=tuple(zip(dims, made, strict=True)), dims=full)
 

@@ -14,6 +14,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import secrets
 import threading
 import time
@@ -230,6 +231,8 @@ def _place(
     try:
         what = (_named(function), _named(static))
     except TypeError:
+        return None
+    if re.search(rf"<class '(?!{PACKAGE}\.)", str(tree)):  # facts of somebody else's
         return None
     kind = device()
     parts = (

@@ -5,7 +5,7 @@ from typing import Any
 from mmmjax.arguments import checked, kind_of
 from mmmjax.budget.utility import UTILITIES, Utility
 from mmmjax.checks import Phrase, fail, listing
-from mmmjax.facts import FACTS
+from mmmjax.facts import FACTS, ROLE, Fact, check_facts
 from mmmjax.roles import ROLES, check_class, same
 from mmmjax.spec import Spec
 
@@ -19,9 +19,9 @@ def register[T: type | Utility](thing: T) -> T:
 
     Args:
         thing: A frozen dataclass with a ``kind``, derived from ``mm.adstock.Adstock``,
-            ``mm.saturation.Saturation``, ``mm.terms.Term`` or ``mm.likelihood.Likelihood``
-            (write ``@mm.register`` above it), every field with a default; or a
-            ``mm.utility.custom(...)``, which text then finds by its name.
+            ``mm.saturation.Saturation``, ``mm.terms.Term``, ``mm.likelihood.Likelihood``
+            (every field with a default) or ``mm.facts.Fact``: write ``@mm.register`` above
+            it; or a ``mm.utility.custom(...)``, which text then finds by its name.
 
     Returns:
         The same.
@@ -32,17 +32,22 @@ def register[T: type | Utility](thing: T) -> T:
     if isinstance(thing, Utility):
         _utility(thing)
         return thing
+    if isinstance(thing, type) and issubclass(thing, Fact):
+        check_facts([thing])
+        FACTS[thing.kind] = thing
+        return thing
     found = [
         name
         for name, role in ROLES.items()
         if isinstance(thing, type) and issubclass(thing, role.base)
     ]
     if not found:
-        bases = [f"{r.home}.{r.base.__name__}" for r in ROLES.values()]
+        every = (*ROLES.values(), ROLE)
+        bases = [f"{r.home}.{r.base.__name__}" for r in every]
         allowed = f"a class that derives from {listing(map(Phrase, bases), 6, 'or')}, or a "
         fix = "class Hill(mm.saturation.Saturation)"
         allowed += "mm.utility.custom(...)"
-        if any(isinstance(thing, role.base) for role in ROLES.values()):
+        if any(isinstance(thing, role.base) for role in every):
             fix = f"mm.register({type(thing).__name__}), the class itself"
         fail("thing", kind_of(thing), "in mm.register(thing)", allowed, fix)
     cls: Any = thing

@@ -85,9 +85,16 @@ def check(name: str, record: Any) -> None:
     _tried(name, record)
 
 
-def check_class(name: str, cls: type) -> None:
-    """Refuse a class that is no frozen dataclass with a kind and methods of its own."""
-    role, where = ROLES[name], f"in class {cls.__qualname__}"
+def check_class(name: str, cls: type, role: Role | None = None) -> None:
+    """Refuse a class that is no frozen dataclass with a kind and methods of its own.
+
+    Args:
+        name: The role.
+        cls: The class.
+        role: What is asked of it, where that is no part of a spec: fields need no default.
+    """
+    where, part = f"in class {cls.__qualname__}", role is None
+    role = ROLES[name] if role is None else role
     made: Any = vars(cls).get("__dataclass_params__")
     if made is None or not (made.frozen and made.eq):
         got = Phrase("a class that is no frozen dataclass")
@@ -111,7 +118,7 @@ def check_class(name: str, cls: type) -> None:
             checks.fail(method, Phrase("none"), where, "a method of its own", fix)
     for f in fields:
         bare = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        if f.init and bare:
+        if part and f.init and bare:
             fix = f"{f.name}: ... = a usual value"
             checks.fail(f"field {f.name}", Phrase("no default"), where, "one", fix)
     for dim in getattr(cls, "dims", ()):

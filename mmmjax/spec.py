@@ -383,13 +383,19 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
     told = table.get("priors", {})
     if not isinstance(told, Mapping):
         checks.fail("[model] priors", told, "", "a table", "[model.priors]")
-    priors: dict[str, Prior] = {}
+    tables: dict[str, Any] = {}
     for name, one in told.items():
         own = isinstance(one, Mapping) and "dist" not in one and one.values()
         if own and all(isinstance(p, Mapping) for p in own):  # tv.adstock_alpha, no quotes
-            priors |= {f"{name}.{n}": Prior.from_dict(p) for n, p in one.items()}
+            tables |= {f"{name}.{n}": p for n, p in one.items()}
         else:
+            tables[name] = one
+    priors: dict[str, Prior] = {}
+    for name, one in tables.items():
+        try:
             priors[name] = Prior.from_dict(one)
+        except checks.InputError as error:
+            raise checks.InputError(f"prior of {name}: {error}") from None
     return {**args, "priors": priors}
 
 

@@ -96,6 +96,23 @@ class Logistic(mm.likelihood.Likelihood):
         return dist.Logistic(mean, self.heavier * p["y_sigma"])
 
 
+@dataclass(frozen=True)
+class Base(mm.facts.Fact):
+    """The level of the outcome without media is about known, shares of the best week."""
+
+    kind: ClassVar[str] = "base"
+    share: tuple[float, float]  # mean and standard deviation
+    until: str | None = None
+
+    def arrays(self, panel, scale, spec):
+        return {"share": np.array(self.share)}
+
+    @staticmethod
+    def log_density(p, x, spec, inputs):
+        z = (p["intercept"].mean() - x["share"][0]) / x["share"][1]
+        return -0.5 * z**2 - jnp.log(x["share"][1])
+
+
 EVERY = (Hyperbolic, Weibull, Exponential, Steps, Logistic)
 
 

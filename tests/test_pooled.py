@@ -254,6 +254,33 @@ def half(**given):
         (lambda p: pooled(p, spread=Prior("Normal", scale=1.0)), ["Normal", "positive"]),
         (lambda p: pooled(p, spread=pooled(p)), ["not pooled"]),
         (lambda p: pooled(p, over=("country", "geo"), spread=[0.1]), ["spread", "2"]),
+        (lambda p: pooled(p, spread=-1), ["pooled spread: got -1", "above 0"]),
+        (lambda p: pooled(p, spread=True), ["pooled spread: got True"]),
+        (lambda p: pooled(p, spread="wide"), ['pooled spread: got "wide"']),
+        (lambda p: pooled(p, spread=mm.media_share), ["pooled spread: got media_share"]),
+        (
+            lambda p: pooled(p, over=("country", "geo"), spread=(0.5, np.nan)),
+            ["pooled spread of geo: got NaN"],
+        ),
+        (lambda p: pooled(pooled(p), "channel"), ["pooled prior", "not pooled yet"]),
+        (
+            lambda p: mm.Spec.from_dict(
+                {"priors": {"y_sigma": p.to_dict() | {"pooled": {"spread": -1}}}}
+            ),
+            ["prior of y_sigma: pooled spread: got -1"],
+        ),
+        (
+            lambda p: mm.Spec.from_dict(
+                {"priors": {"y_sigma": p.to_dict() | {"pooled": {"spread": {"dist": 3}}}}}
+            ),
+            ["prior of y_sigma: pooled spread: prior family: got 3"],
+        ),
+        (
+            lambda p: mm.Spec.from_dict(
+                {"priors": {"y_sigma": p.to_dict() | {"scale": 0}}}
+            ),
+            ["prior of y_sigma: prior HalfNormal scale: got 0"],
+        ),
         (lambda p: pooled("HalfNormal"), ["prior", "HalfNormal"]),
         (lambda p: mm.Spec(priors={"intercept": pooled(p, over="channel")}), ["channel"]),
         (

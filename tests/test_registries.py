@@ -16,6 +16,7 @@ from scipy import stats
 
 import mmmjax as mm
 from mmmjax.budget.utility import UTILITIES
+from mmmjax.facts import FACTS
 from mmmjax.model import noise_of
 from mmmjax.roles import OURS, ROLES, check
 from mmmjax.terms import Parameter
@@ -38,7 +39,7 @@ PRIOR = mm.Prior("Gamma", concentration=3.0, rate=1.0)
 @pytest.fixture(autouse=True)
 def restored():
     """What a test registers is gone after it."""
-    live = [*(role.kinds for role in ROLES.values()), UTILITIES]
+    live = [*(role.kinds for role in ROLES.values()), FACTS, UTILITIES]
     kept = [(one, dict(one)) for one in live]
     yield
     for live, was in kept:
@@ -181,6 +182,37 @@ def test_a_utility_is_found_by_its_name():
         mm.register(2.0 * mm.utility.mean_response())
 
 
+def test_a_fact_of_ones_own_draws_the_fit_and_is_loaded_where_it_is_registered(tmp_path):
+    known = own.Base((0.9, 0.001))
+    panel = national_panel().with_facts([known])
+    fit = mm.fit(shared(mm.Spec(seasonality=None)), panel, QUICK, seed=0)
+    level = fit.draws.params["intercept"]
+    assert abs(level.mean() - 0.9) < 0.005
+    path = mm.save(fit, tmp_path / "fit.nc")
+    with pytest.raises(mm.InputError, match=r'got "base".*import what registers it'):
+        mm.load(path)
+    assert mm.register(own.Base) is own.Base
+    assert mm.registry()["fact"]["base"] is own.Base
+    assert mm.load(path).panel.facts == (known,)
+    assert mm.facts.read([known.to_dict()]) == (known,)
+
+    @dataclass(frozen=True)
+    class Base(own.Base):  # another law of the same name is another program
+        kind: ClassVar[str] = "base"
+
+        @staticmethod
+        def log_density(p, x, spec, inputs):
+            return own.Base.log_density(
+                p, {"share": x["share"] - np.array([0.4, 0])}, *"ab"
+            )
+
+    with pytest.raises(mm.InputError, match="kind: got"):
+        mm.register(Base)
+    del FACTS["base"]
+    other = mm.fit(fit.spec, panel.with_facts([Base((0.9, 0.001))]), QUICK, seed=0)
+    assert abs(other.draws.params["intercept"].mean() - 0.5) < 0.005
+
+
 def test_the_list_has_every_role_and_cannot_be_written_to():
     before = mm.registry()
     assert list(before) == [
@@ -312,7 +344,18 @@ class Endless(own.Hyperbolic):
 
 
 one = lambda name, dims=("channel",): {name: Parameter(dims, PRIOR, "positive")}
+fact = lambda **body: frozen(
+    type("F", (mm.facts.Fact,), {"kind": "f", "arrays": dict, "log_density": len} | body)
+)
 BAD = {
+    "fact: no until": (fact(), "until: got none"),
+    "fact: no law": (
+        fact(until=None, log_density=mm.facts.Fact.log_density),
+        "log_density: got none",
+    ),
+    "fact: no arrays": (fact(until=None, arrays=mm.facts.Fact.arrays), "arrays: got none"),
+    "fact: kind taken": (fact(until=None, kind="lift"), "mmmjax.facts.lift.Lift"),
+    "fact: a record": (own.Base((0.5, 0.1)), "the class itself"),
     "no class": (own.Weibull(), "the class itself"),
     "no base": (dict, "derives from mm.adstock.Adstock"),
     "no dataclass": (curve(), "@dataclass(frozen=True) above class Curve"),
@@ -358,7 +401,8 @@ def test_bad_classes_are_refused_at_the_door(case):
         register(thing)
     assert words in str(caught.value)
     assert " Fix: " in str(caught.value) or case == "window"
-    if isinstance(thing, type) and case not in ("no base", "no default", "window"):
+    other = case in ("no base", "no default", "window") or case.startswith("fact")
+    if isinstance(thing, type) and not other:
         role = next(n for n, r in ROLES.items() if issubclass(thing, r.base))
         given = {"terms": (thing(),)} if role == "term" else {role: thing()}
         with pytest.raises(mm.InputError):  # as a record that was never registered too

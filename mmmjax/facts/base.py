@@ -71,7 +71,7 @@ class Fact:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # pyright: ignore
         fields = {name: value for name, value in fields.items() if value is not None}
         if self.until is not None:
-            fields["until"] = self.until.isoformat()
+            fields["until"] = str(self.until)
         return {"kind": self.kind} | fields
 
 
@@ -87,15 +87,19 @@ def facts_from(
         if table.get("kind") not in tuple(known):
             got = table.get("kind", Phrase("none"))
             near = closest(got, known) or next(iter(known))
-            fix = f'kind = "{near}"'
+            fix = f'kind = "{near}"; one of your own: first import what registers it'
             fail(f"kind of {where} {number}", got, "", listing(known, last="or"), fix)
         cls = known[table["kind"]]
-        made.append(cls(**{k: v for k, v in table.items() if k != "kind"}))
+        made.append(cls(**{k: _tuples(v) for k, v in table.items() if k != "kind"}))
     return tuple(made)
 
 
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
 def stacked(panel: Panel, scale: Scale, spec: Spec) -> dict[str, dict[str, np.ndarray]]:
-    """Arrays of a panel's facts by kind, one row a fact; of no facts nothing."""
+    """Arrays of a panel's facts by kind, sorted, one row a fact; of no facts nothing."""
     rows: dict[str, list[Mapping[str, np.ndarray]]] = {}
     for fact in panel.facts:
         rows.setdefault(fact.kind, []).append(fact.arrays(panel, scale, spec))
