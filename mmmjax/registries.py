@@ -32,9 +32,10 @@ def register[T: type | Utility](thing: T) -> T:
     if isinstance(thing, Utility):
         _utility(thing)
         return thing
-    if isinstance(thing, type) and issubclass(thing, Fact):
-        check_facts([thing])
-        FACTS[thing.kind] = thing
+    cls: Any = thing
+    if isinstance(cls, type) and issubclass(cls, Fact):
+        check_facts([cls])
+        FACTS[cls.kind] = cls
         return thing
     found = [
         name
@@ -50,7 +51,6 @@ def register[T: type | Utility](thing: T) -> T:
         if any(isinstance(thing, role.base) for role in every):
             fix = f"mm.register({type(thing).__name__}), the class itself"
         fail("thing", kind_of(thing), "in mm.register(thing)", allowed, fix)
-    cls: Any = thing
     name = found[0]
     check_class(name, cls)
     part: dict[str, Any] = {"terms": (cls(),)} if name == "term" else {name: cls()}
