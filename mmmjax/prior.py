@@ -389,12 +389,7 @@ class Prior:
             checks.fail("pooled", told, "[model.priors]", "a table of over and spread", fix)
         spread = told.get("spread", SPREAD)
         several = isinstance(spread, (list, tuple))
-        made = []
-        for one in spread if several else [spread]:
-            try:
-                made.append(cls.from_dict(one) if isinstance(one, Mapping) else one)
-            except checks.InputError as error:
-                raise checks.InputError(f"pooled spread: {error}") from None
+        made = [_spread(s) for s in (spread if several else [spread])]
         return pooled(prior, told.get("over", "geo"), made if several else made[0])
 
     def __repr__(self) -> str:
@@ -586,6 +581,13 @@ def pooled(
         checks.fail("pooled prior", prior, "prior", "one that is not pooled yet", fix)
     full = None if prior.dims is None else _ordered((*prior.dims, dims[-1]))
     return replace_prior(prior, pool=tuple(zip(dims, made, strict=True)), dims=full)
+
+
+def _spread(told: Any) -> Any:
+    try:
+        return Prior.from_dict(told) if isinstance(told, Mapping) else told
+    except checks.InputError as error:
+        raise checks.InputError(f"pooled spread: {error}") from None
 
 
 def replace_prior(prior: Prior, **changes: Any) -> Prior:

@@ -273,7 +273,7 @@ def half(**given):
             lambda p: mm.Spec.from_dict(
                 {"priors": {"y_sigma": p.to_dict() | {"pooled": {"spread": {"dist": 3}}}}}
             ),
-            ["prior of y_sigma: pooled spread: prior family: got 3"],
+            ["prior of y_sigma: pooled spread: family: got 3"],
         ),
         (
             lambda p: mm.Spec.from_dict(

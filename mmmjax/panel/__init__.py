@@ -3,15 +3,16 @@
 `dialect` says how a table is written and `files` reads it so, `columns` finds what the user
 named, `cells` reads dates, geos and numbers (`numbers`: as people write them), `calendar`
 makes the dates regular, `empty` leaves outcomes out, `reading` puts a table together,
-`container` holds it and `door` decides what can be modelled.
+`record` and `container` hold it and `door` decides what can be modelled.
 """
 
 from mmmjax.panel.cells import date_of
 from mmmjax.panel.columns import Columns
-from mmmjax.panel.container import Panel, joined, known, periods
+from mmmjax.panel.container import Panel
 from mmmjax.panel.dialect import KEYS as DIALECT
 from mmmjax.panel.door import for_prediction, for_training
 from mmmjax.panel.empty import zero_ends
+from mmmjax.panel.record import joined, known, periods
 
 __all__ = [
     "DIALECT",

@@ -1,0 +1,235 @@
+"""What a panel holds, and what follows from it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.checks import Phrase, closest, fail, listing, number, show
+from mmmjax.findings import Finding
+from mmmjax.panel.calendar import describe, offset
+from mmmjax.panel.columns import Columns
+from mmmjax.panel.national import by_period
+from mmmjax.shapes import NATIONAL
+
+__all__ = ["NUMBERS", "PanelRecord", "joined", "known", "periods"]
+
+NUMBERS = ("outcome", "media", "spend", "controls", "present")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PanelRecord:
+    """Fields and numbers of a panel; :class:`mmmjax.Panel` says what they are."""
+
+    outcome: np.ndarray
+    media: np.ndarray
+    spend: np.ndarray
+    controls: np.ndarray
+    present: np.ndarray
+    dates: pd.DatetimeIndex
+    geos: tuple[str, ...]
+    channels: tuple[str, ...]
+    control_names: tuple[str, ...] = ()
+    population: np.ndarray | None = None
+    currency: str = ""
+    outcome_name: str = "outcome"
+    history: int = 0
+    freq: str = "W-SUN"
+    columns: Columns = field(default_factory=Columns)
+    outcome_value: float | None = None
+    said: tuple[Finding, ...] = ()
+    facts: tuple[Any, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    national: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Copy the arrays, check their shapes and make them read only."""
+        if self.outcome_value is not None:
+            fix = "outcome_value=1.0 where the outcome is money, or the margin of one unit"
+            value = number(
+                "outcome_value", self.outcome_value, low=0, open_low=True, fix=fix
+            )
+            object.__setattr__(self, "outcome_value", value)
+        for fact in self.facts:
+            if not callable(getattr(fact, "check", None)) or isinstance(fact, type):
+                fix = 'mm.facts.Lift("TV", x=..., delta_x=..., delta_y=..., sigma=...)'
+                fail("facts", fact, "", "records of mm.facts", fix)
+            fact.check(self)
+        cells = (len(self.geos), len(self.dates))
+        if unknown := [name for name in self.national if name not in self.channels]:
+            near = closest(unknown[0], self.channels)
+            fix = f'did you mean "{near}"?' if near else "leave it out"
+            fail("national", unknown[0], "", f"channels ({listing(self.channels)})", fix)
+        shapes = {
+            "outcome": cells,
+            "media": (*cells, len(self.channels)),
+            "spend": (*cells, len(self.channels)),
+            "controls": (*cells, len(self.control_names)),
+            "present": cells,
+            "population": cells,
+        }
+        if self.population is not None and np.ndim(self.population) == 1:
+            shapes["population"] = cells[:1]
+        for name, shape in shapes.items():
+            if (value := getattr(self, name)) is None:
+                continue
+            array = np.array(value, bool if name == "present" else np.float64)
+            if array.shape != shape:
+                fix = "build panels with Panel.from_frame"
+                fail(name, Phrase(f"shape {array.shape}"), "", f"shape {shape}", fix)
+            if name == "population" and array.ndim == 2 and (array == array[:, :1]).all():
+                array = array[:, 0].copy()
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        for name, labels in self.groups.items():
+            if len(labels) != len(self.geos):
+                fix = "build panels with Panel.from_frame"
+                fail(f"groups {name}", labels, "", "one name for each geo", fix)
+        if len(self.columns.media) != len(self.channels):
+            paid = zip(self.channels, self.paid, strict=True)
+            columns = Columns(
+                "date",
+                self.outcome_name,
+                self.channels,
+                tuple(name if is_paid else None for name, is_paid in paid),
+                self.control_names,
+                None if self.geos == (NATIONAL,) else "geo",
+                None if self.population is None else "population",
+            )
+            object.__setattr__(self, "columns", columns)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table the panel was read from: its own columns, dates sorted."""
+        geo, time = np.nonzero(self.present)
+        columns = self.columns
+        table: dict[str, Any] = {columns.date: self.dates[time]}
+        if columns.geo is not None or self.n_geos > 1:
+            table[columns.geo or "geo"] = np.array(self.geos, dtype=object)[geo]
+        if columns.outcome is not None:
+            table[columns.outcome] = self.outcome[geo, time]
+        for i, (media, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
+            whole = self.channels[i] in self.national  # again in every row
+            for name, array in ((media, self.media), (money, self.spend)):
+                if name is not None and name not in table:
+                    table[name] = (
+                        array[..., i].sum(0)[time] if whole else array[geo, time, i]
+                    )
+        for i, name in enumerate(columns.controls):
+            table[name] = self.controls[geo, time, i]
+        if self.people is not None:
+            table[columns.population or "population"] = self.people[geo, time]
+        for name, own in self.groups.items():
+            table[name] = np.array(own, dtype=object)[geo]
+        return pd.DataFrame(table)
+
+    def data_hash(self) -> str:
+        """Return the SHA-256 of all numbers, dates and names, in hexadecimal."""
+        digest = hashlib.sha256()
+        names = (self.geos, self.channels, self.control_names, self.freq, self.history)
+        digest.update(repr(names).encode())
+        digest.update(np.asarray(self.dates, "datetime64[D]").astype("<i8").tobytes())
+        people = np.zeros(0) if self.population is None else self.population
+        for array in (*(getattr(self, name) for name in NUMBERS), people):
+            plain = np.where(np.isnan(array), np.nan, array + 0.0)  # one NaN, no minus zero
+            digest.update(repr(array.shape).encode() + plain.astype("<f8").tobytes())
+        if self.national:
+            digest.update(repr(self.national).encode())
+        if self.facts:
+            digest.update(repr(self.facts).encode())
+        if self.groups:
+            digest.update(repr(dict(self.groups)).encode())
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        """Say what the panel holds, in a few lines."""
+        span = f"{show(self.dates[0])} to {show(self.dates[-1])}"
+        where = "national" if self.geos == (NATIONAL,) else f"{self.n_geos} geos"
+        lines = [
+            f"Panel: {where}, {len(self.dates)} periods ({describe(self.freq)}), {span}"
+        ]
+        seen, cells = int(self.mask[:, self.window].sum()), self.n_geos * self.n_periods
+        mean = f"mean {np.nanmean(self.outcome):,.6g}" if seen else ""
+        told = f"  {self.outcome_name}: {seen} of {cells} observed, {mean}"
+        lines.append(told if seen else "  outcome: none")
+        if self.history:
+            lines.append(f"  history: {self.history} leading periods of media only")
+        if self.n_geos > 1:
+            lines.append(f"  geos: {listing(map(Phrase, self.geos))}")
+        unit = f" {self.currency}" if self.currency else ""
+        by = "outcome" if self.population is None else "population"
+        money = dict(zip(self.channels, self.spend.sum((0, 1)), strict=True))
+        named: dict[str, Sequence[str]] = {
+            f"spend{unit}": [f"{n} {x:,.0f}" for n, x in money.items() if not np.isnan(x)],
+            f"national, divided by {by}": self.national,
+            "organic": self.organic,
+        }
+        for what, names in named.items():
+            if names:
+                lines.append(f"  {what}: {listing(map(Phrase, names), 12)}")
+        if self.control_names:
+            names = listing(map(Phrase, self.control_names), 12)
+            lines.append(f"  controls: {len(self.control_names)} ({names})")
+        lines += [f"  {fact.kind} {fact.formula()}" for fact in self.facts]
+        return "\n".join(lines)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Whether the outcome was observed, (geo, time)."""
+        return np.isfinite(self.outcome)
+
+    @property
+    def paid(self) -> np.ndarray:
+        """Whether each channel has a spend, (channel,); the others are organic."""
+        return ~np.isnan(self.spend).all((0, 1))
+
+    @property
+    def organic(self) -> tuple[str, ...]:
+        """Names of the channels without spend."""
+        return tuple(self.channels[i] for i in np.flatnonzero(~self.paid))
+
+    @property
+    def people(self) -> np.ndarray | None:
+        """Population in every period, (geo, time); None where it is not known."""
+        return by_period(self.population, len(self.dates))
+
+    @property
+    def window(self) -> slice:
+        """The modelled periods: all after the history."""
+        return slice(self.history, None)
+
+    @property
+    def n_geos(self) -> int:
+        """Number of geos."""
+        return len(self.geos)
+
+    @property
+    def n_periods(self) -> int:
+        """Number of modelled periods, the history not counted."""
+        return len(self.dates) - self.history
+
+
+def periods[P: PanelRecord](panel: P, times: slice, history: int) -> P:
+    """Return the panel of some periods, the first `history` of them not modelled."""
+    arrays = {name: getattr(panel, name)[:, times] for name in NUMBERS}
+    people = None if panel.people is None else panel.people[:, times]
+    own = {"population": people, "dates": panel.dates[times], "history": history}
+    return replace(panel, **arrays, **own)
+
+
+def joined[P: PanelRecord](first: P, second: P) -> P:
+    """Return the panel of both, one after the other: the second is aligned and follows."""
+    join = lambda name: np.concatenate([getattr(p, name) for p in (first, second)], axis=1)
+    people = None if first.people is None else join("people")
+    arrays = {name: join(name) for name in NUMBERS}
+    dates = first.dates.append(second.dates)
+    return replace(first, **arrays, population=people, dates=dates)
+
+
+def known[P: PanelRecord](panel: P) -> P:
+    """Return the panel with the facts that were known at the end of its last period."""
+    end: Any = panel.dates[-1] + offset(panel.freq)
+    facts = (f for f in panel.facts if f.until is None or pd.Timestamp(f.until) < end)
+    return replace(panel, facts=tuple(facts))
