@@ -28,6 +28,9 @@ __all__ = [
     "InverseGamma",
     "Link",
     "LogitNormal",
+    "NegativeBinomial",
+    "Poisson",
+    "Scattered",
     "StudentT",
     "between",
     "log_gamma",
@@ -100,12 +103,32 @@ def log_gamma(x: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
     small = jnp.where(below, x, 1.0)
     rising = math.prod((small + k for k in range(1, _SHIFT)), start=small)
     large = jnp.where(below, x + _SHIFT, x)
-    inverse = 1.0 / large
+    stirling = (large - 0.5) * jnp.log(large) - large + _HALF_LOG_2PI + _tail(large)
+    return stirling - jnp.where(below, jnp.log(rising), 0.0)
+
+
+def _tail(x: Array) -> Array:
+    """What Stirling's formula lacks, from 8 on."""
+    inverse = 1.0 / x
     square, tail = inverse * inverse, jnp.zeros_like(x)
     for term in reversed(_SERIES):
         tail = term + square * tail
-    stirling = (large - 0.5) * jnp.log(large) - large + _HALF_LOG_2PI + inverse * tail
-    return stirling - jnp.where(below, jnp.log(rising), 0.0)
+    return inverse * tail
+
+
+def _lacking(x: Array) -> Array:
+    """What Stirling's formula lacks, x > 0: without the difference of large numbers."""
+    below = x < _SHIFT
+    small = jnp.where(below, x, 1.0)
+    near = log_gamma(small) - (small - 0.5) * jnp.log(small) + small - _HALF_LOG_2PI
+    return jnp.where(below, near, _tail(jnp.where(below, 1.0 * _SHIFT, x)))
+
+
+def _log_ratio(x: Array, y: Array) -> Array:
+    """log(x / y) of positive numbers, with the precision of their difference."""
+    d = (x - y) / y
+    near = jnp.abs(d) < 0.5
+    return jnp.where(near, jnp.log1p(jnp.where(near, d, 0.0)), jnp.log(x) - jnp.log(y))
 
 
 def _numbers(*hyperparameters: Any) -> tuple[Array, ...]:
@@ -154,6 +177,47 @@ class StudentT(dist.StudentT):
         normaliser = log_gamma(0.5 * n) - log_gamma(0.5 * (n + 1)) + jnp.log(scale)
         normaliser += 0.5 * (jnp.log(n) + math.log(math.pi))
         return -0.5 * (n + 1) * jnp.log1p(z * z / n) - normaliser
+
+
+class Scattered(dist.Gamma):
+    """Gamma(concentration, rate) of an outcome around its mean, concentration / rate.
+
+    As the other laws of data below, its density is that at the mean, and a deviance: large
+    numbers cancel before they are rounded, so that single precision is enough.
+    """
+
+    def log_prob(self, value: Any) -> Array:
+        """Log density at ``value`` > 0."""
+        k, rate, value = _numbers(self.concentration, self.rate, value)
+        mean = k / rate
+        top = 0.5 * jnp.log(k) - _HALF_LOG_2PI - _lacking(k) - jnp.log(value)
+        return k * (_log_ratio(value, mean) - (value - mean) / mean) + top
+
+
+class Poisson(dist.Poisson):
+    """Poisson(rate)."""
+
+    def log_prob(self, value: Any) -> Array:
+        """Log probability of the whole number ``value`` >= 0."""
+        (rate,) = _numbers(self.rate)
+        some = value > 0
+        y = jnp.where(some, value, 1.0).astype(rate.dtype)
+        top = -0.5 * jnp.log(y) - _HALF_LOG_2PI - _lacking(y)
+        return jnp.where(some, y * _log_ratio(rate, y) - (rate - y) + top, -rate)
+
+
+class NegativeBinomial(dist.NegativeBinomial2):
+    """NegativeBinomial(mean, concentration): variance mean + mean^2 / concentration."""
+
+    def log_prob(self, value: Any) -> Array:
+        """Log probability of the whole number ``value`` >= 0."""
+        a, rate = _numbers(self.concentration, self.rate)
+        mean, some = a / rate, value > 0
+        y = jnp.where(some, value, 1.0).astype(a.dtype)
+        top = 0.5 * (jnp.log(a) - jnp.log(y + a) - jnp.log(y)) - _HALF_LOG_2PI
+        top += _lacking(y + a) - _lacking(a) - _lacking(y)
+        away = y * _log_ratio(mean, y) - (y + a) * _log_ratio(mean + a, y + a)
+        return jnp.where(some, away + top, -a * jnp.log1p(mean / a))
 
 
 class LogitNormal(dist.TransformedDistribution):

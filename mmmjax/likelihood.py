@@ -30,8 +30,12 @@ from mmmjax.scaling import Scale
 __all__ = [
     "LIKELIHOODS",
     "OUTCOME",
+    "Gamma",
     "Likelihood",
+    "LogNormal",
+    "NegativeBinomial",
     "Normal",
+    "Poisson",
     "StudentT",
     "Target",
     "TruncatedNormal",
@@ -314,6 +318,20 @@ class Likelihood:
             return special.ndtri(np.asarray(self.law(mean, p, target).cdf(target.outcome)))
 
 
+def _refuse(panel: Panel, bad: np.ndarray, allowed: str) -> None:
+    """Name the first observed outcome that a law does not allow."""
+    found = np.argwhere(panel.mask & bad)
+    if not found.size:
+        return
+    g, t = found[0]
+    place = [f'column "{panel.outcome_name}"', f"date {checks.show(panel.dates[t])}"]
+    place += [f'geo "{panel.geos[g]}"'] if panel.n_geos > 1 else []
+    more = f" ({len(found)} such cells)" if len(found) > 1 else ""
+    fix = "correct the cell (empty means missing), or use the Normal likelihood"
+    got = panel.outcome[g, t]
+    checks.fail("outcome", got, ", ".join(place) + more, allowed, fix)
+
+
 @dataclass(frozen=True)
 class Normal(Likelihood):
     """Normal(mu, y_sigma)."""
@@ -347,19 +365,8 @@ class TruncatedNormal(Likelihood):
 
     def check(self, panel: Panel) -> None:
         """See :meth:`Likelihood.check`."""
-        found = np.argwhere(panel.mask & (np.nan_to_num(panel.outcome) < self.low))
-        if found.size:
-            g, t = found[0]
-            place = [
-                f'column "{panel.outcome_name}"',
-                f"date {checks.show(panel.dates[t])}",
-            ]
-            place += [f'geo "{panel.geos[g]}"'] if panel.n_geos > 1 else []
-            more = f" ({len(found)} such cells)" if len(found) > 1 else ""
-            fix = "correct the cell (empty means missing), or use the Normal likelihood"
-            allowed = f"outcomes of at least {self.low:g}, the bound of the likelihood"
-            got = panel.outcome[g, t]
-            checks.fail("outcome", got, ", ".join(place) + more, allowed, fix)
+        allowed = f"outcomes of at least {self.low:g}, the bound of the likelihood"
+        _refuse(panel, np.nan_to_num(panel.outcome) < self.low, allowed)
 
     def structure(self) -> "TruncatedNormal":
         """See :meth:`Likelihood.structure`: any bound is one program."""
@@ -425,6 +432,150 @@ class StudentT(Likelihood):
         return -np.sign(z) * special.ndtri(special.stdtr(p["y_nu"], -abs(z)))
 
 
-LIKELIHOODS: dict[str, type[Likelihood]] = {
-    c.kind: c for c in (Normal, TruncatedNormal, StudentT)
-}
+_KNEE = 0.01  # of the unit of the mean: from ten times it on, it is its own mean to 1%
+_MIDDLE = 0.5  # of the unit: where a mean usually is
+
+
+class _Positive(Likelihood):
+    """Laws of outcomes that cannot be negative, whose noise grows with the mean.
+
+    The sum of the terms is the mean itself, so that contributions add up to what is
+    predicted. Where it falls towards 0 or below, which priors allow, the law takes
+    (mu + sqrt(mu^2 + 4 k^2)) / 2 with k = 0.01 of the unit in its place: always positive,
+    above mu by k^2 / mu.
+    """
+
+    def above(self, mean: Any) -> Any:
+        """The mean that the law takes, positive."""
+        root = jnp.sqrt(mean**2 + 4 * _KNEE**2)
+        below = jnp.where(mean < 0, mean, -1.0)
+        far = 2 * _KNEE**2 / (jnp.sqrt(below**2 + 4 * _KNEE**2) - below)
+        return jnp.where(mean < 0, far, 0.5 * (mean + root))
+
+    def variance(self, p: Values) -> Any:
+        """See :meth:`Likelihood.variance`: where the mean usually is."""
+        return (p["y_sigma"] * _MIDDLE) ** 2
+
+    def spread(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
+        """See :meth:`Likelihood.spread`: that at the middle of a geo."""
+        return p["y_sigma"] * np.asarray(self.above(mean)).mean(1, keepdims=True)
+
+    def possible(self, outcome: np.ndarray) -> np.ndarray:
+        """See :meth:`Likelihood.possible`."""
+        return np.maximum(outcome, np.finfo(float).tiny)
+
+    def check(self, panel: Panel) -> None:
+        """See :meth:`Likelihood.check`."""
+        allowed = f"outcomes above 0, as {type(self).__name__} has them"
+        _refuse(panel, np.nan_to_num(panel.outcome, nan=1.0) <= 0, allowed)
+
+
+@dataclass(frozen=True)
+class LogNormal(_Positive):
+    """exp of Normal(log mu - y_sigma^2 / 2, y_sigma): its mean is mu, its noise a share."""
+
+    kind: ClassVar[str] = "log_normal"
+
+    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
+        """See :meth:`Likelihood.law`."""
+        sigma = p["y_sigma"]
+        return dist.LogNormal(jnp.log(self.above(mean)) - 0.5 * sigma**2, sigma)
+
+    def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
+        """See :meth:`Likelihood.deviates`."""
+        away = np.log(target.outcome) - np.log(np.asarray(self.above(mean)))
+        return away / p["y_sigma"] + 0.5 * p["y_sigma"]
+
+
+@dataclass(frozen=True)
+class Gamma(_Positive):
+    """Gamma of mean mu and standard deviation y_sigma * mu."""
+
+    kind: ClassVar[str] = "gamma"
+
+    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
+        """See :meth:`Likelihood.law`."""
+        shape = p["y_sigma"] ** -2
+        return laws.Scattered(shape, shape / self.above(mean))
+
+
+class _Counts(_Positive):
+    """Whole numbers, as they are: units of the mean are of the terms only."""
+
+    scaled: ClassVar[bool] = False
+
+    def possible(self, outcome: np.ndarray) -> np.ndarray:
+        """See :meth:`Likelihood.possible`."""
+        return np.maximum(np.round(outcome), 0.0)
+
+    def check(self, panel: Panel) -> None:
+        """See :meth:`Likelihood.check`."""
+        seen = np.nan_to_num(panel.outcome)
+        _refuse(panel, seen != self.possible(seen), "whole numbers from 0, as of counts")
+
+    def working(self, target: Target) -> tuple[Any, Any]:
+        """See :meth:`Likelihood.working`."""
+        return target.outcome / target.unit, target.mask * 1.0
+
+    def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
+        """See :meth:`Likelihood.deviates`: anywhere in the step of a count, at random.
+
+        The seed is fixed: the same fit has the same residuals.
+
+        Source: Dunn and Smyth (1996), "Randomized quantile residuals".
+        """
+        law, at = self.law(mean, p, target), np.random.default_rng(0)
+        with jax.enable_x64(True):
+            low, high = (np.asarray(law.cdf(target.outcome - k)) for k in (1, 0))
+        low = np.where(target.outcome > 0, low, 0.0)
+        inside = low + (high - low) * at.random(np.shape(high))
+        return special.ndtri(np.clip(inside, np.finfo(float).tiny, 1 - 2.0**-53))
+
+
+@dataclass(frozen=True)
+class Poisson(_Counts):
+    """Poisson of mean mu, on the counts themselves, without noise of a size of its own."""
+
+    kind: ClassVar[str] = "poisson"
+    noise: ClassVar[str] = ""
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """See :meth:`Likelihood.parameters`: none."""
+        return {}
+
+    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
+        """See :meth:`Likelihood.law`."""
+        return laws.Poisson(target.unit * self.above(mean))
+
+    def working(self, target: Target) -> tuple[Any, Any]:
+        """See :meth:`Likelihood.working`: weights are the information of a cell."""
+        return target.outcome / target.unit, target.mask * target.unit / _MIDDLE
+
+    def variance(self, p: Values) -> Any:
+        """See :meth:`Likelihood.variance`."""
+        return jnp.ones((1, 1))
+
+    def spread(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
+        """See :meth:`Likelihood.spread`."""
+        middle = np.asarray(self.above(mean)).mean(1, keepdims=True)
+        return np.sqrt(middle / target.unit)
+
+
+@dataclass(frozen=True)
+class NegativeBinomial(_Counts):
+    """Counts of mean mu and variance mu + (y_sigma mu)^2: more scatter than Poisson's."""
+
+    kind: ClassVar[str] = "negative_binomial"
+
+    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
+        """See :meth:`Likelihood.law`."""
+        return laws.NegativeBinomial(target.unit * self.above(mean), p["y_sigma"] ** -2)
+
+    def spread(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
+        """See :meth:`Likelihood.spread`."""
+        middle = np.asarray(self.above(mean)).mean(1, keepdims=True)
+        return np.sqrt(middle / target.unit + (p["y_sigma"] * middle) ** 2)
+
+
+KINDS = (Normal, TruncatedNormal, StudentT, LogNormal, Gamma, Poisson, NegativeBinomial)
+LIKELIHOODS: dict[str, type[Likelihood]] = {c.kind: c for c in KINDS}
