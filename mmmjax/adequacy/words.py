@@ -282,11 +282,12 @@ def _remedy(fit: Fit, code: str, label: str) -> str:
     return {
         "season": f"Write {seasons}, or add holidays and events under controls",
         "holiday": f"Add a control that is 1 in the weeks around {label} of every year and "
-        "else 0",
-        "weekday": "Add a control of 0 and 1 for each day of the week but one",
+        'else 0; or a [[model.term]] of kind "holidays", which has those of a country',
+        "weekday": "Add a control of 0 and 1 for each day of the week but one; or a "
+        '[[model.term]] of kind "fourier" whose period is "week", of order 3',
         "trend": _slow(fit),
-        "break": f"Add a control that is 0 before {label} and 1 from then on, or fit only "
-        "what came after",
+        "break": f"Add a control that is 0 before {label} and 1 from then on (or a "
+        '[[model.term]] of kind "steps" with this date), or fit only what came after',
         "carryover": last,
         "leads": "Add what drives demand (price, distribution, search interest) under "
         "controls; a lift test shows the effect without it",
