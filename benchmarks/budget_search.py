@@ -43,8 +43,8 @@ UTILITIES = (
     "expected_shortfall", "conditional_value_at_risk(level=0.9)", "portfolio_entropy",
     "profit", "mean_response",
 )  # fmt: skip
-PARTS = ("nothing", "evolve", "starts", "grid")
-PLAIN = {"evolve": search.evolve, "starts": solve.starts_of, "grid": starts.grid_start}
+PARTS = ("nothing", "hops", "starts", "grid")
+PLAIN = {"hops": search.HOPS, "starts": solve.starts_of, "grid": starts.grid_start}
 AGAINST = 32  # random starts of SLSQP
 
 
@@ -72,10 +72,10 @@ def problems(smoke: bool) -> Iterator[tuple[str, Any, str, dict[str, Any]]]:
 
 def leave_out(part: str) -> None:
     """Put every part back but this one."""
-    search.evolve, solve.starts_of = PLAIN["evolve"], PLAIN["starts"]
+    search.HOPS, solve.starts_of = PLAIN["hops"], PLAIN["starts"]
     starts.grid_start = PLAIN["grid"]
-    if part == "evolve":
-        search.evolve = lambda worth, region, x, value, wide=True: (x, value, 0)
+    if part == "hops":
+        search.HOPS = 0
     if part == "starts":
         solve.starts_of = lambda prepared, problem, count, seed: PLAIN["starts"](
             prepared, problem, 1, seed
@@ -113,11 +113,13 @@ def _both(problem: Any, shares: Any, *, form: Any) -> Any:
     return jax.value_and_grad(value)(shares)
 
 
-def run(smoke: bool, seeds: int, only: list[str], out: Path) -> list[dict[str, Any]]:
+def run(
+    smoke: bool, seeds: int, only: list[str], parts: list[str], out: Path
+) -> list[dict[str, Any]]:
     """One row a problem, utility and part that is left out; written as it comes."""
     path = out / "budget_search.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() and not smoke else []
-    for part in PARTS[:2] if smoke else PARTS:
+    for part in parts or PARTS[: 2 if smoke else None]:
         leave_out(part)
         for what, fit, utility, ask in problems(smoke):
             name = utility.partition("(target")[0].partition("(value=")[0]
@@ -182,11 +184,13 @@ def main() -> int:
     parser = options(__doc__ or "")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--only", action="append", default=[], help="problems; frontier")
+    parser.add_argument("--without", action="append", default=[], help="parts left out")
     asked = parser.parse_args()
     only = asked.only
     rows = []
     if only != ["frontier"]:
-        rows = run(asked.smoke, 2 if asked.smoke else asked.seeds, only, asked.out)
+        seeds = 2 if asked.smoke else asked.seeds
+        rows = run(asked.smoke, seeds, only, asked.without, asked.out)
     if not only or "frontier" in only:
         path = asked.out / "budget_search.json"
         rows = json.loads(path.read_text())["rows"] if path.exists() else rows

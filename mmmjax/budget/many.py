@@ -30,7 +30,7 @@ from mmmjax.budget.record import (
     condition_of,
     relative_gap,
 )
-from mmmjax.budget.region import project, scaled
+from mmmjax.budget.region import project, ranges_of, scaled
 from mmmjax.budget.search import (
     Found,
     Kind,
@@ -127,7 +127,7 @@ def frontier(
     utilities: Sequence[Any] | None = None,
     alphas: Sequence[float] | np.ndarray | None = None,
     tolerance: float = 1e-6,
-    starts: int = 8,
+    starts: int = 4,
     seed: int = 0,
     **asked: Unpack[Asked],
 ) -> xr.Dataset:
@@ -176,7 +176,7 @@ def scenarios(
     utilities: Sequence[Any] | None = None,
     *,
     tolerance: float = 1e-6,
-    starts: int = 8,
+    starts: int = 4,
     seed: int = 0,
     **asked: Unpack[Asked],
 ) -> xr.Dataset:
@@ -351,7 +351,8 @@ def _plan(
         starts = warm[None]
         if not kind.concave:
             rest, values = jax.lax.map(valued, begin[COMMON:])
-            chosen = best_apart(rest, values, max(count - COMMON, 0), CLOSE)
+            apart = rest / ranges_of(region)
+            chosen = best_apart(apart, values, max(count - COMMON, 0), CLOSE)
             starts = jnp.concatenate([starts, begin[:count][:COMMON], rest[chosen]])
         found = search(problem, kind, starts, tolerance, limit)
         return found.point, _summary(problem, found, respond, before, reached, kind.form)

@@ -22,6 +22,7 @@ __all__ = [
     "best_vertex",
     "inside",
     "project",
+    "ranges_of",
     "residuals",
     "scaled",
     "simple",
@@ -80,6 +81,12 @@ def scaled(region: Region, unit: float) -> Region:
         lower=region.lower / unit, upper=region.upper / unit,
         least=region.least / unit, most=region.most / unit,
     )  # fmt: skip
+
+
+def ranges_of(region: Region) -> Float[Array, " variable"]:
+    """What each variable may move; 1e-12 of the widest where it may not: all above 0."""
+    width = jnp.asarray(region.upper) - jnp.asarray(region.lower)
+    return jnp.maximum(width, jnp.maximum(1e-12 * width.max(), 1e-300))
 
 
 def project(

@@ -1,15 +1,16 @@
-"""Search for the best plan: climb, smooth less and less, hold curved limits, polish.
+"""Search for the best plan: climb, smooth less and less, hold curved limits, hop.
 
 One problem is a tree of arrays (:class:`Problem`); what kind of problem it is
 (:class:`Kind`) is static, so that another budget, other bounds, draws or risk settings
 compile nothing. A smooth concave utility takes one climb. Tails of draws are smoothed, and
 less so in every round; a concave one ends with a proven bound, any other starts from
-several points and is polished on the exact utility. Curved limits (a floor of ROAS) enter
-as an augmented Lagrangian.
+several points, and then again and again near the best end. Curved limits (a floor of ROAS)
+enter as an augmented Lagrangian.
 
 Sources: Rockafellar and Uryasev (2000), "Optimization of conditional value-at-risk",
 J. Risk 2, for the tail as the least favourable weights, whose bound is proof; Nocedal and
-Wright (2006), "Numerical Optimization", chapter 17 for the augmented Lagrangian.
+Wright (2006), "Numerical Optimization", chapter 17 for the augmented Lagrangian; Lourenco,
+Martin and Stutzle (2003), "Iterated local search", for the hops.
 """
 
 from collections.abc import Callable
@@ -29,9 +30,8 @@ from mmmjax.budget.ascent import (
     Local,
     ascend,
 )
-from mmmjax.budget.evolve import MOST_CELLS, evolve
 from mmmjax.budget.horizon import Form, Response, Window, response_of, slopes_of
-from mmmjax.budget.region import Region, project, support
+from mmmjax.budget.region import Region, project, ranges_of, support
 from mmmjax.budget.utility import Smooth, Smoothing, Utility
 
 __all__ = [
@@ -48,13 +48,14 @@ __all__ = [
 ]
 
 WIDEST = 0.3  # first smoothing, share of the draws
-NARROWER = (0.02, 1e-3)  # of two of three starts, where there are several
+BLURS = (WIDEST, 0.1, 0.03, 0.01)  # of starts in turn, where there are several
+JUDGED = 0.03  # smoothing of the gradient of a utility that is not: not of single draws
 BRIEF = 20  # evaluations of a climb on a smoothed utility that nothing is proven of
-THOROUGH = 16  # starts from which on a search is given wide clouds
-EVOLVED = 2  # ends that clouds go on from: the best alone is at times on a lesser top
-APART = 0.02  # shares of the budget below which two ends are on one top
-LESS, ROUGHLY = 0.3, 0.1  # each round smooths so much less; where nothing is proven
-ROUNDS = {"smooth": 1, "concave": 12, "rough": 3, "curved": 40}
+HOPS = 2  # climbs for each start that begin near the best end of all
+FEW, FAR = 4, 0.3  # cells that a hop moves, and how far, in ranges
+REACH, NEARER, NEAREST = 0.3, 0.85, 0.01  # ranges that parabolas are trusted in, by round
+LESS = {"concave": 0.3, "rough": 0.1, "guided": 0.6}  # each round smooths so much less
+ROUNDS = {"smooth": 1, "concave": 12, "rough": 3, "guided": 14, "curved": 40}
 STIFF, STIFFER, STIFFEST = 10.0, 8.0, 1e7  # penalty of a curved limit, its growth
 MET = 1e-9  # miss of a curved limit, in shares of the budget, that counts as met
 MISSED = 1e-6  # miss from which on the limit was not met
@@ -107,7 +108,9 @@ class Kind:
     @property
     def rounds(self) -> str:
         """Key of :data:`ROUNDS` without curved limits."""
-        return "smooth" if self.smooth else "concave" if self.concave else "rough"
+        if self.smooth or self.concave:
+            return "smooth" if self.smooth else "concave"
+        return "rough" if self.form.free_periods else "guided"
 
 
 class Found(NamedTuple):
@@ -168,6 +171,7 @@ class _Progress(NamedTuple):
     terms: _Terms
     upper: Any  # smallest proven bound so far
     missed: Any
+    point: Any  # where the last climb ended
 
 
 def search(
@@ -189,44 +193,35 @@ def search(
         return _rounds(problem, kind, respond, first, widest, tolerance, limit)
 
     if starts.shape[0] == 1:
-        ends = jax.tree.map(lambda leaf: leaf[None], climb(starts[0]))
-    else:
-        # some starts are blurred less: a wide blur misses narrow tops
-        blurs = jnp.asarray((WIDEST, *NARROWER))
-        widest = blurs[jnp.arange(starts.shape[0]) % len(blurs)]
-        ends = jax.lax.map(lambda lane: climb(*lane), (starts, widest))
-    best = jax.tree.map(lambda leaf: leaf[0], _first(ends, 1))
+        return climb(starts[0])
+    # a wide blur finds the same top from everywhere and misses narrow ones
+    blurs = jnp.asarray(BLURS)[jnp.arange(starts.shape[0]) % len(BLURS)]
+    ends = jax.lax.map(lambda lane: climb(*lane), (starts, blurs))
+    first = jnp.argmax(jnp.where(jnp.isfinite(ends.value), ends.value, -jnp.inf))
+    best = jax.tree.map(lambda leaf: leaf[first], ends)
     best = best._replace(evaluations=ends.evaluations.sum())
-    few = problem.region.lower.shape[0] <= MOST_CELLS and starts.shape[0] > 1
-    if kind.smooth or kind.concave or problem.floors.shape[0] or not few:
+    if kind.rounds != "guided" or problem.floors.shape[0]:
         return best
+    ranges, key = ranges_of(problem.region), jax.random.key(0)
 
-    def exact(shares: Array) -> Array:
-        return worth(problem, respond(shares * problem.budget), shares)
+    def hop(best: Found, turn: Array) -> tuple[Found, None]:
+        which, far = jax.random.split(jax.random.fold_in(key, turn))
+        some = jax.random.bernoulli(which, min(1.0, FEW / len(ranges)), ranges.shape)
+        moved = FAR * ranges * some * jax.random.normal(far, ranges.shape)
+        found = climb(project(best.point + moved, problem.region, ranges)[0], BLURS[-1])
+        count = best.evaluations + found.evaluations
+        better = found.value > best.value
+        best = jax.tree.map(lambda a, b: jnp.where(better, a, b), found, best)
+        return best._replace(evaluations=count), None
 
-    thorough = starts.shape[0] >= THOROUGH
-
-    def evolved(found: Found) -> Found:
-        point, value, count = evolve(
-            exact, problem.region, found.point, found.value, thorough
-        )
-        return found._replace(point=point, value=value, evaluations=count)
-
-    ends = jax.lax.map(evolved, _first(ends, EVOLVED if thorough else 1, APART))
-    last = jax.tree.map(lambda leaf: leaf[0], _first(ends, 1))
-    return last._replace(evaluations=best.evaluations + ends.evaluations.sum())
-
-
-def _first(ends: Found, count: int, apart: float = 0.0) -> Found:
-    order = best_apart(ends.point, ends.value, count, apart)
-    return jax.tree.map(lambda leaf: leaf[order], ends)
+    return jax.lax.scan(hop, best, jnp.arange(HOPS * starts.shape[0]))[0]
 
 
 def best_apart(points: Array, values: Array, count: int, apart: float) -> Array:
     """Indices of the best points, best first; those close to a better one come last."""
     values = jnp.where(jnp.isfinite(values), values, -jnp.inf)
     rank = jnp.argsort(jnp.argsort(-values))
-    near = jnp.abs(points[:, None] - points).sum(-1) < apart
+    near = jnp.abs(points[:, None] - points).mean(-1) < apart
     again = (near & (rank[:, None] > rank)).any(1)
     return jnp.lexsort((-values, again))[:count]
 
@@ -249,21 +244,31 @@ def _rounds(
     tolerance: Any,
     limit: Any,
 ) -> Found:
-    """Climb round after round: less smoothing, stiffer limits."""
+    """Climb round after round: less smoothing, stiffer limits.
+
+    Where nothing is proven and each cell is one variable, a round climbs parabolas through
+    the response, which cost next to nothing, and goes on from its end, better or not.
+    """
     limits = problem.floors.shape[0]
     if kind.smooth and not limits:
         return _one_climb(problem, kind, respond, start, tolerance, limit)
-    most = max(ROUNDS[kind.rounds], ROUNDS["curved"] if limits else 1)
-    rough = not kind.smooth and not kind.concave
+    rough, guided = not kind.smooth and not kind.concave, False
+    most, less = ROUNDS[kind.rounds], LESS.get(kind.rounds, LESS["concave"])
+    if limits:
+        most, less = ROUNDS["curved"], LESS["concave"]
+    elif rough:
+        guided, limit = kind.rounds == "guided", jnp.minimum(limit, BRIEF)
 
     def once(now: _Progress) -> _Progress:
         last = rough & (now.count == most - 1)  # ends on the exact utility
         terms = now.terms._replace(share=jnp.where(last, 0.0, now.terms.share))
+        begin, region, near = now.best.point, problem.region, respond
+        if guided:
+            begin, reach = now.point, jnp.maximum(REACH * NEARER**now.count, NEAREST)
+            near, region = _parabolas(problem, respond, begin, reach)
         end = ascend(
-            lambda shares: _look(problem, kind.form, respond, shares, terms).local,
-            problem.region, now.best.point, kind.concave,
-            jnp.maximum(tolerance, 1e-3 * terms.share),
-            jnp.minimum(limit, BRIEF) if rough and not limits else limit,
+            lambda shares: _look(problem, kind.form, near, shares, terms).local,
+            region, begin, kind.concave, jnp.maximum(tolerance, 1e-3 * terms.share), limit,
         )  # fmt: skip
         spot = _look(problem, kind.form, respond, end.point, terms)
         slope = spot.local.gradient
@@ -271,30 +276,49 @@ def _rounds(
         upper = jnp.minimum(now.upper, spot.ceiling + jnp.maximum(climb, 0.0))
         missed = -jnp.min(spot.slack, initial=0.0)
         best = _better(now, end, spot, missed)
-        if rough:  # at share 0 a gradient is that of single draws
-            kept = lambda new, old: jnp.where(last, old, new)
-            best = best._replace(
-                gradient=kept(slope, now.best.gradient),
-                multipliers=kept(end.multipliers, now.best.multipliers),
-            )
         best = best._replace(gap=jnp.maximum(upper - best.value, 0.0))
         stiffer = jnp.where(missed > 0.25 * now.missed, STIFFER, 1.0)
         following = _Terms(
-            terms.share * (ROUGHLY if rough and not limits else LESS),
-            spot.weights,
+            terms.share * less, spot.weights,
             jnp.minimum(terms.stiffness * stiffer, STIFFEST),
-        )
+        )  # fmt: skip
         close = best.gap <= tolerance * jnp.maximum(jnp.abs(best.value), SMALL)
         done = (end.status == NOT_FINITE) | ((missed <= MET) & close & (not rough))
         count = jnp.where(done, most, now.count + 1)
-        return _Progress(count, best, following, upper, missed)
+        return _Progress(count, best, following, upper, missed, end.point)
 
     state = _begin(problem, start, limits, 0.0 if kind.smooth else widest)
     if rough:  # a start that is better than all that follows is kept
         begun = worth(problem, respond(start * problem.budget), start)
         begun = jnp.where(jnp.isfinite(begun), begun, -jnp.inf)
         state = state._replace(best=state.best._replace(value=begun))
-    return jax.lax.while_loop(lambda now: now.count < most, once, state).best
+    end = jax.lax.while_loop(lambda now: now.count < most, once, state)
+    if not rough:
+        return end.best
+    terms = end.terms._replace(share=jnp.asarray(JUDGED))
+    judged = ascend(
+        lambda shares: _look(problem, kind.form, respond, shares, terms).local,
+        problem.region, end.best.point, False, tolerance, 1,
+    )  # fmt: skip
+    return end.best._replace(gradient=judged.gradient, multipliers=judged.multipliers)
+
+
+def _parabolas(
+    problem: Problem, respond: Response, centre: Array, reach: Array
+) -> tuple[Response, Region]:
+    """The response by its first two derivatives, and where in the region they hold."""
+    region, middle = problem.region, centre * problem.budget
+    samples, slopes, bends = slopes_of(respond, middle)
+    far = reach * (region.upper - region.lower)
+    near = region._replace(
+        lower=jnp.maximum(region.lower, centre - far),
+        upper=jnp.minimum(region.upper, centre + far),
+    )
+
+    def parabolas(spend: Array) -> Array:
+        return samples + (slopes + 0.5 * bends * (spend - middle)) * (spend - middle)
+
+    return parabolas, near
 
 
 def _one_climb(
@@ -325,7 +349,7 @@ def _begin(problem: Problem, start: Array, limits: int, share: Any) -> _Progress
         count, jnp.full((), STALLED),
     )  # fmt: skip
     terms = _Terms(jnp.asarray(share), jnp.zeros(limits), jnp.asarray(STIFF))
-    return _Progress(count, found, terms, inf, inf)
+    return _Progress(count, found, terms, inf, inf, start)
 
 
 def _better(now: _Progress, end: Ascent, spot: _Spot, missed: Array) -> Found:

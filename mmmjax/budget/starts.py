@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from mmmjax.budget.grid import grid_start
 from mmmjax.budget.horizon import Form, response_of
 from mmmjax.budget.prepare import Prepared
-from mmmjax.budget.region import best_vertex, project
+from mmmjax.budget.region import best_vertex, project, ranges_of
 from mmmjax.budget.search import Kind, Problem, search, worth
 from mmmjax.budget.utility import mean_response
 
@@ -19,7 +19,7 @@ __all__ = ["starts_of"]
 
 SCREENED = 1024  # points tried for a place among the starts
 COMMON = 3  # the first: reference, grid, best on average
-CLOSE = 0.05  # shares of the budget below which two starts are one
+CLOSE = 0.03  # mean distance, in ranges of the cells, below which two starts are one
 
 
 def starts_of(
@@ -29,7 +29,7 @@ def starts_of(
 
     After the reference: the best plan on average, from a grid where the response is not
     concave; then the best of many random mixtures and corners of the region, none close to
-    another, whatever the seed; a third of the places goes to random ones of the seed,
+    another, whatever the seed; a sixth of the places goes to random ones of the seed,
     whatever they are worth. Where every period is a variable only the first two.
 
     Args:
@@ -58,11 +58,12 @@ def starts_of(
     drawn, values = (np.asarray(x) for x in _screen(problem, drawn, form=kind.form))
     values = np.where(np.isfinite(values), values, -np.inf)[:SCREENED]
     order = np.argsort(-values, kind="stable")
-    best = 1 + (2 * count) // 3
+    best = 1 + (5 * count) // 6
+    ranges = ranges_of(problem.region)
     for i in order:
         if len(points) >= best:
             break
-        if min(np.abs(drawn[i] - point).sum() for point in points) > CLOSE:
+        if min((np.abs(drawn[i] - point) / ranges).mean() for point in points) > CLOSE:
             points.append(drawn[i])
     return np.stack([*points, *drawn[SCREENED:]][:count])
 
@@ -90,13 +91,13 @@ def _screen(problem: Problem, drawn: Array, *, form: Form) -> tuple[Array, Array
     for prices made of them.
     """
     region = jax.tree.map(jnp.asarray, problem.region)
-    respond = response_of(problem.window, form)
+    respond, ranges = response_of(problem.window, form), ranges_of(region)
 
     def one(item: tuple[Array, Array]) -> tuple[Array, Array]:
         index, pull = item
         mixed = region.lower + pull * (region.upper - region.lower)
         corner = best_vertex(pull, region)
-        point = project(jnp.where(index % 3 == 2, corner, mixed), region)[0]
+        point = project(jnp.where(index % 3 == 2, corner, mixed), region, ranges)[0]
         return point, worth(problem, respond(point * problem.budget), point)
 
     return jax.lax.map(one, (jnp.arange(len(drawn)), drawn))

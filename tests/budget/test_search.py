@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
 import mmmjax as mm
+from mmmjax.budget.horizon import response_of
 from mmmjax.budget.layout import ABSENT
+from mmmjax.budget.prepare import prepare
+from mmmjax.budget.region import project
+from mmmjax.budget.search import worth
+from mmmjax.budget.solve import scaled_problem
+from mmmjax.budget.starts import starts_of
 from tests.budget.cases import make_fit
 from tests.reference import budget as oracle
 
@@ -174,6 +180,45 @@ def test_risk_utilities_beat_slsqp_from_many_starts(utility):
                 best = max(best, -found.fun)
     assert plan.objective >= best - 1e-3 * abs(best)
     assert plan.objective >= plan.reference_objective
+
+
+def test_starts_differ_beside_a_channel_with_nearly_all_the_money():
+    """Distances count in ranges: in shares of the budget all of them were one start."""
+    fit = make_fit(7, seed=3)
+    prepared = prepare(fit, periods=26, bounds=(0.3, 2.0), utility="value_at_risk")
+    with jax.enable_x64(True):
+        problem = scaled_problem(prepared)[0]
+        found = starts_of(prepared, problem, 24, 0)
+    lower, upper = (np.asarray(part) for part in problem.region[:2])
+    at = (found - lower) / (upper - lower)
+    assert (upper - lower).max() > 0.9 * (upper - lower).sum()
+    apart = np.abs(at[:, None] - at).mean(-1)[np.triu_indices(len(at), 1)]
+    assert (apart > 0.01).mean() > 0.98
+    inner = (at > 1e-6) & (at < 1 - 1e-6)
+    assert inner.sum(1).max() == 7  # not corners alone
+
+
+@pytest.mark.parametrize("utility", ["raroc", "tightness_ratio"])
+def test_no_small_step_from_a_plan_is_better(utility):
+    """Ends of a search are tops of the exact utility, kinks or not."""
+    fit = make_fit(4, draws=60, seed=7)
+    plan = mm.optimize(fit, periods=8, bounds=(0.3, 2.0), utility=utility)
+    ask = {"periods": 8, "bounds": (0.3, 2.0), "utility": utility}
+    prepared = prepare(fit, **ask)
+    with jax.enable_x64(True):
+        problem = jax.tree.map(jnp.asarray, scaled_problem(prepared)[0])
+        respond = response_of(problem.window, prepared.kind.form)
+        value = jax.jit(lambda x: worth(problem, respond(x * problem.budget), x))
+        at = plan.optimized.to_numpy().ravel() / plan.budget
+        best = float(value(at))
+        assert best * float(problem.size) == pytest.approx(plan.objective, rel=1e-9)
+        region = problem.region
+        ranges, rng = np.asarray(region.upper - region.lower), np.random.default_rng(0)
+        step = jax.jit(lambda x: project(x, region, ranges)[0])
+        for far in (0.1, 1e-2, 1e-3):
+            for _ in range(200):
+                near = step(at + far * ranges * rng.normal(size=len(at)))
+                assert float(value(near)) <= best + 1e-4 * abs(best)
 
 
 def test_a_function_of_the_user_is_a_utility():
