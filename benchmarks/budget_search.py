@@ -26,7 +26,7 @@ from common import HERE, compiled, options, show, write
 sys.path.insert(0, str(HERE.parent))
 
 import mmmjax as mm
-from mmmjax.budget import search, solve, starts
+from mmmjax.budget import search, solve
 from mmmjax.budget.horizon import response_of
 from mmmjax.budget.prepare import prepare
 from mmmjax.budget.region import project
@@ -43,8 +43,8 @@ UTILITIES = (
     "expected_shortfall", "conditional_value_at_risk(level=0.9)", "portfolio_entropy",
     "profit", "mean_response",
 )  # fmt: skip
-PARTS = ("nothing", "hops", "starts", "grid")
-PLAIN = {"hops": search.HOPS, "starts": solve.starts_of, "grid": starts.grid_start}
+PARTS = ("nothing", "hops", "evolve", "starts")
+PLAIN = {"hops": search.HOPS, "evolve": search.evolve, "starts": solve.starts_of}
 AGAINST = 32  # random starts of SLSQP
 
 
@@ -72,18 +72,15 @@ def problems(smoke: bool) -> Iterator[tuple[str, Any, str, dict[str, Any]]]:
 
 def leave_out(part: str) -> None:
     """Put every part back but this one."""
-    search.HOPS, solve.starts_of = PLAIN["hops"], PLAIN["starts"]
-    starts.grid_start = PLAIN["grid"]
+    search.HOPS, search.evolve, solve.starts_of = PLAIN.values()
     if part == "hops":
         search.HOPS = 0
+    if part == "evolve":
+        search.evolve = lambda worth, region, x, value, wide: (x, value, 0)
     if part == "starts":
         solve.starts_of = lambda prepared, problem, count, seed: PLAIN["starts"](
             prepared, problem, 1, seed
         )
-    if part == "grid":
-        starts.grid_start = lambda problem, form: project(
-            jnp.asarray(problem.region.lower), problem.region
-        )[0]
     jax.clear_caches()
 
 

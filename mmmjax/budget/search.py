@@ -4,8 +4,9 @@ One problem is a tree of arrays (:class:`Problem`); what kind of problem it is
 (:class:`Kind`) is static, so that another budget, other bounds, draws or risk settings
 compile nothing. A smooth concave utility takes one climb. Tails of draws are smoothed, and
 less so in every round; a concave one ends with a proven bound, any other starts from
-several points, and then again and again near the best end. Curved limits (a floor of ROAS)
-enter as an augmented Lagrangian.
+several points, then again and again from near the best end, over a table of the response
+that costs next to nothing. Curved limits (a floor of ROAS) enter as an augmented
+Lagrangian.
 
 Sources: Rockafellar and Uryasev (2000), "Optimization of conditional value-at-risk",
 J. Risk 2, for the tail as the least favourable weights, whose bound is proof; Nocedal and
@@ -30,7 +31,15 @@ from mmmjax.budget.ascent import (
     Local,
     ascend,
 )
-from mmmjax.budget.horizon import Form, Response, Window, response_of, slopes_of
+from mmmjax.budget.evolve import MOST_CELLS, evolve
+from mmmjax.budget.horizon import (
+    Form,
+    Response,
+    Window,
+    response_of,
+    slopes_of,
+    tabled,
+)
 from mmmjax.budget.region import Region, project, ranges_of, support
 from mmmjax.budget.utility import Smooth, Smoothing, Utility
 
@@ -48,14 +57,13 @@ __all__ = [
 ]
 
 WIDEST = 0.3  # first smoothing, share of the draws
-BLURS = (WIDEST, 0.1, 0.03, 0.01)  # of starts in turn, where there are several
-JUDGED = 0.03  # smoothing of the gradient of a utility that is not: not of single draws
+BLURS = (WIDEST, 0.1, 0.03, 0.01)  # of starts in turn: a wide blur misses narrow tops
 BRIEF = 20  # evaluations of a climb on a smoothed utility that nothing is proven of
-HOPS = 2  # climbs for each start that begin near the best end of all
-FEW, FAR = 4, 0.3  # cells that a hop moves, and how far, in ranges
-REACH, NEARER, NEAREST = 0.3, 0.85, 0.01  # ranges that parabolas are trusted in, by round
-LESS = {"concave": 0.3, "rough": 0.1, "guided": 0.6}  # each round smooths so much less
-ROUNDS = {"smooth": 1, "concave": 12, "rough": 3, "guided": 14, "curved": 40}
+THOROUGH = 16  # starts from which on a search is given many hops and wide clouds
+HOPS, FEW_HOPS = 8, 2  # climbs for each start that begin near the best end of all
+MOVED, FAR, NEAR = 3, 0.3, 0.03  # cells that a hop moves, about; how far, in ranges
+LESS = 0.3  # each round smooths so much less
+ROUNDS = {"smooth": 1, "concave": 12, "rough": 6, "curved": 40}
 STIFF, STIFFER, STIFFEST = 10.0, 8.0, 1e7  # penalty of a curved limit, its growth
 MET = 1e-9  # miss of a curved limit, in shares of the budget, that counts as met
 MISSED = 1e-6  # miss from which on the limit was not met
@@ -108,9 +116,7 @@ class Kind:
     @property
     def rounds(self) -> str:
         """Key of :data:`ROUNDS` without curved limits."""
-        if self.smooth or self.concave:
-            return "smooth" if self.smooth else "concave"
-        return "rough" if self.form.free_periods else "guided"
+        return "smooth" if self.smooth else "concave" if self.concave else "rough"
 
 
 class Found(NamedTuple):
@@ -171,7 +177,6 @@ class _Progress(NamedTuple):
     terms: _Terms
     upper: Any  # smallest proven bound so far
     missed: Any
-    point: Any  # where the last climb ended
 
 
 def search(
@@ -187,34 +192,58 @@ def search(
         limit: Most evaluations of one climb.
     """
     respond = response_of(problem.window, kind.form)
+    many, limits, region = starts.shape[0], problem.floors.shape[0], problem.region
+    rough = not (kind.smooth or kind.concave or limits or kind.form.free_periods)
+    ranges = ranges_of(region)
 
-    def climb(start: Array, widest: Any = WIDEST) -> Found:
-        first = project(start, problem.region)[0]
+    def climb(respond: Response, start: Array, widest: Any = WIDEST) -> Found:
+        first = project(start, region, ranges)[0]
         return _rounds(problem, kind, respond, first, widest, tolerance, limit)
 
-    if starts.shape[0] == 1:
-        return climb(starts[0])
-    # a wide blur finds the same top from everywhere and misses narrow ones
-    blurs = jnp.asarray(BLURS)[jnp.arange(starts.shape[0]) % len(BLURS)]
-    ends = jax.lax.map(lambda lane: climb(*lane), (starts, blurs))
-    first = jnp.argmax(jnp.where(jnp.isfinite(ends.value), ends.value, -jnp.inf))
-    best = jax.tree.map(lambda leaf: leaf[first], ends)
-    best = best._replace(evaluations=ends.evaluations.sum())
-    if kind.rounds != "guided" or problem.floors.shape[0]:
-        return best
-    ranges, key = ranges_of(problem.region), jax.random.key(0)
+    if many == 1:
+        return climb(respond, starts[0])
+    near, turns, thorough = respond, many, many >= THOROUGH
+    if rough:
+        ends = region.lower * problem.budget, ranges * problem.budget
+        near, turns = tabled(respond, *ends), many * (1 + (HOPS if thorough else FEW_HOPS))
 
-    def hop(best: Found, turn: Array) -> tuple[Found, None]:
-        which, far = jax.random.split(jax.random.fold_in(key, turn))
-        some = jax.random.bernoulli(which, min(1.0, FEW / len(ranges)), ranges.shape)
-        moved = FAR * ranges * some * jax.random.normal(far, ranges.shape)
-        found = climb(project(best.point + moved, problem.region, ranges)[0], BLURS[-1])
-        count = best.evaluations + found.evaluations
-        better = found.value > best.value
+    def turn(best: Found, count: Array) -> tuple[Found, None]:
+        """Climb from the next start, or after a hop from the best end so far."""
+        first, start = count < many, starts[count % many]
+        widest = jnp.where(first, jnp.asarray(BLURS)[count % len(BLURS)], BLURS[-1])
+        if rough:
+            hop = _hop(best.point, region.lower, ranges, count)
+            start = jnp.where(first, start, hop)
+        found = climb(near, start, widest)
+        evaluations = best.evaluations + found.evaluations
+        better = (found.value > best.value) | (count == 0)
         best = jax.tree.map(lambda a, b: jnp.where(better, a, b), found, best)
-        return best._replace(evaluations=count), None
+        return best._replace(evaluations=evaluations), None
 
-    return jax.lax.scan(hop, best, jnp.arange(HOPS * starts.shape[0]))[0]
+    none = _begin(problem, starts[0], limits, 0.0).best
+    best = jax.lax.scan(turn, none, jnp.arange(turns))[0]
+    if not rough:
+        return best
+    point, count = best.point, best.evaluations
+    if len(ranges) <= MOST_CELLS:
+
+        def value(shares: Array) -> Array:
+            return worth(problem, near(shares * problem.budget), shares)
+
+        point, _, more = evolve(value, region, point, best.value, thorough)
+        count = count + more
+    end = climb(respond, point, BLURS[-1])
+    return end._replace(evaluations=count + end.evaluations)
+
+
+def _hop(point: Array, lower: Array, ranges: Array, count: Array) -> Array:
+    """A few cells a way off, a few anywhere, or all a little: each in its turn."""
+    which, far, anywhere = jax.random.split(jax.random.fold_in(jax.random.key(0), count), 3)
+    some = jax.random.bernoulli(which, min(1.0, MOVED / len(ranges)), ranges.shape)
+    noise = ranges * jax.random.normal(far, ranges.shape)
+    away = lower + ranges * jax.random.uniform(anywhere, ranges.shape)
+    hops = point + FAR * some * noise, jnp.where(some, away, point), point + NEAR * noise
+    return jnp.stack(hops)[count % len(hops)]
 
 
 def best_apart(points: Array, values: Array, count: int, apart: float) -> Array:
@@ -244,31 +273,21 @@ def _rounds(
     tolerance: Any,
     limit: Any,
 ) -> Found:
-    """Climb round after round: less smoothing, stiffer limits.
-
-    Where nothing is proven and each cell is one variable, a round climbs parabolas through
-    the response, which cost next to nothing, and goes on from its end, better or not.
-    """
+    """Climb round after round: less smoothing, stiffer limits."""
     limits = problem.floors.shape[0]
     if kind.smooth and not limits:
         return _one_climb(problem, kind, respond, start, tolerance, limit)
-    rough, guided = not kind.smooth and not kind.concave, False
-    most, less = ROUNDS[kind.rounds], LESS.get(kind.rounds, LESS["concave"])
-    if limits:
-        most, less = ROUNDS["curved"], LESS["concave"]
-    elif rough:
-        guided, limit = kind.rounds == "guided", jnp.minimum(limit, BRIEF)
+    most = max(ROUNDS[kind.rounds], ROUNDS["curved"] if limits else 1)
+    rough = not kind.smooth and not kind.concave
 
     def once(now: _Progress) -> _Progress:
         last = rough & (now.count == most - 1)  # ends on the exact utility
         terms = now.terms._replace(share=jnp.where(last, 0.0, now.terms.share))
-        begin, region, near = now.best.point, problem.region, respond
-        if guided:
-            begin, reach = now.point, jnp.maximum(REACH * NEARER**now.count, NEAREST)
-            near, region = _parabolas(problem, respond, begin, reach)
         end = ascend(
-            lambda shares: _look(problem, kind.form, near, shares, terms).local,
-            region, begin, kind.concave, jnp.maximum(tolerance, 1e-3 * terms.share), limit,
+            lambda shares: _look(problem, kind.form, respond, shares, terms).local,
+            problem.region, now.best.point, kind.concave,
+            jnp.maximum(tolerance, 1e-3 * terms.share),
+            jnp.minimum(limit, BRIEF) if rough and not limits else limit,
         )  # fmt: skip
         spot = _look(problem, kind.form, respond, end.point, terms)
         slope = spot.local.gradient
@@ -276,49 +295,30 @@ def _rounds(
         upper = jnp.minimum(now.upper, spot.ceiling + jnp.maximum(climb, 0.0))
         missed = -jnp.min(spot.slack, initial=0.0)
         best = _better(now, end, spot, missed)
+        if rough:  # at share 0 a gradient is that of single draws
+            kept = lambda new, old: jnp.where(last, old, new)
+            best = best._replace(
+                gradient=kept(slope, now.best.gradient),
+                multipliers=kept(end.multipliers, now.best.multipliers),
+            )
         best = best._replace(gap=jnp.maximum(upper - best.value, 0.0))
         stiffer = jnp.where(missed > 0.25 * now.missed, STIFFER, 1.0)
         following = _Terms(
-            terms.share * less, spot.weights,
+            terms.share * LESS,
+            spot.weights,
             jnp.minimum(terms.stiffness * stiffer, STIFFEST),
-        )  # fmt: skip
+        )
         close = best.gap <= tolerance * jnp.maximum(jnp.abs(best.value), SMALL)
         done = (end.status == NOT_FINITE) | ((missed <= MET) & close & (not rough))
         count = jnp.where(done, most, now.count + 1)
-        return _Progress(count, best, following, upper, missed, end.point)
+        return _Progress(count, best, following, upper, missed)
 
     state = _begin(problem, start, limits, 0.0 if kind.smooth else widest)
     if rough:  # a start that is better than all that follows is kept
         begun = worth(problem, respond(start * problem.budget), start)
         begun = jnp.where(jnp.isfinite(begun), begun, -jnp.inf)
         state = state._replace(best=state.best._replace(value=begun))
-    end = jax.lax.while_loop(lambda now: now.count < most, once, state)
-    if not rough:
-        return end.best
-    terms = end.terms._replace(share=jnp.asarray(JUDGED))
-    judged = ascend(
-        lambda shares: _look(problem, kind.form, respond, shares, terms).local,
-        problem.region, end.best.point, False, tolerance, 1,
-    )  # fmt: skip
-    return end.best._replace(gradient=judged.gradient, multipliers=judged.multipliers)
-
-
-def _parabolas(
-    problem: Problem, respond: Response, centre: Array, reach: Array
-) -> tuple[Response, Region]:
-    """The response by its first two derivatives, and where in the region they hold."""
-    region, middle = problem.region, centre * problem.budget
-    samples, slopes, bends = slopes_of(respond, middle)
-    far = reach * (region.upper - region.lower)
-    near = region._replace(
-        lower=jnp.maximum(region.lower, centre - far),
-        upper=jnp.minimum(region.upper, centre + far),
-    )
-
-    def parabolas(spend: Array) -> Array:
-        return samples + (slopes + 0.5 * bends * (spend - middle)) * (spend - middle)
-
-    return parabolas, near
+    return jax.lax.while_loop(lambda now: now.count < most, once, state).best
 
 
 def _one_climb(
@@ -349,7 +349,7 @@ def _begin(problem: Problem, start: Array, limits: int, share: Any) -> _Progress
         count, jnp.full((), STALLED),
     )  # fmt: skip
     terms = _Terms(jnp.asarray(share), jnp.zeros(limits), jnp.asarray(STIFF))
-    return _Progress(count, found, terms, inf, inf, start)
+    return _Progress(count, found, terms, inf, inf)
 
 
 def _better(now: _Progress, end: Ascent, spot: _Spot, missed: Array) -> Found:

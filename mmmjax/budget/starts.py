@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mmmjax.budget.grid import grid_start
 from mmmjax.budget.horizon import Form, response_of
 from mmmjax.budget.prepare import Prepared
 from mmmjax.budget.region import best_vertex, project, ranges_of
@@ -18,7 +17,7 @@ from mmmjax.budget.utility import mean_response
 __all__ = ["starts_of"]
 
 SCREENED = 1024  # points tried for a place among the starts
-COMMON = 3  # the first: reference, grid, best on average
+COMMON = 2  # the first: reference, best on average
 CLOSE = 0.03  # mean distance, in ranges of the cells, below which two starts are one
 
 
@@ -27,8 +26,7 @@ def starts_of(
 ) -> Float[np.ndarray, "start variable"]:
     """Starts of a search, (start, variable), shares of the budget.
 
-    After the reference: the best plan on average, from a grid where the response is not
-    concave; then the best of many random mixtures and corners of the region, none close to
+    After the reference: the best plan on average; then the best of many random mixtures and corners of the region, none close to
     another, whatever the seed; a sixth of the places goes to random ones of the seed,
     whatever they are worth. Where every period is a variable only the first two.
 
@@ -44,8 +42,6 @@ def starts_of(
     kind, points = prepared.kind, [reference]
     average = problem._replace(utility=mean_response())
     average = average._replace(size=float(_mean(average, reference, form=kind.form)) or 1.0)
-    if not kind.form.free_periods:
-        points.append(np.asarray(_grid(average, form=kind.form)))
     climb = dataclasses.replace(kind, smooth=True, concave=True)
     points.append(np.asarray(_climb(average, points[-1][None], kind=climb)))
     if kind.form.free_periods:  # thousands of variables: time goes into few climbs
@@ -71,11 +67,6 @@ def starts_of(
 @partial(jax.jit, static_argnames=("form",))
 def _mean(problem: Problem, shares: Array, *, form: Form) -> Array:
     return response_of(problem.window, form)(shares * problem.budget).sum(1).mean()
-
-
-@partial(jax.jit, static_argnames=("form",))
-def _grid(problem: Problem, *, form: Form) -> Array:
-    return grid_start(problem, form)
 
 
 @partial(jax.jit, static_argnames=("kind",))
