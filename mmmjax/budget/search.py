@@ -194,7 +194,7 @@ def search(
     respond = response_of(problem.window, kind.form)
     many, limits, region = starts.shape[0], problem.floors.shape[0], problem.region
     rough = not (kind.smooth or kind.concave or limits or kind.form.free_periods)
-    ranges = ranges_of(region)
+    ranges, key = ranges_of(region), jax.random.key(0)
 
     def climb(respond: Response, start: Array, widest: Any = WIDEST) -> Found:
         first = project(start, region, ranges)[0]
@@ -209,14 +209,19 @@ def search(
 
     def turn(best: Found, count: Array) -> tuple[Found, None]:
         """Climb from the next start, or after a hop from the best end so far."""
-        first, start = count < many, starts[count % many]
+        first, point = count < many, best.point
         widest = jnp.where(first, jnp.asarray(BLURS)[count % len(BLURS)], BLURS[-1])
-        if rough:
-            hop = _hop(best.point, region.lower, ranges, count)
-            start = jnp.where(first, start, hop)
-        found = climb(near, start, widest)
+        which, far, where = jax.random.split(jax.random.fold_in(key, count), 3)
+        some = jax.random.bernoulli(which, min(1.0, MOVED / len(ranges)), ranges.shape)
+        noise = ranges * jax.random.normal(far, ranges.shape)
+        fresh = region.lower + ranges * jax.random.uniform(where, ranges.shape)
+        anywhere = jnp.where(some, fresh, point)
+        hops = jnp.stack([point + FAR * some * noise, anywhere, point + NEAR * noise])
+        hop = hops[count % len(hops)]
+        found = climb(near, jnp.where(first, starts[count % many], hop), widest)
         evaluations = best.evaluations + found.evaluations
-        better = (found.value > best.value) | (count == 0)
+        unset = (count == 0) | jnp.isnan(best.value)
+        better = (found.value > best.value) | unset
         best = jax.tree.map(lambda a, b: jnp.where(better, a, b), found, best)
         return best._replace(evaluations=evaluations), None
 
@@ -234,16 +239,6 @@ def search(
         count = count + more
     end = climb(respond, point, BLURS[-1])
     return end._replace(evaluations=count + end.evaluations)
-
-
-def _hop(point: Array, lower: Array, ranges: Array, count: Array) -> Array:
-    """A few cells a way off, a few anywhere, or all a little: each in its turn."""
-    which, far, anywhere = jax.random.split(jax.random.fold_in(jax.random.key(0), count), 3)
-    some = jax.random.bernoulli(which, min(1.0, MOVED / len(ranges)), ranges.shape)
-    noise = ranges * jax.random.normal(far, ranges.shape)
-    away = lower + ranges * jax.random.uniform(anywhere, ranges.shape)
-    hops = point + FAR * some * noise, jnp.where(some, away, point), point + NEAR * noise
-    return jnp.stack(hops)[count % len(hops)]
 
 
 def best_apart(points: Array, values: Array, count: int, apart: float) -> Array:

@@ -26,9 +26,10 @@ def starts_of(
 ) -> Float[np.ndarray, "start variable"]:
     """Starts of a search, (start, variable), shares of the budget.
 
-    After the reference: the best plan on average; then the best of many random mixtures and corners of the region, none close to
-    another, whatever the seed; a sixth of the places goes to random ones of the seed,
-    whatever they are worth. Where every period is a variable only the first two.
+    After the reference: the best plan on average; then the best of many random mixtures and
+    corners of the region, none close to another, whatever the seed; a sixth of the places
+    goes to random ones of the seed, whatever they are worth. Where every period is a
+    variable only the first two.
 
     Args:
         prepared: What was asked.

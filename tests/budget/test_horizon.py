@@ -13,6 +13,7 @@ from mmmjax.budget.horizon import (
     make_window,
     response_of,
     slopes_of,
+    tabled,
 )
 from tests.budget.cases import make_fit
 from tests.reference import budget as oracle
@@ -116,6 +117,24 @@ def test_slopes_are_the_derivatives_of_each_cell(adstock_first):
         np.testing.assert_allclose(
             bend[:, i], (moved[0] - moved[1]) / (2 * step), rtol=1e-4, atol=1e-12
         )
+
+
+@pytest.mark.parametrize("least, most, close", [(0.3, 2.0, 1e-6), (0.0, 100.0, 1e-4)])
+def test_a_table_is_the_response(least, most, close):
+    fit = make_fit(draws=5)
+    respond, past = response_of(window_of(fit, 8, "history"), form_of(fit)), spend_of(fit)
+    ranges = ((most - least) * past).at[1].set(1e-12)  # a cell that may not move
+    table = tabled(respond, least * past, ranges)
+    rng = np.random.default_rng(0)
+    for part in (0.0, 1.0, *rng.random((20, len(past)))):
+        spend = least * past + part * ranges
+        exact, found = slopes_of(respond, spend), slopes_of(table, spend)
+        size = np.abs(exact[0]).max(0)
+        np.testing.assert_allclose(found[0] / size, exact[0] / size, atol=close)
+        free = np.arange(len(past)) != 1
+        steep = np.abs(slopes_of(respond, least * past)[1]).max(0)
+        off = np.abs(found[1] - exact[1])[:, free] / steep[free]
+        assert off.max() < 100 * close
 
 
 def test_blocks_of_draws_change_neither_values_nor_gradients():

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmmjax.budget import smoothing
 from mmmjax.budget import utility as u
 from mmmjax.budget.utility import Smoothing
 
@@ -288,6 +289,21 @@ def test_entropy_pulls_spend_into_an_empty_channel():
     x, _ = edges()["no variance"]
     slopes = look(u.portfolio_entropy(), x, np.array([1.0, 1, 0, 1])).slopes[1]
     assert 10 < slopes[2] - slopes[0] < 100
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("draws", [1, 2, 500, 513])
+def test_draws_are_ordered_by_their_bits(draws, dtype):
+    """Any sign, size and tie; the last bits, which hold the index, may be out of order."""
+    rng = np.random.default_rng(draws)
+    wide = rng.normal(size=draws) * 10.0 ** rng.uniform(-30, 30, draws)
+    tied = rng.integers(-3, 4, draws) * 1.0
+    for s in (wide, -np.abs(wide), tied, tied * -0.0, 1e9 + np.arange(draws)[::-1] * 1e-2):
+        s = s.astype(dtype)
+        order = np.asarray(smoothing._order(jnp.asarray(s)))
+        np.testing.assert_array_equal(np.sort(order), np.arange(draws))
+        size = np.maximum(np.abs(s[order][1:]), np.abs(s[order][:-1]))
+        assert (np.diff(s[order].astype(float)) >= -1e-12 * size).all()
 
 
 @pytest.mark.parametrize("level", [0.25, 0.5, 0.9])
