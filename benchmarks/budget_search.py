@@ -76,7 +76,7 @@ def leave_out(part: str) -> None:
     if part == "hops":
         search.HOPS = 0
     if part == "evolve":
-        search.evolve = lambda worth, region, x, value, wide: (x, value, 0)
+        search.evolve = lambda worth, region, x, value, spread: (x, value, 0)
     if part == "starts":
         solve.starts_of = lambda prepared, problem, count, seed: PLAIN["starts"](
             prepared, problem, 1, seed

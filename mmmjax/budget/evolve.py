@@ -15,17 +15,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from mmmjax.budget.region import Region, project, ranges_of
 
 __all__ = ["MOST_CELLS", "evolve"]
 
 MOST_CELLS = 24  # with more a cloud learns its shape too slowly to be worth it
-POINTS, WIDE_POINTS = 24, 48  # of a generation
+POINTS, GENERATIONS = 24, 60
 BRED = 4  # points for each of its parents
-GENERATIONS, WIDE_GENERATIONS = 60, 120
-FIRST, WIDE = 0.01, 0.1  # spread of the first cloud, shares of the range of each cell
 LAST = 1e-6  # spread of a cloud that is a point
 LEARN = 0.2  # weight of a generation in the shape of the cloud
 WISHED = 0.2  # share of points that are better than the middle
@@ -47,7 +45,7 @@ def evolve(
     region: Region,
     point: Float[Array, " cell"],
     value: Float[Array, ""],
-    wide: bool = True,
+    spread: Float[ArrayLike, ""] = 0.01,
 ) -> tuple[Float[Array, " cell"], Float[Array, ""], Int[Array, ""]]:
     """Best point that clouds around a feasible one come to.
 
@@ -56,14 +54,13 @@ def evolve(
         region: The region, in shares; every point of a cloud is projected on it.
         point: Where to begin.
         value: Utility there.
-        wide: Begin with a cloud ten times as wide, of twice the points and the time.
+        spread: Of the first cloud, shares of the range of each cell.
 
     Returns:
         (point, value, evaluations); never worse than the start.
     """
     cells, metric = point.shape[0], ranges_of(region) ** 2
-    points = WIDE_POINTS if wide else POINTS
-    parents = points // BRED
+    parents = POINTS // BRED
     weight = np.log(parents + 0.5) - np.log(np.arange(1, parents + 1))
     weight = jnp.asarray(weight / weight.sum())
     key = jax.random.key(0)
@@ -72,7 +69,7 @@ def evolve(
 
     def turn(state: _State) -> _State:
         factor = jnp.linalg.cholesky(state.shape + tiny)
-        noise = jax.random.normal(jax.random.fold_in(key, state.turn), (points, cells))
+        noise = jax.random.normal(jax.random.fold_in(key, state.turn), (POINTS, cells))
         cloud = project_all(state.middle + state.spread * noise @ factor.T)
         values = jax.lax.map(worth, cloud)
         values = jnp.where(jnp.isfinite(values), values, -jnp.inf)
@@ -95,13 +92,12 @@ def evolve(
 
     width = region.upper - region.lower
     shape = jnp.diag((width / jnp.maximum(width.max(), 1e-300)) ** 2)
-    spread = (WIDE if wide else FIRST) * width.max()
-    turns = WIDE_GENERATIONS if wide else GENERATIONS
-    begin = _State(point, value, shape, spread, point, value, jnp.zeros((), int))
+    first = spread * width.max()
+    begin = _State(point, value, shape, first, point, value, jnp.zeros((), int))
 
     def more(state: _State) -> Array:
         size = state.spread * jnp.sqrt(jnp.trace(state.shape))
-        return (state.turn < turns) & (size > LAST * width.max())
+        return (state.turn < GENERATIONS) & (size > LAST * width.max())
 
     end = jax.lax.while_loop(more, turn, begin)
-    return end.best, end.most, (points + 1) * end.turn
+    return end.best, end.most, (POINTS + 1) * end.turn

@@ -59,9 +59,10 @@ __all__ = [
 WIDEST = 0.3  # first smoothing, share of the draws
 BLURS = (WIDEST, 0.1, 0.03, 0.01)  # of starts in turn: a wide blur misses narrow tops
 BRIEF = 20  # evaluations of a climb on a smoothed utility that nothing is proven of
-THOROUGH = 16  # starts from which on a search is given many hops and wide clouds
-HOPS, FEW_HOPS = 8, 1  # climbs for each start that begin near the best end of all
+THOROUGH = 16  # starts from which on a search is given many hops and wider clouds too
+HOPS, FEW_HOPS = 12, 1  # climbs for each start that begin near the best end of all
 MOVED, FAR, NEAR = 3, 0.3, 0.03  # cells that a hop moves, about; how far, in ranges
+SPREADS = (0.1, 0.03, 0.01)  # of clouds, one after the other, in ranges
 LESS = 0.3  # each round smooths so much less
 ROUNDS = {"smooth": 1, "concave": 12, "rough": 6, "curved": 40}
 STIFF, STIFFER, STIFFEST = 10.0, 8.0, 1e7  # penalty of a curved limit, its growth
@@ -235,8 +236,14 @@ def search(
         def value(shares: Array) -> Array:
             return worth(problem, near(shares * problem.budget), shares)
 
-        point, _, more = evolve(value, region, point, best.value, thorough)
-        count = count + more
+        def cloud(last: tuple[Array, ...], spread: Array) -> tuple[tuple[Array, ...], None]:
+            point, most, count = last
+            point, most, more = evolve(value, region, point, most, spread)
+            return (point, most, count + more), None
+
+        last = best.point, best.value, count
+        spreads = jnp.asarray(SPREADS if thorough else SPREADS[-1:])
+        point, _, count = jax.lax.scan(cloud, last, spreads)[0]
     end = climb(respond, point, BLURS[-1])
     return end._replace(evaluations=count + end.evaluations)
 
