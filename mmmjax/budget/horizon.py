@@ -334,7 +334,8 @@ def tabled(
     def table(spend: Array) -> Array:
         part = jnp.maximum((jax.lax.stop_gradient(spend) - lower) / ranges, 0.0)
         piece = jnp.clip((count * jnp.sqrt(part)).astype(int), 0, count - 1)
-        at = (spend - nodes[piece, cells])[:, None] / step[piece, cells]
+        wide = step[piece, cells]  # 0 by rounding where a cell may not move
+        at = (spend - nodes[piece, cells])[:, None] / jnp.where(wide > 0, wide, 1.0)
         c = pieces[piece, cells]
         return (c[:, 0] + at * (c[:, 1] + at * (c[:, 2] + at * c[:, 3]))).T
 
