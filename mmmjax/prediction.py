@@ -26,7 +26,7 @@ from mmmjax.draws import Draws, Fit
 from mmmjax.likelihood import Target
 from mmmjax.model import ModelData, noise_of, sample_parameters
 from mmmjax.panel import Panel
-from mmmjax.posterior.fold import MEMORY, fold, fold_cells
+from mmmjax.posterior.fold import MEMORY, fold, fold_cells, thinned
 from mmmjax.posterior.scope import (
     ALL,
     PROB,
@@ -52,6 +52,7 @@ __all__ = [
     "prior_predictive",
     "sample_prior",
     "scores",
+    "scores_table",
 ]
 
 
@@ -64,6 +65,7 @@ def predict(
     draws: bool = True,
     total: bool = False,
     prob: float = PROB,
+    max_draws: int | None = None,
     memory: int = MEMORY,
 ) -> xr.Dataset:
     """Posterior predictive of the outcome, original units.
@@ -74,17 +76,19 @@ def predict(
             test panel, or ``fit.panel.read_future(table)``); or one of the training dates
             with other media or controls.
         seed: Seed of the noise.
-        draws: Keep every draw. False: mean, lo and hi only, whatever the size.
+        draws: Keep every draw. False: mean, lo and hi only, whatever the size, of as many
+            draws as :func:`contributions` takes.
         total: Sum over geos (one geo, "ALL"); periods without a row in the table count
             as zero.
         prob: Probability inside [lo, hi] where ``draws`` is False.
+        max_draws: At most this many draws, evenly spaced, where ``draws`` is False.
         memory: Bound in bytes on what lives besides the result.
 
     Returns:
         Dataset: ``outcome`` (chain, draw, geo, date), or (summary, geo, date) without
         draws; ``observed`` (geo, date), NaN where unknown.
     """
-    scope = Scope.of(fit, panel)
+    scope, fit = Scope.of(fit, panel), fit if draws else thinned(fit, max_draws)
     options: dict[str, Any] = _options(fit, scope, seed) | {"memory": memory}
     f, args = _outcome_total if total else _outcome, _arguments(fit, scope)
     if draws:
@@ -235,6 +239,7 @@ def forecast_table(
     *,
     seed: int = 0,
     prob: float = PROB,
+    max_draws: int | None = None,
     memory: int = MEMORY,
 ) -> pd.DataFrame:
     """Forecast of a test or future panel: the columns of forecast.csv.
@@ -243,7 +248,31 @@ def forecast_table(
     Rows that the table did not have are left out. Where there are several geos,
     geo = "ALL" is their sum.
     """
+    fit = fit if max_draws is None else thinned(fit, max_draws)
     return judged(fit, test, seed=seed, prob=prob, memory=memory)[0]
+
+
+@checked
+def scores_table(
+    fit: Fit,
+    test: Panel | None = None,
+    *,
+    seed: int = 0,
+    prob: float = PROB,
+    memory: int = MEMORY,
+) -> pd.DataFrame:
+    """:func:`scores` of each geo, a row per geo, then ``geo`` = ALL: over all their cells.
+
+    Columns: geo, crps (outcome units), r2, mape, coverage; of the test panel where one is
+    given, else of training. Arguments as :func:`scores`.
+    """
+    scope = Scope.of(fit, test)
+    found = cells(fit, scope, seed=seed, prob=prob, memory=memory)
+    parts = {g: slice(k, k + 1) for k, g in enumerate(scope.panel.geos)} | {
+        ALL: slice(None)
+    }
+    rows = [cell_scores(scope.outcome[part], found[:, part]) for part in parts.values()]
+    return pd.DataFrame(rows, index=pd.Index(parts, name=GEO)).reset_index()
 
 
 def judged(
@@ -316,8 +345,10 @@ def cells(
 
     CRPS is NaN where nothing was observed; if that is so everywhere, and for the total over
     geos, its row is left out. ``first`` periods are one window, those after it another,
-    each with the noise that it has alone.
+    each with the noise that it has alone. Of large panels some draws are taken, see
+    :func:`mmmjax.posterior.fold.thinned`.
     """
+    fit = thinned(fit)
     args, options = _arguments(fit, scope), _options(fit, scope, seed)
     if first is not None:
         args = (*args[:-1], np.zeros((scope.factor.size, first)), args[-1])

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
+
 from mmmjax.adequacy import judge
 from mmmjax.arguments import checked
 from mmmjax.counterfactuals import counterfactual_table as counterfactual
@@ -25,10 +27,12 @@ from mmmjax.posterior.explained import curves_table as curves
 from mmmjax.posterior.explained import decomposition_table as decomposition
 from mmmjax.posterior.explained import returns_table as returns
 from mmmjax.posterior.explained import sweep_table as sweep
+from mmmjax.posterior.shrinkage import shrinkage_table as shrinkage
 from mmmjax.posterior.tables import channels_table as channels
 from mmmjax.posterior.tables import weekly_table as weekly
 from mmmjax.prediction import forecast_table as forecast
 from mmmjax.prediction import judged, judged_through
+from mmmjax.prediction import scores_table as scores
 
 if TYPE_CHECKING:
     from mmmjax.budget.compare import scenarios_table as scenarios
@@ -51,6 +55,8 @@ __all__ = [
     "priors",
     "returns",
     "scenarios",
+    "scores",
+    "shrinkage",
     "sweep",
     "weekly",
 ]
@@ -106,29 +112,31 @@ def every(
         made = judged(fit) if test is None else judged_through(fit, test)
         return dict(zip(names, made, strict=True))
 
+    def sampled() -> dict[str, Any]:
+        table = found["parameters"] if "parameters" in found else parameters(fit)
+        prior = found["priors"] if "priors" in found else priors(fit, table)
+        draws = found["diagnostics"] if "diagnostics" in found else diagnose(fit, table)
+        each = (table, prior, draws, judge(fit, draws, table, prior))
+        return dict(zip(verdicts, each, strict=True))
+
     jobs: dict[str, Callable[[], Any]] = {  # the long ones first
-        "predicted": predicted,
-        "parameters": lambda: parameters(fit),
-        "weekly": lambda: weekly(fit),
-        "returns": lambda: returns(fit),
-        "curves": lambda: curves(fit),
+        "sampled": sampled,
         "sweep": lambda: sweep(fit),
+        "returns": lambda: returns(fit),
+        "weekly": lambda: weekly(fit),
+        "predicted": predicted,
+        "curves": lambda: curves(fit),
         "decomposition": lambda: decomposition(fit),
         "carryover": lambda: carryover(fit),
     }
-    if all(name in found for name in names):
-        del jobs["predicted"]
-    needed = [name for name in jobs if name not in found]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # compiling and sorting run abreast
+    verdicts = ("parameters", "priors", "diagnostics", "judged")
+    made = {"sampled": verdicts, "predicted": names}
+    needed = [job for job in jobs if any(n not in found for n in made.get(job, (job,)))]
+    # compiling and sorting run abreast; threads of matrices would wait for each other
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = {name: pool.submit(jobs[name]) for name in needed}
         done = {name: job.result() for name, job in waiting.items()}
-    found = done.pop("predicted", {}) | done | found
+    found = done.pop("sampled", {}) | done.pop("predicted", {}) | done | found
     if "channels" not in found:
         found["channels"] = channels(fit, known=found["returns"])
-    if "priors" not in found:
-        found["priors"] = priors(fit, found["parameters"])
-    if "diagnostics" not in found:
-        found["diagnostics"] = diagnose(fit, found["parameters"])
-    if "judged" not in found:
-        found["judged"] = judge(fit, found["diagnostics"], found["parameters"])
     return found

@@ -18,6 +18,7 @@ from mmmjax.cli import case as cases
 from mmmjax.cli.app import cache_folder, run
 from mmmjax.samplers import HMC, SAMPLERS
 from mmmjax.spec import Spec, among
+from tests.tables import weekly
 
 ROOT = Path(__file__).parent.parent
 TINY = simulate.Process(
@@ -190,6 +191,20 @@ def test_every_sampler_is_known_to_a_case_and_to_the_flag(data, tmp_path, kind):
     file.write_text(text.replace('path = "', f'path = "{data}/'))
     asked = cases.read(file, {})
     assert asked.sampler == SAMPLERS[kind](chains=64, draws=100)
+
+
+def test_a_panel_of_geos_is_sampled_by_hmc_unless_another_is_meant(tmp_path):
+    head = '[data]\npath = "t.csv"\ndate = "date"\noutcome = "sales"\nmedia = ["tv"]\n'
+    for lines, kind in (
+        ("", "nuts"), ('geo = "geo"\n', "hmc"),
+        ('geo = "geo"\n[sampler]\nseed = 3\n', "hmc"),
+        ('geo = "geo"\n[sampler]\nmax_tree_depth = 8\n', "nuts"),
+        ('geo = "geo"\n[sampler]\nkind = "nuts"\n', "nuts"),
+    ):  # fmt: skip
+        table = weekly(30, geos=["a", "b"] if "geo" in lines else ())
+        table.to_csv(tmp_path / "t.csv", index=False)
+        (tmp_path / "case.toml").write_text(head + lines)
+        assert cases.read(tmp_path / "case.toml", {}).sampler.kind == kind
 
 
 def test_a_look_is_judged_and_written_like_any_fit(data, tmp_path, capsys):

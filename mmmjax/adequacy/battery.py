@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
 from mmmjax.adequacy.design import Design
 from mmmjax.adequacy.evidence import Evidence
@@ -109,7 +108,7 @@ def battery(designs: Sequence[Design], left: np.ndarray, seed: int = 0) -> Teste
     common = shared(own, observed[0])
     names, now, detail = statistics(own, observed)
     rng = np.random.default_rng(seed)
-    most = max(1, MEMORY // (8 * observed.shape[-1]))
+    most = max(1, MEMORY // (8 * observed[0].size))
     law = np.empty((0, len(names)))
     while (rest := SIMULATIONS - len(law)) > 0:
         size = (min(most, rest), len(own), observed.shape[-1])
@@ -196,29 +195,29 @@ def statistics(
         spread = (dof * np.square(log)).sum(1)
         names += [f"{name}:worst" for name in names] + ["geo_level", "geo_noise"]
         found = np.concatenate([found, apart, level[:, None], spread[:, None]], 1)
-    return names, found, {**detail, "lag": np.asarray(pooled)[0, len(designs[0].sets)]}
+    return names, found, {**detail, "lag": np.asarray(pooled)[len(designs[0].sets), 0]}
 
 
 def measured(x: np.ndarray, d: Design) -> np.ndarray:
-    """What statistics are made of, of rows of one geo: (row, set + lag + series)."""
-    along = x @ d.columns.astype(np.float32)
-    gain = np.add.reduceat(np.square(along), d.starts, axis=1)
-    gain[:, d.signed] = along[:, d.starts[d.signed]]
-    n = d.seen.sum()
-    lags = min(LAGS, x.shape[1] // 4)
-    rho = [np.einsum("rt,rt->r", x[:, k:], x[:, :-k]) / n for k in range(1, lags + 1)]
-    square = x * x
+    """What statistics are made of, of rows of one geo: (set + lag + series, row)."""
+    y, n = np.ascontiguousarray(x.T), d.seen.sum()  # (time, row)
+    along = d.columns.T.astype(np.float32) @ y
+    gain = np.add.reduceat(np.square(along), d.starts, axis=0)
+    gain[d.signed] = along[d.starts[d.signed]]
+    lags = min(LAGS, len(y) // 4)
+    rho = [np.einsum("tr,tr->r", y[k:], y[:-k]) / n for k in range(1, lags + 1)]
+    square = y * y
     now = np.where(d.seen, np.linspace(-1, 1, len(d.seen)), 0.0).astype(np.float32)
     series = [
-        np.abs(np.cumsum(x, 1)).max(1) / np.sqrt(n),
-        (square * square).sum(1) / n,
-        np.log1p(square / (HEAVY - 2)).sum(1) / n,
-        np.sqrt(square.max(1)),
-        (square * x).sum(1) / n,
-        square @ d.level.astype(np.float32) / n,
-        square @ now / n,
+        np.abs(np.cumsum(y, 0)).max(0) / np.sqrt(n),
+        (square * square).sum(0) / n,
+        np.log1p(square / (HEAVY - 2)).sum(0) / n,
+        np.sqrt(square.max(0)),
+        (square * y).sum(0) / n,
+        d.level.astype(np.float32) @ square / n,
+        now @ square / n,
     ]
-    return np.concatenate([gain, np.stack(rho + series, 1)], 1)
+    return np.concatenate([gain, np.stack(rho + series)])
 
 
 def combined(
@@ -230,24 +229,26 @@ def combined(
     usual size. Also the ``gain`` and log ``ratio`` of every set in the first row.
     """
     n_sets, one = len(d.sets), d.signed
-    gain, free = x[:, :n_sets].copy(), np.where(one, np.minimum(degrees, 1), degrees)
-    score = gain[:, one] / np.sqrt(np.maximum(degrees[one], 1)).astype(np.float32)
-    gain[:, one] = np.square(np.maximum(score, 0.0))
+    gain, free = x[:n_sets].copy(), np.where(one, np.minimum(degrees, 1), degrees)
+    score = gain[one] / np.sqrt(np.maximum(degrees[one], 1)).astype(np.float32)[:, None]
+    gain[one] = np.square(np.maximum(score, 0.0))
     size, cost = USUAL / (2 * (1 + USUAL)), 0.5 * free * np.log1p(USUAL)
-    ratio = np.float32(size) * gain - cost.astype(np.float32)
-    ratio[:, one] = np.where(score > 0, ratio[:, one] + np.float32(np.log(2)), NEVER)
-    ratio[:, free == 0] = NEVER
+    ratio = np.float32(size) * gain - cost.astype(np.float32)[:, None]
+    ratio[one] = np.where(score > 0, ratio[one] + np.float32(np.log(2)), NEVER)
+    ratio[free == 0] = NEVER
     codes = np.array([code for code, _ in d.sets])
     names, found = [], []
     for code in dict.fromkeys(codes.tolist()):
-        mine = codes == code
+        mine = ratio[codes == code]
+        most = mine.max(0)
+        weight = d.weight[codes == code].astype(np.float32)
         names.append(code)
-        found.append(logsumexp(ratio[:, mine], axis=1, b=d.weight[mine]))
-    rho, series = x[:, n_sets : -len(SERIES)], np.abs(x[:, -len(SERIES) :])
-    series[:, SERIES.index("heavy")] *= -1  # it is small where tails are heavy
+        found.append(most + np.log(weight @ np.exp(mine - most)))
+    rho, series = x[n_sets : -len(SERIES)], np.abs(x[-len(SERIES) :])
+    series[SERIES.index("heavy")] *= -1  # it is small where tails are heavy
     names += ["lag1", "ljung_box", *SERIES]
-    found += [np.abs(rho[:, 0]), np.square(rho).sum(1), *series.T]
-    return names, np.stack(found, 1), {"gain": gain[0], "ratio": ratio[0]}
+    found += [np.abs(rho[0]), np.square(rho).sum(0), *series]
+    return names, np.stack(found, 1), {"gain": gain[:, 0], "ratio": ratio[:, 0]}
 
 
 def family(now: np.ndarray, law: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:

@@ -113,7 +113,10 @@ class Judged:
 
 @checked
 def judge(
-    fit: Fit, found: Diagnostics | None = None, parameters: pd.DataFrame | None = None
+    fit: Fit,
+    found: Diagnostics | None = None,
+    parameters: pd.DataFrame | None = None,
+    priors: pd.DataFrame | None = None,
 ) -> Judged:
     """Say whether a fit is sampled and whether its model is adequate; samples nothing.
 
@@ -123,11 +126,12 @@ def judge(
         fit: The fit.
         found: Its :func:`mmmjax.diagnostics`, if at hand.
         parameters: Its :func:`mmmjax.summary`, if at hand.
+        priors: Its :func:`mmmjax.prior_posterior`, if at hand.
     """
     if fit not in _KNOWN:
         parameters = summary(fit) if parameters is None else parameters
         found = diagnostics(fit, parameters) if found is None else found
-        adequate = judge_model(fit, evidence(fit), parameters)
+        adequate = judge_model(fit, evidence(fit), parameters, priors)
         data = exploration.warnings(fit.panel)
         for one in adequate.findings:
             level = logging.INFO if one.level == "note" else logging.WARNING
@@ -136,12 +140,14 @@ def judge(
     return _KNOWN[fit]
 
 
-def judge_model(fit: Fit, seen: Evidence, parameters: pd.DataFrame) -> Verdict:
+def judge_model(
+    fit: Fit, seen: Evidence, parameters: pd.DataFrame, priors: pd.DataFrame | None = None
+) -> Verdict:
     """The verdict on the model alone, from what its draws say; see :func:`judge`."""
     if not np.isfinite(seen.mu).all():
         what = "the draws are not finite, so nothing could be tested"
         return _adequate((Finding("serious", "not_finite", what),), None)
-    rows = prior_posterior(fit, parameters)
+    rows = prior_posterior(fit, parameters) if priors is None else priors
     held = tuple(held_back(fit, rows))
     designs = [design(fit, seen, geo, held) for geo in range(fit.panel.n_geos)]
     left = deviates(fit, seen)

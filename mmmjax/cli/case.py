@@ -26,7 +26,7 @@ from mmmjax.cli.parts import (
     trained,
 )
 from mmmjax.panel import DIALECT, Panel
-from mmmjax.samplers import SAMPLERS, Sampler
+from mmmjax.samplers import HMC, SAMPLERS, Sampler
 from mmmjax.spec import Spec
 
 __all__ = ["Case", "Draft", "draft", "joined", "read"]
@@ -109,8 +109,11 @@ def draft(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Draft
     drawn["seed"] = 0 if told is None else told  # None: two that differ, collected
     told = collect(lambda: agreed("on_empty", empty, "error"))
     on_empty = "error" if told is None else told
+    panels = collect(lambda: _panels(data, path.parent))
+    if panels and panels[0].n_geos > 1 and not {*drawn} - {"seed", *vars(HMC())}:
+        drawn.setdefault("kind", HMC.kind)
     return Draft(
-        panels=collect(lambda: _panels(data, path.parent)),
+        panels=panels,
         spec=spec_of(parts["model"] or {}, collect),
         drawn=collect(lambda: _sampler(drawn)),
         on_empty=collect(lambda: checks.choice("[data] on_empty", on_empty, ON_EMPTY)),

@@ -22,6 +22,7 @@ from mmmjax.checks import Phrase, fail
 from mmmjax.cli import show
 from mmmjax.draws import Diagnostics, Fit, diagnostics
 from mmmjax.panel import Panel
+from mmmjax.posterior import thinned
 
 __all__ = ["FIT", "REPORT", "folder", "load_run", "write_fit", "write_report"]
 
@@ -111,11 +112,12 @@ def record(
     fit: Fit, found: Diagnostics, scores: Mapping[str, float], judged: Judged
 ) -> dict[str, Any]:
     """Content of diagnostics.json."""
-    info = fit.info
+    info, draws = fit.info, thinned(fit).draws
     return {
         **judged.to_dict(),
         **found.to_dict(),
         **scores,
+        "draws_used": draws.n_chains * draws.n_draws,
         "timings": {k.removesuffix("_s"): v for k, v in info.get("timings", {}).items()},
         "gradients": info.get("gradients"),
         "versions": info.get("versions"),

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from mmmjax.plot.plans import frontier as frontier
     from mmmjax.plot.plans import mean_and_risk as mean_and_risk
     from mmmjax.plot.plans import plan_responses as plan_responses
+    from mmmjax.plot.pooling import shrinkage as shrinkage
     from mmmjax.plot.priors import contraction as contraction
     from mmmjax.plot.priors import distributions as distributions
     from mmmjax.plot.priors import prior_posterior as prior_posterior
@@ -82,6 +83,7 @@ _FILES = {
     "knowledge": ("best_splits", "value_of_knowing"),
     "media": ("contributions", "decomposition"),
     "plans": ("frontier", "mean_and_risk", "plan_responses"),
+    "pooling": ("shrinkage",),
     "priors": ("contraction", "distributions", "prior_posterior"),
     "responses": ("carryover", "curve", "curves", "sweep"),
     "returns": ("now_and_after", "roas", "roas_over_time", "share_and_roas", "shares"),

@@ -292,6 +292,7 @@ SOURCES: dict[str, Source] = {
     "roas": _table("channels", "channels", "channel", "roas_mean", "mroas_mean"),
     "shares": _table("channels", "channels", "channel", "share_mean"),
     "share_and_roas": _table("channels", "channels", "channel", "share_mean", "roas_mean"),
+    "shrinkage": _table("shrinkage", "table", "geo", "channel", "own", "pooled_mean"),
     "roas_over_time": _windows("kind"),
     "now_and_after": _windows("window"),
     "backtest_scores": _of_backtest("scores", "backtest", "fold", "model", "split"),

@@ -16,7 +16,7 @@ from mmmjax.posterior.explained import (
     returns_table,
     sweep_table,
 )
-from mmmjax.posterior.fold import fold, fold_cells
+from mmmjax.posterior.fold import fold, fold_cells, thinned
 from mmmjax.posterior.returns import incremental, mroas, returns, roas
 from mmmjax.posterior.tables import channels_table, weekly_table
 
@@ -38,5 +38,6 @@ __all__ = [
     "roas",
     "sweep",
     "sweep_table",
+    "thinned",
     "weekly_table",
 ]

@@ -4,10 +4,12 @@ All are of mu, the mean before truncation, and come from :func:`response.compone
 Cells without a row in the table (a geo that had not started, or had left) count as zero.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array
@@ -17,8 +19,8 @@ from mmmjax.arguments import checked
 from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
-from mmmjax.posterior.fold import MEMORY, fold, fold_cells
-from mmmjax.posterior.pooling import Total, over_geos, pooled
+from mmmjax.posterior.fold import MEMORY, fold, fold_cells, thinned
+from mmmjax.posterior.pooling import Total, over_geos, pooled, reduce_geos
 from mmmjax.posterior.scope import (
     PROB,
     SUMMARY,
@@ -37,7 +39,13 @@ __all__ = ["COMPONENT", "contributions", "decomposition", "weekly"]
 COMPONENT = "component"
 """Dimension of the components of the fitted mean: channels, then what is not media."""
 
-GROUPS = ("channel", "seasonality", "baseline", "controls", "mu")
+GROUPS = ("baseline", "controls", "seasonality", "mu")
+"""What stands behind the channels in weekly.csv."""
+
+KEPT = 64 * 2**20
+_TOTALS: WeakKeyDictionary[Fit, tuple[dict[str, np.ndarray], np.ndarray | None]] = (
+    WeakKeyDictionary()
+)
 
 
 @checked
@@ -47,6 +55,7 @@ def contributions(
     *,
     total: bool = False,
     prob: float = PROB,
+    max_draws: int | None = None,
     memory: int = MEMORY,
 ) -> xr.Dataset:
     """Contribution of every component, per period and in total, in outcome units.
@@ -57,6 +66,9 @@ def contributions(
             media; None for training.
         total: Sum over geos (one geo, "ALL") instead of each geo.
         prob: Probability inside the interval [lo, hi].
+        max_draws: Draws of what is per period, evenly spaced; None: as many as the error
+            of an interval asks for (:func:`mmmjax.posterior.fold.thinned`), "draws_used"
+            in the attributes. Totals are of every draw.
         memory: Bound in bytes on what lives besides the result.
 
     Returns:
@@ -70,7 +82,17 @@ def contributions(
         is that outcome. Components that the model does not have are left out.
     """
     scope = Scope.of(fit, panel)
-    found = _per_period(fit, scope, _all_parts, total, prob, memory)
+    some = thinned(fit, max_draws)
+    f, args = _all_parts, (scope.factor, scope.present.astype(float))
+    keep: dict[str, Any] = {"inputs": scope.inputs, "memory": memory}
+    each = lambda tile, *_: {n: summarise(draws, prob) for n, draws in tile.items()}
+    if total:
+        found = fold_cells(some, over_geos(f), each, *args, by_geo=False, **keep)
+    else:
+        found = fold_cells(some, f, each, *args, **keep)
+    if not total and not scope.present.all():
+        for values in found.values():
+            np.moveaxis(values, -1, 2)[:, ~scope.present] = np.nan
     over = {CHANNEL: (CHANNEL,)} | {t.name: (t.over,) for t in fit.spec.parts if t.over}
     terms = {CHANNEL, *(t.name for t in fit.spec.parts)}
     data = {
@@ -83,7 +105,7 @@ def contributions(
         sums, observed = jax.tree.map(lambda x: x.sum(1, keepdims=True), (sums, observed))
         outcome = outcome.sum(keepdims=True)
     for name, values in sums.items():
-        data[f"{name}_total"] = per_draw(fit, values, (GEO, *over.get(name, ())))
+        data[f"{name}_total"] = per_draw(fit, values.copy(), (GEO, *over.get(name, ())))
     known = np.where(outcome == 0, np.nan, outcome)
     if observed is not None:
         data["channel_share"] = per_draw(fit, observed / known[:, None], (GEO, CHANNEL))
@@ -91,7 +113,7 @@ def contributions(
     coords = {SUMMARY: ["mean", "lo", "hi"], **chain_coords(fit), **scope.coords(total)}
     used = {d for variable in data.values() for d in variable.dims}
     kept = {d: labels for d, labels in coords.items() if d in used}
-    return xr.Dataset(data, kept, attributes(fit, prob=prob, share_of="observed outcome"))
+    return xr.Dataset(data, kept, attributes(some, prob=prob, share_of="observed outcome"))
 
 
 @checked
@@ -145,46 +167,51 @@ def weekly(
     fit: Fit,
     panel: Panel | None = None,
     *,
-    total: bool = False,
+    total: Total = False,
     prob: float = PROB,
+    max_draws: int | None = None,
     memory: int = MEMORY,
-) -> dict[str, np.ndarray]:
+) -> tuple[list[str], np.ndarray]:
     """Mean, lo and hi per period of channels and of the groups of weekly.csv.
 
     Returns:
-        ``channel`` (3, geo, channel, time), ``baseline``, ``controls``, ``seasonality``
-        and ``mu`` (3, geo, time), as far as the model has them; arguments as in
+        Names of the components: channels, then of :data:`GROUPS` those that the model has;
+        (3, geo, component, time), NaN where a geo was not in the table. Arguments as in
         :func:`contributions`.
     """
-    return _per_period(fit, Scope.of(fit, panel), _grouped, total, prob, memory)
+    scope, some = Scope.of(fit, panel), thinned(fit, max_draws)
+    sizes = scope.inputs.sizes()
+    has = {"mu"} | {t.group for t in fit.spec.parts if not t.over or sizes[t.over]}
+    has = has - {"control"} | ({"controls"} if "control" in has else set())
+    found = reduce_geos(
+        some, _grouped, lambda draws, *_: summarise(draws, prob),
+        scope.factor, scope.present.astype(float), total=total,
+        n_last=len(scope.dates), inputs=scope.inputs, memory=memory,
+    )  # fmt: skip
+    if not total:  # the sum over geos, if it is there, has every period
+        away = ~scope.present
+        np.moveaxis(found[:, : len(away)], -1, 2)[:, away] = np.nan
+    return [*scope.panel.channels, *(name for name in GROUPS if name in has)], found
 
 
 def totals(
     fit: Fit, scope: Scope, *, memory: int = MEMORY
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """Sums over the window of every draw: components, and channels where observed."""
+    """Sums over the window of every draw: components, and channels where observed.
+
+    Those of training are kept beside a fit, up to :data:`KEPT` bytes: several tables are
+    made of them.
+    """
+    if scope.panel is fit.panel and fit in _TOTALS:
+        return _TOTALS[fit]
     observed = np.isfinite(scope.outcome)
     args = (scope.factor, scope.present.astype(float), observed.astype(float))
     keep: dict[str, Any] = {"by_geo": True, "memory": memory, "timed": True}
     found = fold(fit, _sums, *args, inputs=scope.inputs, **keep)
-    return found["present"], found.get("observed")
-
-
-def _per_period(
-    fit: Fit, scope: Scope, f: Callable[..., Any], total: bool, prob: float, memory: int
-) -> dict[str, np.ndarray]:
-    def reduce(tile: Mapping[str, np.ndarray], *_: slice) -> dict[str, np.ndarray]:
-        return {name: summarise(values, prob) for name, values in tile.items()}
-
-    args = (scope.factor, scope.present.astype(float))
-    found = fold_cells(
-        fit, over_geos(f) if total else f, reduce, *args,
-        inputs=scope.inputs, by_geo=not total, memory=memory,
-    )  # fmt: skip
-    if not total and not scope.present.all():
-        for values in found.values():
-            np.moveaxis(values, -1, 2)[:, ~scope.present] = np.nan
-    return found
+    sums = found["present"], found.get("observed")
+    if scope.panel is fit.panel and sum(x.nbytes for x in jax.tree.leaves(sums)) <= KEPT:
+        _TOTALS[fit] = sums
+    return sums
 
 
 def _parts(
@@ -209,10 +236,13 @@ def _all_parts(
 
 def _grouped(
     params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array, cells: Array
-) -> dict[str, Array]:
-    every = _all_parts(params, inputs, spec, factor, cells)
-    every |= response.grouped(every, spec, 1)
-    return {name: every[name] for name in GROUPS if name in every}
+) -> Array:
+    """Channels, then :data:`GROUPS`: (geo, component, time)."""
+    parts = _parts(params, inputs, spec, factor, cells)
+    every = response.grouped(parts, spec, 1) | {"mu": response.total(parts)}
+    groups = jnp.stack([every[name] for name in GROUPS if name in every], axis=1)
+    channels = [parts["channel"]] if "channel" in parts else []
+    return jnp.concatenate([*channels, groups], axis=1)
 
 
 def _sums(

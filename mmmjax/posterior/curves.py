@@ -13,7 +13,7 @@ from mmmjax import checks, response
 from mmmjax.arguments import checked
 from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
-from mmmjax.posterior.fold import MEMORY
+from mmmjax.posterior.fold import DTYPE, MEMORY, thinned
 from mmmjax.posterior.pooling import Total, pooled, reduce_geos
 from mmmjax.posterior.scope import (
     PROB,
@@ -46,6 +46,7 @@ def curves(
     *,
     total: Total = False,
     prob: float = PROB,
+    max_draws: int | None = None,
     memory: int = MEMORY,
 ) -> xr.Dataset:
     """Contribution per period of each channel at constant spend, once carry-over is full.
@@ -57,6 +58,7 @@ def curves(
         total: Sum over geos, each at the same fraction of its own largest period; None:
             each geo, and then the sum where there are several.
         prob: Probability inside [lo, hi].
+        max_draws: As for :func:`contributions`.
         memory: Bound in bytes on what lives besides the result.
 
     Returns:
@@ -68,14 +70,14 @@ def curves(
     """
     points = checks.integer("points", points, low=2)
     upto = checks.number("upto", upto, low=0, open_low=True)
-    scope = Scope.of(fit)
+    scope, fit = Scope.of(fit), thinned(fit, max_draws)
     panel, fraction = scope.panel, np.linspace(0.0, upto, points)
     media = panel.media[:, panel.history :]
     largest = media.max(axis=1)  # (geo, channel)
     count = np.maximum(scope.present.sum(axis=1), 1)[:, None]
     levels = largest[..., None] * fraction
     args = (scope.factor, levels / fit.scale.media_next(panel)[..., None])
-    values = _reduce(fit, _steady, args, total, prob, memory)
+    values = _reduce(fit, _steady, args, total, prob, memory=memory)
     dims, cost = (GEO, CHANNEL, POINT), fit.scale.cost_per_unit
     data = {}
     for name, amount in {
@@ -100,6 +102,7 @@ def sweep(
     *,
     total: Total = False,
     prob: float = PROB,
+    max_draws: int | None = None,
     memory: int = MEMORY,
 ) -> xr.Dataset:
     """Total contribution of each channel had its spend in training been multiplied.
@@ -112,6 +115,7 @@ def sweep(
         multipliers: Factors of 0 or more, applied to one channel at a time.
         total: Sum over geos; None: each geo, and then the sum where there are several.
         prob: Probability inside [lo, hi].
+        max_draws: As for :func:`contributions`.
         memory: Bound in bytes on what lives besides the result.
 
     Returns:
@@ -124,10 +128,11 @@ def sweep(
     factors = np.array([checks.number("multiplier", m, low=0) for m in multipliers])
     if not factors.size:
         checks.fail("multipliers", multipliers, "", "at least one", "sweep(fit, [0.5, 1])")
-    scope = Scope.of(fit)
-    n_geos = scope.panel.n_geos
+    scope, some = Scope.of(fit), thinned(fit, max_draws)
+    n_geos, dtype = scope.panel.n_geos, DTYPE if some is fit else "float32"
     args = (scope.factor, scope.present.astype(float), np.tile(factors, (n_geos, 1)))
-    values = _reduce(fit, _multiplied, args, total, prob, memory, rows=(3,))
+    keep: dict[str, Any] = {"memory": memory, "dtype": dtype}
+    values = _reduce(some, _multiplied, args, total, prob, rows=(3,), **keep)
     spend = pooled(scope.spend.sum(axis=1), total)[..., None]  # NaN for organic channels
     dims = (GEO, CHANNEL, MULTIPLIER)
     data = {
@@ -137,7 +142,7 @@ def sweep(
         "spend": (dims, spend * factors),
     }
     coords = _coords(scope, total) | {MULTIPLIER: factors}
-    return xr.Dataset(data, coords, attributes(fit, prob=prob))
+    return xr.Dataset(data, coords, attributes(some, prob=prob))
 
 
 def _coords(scope: Scope, total: Total) -> dict[str, Any]:
@@ -146,16 +151,16 @@ def _coords(scope: Scope, total: Total) -> dict[str, Any]:
 
 
 def _reduce(
-    fit: Fit, f: Any, args: tuple[Any, ...], total: Total, prob: float, memory: int,
-    rows: tuple[int, ...] = (),
+    fit: Fit, f: Any, args: tuple[Any, ...], total: Total, prob: float,
+    rows: tuple[int, ...] = (), **options: Any,
 ) -> np.ndarray:  # fmt: skip
     """Mean, lo and hi over draws of what ``f`` gives, (3, geo, *rows, channel, level)."""
     n_levels = args[-1].shape[-1]
     if not fit.panel.channels:
         return pooled(np.zeros((3, fit.panel.n_geos, *rows, 0, n_levels)), total, axis=1)
     return reduce_geos(
-        fit, f, lambda draws: summarise(draws, prob), *args,
-        total=total, n_last=n_levels, memory=memory,
+        fit, f, lambda draws, *_: summarise(draws, prob), *args,
+        total=total, n_last=n_levels, **options,
     )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ def curves_table(
     upto: float = 1.2,
     *,
     prob: float = PROB,
+    max_draws: int | None = None,
     memory: int = MEMORY,
 ) -> pd.DataFrame:
     """Response curves, a row per geo, channel and level of spend: curves.csv.
@@ -52,8 +53,8 @@ def curves_table(
     full), extrapolated (above the channel's largest period in training). Arguments as
     :func:`curves`.
     """
-
-    found = curves(fit, points, upto, total=None, prob=prob, memory=memory)
+    keep: dict[str, Any] = {"prob": prob, "max_draws": max_draws, "memory": memory}
+    found = curves(fit, points, upto, total=None, **keep)
     beyond = found["fraction"].to_numpy() > 1 + 1e-9
     return _frame(
         {GEO: found[GEO], CHANNEL: found[CHANNEL], POINT: beyond},
@@ -69,6 +70,7 @@ def sweep_table(
     multipliers: Sequence[float] = MULTIPLIERS,
     *,
     prob: float = PROB,
+    max_draws: int | None = None,
     memory: int = MEMORY,
 ) -> pd.DataFrame:
     """Totals had a channel's spend been multiplied, a row per factor: sweep.csv.
@@ -78,8 +80,8 @@ def sweep_table(
     _hi (outcome of the next unit of money, empty without spend). Arguments as
     :func:`sweep`.
     """
-
-    found = sweep(fit, multipliers, total=None, prob=prob, memory=memory)
+    keep: dict[str, Any] = {"prob": prob, "max_draws": max_draws, "memory": memory}
+    found = sweep(fit, multipliers, total=None, **keep)
     return _frame(
         {name: found[name] for name in (GEO, CHANNEL, MULTIPLIER)},
         {"spend": found["spend"]}
@@ -116,6 +118,7 @@ def returns_table(
     kinds: Sequence[str] = ("all", "year", "quarter"),
     *,
     prob: float = PROB,
+    max_draws: int | None = None,
     memory: int = MEMORY,
 ) -> pd.DataFrame:
     """Returns by window of spend, a row per window, geo and channel: returns.csv.
@@ -133,6 +136,7 @@ def returns_table(
         fit: The fit.
         kinds: Of "all", "year", "quarter" and "month".
         prob: Probability inside [lo, hi].
+        max_draws: As for :func:`contributions`.
         memory: Bound in bytes on what lives besides the result.
     """
     kinds = [checks.choice("kinds", kind, KINDS) for kind in kinds]
@@ -141,7 +145,8 @@ def returns_table(
         spans = spans_of(dates, None if kind == "all" else kind)
         windows += [(kind, label or "all", span) for label, span in spans.items()]
     spans = [span for *_, span in windows]
-    both = summaries(fit, spans, total=None, prob=prob, memory=memory)
+    keep: dict[str, Any] = {"prob": prob, "max_draws": max_draws, "memory": memory}
+    both = summaries(fit, spans, total=None, **keep)
     if fit.panel.n_geos == 1:
         both = Summaries(*(x.repeat(2, axis=-3) for x in both))
     found = Summaries(*(np.moveaxis(x, -1, -3) for x in both))  # (window, geo, channel)

@@ -20,19 +20,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
 from jax.extend import core
 
-from mmmjax import checks, programs
+from mmmjax import checks, convergence, programs
 from mmmjax.arrays import TIME, Arrays
-from mmmjax.draws import Fit
+from mmmjax.draws import Draws, Fit
 from mmmjax.resources import enough_memory
 from mmmjax.shapes import CHANNEL, CONTROL, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["DTYPE", "MEMORY", "fold", "fold_cells", "room"]
+__all__ = ["DTYPE", "MEMORY", "fold", "fold_cells", "room", "thinned"]
 
 MEMORY = 256 * 2**20
 """Default bound in bytes on what lives besides the result."""
@@ -45,6 +46,17 @@ DRAWS = 100
 
 DTYPE: Literal["float32", "float64"] = "float64"
 """Default precision: differences and sums over time keep their last digits."""
+
+ERROR = 0.11
+"""Largest Monte Carlo error of the end of an interval in a table, in posterior sd."""
+
+ENOUGH = math.ceil((1.15 / ERROR) ** 3)
+"""Effective draws whose narrowest 94%, of a normal posterior, end within that error."""
+
+LARGE = 2**25
+"""Draws times geos, periods and channels up to which tables are made of every draw."""
+
+_STEPS: WeakKeyDictionary[Fit, int] = WeakKeyDictionary()
 
 Tree = Any
 OneDraw = Callable[..., Tree]
@@ -68,6 +80,41 @@ def room(history: int, sizes: Mapping[str, int]) -> Iterator[None]:
         yield
     finally:
         _ROOM.reset(token)
+
+
+def thinned(fit: Fit, max_draws: int | None = None) -> Fit:
+    """A fit with the draws that means and intervals of many cells are made of.
+
+    All of them up to :data:`LARGE`. Beyond that every k-th draw of each chain, with the
+    largest k that leaves each parameter :data:`ENOUGH` effective ones (bulk ESS of what is
+    kept); all draws where they have no more than that, or are weighted.
+
+    Args:
+        fit: The fit.
+        max_draws: In place of that rule at most this many, evenly spaced over all chains.
+    """
+    draws, panel = fit.draws, fit.panel
+    total = draws.n_chains * draws.n_draws
+    if max_draws is not None:
+        some = {n: a[None] for n, a in draws.flat(max_draws).items()}
+        return fit if max_draws >= total else replace(fit, draws=Draws(some))
+    if fit not in _STEPS:
+        step = 1
+        cells = panel.n_geos * panel.n_periods * max(len(panel.channels), 1)
+        if total * cells > LARGE and "weights_ess" not in fit.info:
+            rows = [a.reshape(*a.shape[:2], -1) for a in draws.params.values()]
+            every = np.moveaxis(np.concatenate(rows, axis=2), 2, 0)
+            step = max(1, min(total // ENOUGH, draws.n_draws // convergence.MIN_DRAWS))
+            while step > 1:
+                kept = convergence.halves(every[..., ::step])
+                if convergence.ess(kept).min() >= ENOUGH:
+                    break
+                step -= 1
+        _STEPS[fit] = step
+    step = _STEPS[fit]
+    if step == 1:
+        return fit
+    return replace(fit, draws=Draws({n: a[:, ::step] for n, a in draws.params.items()}))
 
 
 def fold(

@@ -11,7 +11,6 @@ import numpy as np
 
 from mmmjax.draws import Fit
 from mmmjax.posterior.fold import MEMORY, fold_cells
-from mmmjax.programs import QUICK
 
 __all__ = ["Total", "over_geos", "pooled", "reduce_geos"]
 
@@ -40,42 +39,41 @@ def over_geos(f: Callable[..., Any]) -> Callable[..., Any]:
 def reduce_geos(
     fit: Fit,
     f: Callable[..., Any],
-    reduce: Callable[[np.ndarray], Any],
-    *args: np.ndarray,
+    reduce: Callable[[np.ndarray, slice | None, slice], Any],
+    *args: Any,
     total: Total,
     n_last: int,
     memory: int = MEMORY,
-    level: int = QUICK,
-    timed: bool = False,
+    **options: Any,
 ) -> Any:
     """Reduce over draws for geos, their sum, or both in one pass where memory allows.
 
     Args:
         fit: The fit.
         f: As :func:`fold_cells` takes it, treating geos apart: (geo, ..., last), one array.
-        reduce: Takes draws (draw_total, geo, ..., last), gives arrays (k, geo, ..., last).
+        reduce: Takes draws (draw_total, geo, ..., last) and their place (no geos for the
+            sum), gives arrays (k, geo, ..., last).
         *args: Arrays for ``f``, geo first.
         total: What is asked for.
         n_last: Size of the last axis.
         memory: Bound in bytes on what lives besides the result.
-        level: As for :func:`fold_cells`.
-        timed: As for :func:`fold_cells`.
+        **options: For :func:`fold_cells`.
     """
 
-    def run(f: Any, reduce: Any, by_geo: bool, memory: int = memory) -> Any:
-        keep: dict[str, Any] = {"memory": memory, "level": level, "timed": timed}
-        return fold_cells(fit, f, reduce, *args, by_geo=by_geo, **keep)
+    def summed(memory: int = memory) -> Any:
+        whole = lambda tile, _, last: reduce(tile, None, last)
+        keep: dict[str, Any] = {"by_geo": False, "memory": memory, **options}
+        return fold_cells(fit, over_geos(f), whole, *args, **keep)
 
     if total:
-        return run(over_geos(f), lambda tile, *_: reduce(tile), False)
+        return summed()
     if total is False or fit.panel.n_geos == 1:
-        return run(f, lambda tile, *_: reduce(tile), True)
+        return fold_cells(fit, f, reduce, *args, memory=memory, **options)
     sums = _Sums(np.zeros((fit.panel.n_geos, n_last), bool), memory // 4)
-    each = run(f, lambda *tile: reduce(sums.add(*tile)), True, memory - memory // 4)
-    if sums.draws is None:  # too large to keep: a second pass, summed inside
-        whole = run(over_geos(f), lambda tile, *_: reduce(tile), False)
-    else:
-        whole = reduce(sums.draws)
+    add = lambda *tile: reduce(sums.add(*tile), *tile[1:])
+    each = fold_cells(fit, f, add, *args, memory=memory - memory // 4, **options)
+    # too large to keep: a second pass, summed inside
+    whole = summed() if sums.draws is None else reduce(sums.draws, None, slice(n_last))
     return jax.tree.map(lambda a, b: np.concatenate([a, b], axis=1), each, whole)
 
 

@@ -29,7 +29,7 @@ from mmmjax import checks, response
 from mmmjax.arguments import checked
 from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
-from mmmjax.posterior.fold import MEMORY, fold
+from mmmjax.posterior.fold import DTYPE, MEMORY, fold, thinned
 from mmmjax.posterior.pooling import Total, pooled, reduce_geos
 from mmmjax.posterior.scope import Scope, attributes, chain_coords, per_draw, summarise
 from mmmjax.shapes import CHANNEL, GEO
@@ -189,7 +189,13 @@ class Summaries(NamedTuple):
 
 
 def summaries(
-    fit: Fit, spans: Sequence[slice], *, total: Total, prob: float, memory: int
+    fit: Fit,
+    spans: Sequence[slice],
+    *,
+    total: Total,
+    prob: float,
+    max_draws: int | None = None,
+    memory: int = MEMORY,
 ) -> Summaries:
     """Mean, lo and hi of the returns of windows, in memory that does not grow with draws.
 
@@ -198,16 +204,18 @@ def summaries(
         spans: Windows as slices of the training periods; they may overlap.
         total: Sum over geos; None: each geo, and then the sum where there are several.
         prob: Probability inside [lo, hi].
+        max_draws: As for :func:`contributions`.
         memory: Bound in bytes on what lives besides the result.
     """
-    scope = Scope.of(fit)
+    scope, some = Scope.of(fit), thinned(fit, max_draws)
+    dtype = DTYPE if some is fit else "float32"
     spend = pooled(np.moveaxis(_spend(scope, spans), 0, -1), total)
     if not fit.panel.channels:
         nothing = np.zeros((3, *spend.shape))
         return Summaries(nothing, nothing, spend, spend, spend)
     plan = _Rounds.of(scope, spans, fit.spec.memory - 1)
 
-    def reduce(draws: np.ndarray) -> dict[str, np.ndarray]:
+    def reduce(draws: np.ndarray, *_: Any) -> dict[str, np.ndarray]:
         now, after, slope, slope_after = np.moveaxis(draws, 2, 0)
         means = [part.mean(axis=0, keepdims=True) for part in (now, after)]
         return {
@@ -217,8 +225,9 @@ def summaries(
         }
 
     found = reduce_geos(
-        fit, _values, reduce, *plan.args,
-        total=total, n_last=plan.n_slots, memory=memory, level=LEVEL, timed=True,
+        some, _values, reduce, *plan.args,
+        total=total, n_last=plan.n_slots, memory=memory, level=LEVEL, dtype=dtype,
+        timed=True,
     )  # fmt: skip
     gain, slope, (now, after) = (
         found[name][..., plan.place] for name in ("gain", "slope", "parts")

@@ -148,8 +148,9 @@ def summary(values: np.ndarray, dims: Sequence[str]) -> xr.Variable:
 
 
 def attributes(fit: Fit, **more: Any) -> Mapping[str, Any]:
-    """What a picture or a table needs to name units."""
+    """What a picture or a table needs to name units, and how many draws were used."""
     panel = fit.panel
+    more["draws_used"] = fit.draws.n_chains * fit.draws.n_draws
     if panel.outcome_value is not None:
         more["outcome_value"] = panel.outcome_value
     return {"outcome": panel.outcome_name, "currency": panel.currency, **more}

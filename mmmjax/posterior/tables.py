@@ -29,12 +29,7 @@ CONTROLS = "controls"
 SEASONALITY = "seasonality"
 FITTED = "fitted_mean"
 
-_GROUPS = {
-    "baseline": BASELINE,
-    "controls": CONTROLS,
-    "seasonality": SEASONALITY,
-    "mu": FITTED,
-}
+_CALLED = {"mu": FITTED}
 _STATISTICS = ("mean", "lo", "hi")
 
 
@@ -118,6 +113,7 @@ def weekly_table(
     panel: Panel | None = None,
     *,
     prob: float = PROB,
+    max_draws: int | None = None,
     memory: int = MEMORY,
 ) -> pd.DataFrame:
     """Mean, lo and hi of every component in every period: the columns of weekly.csv.
@@ -132,31 +128,19 @@ def weekly_table(
         panel: A panel that follows training, or one of the training dates with other
             media; None for training.
         prob: Probability inside [lo, hi].
+        max_draws: As for :func:`contributions`.
         memory: Bound in bytes on what lives besides the result.
     """
     scope = Scope.of(fit, panel)
-    keep: dict[str, Any] = {"prob": prob, "memory": memory}
-    table = _long(scope, list(scope.panel.geos), weekly(fit, panel, **keep))
-    if scope.panel.n_geos == 1:
-        return table
-    whole = _long(scope, [ALL], weekly(fit, panel, total=True, **keep))
-    return pd.concat([table, whole], ignore_index=True)
-
-
-def _long(scope: Scope, geos: list[str], found: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Rows by geo, then date, then component."""
-    names = list(scope.panel.channels)
-    parts = [np.moveaxis(found["channel"], 2, -1)] if "channel" in found else []
-    for group, name in _GROUPS.items():
-        if group in found:
-            names.append(name)
-            parts.append(found[group][..., None])
-    values = np.concatenate(parts, axis=-1)  # (3, geo, time, component)
-    n_times, n_names = values.shape[2:]
+    keep: dict[str, Any] = {"prob": prob, "max_draws": max_draws, "memory": memory}
+    names, found = weekly(fit, panel, total=None, **keep)
+    names = [_CALLED.get(name, name) for name in names]
+    geos, dates = scope.coords(None)[GEO], scope.dates.to_numpy()
+    values = np.moveaxis(found, 2, -1)  # (3, geo, time, component)
     columns: dict[str, np.ndarray] = {
-        "geo": np.repeat(np.array(geos, object), n_times * n_names),
-        "date": np.tile(np.repeat(scope.dates.to_numpy(), n_names), len(geos)),
-        "component": np.tile(np.array(names, object), len(geos) * n_times),
+        "geo": np.repeat(np.array(geos, object), dates.size * len(names)),
+        "date": np.tile(np.repeat(dates, len(names)), len(geos)),
+        "component": np.tile(np.array(names, object), len(geos) * dates.size),
     }
     columns |= {s: values[i].ravel() for i, s in enumerate(_STATISTICS)}
     there = np.isfinite(columns["mean"])

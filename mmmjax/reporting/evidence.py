@@ -16,6 +16,7 @@ from mmmjax.panel import Panel
 from mmmjax.plot.colours import channel_colours
 from mmmjax.plot.labels import Return, for_geo, period_noun
 from mmmjax.posterior.contributions import totals
+from mmmjax.posterior.fold import thinned
 from mmmjax.posterior.returns import returns
 from mmmjax.posterior.scope import ALL, Scope
 from mmmjax.reporting.planned import Interval as Interval
@@ -269,7 +270,7 @@ def media_of(fit: Fit) -> Media | None:
     if bought is None:
         none = float("nan")
         return Media(*every, none, None, none, [], organic=free)
-    found = returns(fit)
+    found = returns(thinned(fit))
     spend = found["spend"].to_numpy()[:, paid].sum(axis=0)  # (channel,) over geos
     each, ahead = (
         found[name].to_numpy()[..., paid].reshape(-1, spend.size)

@@ -16,6 +16,7 @@ from tests.posterior.examples import geo_fit, national_fit
 
 FIT, GEOS = national_fit(draws=40), geo_fit(draws=20)
 PANEL = FIT.panel
+POOLED = mm.sample_prior(mm.Spec(seasonality=None), GEOS.panel, 50)
 TRAIN, TEST = PANEL.split(PANEL.dates[-6])
 SHORT = national_fit(draws=40)
 SHORT = mm.Fit(SHORT.spec, TRAIN, SHORT.scale, SHORT.sampler, SHORT.draws, 0)
@@ -265,6 +266,12 @@ SAME = {  # what a person writes, and the same from the table
         lambda: plot.fleet_spread(FLEET),
         lambda: plot.fleet_spread(
             mm.fleet_returns(FLEET.channels, FLEET_TABLE), **labels("outcome", "currency")
+        ),
+    ),
+    "shrinkage": (
+        lambda: plot.shrinkage(POOLED),
+        lambda: plot.shrinkage(
+            tables.shrinkage(POOLED), colours=plot.channel_colours(POOLED.panel.channels)
         ),
     ),
     "fleet_diagnostics": (

@@ -1,6 +1,7 @@
 """Every draw, whatever the chunk; one trace a shape; memory under the bound."""
 
 import tracemalloc
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -9,15 +10,28 @@ import pytest
 
 from mmmjax import response
 from mmmjax.checks import InputError
+from mmmjax.draws import Draws
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.likelihood import StudentT
+from mmmjax.metrics import hdi
+from mmmjax.posterior import contributions, curves
 from mmmjax.posterior.explained import curves_table
-from mmmjax.posterior.fold import _live_bytes, _tile, _Work, fold, fold_cells, room
+from mmmjax.posterior.fold import (
+    ENOUGH,
+    ERROR,
+    _live_bytes,
+    _tile,
+    _Work,
+    fold,
+    fold_cells,
+    room,
+    thinned,
+)
 from mmmjax.posterior.tables import channels_table
 from mmmjax.prediction import predict, sample_prior, scores
 from mmmjax.spec import Spec
 from mmmjax.terms import Media
-from tests.fits import make_fit
+from tests.fits import make_fit, make_panel
 from tests.posterior.examples import geo_fit, geo_panel, national_fit, national_panel
 
 TRACES = []
@@ -211,3 +225,47 @@ def test_estimate_counts_what_is_alive():
 
     closed = jax.make_jaxpr(chain)(np.zeros(100, np.float32))
     assert 80_000 <= _live_bytes(closed.jaxpr) <= 120_000
+
+
+def large(draws, repeat=1):
+    """A fit of 4 chains with many cells, its independent draws each repeated."""
+    panel = make_panel(geos=[f"g{i:02d}" for i in range(40)], periods=60)
+    fit = make_fit(4, draws // repeat, panel=panel)
+    params = {n: np.repeat(a, repeat, axis=1) for n, a in fit.draws.params.items()}
+    return replace(fit, draws=Draws(params))
+
+
+def test_draws_of_tables_are_counted_by_what_they_are_worth():
+    small = geo_fit()
+    assert thinned(small) is small
+    assert contributions(small).attrs["draws_used"] == len(small.flat()["intercept"])
+    few, same, sticky = large(2000), large(2000, repeat=4), large(2000, repeat=8)
+    for fit in (few, same):
+        some = thinned(fit).draws.params["intercept"]
+        step = 2000 // some.shape[1]
+        np.testing.assert_array_equal(some, fit.draws.params["intercept"][:, ::step])
+        assert ENOUGH <= len(np.unique(some[..., 0])) <= 2000
+    assert thinned(sticky) is sticky  # 1,000 different ones are fewer than enough
+    assert thinned(few, 100).flat()["intercept"].shape[0] == 100
+    assert thinned(few, 8000) is few
+
+
+def test_an_interval_of_enough_draws_ends_within_the_error():
+    draws = np.random.default_rng(5).standard_normal((ENOUGH, 2000))
+    for end in hdi(draws, 0.94):
+        assert end.std() < ERROR * (1 + 3 / np.sqrt(2 * 2000))
+
+
+def test_tables_of_some_draws_are_those_of_all_within_the_error():
+    fit = large(2000)
+    found = contributions(fit)
+    n, whole = found.attrs["draws_used"], found["mu_total"]
+    assert ENOUGH <= n < 8000
+    assert whole.sizes["draw"] == 2000  # totals are of every draw
+    off = found["mu"].sel(summary="mean").sum("date") - whole.mean(("chain", "draw"))
+    assert np.abs(off / whole.std(("chain", "draw"))).max() < 5 / np.sqrt(n)
+    few, every = (curves(fit, 3, max_draws=k)["response"] for k in (None, 8000))
+    sd = (every.sel(summary="hi") - every.sel(summary="lo")) / 3.76
+    error = np.abs((few - every) / sd.where(sd > 0)).max(("geo", "channel", "point"))
+    assert error.sel(summary="mean") < 5 / np.sqrt(n)
+    assert error.sel(summary=["lo", "hi"]).max() < 5 * ERROR
