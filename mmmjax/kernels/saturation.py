@@ -309,8 +309,10 @@ class HillSigmoid(Saturation):
         """Saturate media; parameters broadcast to the leading shape of media."""
         lam = jnp.asarray(params["saturation_lam"])[..., None]
         slope = jnp.asarray(params["saturation_slope"])[..., None]
-        both = jax.nn.sigmoid(slope * (media - lam)) * jax.nn.sigmoid(slope * lam)
-        return -both * jnp.expm1(-slope * media)  # the difference, without its cancellation
+        half = (
+            0.5 * slope
+        )  # 1 / (1 + e^-z) is (1 + tanh(z / 2)) / 2, and tanh is odd: 0 at 0
+        return 0.5 * (jnp.tanh(half * (media - lam)) + jnp.tanh(half * lam))
 
     def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Nowhere below its steepest point."""
