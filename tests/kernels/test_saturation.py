@@ -12,7 +12,7 @@ from jax.test_util import check_grads
 from mmmjax.checks import InputError
 from mmmjax.kernels import saturation
 from mmmjax.prior import FAMILIES
-from tests.reference.saturation import loop, loop_hill
+from tests.reference.saturation import DEFINITIONS, loop, loop_hill
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -91,7 +91,7 @@ def test_hill_is_free_of_currency(kappa, slope, scale):
     np.testing.assert_allclose(there, saturation.hill(X, kappa, slope), rtol=1e-9)
 
 
-@pytest.mark.parametrize("kind", saturation.SATURATIONS)
+@pytest.mark.parametrize("kind", DEFINITIONS)
 @given(draw=st.data())
 def test_every_kind_matches_the_definition_of_its_source(kind, draw):
     record = saturation.SATURATIONS[kind]()
@@ -125,7 +125,7 @@ def test_half_of_the_effect_is_where_the_docstring_says(kind, value):
     np.testing.assert_allclose(record(np.array([where(value)]), {name: value}), level)
 
 
-@pytest.mark.parametrize("kind", saturation.SATURATIONS)
+@pytest.mark.parametrize("kind", DEFINITIONS)
 def test_half_saturation_is_believed_a_share_of_the_best_week(kind):
     """Media that bring half of the best week's effect: 0.04 to 0.75 of it, nine in ten."""
     record, rng = saturation.SATURATIONS[kind](), np.random.default_rng(0)
