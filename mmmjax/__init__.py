@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from mmmjax.kernels import saturation as saturation
     from mmmjax.kernels import seasonality as seasonality
     from mmmjax.panel import Panel as Panel
+    from mmmjax.posterior import campaigns as campaigns
     from mmmjax.posterior import carryover as carryover
     from mmmjax.posterior import contributions as contributions
     from mmmjax.posterior import curves as curves
@@ -128,6 +129,7 @@ _ROOMS = {
     "mmmjax.panel": ("Panel",),
     "mmmjax.posterior": (
         "carryover",
+        "campaigns",
         "contributions",
         "curves",
         "decomposition",

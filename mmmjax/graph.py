@@ -19,7 +19,7 @@ from mmmjax.likelihood import OUTCOME
 from mmmjax.panel import Panel
 from mmmjax.prepare import with_scales
 from mmmjax.prior import FAMILIES, DataValue, Prior, Site
-from mmmjax.shapes import CHANNEL, DATE, GEO
+from mmmjax.shapes import CAMPAIGN, CHANNEL, DATE, GEO
 from mmmjax.spec import Spec, among
 from mmmjax.terms import Media
 
@@ -223,7 +223,15 @@ def _contributions(
         short = "" if list(names) == list(names.values()) else f"{term.name}."
         if isinstance(term, Media):
             step = f"{short}media"
-            made.add(step, "data", dims, "", [])
+            (effect,) = (spec.full(term, name) for name in term.within())
+            if effect in present:
+                inside = f"{short}campaigns"
+                over = (GEO, spec.dim(term, CAMPAIGN), DATE)
+                made.add(inside, "data", over, "media of each", [])
+                text = f"sum of {inside}, weights exp({effect}) of mean 1 in a channel"
+                made.add(step, "part", dims, text, [inside, effect])
+            else:
+                made.add(step, "data", dims, "", [])
             for kernel, record in term.steps():
                 takes = [step, *(names[name] for name in record.parameters())]
                 step = f"{short}{kernel}"

@@ -17,19 +17,22 @@ from mmmjax import checks
 from mmmjax.arrays import PAST, TIME, Arrays
 from mmmjax.panel import Panel
 from mmmjax.scaling import Scale
-from mmmjax.shapes import CHANNEL, GEO
+from mmmjax.shapes import CAMPAIGN, CHANNEL, GEO
 from mmmjax.spec import Spec
 from mmmjax.terms import Frame, Media, Term
 
 __all__ = [
     "align",
     "aligned",
+    "campaign_weights",
     "components",
     "grouped",
     "make_inputs",
     "mean",
     "media_contribution",
+    "of_campaigns",
     "places",
+    "seen",
     "total",
 ]
 
@@ -74,6 +77,8 @@ def make_inputs(
         for name, (array, dims) in term.inputs(frame).items():
             values[f"{term.name}.{name}"] = np.asarray(array)
             axes[f"{term.name}.{name}"] = tuple(spec.dim(term, d) for d in dims)
+    for name, (array, dims) in _campaigns(spec, panel, scale, after, history).items():
+        values[name], axes[name] = array, dims
     for name, (array, dim) in _memberships(spec, panel).items():
         values[name], axes[name] = array, (dim,)
     found = places(spec, panel)
@@ -83,6 +88,64 @@ def make_inputs(
         order = np.argsort(np.concatenate(list(found.values())))
         values[ORDER], axes[ORDER] = order, (CHANNEL,)
     return Arrays(values, tuple(axes.items()), history)
+
+
+def _campaigns(
+    spec: Spec, panel: Panel, scale: Scale, after: Panel | None, history: int
+) -> dict[str, tuple[np.ndarray, tuple[str, ...]]]:
+    """Arrays of campaigns of every media term that has some: see `Media.weights`.
+
+    "share" (geo, campaign, history + time) is their part of the channel in a period.
+    """
+    out: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
+    if (own := panel.campaigns) is None:
+        return out
+    for term in spec.media:
+        dim, labels = spec.dim(term, CAMPAIGN), spec.labels(panel)
+        at = [own.labels.index(label) for label in labels[dim]]
+        if not at:
+            continue
+        share = own.media
+        if after is not None:
+            known = own.like(after.campaigns, *after.outcome.shape).media
+            share = np.concatenate([known[:, known.shape[1] - history :], share], axis=1)
+        of = [own.channels[i] for i in at]
+        member = np.array([[a == c for a in of] for c in panel.channels], float)
+        parts = np.ones(len(own.labels)) if scale.campaigns is None else scale.campaigns
+        out |= {
+            f"{term.name}.share": (np.swapaxes(share[..., at], 1, 2), (GEO, dim, PAST)),
+            f"{term.name}.member": (member, (CHANNEL, dim)),
+            f"{term.name}.part": (parts[at], (dim,)),
+            f"{term.name}.place": (np.array(at), (dim,)),
+        }
+    return out
+
+
+def seen(
+    params: Params, inputs: Arrays, spec: Spec
+) -> Float[Array, "geo channel past_and_time"]:
+    """Media as carry-over sees them: those of campaigns by their weights.
+
+    ``inputs`` holds the media of channels; where their campaigns are split as in training
+    both are the same.
+    """
+    media = inputs[MEDIA]
+    for term in spec.media:
+        x = inputs.of(term.name)
+        if "share" in x:
+            more = (campaign_weights(params, x, term, spec) - 1.0)[..., None] * x["share"]
+            media = media * (1.0 + jnp.einsum("ck,gkt->gct", x["member"], more))
+    return media
+
+
+def campaign_weights(
+    params: Params, x: Mapping[str, Any], term: Media, spec: Spec
+) -> Float[Array, "geo campaign"]:
+    """Weights of the campaigns of a media term in one draw, geo of size 1 where shared."""
+    (name,) = term.within()
+    full = spec.full(term, name)
+    effect = align(params[full], spec.dims(full), (GEO, spec.dim(term, CAMPAIGN)))
+    return term.weights(effect, x)
 
 
 def _memberships(spec: Spec, panel: Panel) -> dict[str, tuple[np.ndarray, str]]:
@@ -152,6 +215,44 @@ def media_contribution(
     return jnp.concatenate(parts, axis=1)[:, inputs[ORDER]]
 
 
+def of_campaigns(
+    params: Params, media: Array, effect: Array, spec: Spec, inputs: Arrays
+) -> Float[Array, "geo campaign time"]:
+    """What campaigns brought of the effects of their channels, in the panel's order.
+
+    Args:
+        params: One draw.
+        media: Of channels, as carry-over sees them, (geo, channel, time) from the context
+            on: of :func:`seen`, or of some of its periods.
+        effect: What these media brought, the same shape.
+        spec: The model.
+        inputs: Of the panel.
+    """
+    found, order = [], []
+    for term in spec.media:
+        x = inputs.of(term.name)
+        if "share" not in x:
+            continue
+        weights, to = campaign_weights(params, x, term, spec)[..., None], "ck,gct->gkt"
+        unknown = jnp.einsum("ck,gkt->gct", x["member"], x["share"]) == 0
+        share = x["share"] + x["part"][:, None] * jnp.einsum(to, x["member"], unknown * 1.0)
+        share = share * weights
+        whole = x["member"].T @ x["member"]
+        share = share / jnp.einsum("jk,gkt->gjt", whole, share)
+        late = media.shape[-1] - share.shape[-1]
+        share = jnp.pad(share, ((0, 0), (0, 0), (0, late)))
+        every, brought = (jnp.einsum(to, x["member"], y) for y in (media, effect))
+        member = x["member"]
+        if len(spec.media) > 1:
+            member = member[inputs[spec.dim(term, CHANNEL)]]
+        p, own = aligned(params, term, spec), member.argmax(0)
+        p = {n: v[:, own] if v.shape[1] > 1 else v for n, v in p.items()}
+        found.append(brought * term.parts(p, every, every * share))
+        order.append(x["place"])
+    out = jnp.concatenate(found, 1)
+    return out if len(found) == 1 else out[:, jnp.argsort(jnp.concatenate(order))]
+
+
 def components(
     params: Params, inputs: Arrays, spec: Spec, terms: Iterable[Term] | None = None
 ) -> dict[str, Array]:
@@ -178,7 +279,7 @@ def components(
             middle = (sizes[term.over],) if term.over else ()
             out[term.name] = jnp.broadcast_to(value, (sizes[GEO], *middle, sizes[TIME]))
         elif CHANNEL not in out:
-            every = media_contribution(params, inputs[MEDIA], spec, inputs)
+            every = media_contribution(params, seen(params, inputs, spec), spec, inputs)
             out[CHANNEL] = every[..., inputs.history :]
     return out
 

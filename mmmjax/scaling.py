@@ -27,16 +27,19 @@ class Scale:
         cost_per_unit: Money per unit of media, (geo, channel); NaN for organic channels.
         people: Where media are per head: the people of each geo that `media` is for, the
             mean of training (geo,). Else None.
+        campaigns: Part of each campaign in the media of its channel in training, over all
+            geos, (campaign,); None without campaigns.
     """
 
     outcome: np.ndarray
     media: np.ndarray
     cost_per_unit: np.ndarray
     people: np.ndarray | None = None
+    campaigns: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read only."""
-        for name in ("outcome", "media", "cost_per_unit", "people"):
+        for name in ("outcome", "media", "cost_per_unit", "people", "campaigns"):
             if getattr(self, name) is None:
                 continue
             array = np.array(getattr(self, name), np.float64)
@@ -90,7 +93,7 @@ class Scale:
         media = np.where(media > 0, media, 1.0)
         if people is not None:
             media = media * people[:, None]
-        return cls(outcome, media, panel.cost_per_unit(), people)
+        return cls(outcome, media, panel.cost_per_unit(), people, _parts(panel))
 
     def scale_outcome(self, outcome: np.ndarray) -> np.ndarray:
         """Outcome units to scaled units, (geo, time)."""
@@ -117,6 +120,17 @@ class Scale:
     def media_next(self, panel: Panel) -> np.ndarray:
         """The same after a panel, with the people it had last, (geo, channel)."""
         return self.media_in(panel)[:, -1]
+
+
+def _parts(panel: Panel) -> np.ndarray | None:
+    """Part of each campaign in its channel; equal parts where that never ran."""
+    if (own := panel.campaigns) is None:
+        return None
+    at = [panel.channels.index(name) for name in own.channels]
+    media = (panel.media[..., at] * own.media)[:, panel.window].sum((0, 1))
+    whole = np.array([media[[c == d for d in own.channels]].sum() for c in own.channels])
+    equal = 1.0 / np.array([own.channels.count(c) for c in own.channels])
+    return np.where(whole > 0, media / np.where(whole > 0, whole, 1.0), equal)
 
 
 def spend_share(panel: Panel) -> np.ndarray:

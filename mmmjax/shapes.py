@@ -7,6 +7,7 @@ last, where the kernels are fastest.
 from typing import Final
 
 __all__ = [
+    "CAMPAIGN",
     "CHAIN",
     "CHANNEL",
     "CONTROL",
@@ -20,6 +21,7 @@ __all__ = [
 GEO: Final = "geo"
 DATE: Final = "date"
 CHANNEL: Final = "channel"
+CAMPAIGN: Final = "campaign"
 CONTROL: Final = "control"
 FOURIER: Final = "fourier"
 CHAIN: Final = "chain"

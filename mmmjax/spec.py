@@ -38,7 +38,7 @@ from mmmjax.prior import (
     sites,
 )
 from mmmjax.roles import ROLES, check, role_of
-from mmmjax.shapes import GEO
+from mmmjax.shapes import CAMPAIGN, GEO
 from mmmjax.terms import Controls, Intercept, Mean, Media, Term, Trend, Waves
 
 __all__ = ["Spec", "among", "hyperparameters"]
@@ -148,7 +148,7 @@ class Spec(Mean):
         found: dict[str, Parameter] = {}
         last = self.likelihood.parameters()
         for term in self.parts:
-            for name, one in term.parameters().items():
+            for name, one in {**term.parameters(), **term.within()}.items():
                 dims, full = (
                     tuple(self.dim(term, d) for d in one.dims),
                     self.full(term, name),
@@ -160,11 +160,11 @@ class Spec(Mean):
         return {**found, **last}
 
     def present(self, sizes: Mapping[str, int]) -> tuple[str, ...]:
-        """Parameters that a panel of these sizes has (no media: no media parameters)."""
+        """Parameters that a panel of these sizes has (no campaigns: none of campaigns)."""
         return tuple(
             name
             for name, one in self.parameters.items()
-            if all(sizes.get(d, 1) for d in one.dims)
+            if all(sizes.get(d, d.rpartition(".")[2] != CAMPAIGN) for d in one.dims)
         )
 
     def sites(self, sizes: Mapping[str, int]) -> tuple[Site, ...]:

@@ -35,11 +35,11 @@ from mmmjax import facts, netcdf
 from mmmjax.arguments import checked
 from mmmjax.checks import InputError, Phrase, fail, listing
 from mmmjax.draws import Draws, Fit
-from mmmjax.panel import Columns, Panel
+from mmmjax.panel import Campaigns, Columns, Panel
 from mmmjax.resources import clean, replace_file, usable_path
 from mmmjax.samplers import NUTS, SAMPLERS
 from mmmjax.scaling import Scale
-from mmmjax.shapes import CHANNEL, CONTROL, DATE, GEO
+from mmmjax.shapes import CAMPAIGN, CHANNEL, CONTROL, DATE, GEO
 from mmmjax.spec import Spec
 
 __all__ = ["FORMAT", "NO_DIGEST", "dumps", "load", "loads", "save", "tree_of"]
@@ -66,6 +66,7 @@ SCALE_DIMS = {
     "media": (GEO, CHANNEL),
     "cost_per_unit": (GEO, CHANNEL),
     "people": (GEO,),
+    "campaigns": (CAMPAIGN,),
 }
 
 
@@ -245,6 +246,10 @@ def tree_of(fit: Fit) -> xr.DataTree:
         about["outcome_value"] = panel.outcome_value
     if panel.national:
         about["national"] = json.dumps(panel.national)
+    if panel.campaigns:
+        own = panel.campaigns
+        about["campaigns"] = json.dumps([own.channels, own.names])
+        coords[CAMPAIGN] = list(own.labels)
     if panel.groups:
         about["groups"] = json.dumps(dict(panel.groups))
     if panel.facts:
@@ -252,6 +257,12 @@ def tree_of(fit: Fit) -> xr.DataTree:
     texts = {"spec": fit.spec.to_toml(), "run": json.dumps(run, default=_plain)}
     groups = fit.to_arviz()
     groups["panel"] = xr.DataTree(_dataset(panel, PANEL_DIMS, coords).assign_attrs(about))
+    if panel.campaigns:
+        for name in ("media", "spend"):
+            of = getattr(panel.campaigns, name)
+            names = {CAMPAIGN: coords[CAMPAIGN]}
+            shares = xr.DataArray(of, names, (GEO, DATE, CAMPAIGN))
+            groups["panel"][f"campaign_{name}"] = shares
     groups["scale"] = xr.DataTree(_dataset(scale, SCALE_DIMS, coords))
     groups["record"] = xr.DataTree(xr.Dataset({k: ((), v) for k, v in texts.items()}))
     groups.attrs = {
@@ -277,7 +288,7 @@ def _from_tree(tree: xr.DataTree) -> Fit:
         )
     if int(tree.attrs["mmmjax_format"]) == 1:
         run["info"]["notes"] = [*run["info"].get("notes", []), NO_DIGEST]
-    sizes = {GEO: len(panel.geos), CHANNEL: len(panel.channels)}
+    sizes = {GEO: len(panel.geos), CHANNEL: len(panel.channels), CAMPAIGN: 0}
     settings = dict(run["sampler"])
     model = tomllib.loads(record["spec"].item())["model"]
     kind = settings.pop("kind")
@@ -319,7 +330,7 @@ def _arrays(
     empty: dict[str, Any] = {
         n: np.zeros([sizes[dim] for dim in d]) for n, d in dims.items()
     }
-    empty |= dict.fromkeys(("population", "people"))
+    empty |= dict.fromkeys(("population", "people", "campaigns"))
     return {n: data[n].values if n in data else empty[n] for n in dims}
 
 
@@ -334,8 +345,14 @@ def _panel(data: xr.Dataset) -> Panel:
         name: tuple(value) if isinstance(value, list) else value
         for name, value in json.loads(data.attrs["columns"]).items()
     }
+    own = None
+    if "campaigns" in data.attrs:
+        channels, campaigns = map(tuple, json.loads(data.attrs["campaigns"]))
+        shares = (data[f"campaign_{name}"].values for name in ("media", "spend"))
+        own = Campaigns(campaigns, channels, *shares)
     return Panel(
         **arrays,
+        campaigns=own,
         dates=pd.DatetimeIndex(data[DATE].values),
         geos=names[GEO],
         channels=names[CHANNEL],

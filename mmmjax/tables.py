@@ -22,6 +22,7 @@ from mmmjax.draws import Fit
 from mmmjax.draws import diagnostics as diagnose
 from mmmjax.draws import summary as parameters
 from mmmjax.panel import Panel
+from mmmjax.posterior.campaigns import campaigns_table as campaigns
 from mmmjax.posterior.explained import carryover_table as carryover
 from mmmjax.posterior.explained import curves_table as curves
 from mmmjax.posterior.explained import decomposition_table as decomposition
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAMES",
+    "campaigns",
     "carryover",
     "channels",
     "counterfactual",
@@ -69,9 +71,9 @@ def __dir__() -> list[str]:
 
 NAMES = (
     "channels", "weekly", "parameters", "priors", "fitted", "forecast", "returns", "curves",
-    "sweep", "decomposition", "carryover",
+    "sweep", "decomposition", "carryover", "campaigns",
 )  # fmt: skip
-"""In the order in which they are written."""
+"""In the order in which they are written; campaigns where the panel has some."""
 
 _OF_BUDGETS = {
     "knowledge": ("regret", "knowledge_table"),
@@ -128,7 +130,10 @@ def every(
         "curves": lambda: curves(fit),
         "decomposition": lambda: decomposition(fit),
         "carryover": lambda: carryover(fit),
+        "campaigns": lambda: campaigns(fit),
     }
+    if fit.panel.campaigns is None:
+        del jobs["campaigns"]
     verdicts = ("parameters", "priors", "diagnostics", "judged")
     made = {"sampled": verdicts, "predicted": names}
     needed = [job for job in jobs if any(n not in found for n in made.get(job, (job,)))]

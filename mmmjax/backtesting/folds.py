@@ -155,4 +155,5 @@ def padded(panel: Panel, history: int, n_periods: int) -> Panel:
         population=people,
         dates=pd.date_range(start, periods=history + n_periods, freq=step),
         history=history,
+        campaigns=panel.campaigns and panel.campaigns.each(lambda x: pad(x, 0.0)),
     )

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mmmjax import response
 from mmmjax.draws import Fit
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
@@ -48,7 +49,8 @@ class Window(NamedTuple):
 
     Args:
         draws: Parameters of every cell by name, (draw, cell); "factors" of the levels, see
-            :func:`_factored`; for a response of one's own whatever its function takes,
+            :func:`_factored`; with campaigns "past", ``history`` as their weights make it,
+            (draw, cell, past); for a response of one's own whatever its function takes,
             (draw, ...).
         media_per_money: Scaled media that one unit of money buys, (cell, period), or
             (cell, 1) in any period.
@@ -138,12 +140,16 @@ def make_window(
     spec, lag = fits[0].spec, fits[0].spec.memory
     count = min(fit.draws.n_chains * fit.draws.n_draws for fit in fits)
     kept = count if max_draws is None else min(count, max_draws)
-    flats = [_of_cells(fit, kept if len(fits) > 1 else max_draws) for fit in fits]
+    past = lag - 1 if carry_in == "history" else 0
+    most = kept if len(fits) > 1 else max_draws
+    flats = [_of_cells(fit, most) for fit in fits]
+    if past and any(fit.panel.campaigns for fit in fits):
+        weighed = [_weighed(fit, most, past) for fit in fits]
+        flats = [flat | {"past": x} for flat, x in zip(flats, weighed, strict=True)]
     for market, flat in enumerate(flats[1:], start=1):
         order = np.random.default_rng(market).permutation(kept)
         flats[market] = {name: values[order] for name, values in flat.items()}
     draws = {name: np.concatenate([f[name] for f in flats], 1) for name in flats[0]}
-    past = lag - 1 if carry_in == "history" else 0
     pairs = list(zip(fits, costs, strict=True))
     per_money = np.concatenate([_per_money(fit, cost, periods) for fit, cost in pairs])
     if (per_money == per_money[:, :1]).all():
@@ -240,6 +246,22 @@ def _history(fit: Fit, past: int) -> Float[np.ndarray, "cell past"]:
     media = np.swapaxes(media, 1, 2)[..., before:]
     media = np.pad(media, [(0, 0), (0, 0), (past - media.shape[-1], 0)])
     return media.reshape(fit.panel.n_geos * len(paid), past)
+
+
+def _weighed(
+    fit: Fit, max_draws: int | None, past: int
+) -> Float[np.ndarray, "draw cell past"]:
+    """History of every draw, media of campaigns by their weights."""
+    history, inputs = _history(fit, past), fit.inputs()
+    paid, flat = np.flatnonzero(fit.panel.paid), fit.flat(max_draws)
+    flat = {name: np.asarray(x, np.float64) for name, x in flat.items()}
+    ones = inputs.replace(media=np.ones_like(inputs["media"]))
+    with jax.enable_x64(True):
+        last = lambda p: response.seen(p, ones, fit.spec)[:, paid, -past:]
+        ratio = np.asarray(jax.lax.map(last, flat))
+    more = past - ratio.shape[-1]
+    ratio = np.pad(ratio, [(0, 0)] * 3 + [(more, 0)], constant_values=1.0)
+    return history * ratio.reshape(len(ratio), *history.shape)
 
 
 def block_of(window: Window) -> int:
@@ -386,11 +408,17 @@ def _media_of_money(window: Window) -> tuple[Array, Array]:
         bought = jnp.pad(bought, [(0, 0), (0, tail)])
     pattern = pattern * bought
     shape = (_count(window), len(pattern))
-    history = jnp.asarray(window.history)
+    history = _past(window)
     return (
         jnp.broadcast_to(pattern, (*shape, pattern.shape[-1])),
         jnp.broadcast_to(history, (*shape, history.shape[-1])),
     )
+
+
+def _past(window: Window) -> Array:
+    """Scaled media before the window, (cell, past) or (draw, cell, past)."""
+    past = window.draws.get("past")
+    return jnp.asarray(window.history if past is None else past)
 
 
 def _profiled(window: Window, form: Form) -> Response:
@@ -436,8 +464,11 @@ def _free(window: Window, form: Form) -> Response:
 
     def gross(spend: Array) -> Array:
         media = spend.reshape(cells, periods) * jnp.asarray(window.media_per_money)
-        media = jnp.concatenate([jnp.asarray(window.history), media, tail], axis=-1)
+        media = jnp.concatenate([media, tail], axis=-1)
+        before = _past(window)
+        before = jnp.broadcast_to(before, (_count(window), *before.shape[-2:]))
         media = jnp.broadcast_to(media, (_count(window), *media.shape))
+        media = jnp.concatenate([before, media], axis=-1)
         effect = by_term(window, spec, Media.effect, media)[..., past:]
         return jnp.asarray(window.outcome) * effect.sum(-1)
 

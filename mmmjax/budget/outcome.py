@@ -204,6 +204,7 @@ def _blank(
     return replace(
         train, outcome=np.full(shape, np.nan), media=media, spend=spend, population=last,
         controls=given, present=np.ones(shape, bool), dates=dates, history=0,
+        campaigns=None,
     )  # fmt: skip
 
 

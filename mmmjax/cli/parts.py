@@ -132,8 +132,9 @@ def columns_of(data: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, An
     for key, value in data.items():
         if key in NAMES:
             many = [value] if isinstance(value, str) else value
-            if isinstance(value, dict) and key not in ("controls", "groups", "national"):
-                many = list(value.values())
+            if isinstance(value, dict) and key in ("media", "spend"):
+                tables = [one for one in value.values() if isinstance(one, dict)]
+                many = [one for one in value.values() if one not in tables]
             if not (isinstance(many, list) and all(isinstance(v, str) for v in many)):
                 allowed = f"a column, a list of columns{NAMES[key]}"
                 checks.fail(f"[data] {key}", value, "", allowed, f'{key} = ["..."]')

@@ -106,6 +106,19 @@ def panel(train: Panel, test: Panel | None) -> None:
     _controls(train, [row for row in rows if row["kind"] == "control"])
     if train.channels:
         _channels(train, [row for row in rows if row["kind"] == "media"])
+    if (own := train.campaigns) is not None:
+        at = [train.channels.index(name) for name in own.channels]
+        media = (own.media * train.media[..., at])[:, train.window].sum((0, 1))
+        for channel in dict.fromkeys(own.channels):
+            mine = [i for i, name in enumerate(own.channels) if name == channel]
+            parts = media[mine] / (media[mine].sum() or 1.0)
+            texts = (
+                Phrase(f"{own.names[i]} {x:.0%}") for i, x in zip(mine, parts, strict=True)
+            )
+            entry(
+                "campaigns" if own.channels[0] == channel else "",
+                f"{channel}: {checks.listing(texts, 8)}",
+            )
     if test is not None:
         _against(train, test)
 

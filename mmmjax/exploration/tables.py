@@ -123,4 +123,5 @@ def over_geos(panel: Panel) -> Panel:
         "present": panel.present.any(0),
     }
     one = {name: array[None] for name, array in arrays.items()}
-    return replace(panel, **one, geos=(ALL,), population=None, facts=(), groups={})
+    none = {"population": None, "facts": (), "groups": {}, "campaigns": None}
+    return replace(panel, **one, **none, geos=(ALL,))

@@ -36,7 +36,7 @@ from mmmjax.infer.lanes import lane_size, most
 from mmmjax.infer.precondition import Problem, outline
 from mmmjax.resources import enough_memory
 from mmmjax.samplers import HMC, STATS, kept, most_draws
-from mmmjax.shapes import CHANNEL, GEO
+from mmmjax.shapes import CAMPAIGN, CHANNEL, GEO
 
 __all__ = [
     "BucketPlan",
@@ -69,6 +69,7 @@ class Look(NamedTuple):
         spec, sizes = market.spec, market.data.inputs.sizes()
         of_terms = [spec.dim(term, CHANNEL) for term in spec.media]
         several = tuple(sizes[d] for d in of_terms if d != CHANNEL)  # these are not padded
+        several += tuple(sizes.get(spec.dim(t, CAMPAIGN), 0) for t in spec.media)
         facts = tuple(sorted(fact.kind for fact in market.panel.facts))
         return cls(shape_of(market.data), (spec.structure(), sizes[GEO], several, facts))
 

@@ -6,6 +6,7 @@ makes the dates regular, `empty` leaves outcomes out, `reading` puts a table tog
 `record` and `container` hold it and `door` decides what can be modelled.
 """
 
+from mmmjax.panel.campaigns import Campaigns
 from mmmjax.panel.cells import date_of
 from mmmjax.panel.columns import Columns
 from mmmjax.panel.container import Panel
@@ -16,6 +17,7 @@ from mmmjax.panel.record import joined, known, periods
 
 __all__ = [
     "DIALECT",
+    "Campaigns",
     "Columns",
     "Panel",
     "date_of",

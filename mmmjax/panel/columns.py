@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from mmmjax.checks import InputError, Phrase, closest, fail, listing, show
+from mmmjax.panel.campaigns import named, same_names
 
 __all__ = ["Columns", "Names", "resolve"]
 
@@ -22,10 +23,10 @@ class Names(NamedTuple):
 
     date: str
     outcome: str | None
-    media: Iterable[str] | Mapping[str, str]
+    media: Iterable[str] | Mapping[str, Any]
     controls: Iterable[str] = ()
     geo: str | None = None
-    spend: Iterable[str] | Mapping[str, str] | None = None
+    spend: Iterable[str] | Mapping[str, Any] | None = None
     population: str | None = None
     groups: Iterable[str] = ()
     national: Iterable[str] = ()
@@ -38,7 +39,8 @@ class Columns:
     Args:
         date: Column of dates.
         outcome: Column of the outcome; None for a table without one.
-        media: Column of each channel's media, in channel order.
+        media: Column of each channel's media, in channel order; of a channel of campaigns
+            their columns, with " + " between.
         spend: Column of each channel's spend; the media column where media is spend,
             None for organic channels.
         controls: Column of each control.
@@ -47,6 +49,8 @@ class Columns:
         date_format: How the dates are written, such as "%d/%m/%Y"; None: ISO, or no text.
         dialect: How the table is written, as keys of [data].
         groups: Columns of groups of geos, the coarsest first.
+        campaigns: By channel, the column of the media of each of its campaigns.
+        costs: The same of their spend, where that has columns of its own.
     """
 
     date: str = "date"
@@ -59,17 +63,23 @@ class Columns:
     date_format: str | None = None
     dialect: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     groups: tuple[str, ...] = ()
+    campaigns: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    costs: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def names(self, channels: tuple[str, ...]) -> Names:
         """Return what to ask for to read the same columns again."""
-        paired = zip(channels, self.spend, strict=True)
+        paired = list(zip(channels, self.spend, strict=True))
+        same = zip(channels, self.media, self.spend, strict=True)
+        summed = {name for name, media, money in same if media == money}
         return Names(
             self.date,
             self.outcome,
-            dict(zip(channels, self.media, strict=True)),
+            dict(zip(channels, self.media, strict=True)) | self.campaigns,
             self.controls,
             self.geo,
-            {name: column for name, column in paired if column is not None},
+            {name: column for name, column in paired if column is not None}
+            | {name: own for name, own in self.campaigns.items() if name in summed}
+            | self.costs,
             self.population,
             self.groups,
         )
@@ -79,11 +89,34 @@ class Columns:
         for field in ("date", "geo", "outcome", "population"):
             if (column := getattr(self, field)) is not None:
                 yield field, column
-        yield from (("media", column) for column in self.media)
+        every = (*self.campaigns.values(), *self.costs.values())
+        sums = {" + ".join(own.values()) for own in every}
+        yield from (("media", column) for column in self.media if column not in sums)
+        yield from (
+            ("campaigns", c) for own in self.campaigns.values() for c in own.values()
+        )
         yield from (("controls", column) for column in self.controls)
         yield from (("groups", column) for column in self.groups)
         paid = zip(self.spend, self.media, strict=True)
-        yield from (("spend", money) for money, media in paid if money and money != media)
+        apart = (money for money, media in paid if money and money != media)
+        yield from (("spend", money) for money in apart if money not in sums)
+        yield from (("spend", c) for own in self.costs.values() for c in own.values())
+
+    def without(self, labels: Iterable[str]) -> "Columns":
+        """Those that are left without some campaigns, "TV: Spot A"."""
+        gone, tables, sums = {*labels}, list[dict[str, Any]](), dict[str | None, str]()
+        for of in (self.campaigns, self.costs):
+            tables.append({})
+            for channel, own in of.items():
+                left = {n: c for n, c in own.items() if f"{channel}: {n}" not in gone}
+                sums[" + ".join(own.values())] = " + ".join(left.values())
+                tables[-1] |= {channel: left} if len(left) > 1 else {}
+        media = tuple(sums.get(name, name) for name in self.media)
+        spend = tuple(sums.get(name, name) for name in self.spend)
+        campaigns, costs = tables
+        return dataclasses.replace(
+            self, media=media, spend=spend, campaigns=campaigns, costs=costs
+        )
 
 
 def resolve(frame: pd.DataFrame, names: Names) -> tuple[Columns, tuple[str, ...]]:
@@ -92,24 +125,33 @@ def resolve(frame: pd.DataFrame, names: Names) -> tuple[Columns, tuple[str, ...]
     for field in ("date", "outcome", "geo", "population"):
         if (column := getattr(names, field)) is not None:
             _exists(field, column, have, frame)
-    media = names.media
+    media, campaigns, costs = names.media, dict[str, Any](), dict[str, Any]()
     if isinstance(media, Mapping):
-        _direction("media", media, have)
+        media, campaigns = _summed("media", media, have, frame)
+        _direction("media", {k: v for k, v in media.items() if k not in campaigns}, have)
         pairs = {str(name): str(column) for name, column in media.items()}
         for name, column in pairs.items():
-            _exists(f'media "{name}"', column, have, frame)
+            if name not in campaigns:
+                _exists(f'media "{name}"', column, have, frame)
         channels, media_columns = tuple(pairs), tuple(pairs.values())
     else:
         channels = media_columns = _expand("media", media, have, frame)
+    spend = names.spend
+    if isinstance(spend, Mapping):
+        spend, costs = _summed("spend", spend, have, frame)
+        for name, own in costs.items():
+            same_names(name, campaigns.get(name, {}), own)
     columns = Columns(
         names.date,
         names.outcome,
         media_columns,
-        _spend(names.spend, channels, media_columns, have, frame),
+        _spend(spend, channels, media_columns, have, frame, costs),
         _expand("controls", names.controls, have, frame),
         names.geo,
         names.population,
         groups=_expand("groups", names.groups, have, frame),
+        campaigns=campaigns,
+        costs={name: own for name, own in costs.items() if own != campaigns[name]},
     )
     _used_once(columns, have)
     _no_clash(channels, columns.controls)
@@ -132,6 +174,19 @@ def _exists(field: str, column: str, have: list[str], frame: pd.DataFrame) -> No
     else:
         fix = "name a column of the table"
     fail(field, column, "", f"a column of the table ({listing(have, 12)})", fix)
+
+
+def _summed(
+    field: str, given: Mapping[str, Any], have: list[str], frame: pd.DataFrame
+) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
+    """Columns by channel, those of campaigns with + between, and those of each campaign."""
+    tables = {str(name): own for name, own in given.items() if isinstance(own, Mapping)}
+    campaigns = {name: named(field, name, own) for name, own in tables.items()}
+    for channel, own in campaigns.items():
+        for name, column in own.items():
+            _exists(f'{field} "{channel}" campaign "{name}"', column, have, frame)
+    sums = {channel: " + ".join(own.values()) for channel, own in campaigns.items()}
+    return {str(name): sums.get(str(name), own) for name, own in given.items()}, campaigns
 
 
 def _direction(field: str, mapping: Mapping[str, str], have: list[str]) -> None:
@@ -179,6 +234,7 @@ def _spend(
     media_columns: tuple[str, ...],
     have: list[str],
     frame: pd.DataFrame,
+    costs: Mapping[str, Any],
 ) -> tuple[str | None, ...]:
     if spend is None:
         return media_columns
@@ -201,7 +257,8 @@ def _spend(
                 _direction("spend", spend, [str(name)])
             fix = f'did you mean "{near}"?' if near else "add it to media or remove it"
             fail("spend", str(name), "", f"a channel of media ({listing(channels)})", fix)
-        _exists(f'spend of "{name}"', str(column), have, frame)
+        if str(name) not in costs:
+            _exists(f'spend of "{name}"', str(column), have, frame)
     given = {str(name): str(column) for name, column in spend.items()}
     return tuple(given.get(name) for name in channels)
 
@@ -211,7 +268,8 @@ def _used_once(columns: Columns, have: list[str]) -> None:
     times = Counter(have)
     for field, column in columns.used():
         if column in seen:
-            other = "another channel" if seen[column] == field else seen[column]
+            of = "another campaign" if field == "campaigns" else "another channel"
+            other = of if seen[column] == field else seen[column]
             got = Phrase(f'"{column}", which is the column of {other} too')
             fail(field, got, "", "each column used once", _twice(field, column))
         if (count := times[column]) > 1:

@@ -12,6 +12,7 @@ from mmmjax import checks
 from mmmjax.arguments import checked
 from mmmjax.checks import InputError, closest, fail, listing, show
 from mmmjax.panel.calendar import check_follows
+from mmmjax.panel.campaigns import columns_in
 from mmmjax.panel.cells import date_of
 from mmmjax.panel.columns import Names
 from mmmjax.panel.dialect import KEYS, Dialect
@@ -58,6 +59,7 @@ class Panel(PanelRecord):
         facts: What is known beside the outcome: records of ``mm.facts``.
         national: Channels whose media are one series, divided over the geos.
         groups: The group of each geo (geo,) by the name of its column, the coarsest first.
+        campaigns: What some channels are sums of.
     """
 
     @classmethod
@@ -67,11 +69,11 @@ class Panel(PanelRecord):
         df: Any,
         *,
         date: str,
-        media: Iterable[str] | Mapping[str, str],
+        media: Iterable[str] | Mapping[str, Any],
         outcome: str | None = None,
         controls: Iterable[str] = (),
         geo: str | None = None,
-        spend: Iterable[str] | Mapping[str, str] | None = None,
+        spend: Iterable[str] | Mapping[str, Any] | None = None,
         population: str | None = None,
         groups: Iterable[str] = (),
         national: Iterable[str] = (),
@@ -87,7 +89,8 @@ class Panel(PanelRecord):
         Args:
             df: The table.
             date: Column of dates: the start of each period, at one regular frequency.
-            media: Columns of media, one per channel, or {channel: column}.
+            media: Columns of media, one per channel, or {channel: column}; of a channel
+                that is a sum of campaigns (creatives) {campaign: column}, spend alike.
             outcome: Column of the outcome; empty cells are masked. None: no outcome.
             controls: Columns of controls; globs such as "hldy_*" are allowed.
             geo: Column that names the geo of each row; None: one national market.
@@ -98,14 +101,11 @@ class Panel(PanelRecord):
                 row of a date or in one of them: divided over the geos, counted once.
             currency: Label of money in tables and pictures.
             freq: Pandas frequency such as "W-SUN"; found from the dates if None.
-            outcome_value: Money per unit of outcome, above 0: 1.0 where it is money, its
-                margin where only a part is kept. It changes no draw and no table.
-            leave_empty: Where the outcome is taken as not known: "ends" (each geo's zeros
-                before its first and after its last other outcome), dates and
-                "first:last", or one of these by geo. Media there still carry over.
+            outcome_value: Money per unit of outcome, above 0: 1.0 where it is money.
+            leave_empty: Where the outcome is not known: "ends" (each geo's zeros before its
+                first and after its last other outcome), dates, "first:last", or by geo.
             facts: What is known beside the outcome: records of ``mm.facts``.
-            **written: How numbers are written in columns of text: `decimal`, `thousands`,
-                `strip`, `accounting` and `missing`, as in [data] of a case file.
+            **written: How numbers are written as text: `decimal` and the like of [data].
         """
         own = (date, outcome, media, controls, geo, spend, population, groups, national)
         told = {"currency": currency, "outcome_value": outcome_value, "facts": tuple(facts)}
@@ -144,6 +144,7 @@ class Panel(PanelRecord):
         file = isinstance(table, (str, Path))
         texts = {name for name in (columns.date, columns.geo) if name}
         wanted = texts | {name for name in (*columns.media, *columns.controls)}
+        wanted |= {*columns_in(columns.campaigns)}
         ways = [written] if written or not file else [columns.dialect, {}]
         for way in ways[: 1 + bool(columns.dialect)]:
             dialect = dialect_of(way)
@@ -206,7 +207,8 @@ class Panel(PanelRecord):
         facts = tuple(f for f in self.facts if f.about(self, names, self.channels))
         groups = {name: tuple(own[i] for i in index) for name, own in self.groups.items()}
         one = {"geos": tuple(names), "population": people, "facts": facts, "groups": groups}
-        chosen = replace(self, **arrays, **one)
+        own = self.campaigns and self.campaigns.each(lambda x: x[index])
+        chosen = replace(self, **arrays, **one, campaigns=own)
         seen = np.flatnonzero(chosen.present.any(0))
         times = slice(int(seen[0]), int(seen[-1]) + 1) if seen.size else slice(None)
         forced = self.history < first_outcome(self.outcome)  # a test panel has no history
@@ -242,6 +244,8 @@ def check_names(panel: Panel) -> Panel:
         checks.name("geo", geo, fix="rename it in the table")
     for channel in panel.channels:
         checks.name("channel", channel, fix='media={"another name": "column"}')
+    for campaign in panel.campaigns.names if panel.campaigns else ():
+        checks.name("campaign", campaign, fix='campaigns={"another name": "column"}')
     for column in (panel.outcome_name, *panel.control_names):
         checks.name("column", column, fix=at)
     for column in (of.date, of.geo, of.population, *of.media, *of.spend):
@@ -292,9 +296,7 @@ def asked(
     **_: Any,
 ) -> tuple[set[str], set[str]]:
     """Names of the columns that are asked for, and those of them with text or dates."""
-    many = [*(v.values() if isinstance(v, Mapping) else v or () for v in (media, spend))]
-    more = (controls or (), groups or ())
-    many = [[one] if isinstance(one, str) else one for one in (*many, *more)]
+    many = [columns_in(one or ()) for one in (media, spend, controls, groups)]
     listed = [str(name) for names in many if isinstance(names, Iterable) for name in names]
     plain = [name for name in listed if not any(mark in name for mark in "*?[")]
     alone = [str(name) for name in (date, outcome, geo, population) if name is not None]

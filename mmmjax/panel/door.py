@@ -36,8 +36,9 @@ def for_training(
         fail("max_lag", max_lag, where, "at most as many lags as periods", fix)
     _money_for_media(panel)
     panel, dropped = _empty(panel, on_empty)
+    panel, idle = _campaigns(panel, on_empty)
     panel = spread(panel)
-    return panel, (*dropped, *_notes(panel))
+    return panel, (*dropped, *idle, *_notes(panel))
 
 
 def _span(panel: Panel) -> str:
@@ -125,6 +126,42 @@ def _empty(panel: Panel, on_empty: str) -> tuple[Panel, tuple[str, ...]]:
     return left, (note + f", and {gone} facts about them" if gone else note,)
 
 
+def _campaigns(panel: Panel, on_empty: str) -> tuple[Panel, tuple[str, ...]]:
+    """Find campaigns without media in the window, and those that the data cannot tell."""
+    known = panel.campaigns
+    if known is None:
+        return panel, ()
+    at = [panel.channels.index(name) for name in known.channels]
+    media, share = panel.media[:, panel.window][..., at], known.media[:, panel.window]
+    low = np.where(media > 0, share, np.inf).min((0, 1))
+    high = np.where(media > 0, share, -np.inf).max((0, 1))
+    moving = {known.channels[i] for i in np.flatnonzero(high - low > 1e-9)}
+    notes = [
+        f"campaigns of {name} have the same parts of it in all periods: their effects stay "
+        "at the prior"
+        for name in dict.fromkeys(known.channels)
+        if name not in moving
+    ]
+    ran = (share * media).sum((0, 1)) > 0
+    if ran.all():
+        return panel, tuple(notes)
+    idle = [known.labels[i] for i in np.flatnonzero(~ran)]
+    said = listing((Phrase(f'campaign "{label}" (all zero)') for label in idle), 12)
+    if on_empty == "error":
+        fix = (
+            'leave them out, or say on_empty="drop" (leave out) or "prior" (keep at prior)'
+        )
+        got = Phrase(f"nothing to learn from in {said}")
+        allowed = "campaigns that ran in the training window"
+        fail("data", got, f"from {_span(panel)}", allowed, fix)
+    act = "left out" if on_empty == "drop" else "kept, their effect stays at the prior"
+    notes.append(f"{said} never ran from {_span(panel)}: {act}")
+    if on_empty == "drop":
+        columns = panel.columns.without(idle)
+        panel = replace(panel, campaigns=known.kept(ran), columns=columns)
+    return panel, tuple(notes)
+
+
 def _keep(panel: Panel, media: np.ndarray, controls: np.ndarray) -> Panel:
     """Return the panel with some of its channels and controls."""
     named, channels = panel.columns, tuple(panel.channels[i] for i in media)
@@ -135,6 +172,8 @@ def _keep(panel: Panel, media: np.ndarray, controls: np.ndarray) -> Panel:
         channels=channels,
         national=tuple(name for name in panel.national if name in channels),
         facts=tuple(f for f in panel.facts if f.about(panel, panel.geos, channels)),
+        campaigns=panel.campaigns
+        and panel.campaigns.kept(np.isin(panel.campaigns.channels, channels)),
         controls=panel.controls[..., controls],
         control_names=tuple(panel.control_names[i] for i in controls),
         columns=replace(
@@ -142,6 +181,8 @@ def _keep(panel: Panel, media: np.ndarray, controls: np.ndarray) -> Panel:
             media=tuple(named.media[i] for i in media),
             spend=tuple(named.spend[i] for i in media),
             controls=tuple(named.controls[i] for i in controls),
+            campaigns={c: x for c, x in named.campaigns.items() if c in channels},
+            costs={c: x for c, x in named.costs.items() if c in channels},
         ),
     )
 
@@ -206,6 +247,9 @@ def for_prediction(training: Panel, future: Panel) -> Panel:
     order = [future.geos.index(name) for name in training.geos]
     arrays = ("outcome", "media", "spend", "controls", "present")
     ordered = {name: getattr(future, name)[order] for name in arrays}
+    if (own := training.campaigns) is not None:  # those of training, as they are now
+        now = future.campaigns and future.campaigns.each(lambda x: x[order])
+        own = own.like(now, *ordered["outcome"].shape)
     people = None
     if training.people is not None:  # as it was last, unless it is given
         known = future.people
@@ -216,9 +260,11 @@ def for_prediction(training: Panel, future: Panel) -> Panel:
         geos=training.geos,
         population=people,
         groups=training.groups,
+        campaigns=None,
         history=0,
         facts=(),
     )
     media = np.array([aligned.channels.index(c) for c in training.channels], int)
     names = [aligned.control_names.index(c) for c in training.control_names]
-    return spread(_keep(aligned, media, np.array(names, int)), training)
+    kept = _keep(aligned, media, np.array(names, int))
+    return spread(replace(kept, campaigns=own), training)

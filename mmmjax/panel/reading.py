@@ -1,5 +1,6 @@
 """Put a table together: rows of any order become arrays over (geo, time)."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,40 @@ import pandas as pd
 
 from mmmjax.checks import InputError, Phrase, closest, fail, listing
 from mmmjax.panel.calendar import no_gaps, no_repeats, regular
+from mmmjax.panel.campaigns import Campaigns
 from mmmjax.panel.cells import Source, read_dates, read_geos, read_numbers
 from mmmjax.panel.columns import Columns, Names, resolve
 from mmmjax.panel.dialect import Dialect
 from mmmjax.panel.empty import left_empty
 from mmmjax.panel.files import ORIGIN, Origin
 from mmmjax.panel.national import one_series
-from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DATE, DRAW, FOURIER, GEO, NATIONAL
+from mmmjax.shapes import (
+    CAMPAIGN,
+    CHAIN,
+    CHANNEL,
+    CONTROL,
+    DATE,
+    DRAW,
+    FOURIER,
+    GEO,
+    NATIONAL,
+)
 
 __all__ = ["first_outcome", "read", "read_future"]
 
-DIMS = (GEO, DATE, CHANNEL, CONTROL, FOURIER, CHAIN, DRAW, "time", "media", "order")
+DIMS = (
+    GEO,
+    DATE,
+    CHANNEL,
+    CAMPAIGN,
+    CONTROL,
+    FOURIER,
+    CHAIN,
+    DRAW,
+    "time",
+    "media",
+    "order",
+)
 """Names that dims and arrays have already, so that no group has them."""
 
 
@@ -65,7 +89,7 @@ def read(
     if whole and names.geo is None:
         fix = 'geo = "the column of geos", or leave national out'
         fail("national", whole[0], "", "channels of a table with geos", fix)
-    values = _values(source, columns, cells, present, np.isin(channels, whole))
+    values = _values(source, columns, channels, cells, present, np.isin(channels, whole))
     if leave_empty is not None:
         values["outcome"] = left_empty(leave_empty, values["outcome"], dates, geos, way)
     history = first_outcome(values["outcome"]) if names.outcome else 0
@@ -112,10 +136,11 @@ def _frame(df: Any) -> pd.DataFrame:
 def _values(
     source: Source,
     columns: Columns,
+    channels: tuple[str, ...],
     cells: tuple[np.ndarray, np.ndarray],
     present: np.ndarray,
     national: np.ndarray,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     """Read all numbers onto the grid: 0 where a geo has no row, NaN for what is unknown."""
     shape = present.shape
     outcome = np.full(shape, np.nan)
@@ -123,19 +148,40 @@ def _values(
         outcome[cells] = read_numbers(source, columns.outcome, "outcome")
     media = np.zeros((*shape, len(columns.media)))
     spend = np.zeros_like(media)
+    pairs, parts = list[tuple[str, str]](), (list[np.ndarray](), list[np.ndarray]())
     for i, (column, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
         kind = _whole if national[i] else _amounts
-        media[..., i][cells] = kind(source, column, "media", cells, present)
-        if money == column:
-            spend[..., i] = media[..., i]
-        elif money is None:
-            spend[..., i] = np.nan
+
+        def grids(field: str, names: Iterable[str], kind: Any = kind) -> list[np.ndarray]:
+            found = [np.zeros(shape) for _ in names]
+            for grid, name in zip(found, names, strict=True):
+                grid[cells] = kind(source, name, field, cells, present)
+            return found
+
+        name = channels[i]
+        own, costs = columns.campaigns.get(name, {}), columns.costs.get(name, {})
+        each = grids("media", own.values() or [column])
+        media[..., i] = sum(each[1:], start=each[0])
+        bought = each
+        if money is None:
+            spend[..., i], bought = np.nan, [np.full(shape, np.nan) for _ in each]
+        elif money != column:
+            bought = grids("spend", costs.values() or [money])
+            spend[..., i] = sum(bought[1:], start=bought[0])
+            bought = bought if costs else [np.full(shape, np.nan) for _ in each]
         else:
-            spend[..., i][cells] = kind(source, money, "spend", cells, present)
+            spend[..., i] = media[..., i]
+        if own:
+            pairs += [(name, campaign) for campaign in own]
+            parts[0].extend(each)
+            parts[1].extend(bought)
     controls = np.zeros((*shape, len(columns.controls)))
     for i, column in enumerate(columns.controls):
         controls[..., i][cells] = read_numbers(source, column, "controls")
-    return {"outcome": outcome, "media": media, "spend": spend, "controls": controls}
+    stacked = (np.stack(part, -1) if part else np.zeros((*shape, 0)) for part in parts)
+    campaigns = Campaigns.of(pairs, *stacked)
+    found = {"outcome": outcome, "media": media, "spend": spend, "controls": controls}
+    return found | {"campaigns": campaigns}
 
 
 def _whole(
@@ -273,8 +319,15 @@ def read_future(
         _same_geos(names, geos)
         codes = np.array([geos.index(name) for name in names])[codes]
     for i, (media, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
-        gaps = channels[i] in national
-        if media not in have and money is not None:
+        gaps, own = channels[i] in national, columns.campaigns.get(channels[i], {})
+        if own:
+            cost = cost_per_unit[codes, i]
+            frame = _bought(source, frame, own, columns.costs.get(channels[i], {}), cost)
+            if money in (None, media) or columns.costs.get(channels[i]) or money in have:
+                continue
+            amounts = [_amounts(source, c, "media", gaps=gaps) for c in own.values()]
+            frame = frame.assign(**{money: sum(amounts) * cost})
+        elif media not in have and money is not None:
             known = _amounts(source, money, "spend", gaps=gaps)
             frame = frame.assign(**{media: known / cost_per_unit[codes, i]})
         elif money is not None and money not in have:
@@ -288,7 +341,27 @@ def read_future(
     order = [fields["geos"].index(name) for name in geos]
     for name in ("outcome", "media", "spend", "controls", "present", "population"):
         fields[name] = fields[name] if fields[name] is None else fields[name][order]
+    if fields["campaigns"] is not None:
+        fields["campaigns"] = fields["campaigns"].each(lambda x: x[order])
     return fields | {"geos": geos, "columns": columns}
+
+
+def _bought(
+    source: Source,
+    frame: pd.DataFrame,
+    media: Mapping[str, str],
+    costs: Mapping[str, str],
+    cost: np.ndarray,
+) -> pd.DataFrame:
+    """With media of campaigns where only their spend is given, and the other way round."""
+    for name, money in costs.items():
+        if media[name] not in frame:
+            known = _amounts(source, money, "spend", gaps=True)
+            frame = frame.assign(**{media[name]: known / cost})
+        elif money not in frame:
+            known = _amounts(source, media[name], "media", gaps=True)
+            frame = frame.assign(**{money: known * cost})
+    return frame
 
 
 def _same_geos(names: tuple[str, ...], geos: tuple[str, ...]) -> None:
@@ -315,7 +388,14 @@ def _all_there(columns: Columns, have: set[str]) -> None:
     """Say everything a future table lacks at once."""
     wanted = [columns.date, columns.geo, *columns.controls]
     missing = [Phrase(f'"{name}"') for name in wanted if name and name not in have]
-    for media, money in zip(columns.media, columns.spend, strict=True):
+    of_campaigns = [
+        (column, columns.costs.get(channel, {}).get(name))
+        for channel, own in columns.campaigns.items()
+        for name, column in own.items()
+    ]
+    sums = {" + ".join(own.values()) for own in columns.campaigns.values()}
+    plain = zip(columns.media, columns.spend, strict=True)
+    for media, money in (*(pair for pair in plain if pair[0] not in sums), *of_campaigns):
         if media not in have and money not in have:
             either = f'"{media}"' if money in (None, media) else f'"{media}" or "{money}"'
             missing.append(Phrase(either))

@@ -11,6 +11,7 @@ import pandas as pd
 from mmmjax.checks import Phrase, closest, fail, listing, number, show
 from mmmjax.findings import Finding
 from mmmjax.panel.calendar import describe, offset
+from mmmjax.panel.campaigns import Campaigns
 from mmmjax.panel.columns import Columns
 from mmmjax.panel.national import by_period
 from mmmjax.shapes import NATIONAL
@@ -44,6 +45,7 @@ class PanelRecord:
     facts: tuple[Any, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     national: tuple[str, ...] = ()
+    campaigns: Campaigns | None = None
 
     def __post_init__(self) -> None:
         """Copy the arrays, check their shapes and make them read only."""
@@ -84,6 +86,11 @@ class PanelRecord:
                 array = array[:, 0].copy()
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        if self.campaigns is not None:
+            array, shape = self.campaigns.media, (*cells, len(self.campaigns.names))
+            if array.shape != shape or not {*self.campaigns.channels} <= {*self.channels}:
+                fix = "build panels with Panel.from_frame"
+                fail("campaigns", Phrase(f"shape {array.shape}"), "", f"shape {shape}", fix)
         for name, labels in self.groups.items():
             if len(labels) != len(self.geos):
                 fix = "build panels with Panel.from_frame"
@@ -112,11 +119,14 @@ class PanelRecord:
             table[columns.outcome] = self.outcome[geo, time]
         for i, (media, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
             whole = self.channels[i] in self.national  # again in every row
-            for name, array in ((media, self.media), (money, self.spend)):
+            amounts = [(media, self.media[..., i]), (money, self.spend[..., i])]
+            if (own := columns.campaigns.get(self.channels[i])) is not None:
+                amounts = _of_campaigns(self, i, own, columns.costs.get(self.channels[i]))
+                if self.channels[i] not in columns.costs and money != media:
+                    amounts.append((money, self.spend[..., i]))
+            for name, array in amounts:
                 if name is not None and name not in table:
-                    table[name] = (
-                        array[..., i].sum(0)[time] if whole else array[geo, time, i]
-                    )
+                    table[name] = array.sum(0)[time] if whole else array[geo, time]
         for i, name in enumerate(columns.controls):
             table[name] = self.controls[geo, time, i]
         if self.people is not None:
@@ -137,6 +147,8 @@ class PanelRecord:
             digest.update(repr(array.shape).encode() + plain.astype("<f8").tobytes())
         if self.national:
             digest.update(repr(self.national).encode())
+        if self.campaigns is not None:
+            digest.update(self.campaigns.said())
         if self.facts:
             digest.update(repr(self.facts).encode())
         if self.groups:
@@ -164,6 +176,7 @@ class PanelRecord:
         named: dict[str, Sequence[str]] = {
             f"spend{unit}": [f"{n} {x:,.0f}" for n, x in money.items() if not np.isnan(x)],
             f"national, divided by {by}": self.national,
+            "campaigns": self.campaigns.labels if self.campaigns else (),
             "organic": self.organic,
         }
         for what, names in named.items():
@@ -216,6 +229,7 @@ def periods[P: PanelRecord](panel: P, times: slice, history: int) -> P:
     arrays = {name: getattr(panel, name)[:, times] for name in NUMBERS}
     people = None if panel.people is None else panel.people[:, times]
     own = {"population": people, "dates": panel.dates[times], "history": history}
+    own["campaigns"] = panel.campaigns and panel.campaigns.each(lambda x: x[:, times])
     return replace(panel, **arrays, **own)
 
 
@@ -224,8 +238,12 @@ def joined[P: PanelRecord](first: P, second: P) -> P:
     join = lambda name: np.concatenate([getattr(p, name) for p in (first, second)], axis=1)
     people = None if first.people is None else join("people")
     arrays = {name: join(name) for name in NUMBERS}
-    dates = first.dates.append(second.dates)
-    return replace(first, **arrays, population=people, dates=dates)
+    dates, own = first.dates.append(second.dates), first.campaigns
+    if own is not None:
+        then = own.like(second.campaigns, *second.outcome.shape)
+        media = np.concatenate([own.media, then.media], axis=1)
+        own = replace(own, media=media, spend=np.concatenate([own.spend, then.spend], 1))
+    return replace(first, **arrays, population=people, dates=dates, campaigns=own)
 
 
 def known[P: PanelRecord](panel: P) -> P:
@@ -233,3 +251,19 @@ def known[P: PanelRecord](panel: P) -> P:
     end: Any = panel.dates[-1] + offset(panel.freq)
     facts = (f for f in panel.facts if f.until is None or pd.Timestamp(f.until) < end)
     return replace(panel, facts=tuple(facts))
+
+
+def _of_campaigns(
+    panel: PanelRecord, i: int, own: Mapping[str, str], costs: Mapping[str, str] | None
+) -> list[tuple[Any, np.ndarray]]:
+    """Column and amounts (geo, time) of the campaigns of a channel."""
+    channel, known = panel.channels[i], panel.campaigns
+    found = []
+    for name in own:
+        label = f"{channel}: {name}"
+        at = known.labels.index(label) if known and label in known.labels else None
+        for kind, x, of in (("media", panel.media, own), ("spend", panel.spend, costs)):
+            if of:
+                share = 0.0 if at is None else getattr(known, kind)[..., at]
+                found.append((of[name], x[..., i] * share))
+    return found

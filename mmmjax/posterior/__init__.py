@@ -1,11 +1,12 @@
 """After the draws: contributions, returns, curves and tables, in bounded memory.
 
 `fold` streams over draws; `scope` says which panel and cells a question is about;
-`contributions`, `returns`, `curves` and `carryover` answer in labelled xarray data,
-`tables` and `explained` as the command line writes it. Some functions are named as their
-module: import from here.
+`contributions`, `campaigns`, `returns`, `curves` and `carryover` answer in labelled xarray
+data, `tables` and `explained` as the command line writes it. Some functions are named as
+their module: import from here.
 """
 
+from mmmjax.posterior.campaigns import campaigns, campaigns_table
 from mmmjax.posterior.carryover import carryover
 from mmmjax.posterior.contributions import contributions, decomposition
 from mmmjax.posterior.curves import curves, sweep
@@ -21,6 +22,8 @@ from mmmjax.posterior.returns import incremental, mroas, returns, roas
 from mmmjax.posterior.tables import channels_table, weekly_table
 
 __all__ = [
+    "campaigns",
+    "campaigns_table",
     "carryover",
     "carryover_table",
     "channels_table",

@@ -31,7 +31,7 @@ from mmmjax.posterior.scope import (
     summarise,
     summary,
 )
-from mmmjax.shapes import CHANNEL, DATE, GEO
+from mmmjax.shapes import CAMPAIGN, CHANNEL, DATE, GEO
 from mmmjax.spec import Spec
 
 __all__ = ["COMPONENT", "contributions", "decomposition", "weekly"]
@@ -76,7 +76,8 @@ def contributions(
         mean, lo, hi (highest density interval): ``channel_contribution``,
         ``control_contribution``, ``intercept_contribution``, ``trend_contribution``,
         ``seasonality_contribution``, ``baseline`` (intercept and trend), ``controls``
-        (their sum) and ``mu`` (the fitted mean). Draws of totals over the window, dims
+        (their sum) and ``mu`` (the fitted mean); of campaigns ``campaign_contribution``,
+        which adds up to that of their channels. Draws of totals over the window, dims
         (chain, draw, geo, ...): ``channel_total`` and so on; ``channel_share``, of the
         observed outcome over the cells where it was observed; ``outcome_total`` (geo,)
         is that outcome. Components that the model does not have are left out.
@@ -93,8 +94,9 @@ def contributions(
     if not total and not scope.present.all():
         for values in found.values():
             np.moveaxis(values, -1, 2)[:, ~scope.present] = np.nan
-    over = {CHANNEL: (CHANNEL,)} | {t.name: (t.over,) for t in fit.spec.parts if t.over}
-    terms = {CHANNEL, *(t.name for t in fit.spec.parts)}
+    over = {CHANNEL: (CHANNEL,), CAMPAIGN: (CAMPAIGN,)}
+    over |= {t.name: (t.over,) for t in fit.spec.parts if t.over}
+    terms = {CHANNEL, CAMPAIGN, *(t.name for t in fit.spec.parts)}
     data = {
         f"{n}_contribution" if n in terms else n: summary(v, (GEO, *over.get(n, ()), DATE))
         for n, v in found.items()
@@ -231,7 +233,20 @@ def _all_parts(
     parts = _parts(params, inputs, spec, factor, cells)
     groups = response.grouped(parts, spec, 1)
     sums = {n: groups[n] for n in ("baseline", "controls") if n in groups}
-    return {**parts, **sums, "mu": response.total(parts)}
+    every = {**parts, **sums, "mu": response.total(parts)}
+    return every | _campaigns(params, inputs, spec, factor[:, None] * cells)
+
+
+def _campaigns(
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, unit: Array
+) -> dict[str, Array]:
+    """Those of campaigns, (geo, campaign, time), where there are any."""
+    if not any("share" in inputs.of(term.name) for term in spec.media):
+        return {}
+    media = response.seen(params, inputs, spec)
+    effect = response.media_contribution(params, media, spec, inputs)
+    found = response.of_campaigns(params, media, effect, spec, inputs)
+    return {CAMPAIGN: found[..., inputs.history :] * unit[:, None]}
 
 
 def _grouped(
@@ -252,6 +267,8 @@ def _sums(
     parts = _parts(params, inputs, spec, factor, present)
     sums = {name: value.sum(-1) for name, value in parts.items()}
     sums["mu"] = response.total(parts).sum(-1)
+    own = _campaigns(params, inputs, spec, factor[:, None] * present)
+    sums |= {name: value.sum(-1) for name, value in own.items()}
     if "channel" not in parts:
         return {"present": sums}
     seen = (parts["channel"] * observed[:, None]).sum(-1)

@@ -185,7 +185,7 @@ def _multiplied(
     Rows: contribution, its difference to that of multiplier 1, its slope in the multiplier.
     """
     unit = (factor[:, None] * present)[:, None]
-    spent = inputs["media"]
+    spent = response.seen(params, inputs, spec)
     inside = np.arange(spent.shape[-1]) >= inputs.history
 
     def at(multiplier: Array) -> Array:  # (geo,), the same in each

@@ -292,7 +292,8 @@ def _values(
     (geo, round, slot, now | after, time) those in which the effect of each comes.
     """
     n_geos, n_rounds, n_slots = counted.shape[:3]
-    media = jnp.pad(inputs["media"], ((0, 0), (0, 0), (0, spec.memory - 1)))
+    media = response.seen(params, inputs, spec)
+    media = jnp.pad(media, ((0, 0), (0, 0), (0, spec.memory - 1)))
     if not media.shape[1]:
         return jnp.zeros((n_geos, 4, 0, n_rounds * n_slots))
 

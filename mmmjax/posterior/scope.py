@@ -14,7 +14,7 @@ from mmmjax.draws import Fit
 from mmmjax.metrics import hdi
 from mmmjax.panel import Panel, for_prediction, joined
 from mmmjax.response import make_inputs
-from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DATE, DRAW, GEO
+from mmmjax.shapes import CAMPAIGN, CHAIN, CHANNEL, CONTROL, DATE, DRAW, GEO
 
 __all__ = [
     "ALL",
@@ -69,7 +69,9 @@ class Scope:
             )  # fmt: skip
         if panel.dates.equals(train.dates):
             _same_names(train, panel)
-            panel = replace(panel, history=train.history)
+            own = train.campaigns
+            own = own and own.like(panel.campaigns, *panel.outcome.shape)
+            panel = replace(panel, history=train.history, campaigns=own)
             return cls(panel, make_inputs(fit.spec, panel, fit.scale), fit.scale.outcome)
         panel = for_prediction(train, panel)
         inputs = make_inputs(fit.spec, panel, fit.scale, after=train)
@@ -111,6 +113,7 @@ class Scope:
             GEO: whole if total else [*panel.geos, *whole],
             CHANNEL: list(panel.channels),
             CONTROL: list(panel.control_names),
+            CAMPAIGN: list(panel.campaigns.labels) if panel.campaigns else [],
             DATE: self.dates,
         }
 

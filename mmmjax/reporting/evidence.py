@@ -52,6 +52,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
               *_spread("uplift"), *_spread("marginal")),
     "returns": ("kind", "window", "geo", "channel", "spend", *_spread("roas"),
                 *_spread("mroas"), "now_mean", "after_mean"),
+    "campaigns": ("geo", "channel", "campaign", "media", "spend", *_spread("weight"),
+                  *_spread("contribution"), *_spread("share"), *_spread("roas")),
     "priors": ("parameter", "index", "prior_mean", "prior_sd", "posterior_mean",
                "posterior_sd", "contraction"),
     "backtest": ("fold", "model", "split", "test_start", "test_end", "crps", "r2", "mape",

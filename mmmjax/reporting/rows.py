@@ -164,6 +164,25 @@ def by_geo(found: Evidence) -> Table | None:
     )
 
 
+def campaigns(found: Evidence) -> Table | None:
+    """Weight, return, part of its channel, contribution and spend of every campaign."""
+    table = found.table("campaigns")
+    if table is None:
+        return None
+    whole, unit = for_geo(table, None), found.returned
+    shown = unit.of(whole)
+    columns = [[Cell(str(x)) for x in shown[name]] for name in ("channel", "campaign")]
+    for name in ("weight", "roas", "share", "contribution"):
+        columns.append(_intervals(shown, name, shares=name == "share"))
+    columns.append([Cell(text) for text in amounts(shown["spend"])])
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    heads = ["channel", "campaign", "weight", unit.name, "part of its channel"]
+    heads += _heads(found)[-2:]
+    note = "Small print: 94% interval. A weight is what one unit of media counts beside an "
+    note += "average one of its channel. Contributions add up to the channel's."
+    return Table("campaigns", heads, rows, 2, note, whole, _units(found))
+
+
 def _heads(found: Evidence) -> list[str]:
     spend = f"spend ({found.currency})" if found.currency else "spend"
     unit = found.returned

@@ -60,6 +60,10 @@ class Term:
         """What it needs sampled, by name."""
         raise NotImplementedError
 
+    def within(self) -> Mapping[str, Parameter]:
+        """What is sampled beside, of the sums that its members are (campaigns)."""
+        return {}
+
     def labels(self, panel: Panel | None) -> Mapping[str, tuple[str, ...]]:
         """Members of its own dims; those that need a panel only with one."""
         return {}

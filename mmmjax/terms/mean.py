@@ -6,7 +6,7 @@ import numpy as np
 
 from mmmjax import checks
 from mmmjax.panel import Panel
-from mmmjax.shapes import CHANNEL, CONTROL, GEO
+from mmmjax.shapes import CAMPAIGN, CHANNEL, CONTROL, GEO
 from mmmjax.terms.base import Term
 from mmmjax.terms.linear import Waves
 from mmmjax.terms.media import Media
@@ -62,7 +62,7 @@ class Mean:
 
     def dim(self, term: Term, dim: str) -> str:
         """A dim of a term as draws name it."""
-        if dim == CHANNEL and isinstance(term, Media):
+        if dim in (CHANNEL, CAMPAIGN) and isinstance(term, Media):
             return dim if len(self.media) == 1 else f"{term.name}.{dim}"
         return f"{term.name}.{dim}" if dim in term.dims and not _usual(term) else dim
 
@@ -78,6 +78,7 @@ class Mean:
             if any(self.dim(t, CHANNEL) != CHANNEL or t.channels for t in self.media):
                 out |= _channels(self, panel)
             out |= {n: tuple(dict.fromkeys(own)) for n, own in panel.groups.items()}
+            out |= _campaigns(self, panel, out)
         for term in self.parts:
             out |= {self.dim(term, d): n for d, n in term.labels(panel).items()}
         return out
@@ -93,6 +94,20 @@ class Mean:
     def sizes(self, panel: Panel | None) -> dict[str, int]:
         """How many members every dim has for a panel: see :meth:`labels`."""
         return {dim: len(names) for dim, names in self.labels(panel).items()}
+
+
+def _campaigns(
+    mean: Mean, panel: Panel, labels: dict[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Campaigns of the channels of every media term, as far as the panel has any."""
+    out: dict[str, tuple[str, ...]] = {}
+    if (own := panel.campaigns) is None:
+        return out
+    for term in mean.media:
+        has = labels[mean.dim(term, CHANNEL)]
+        pairs = zip(own.labels, own.channels, strict=True)
+        out[mean.dim(term, CAMPAIGN)] = tuple(n for n, c in pairs if c in has)
+    return out
 
 
 def _usual(term: Term) -> bool:

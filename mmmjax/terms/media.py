@@ -1,9 +1,30 @@
-"""The term of media: what channels add, and all that plans and returns ask of it."""
+r"""The term of media: what channels add, and all that plans and returns ask of it.
+
+A channel whose media are a sum of campaigns (or creatives), m_ck[t] of campaign k, enters
+its carry-over as
+
+$$x_c[t] = \sum_k w_k m_{ck}[t], \qquad w_k = e^{e_k} \Big/ \sum_{j \in c} s_j e^{e_j},
+\qquad e_k \sim \text{Normal}(0, \text{spread}), \quad
+\text{spread} \sim \text{HalfNormal}(0.3)$$
+
+with s_k the part of campaign k in the media of its channel over training, frozen at fit. So
+$\sum_k s_k w_k = 1$ and $\sum_k s_k (w_k - 1) = 0$: a zero-sum weighted by media. Whatever
+the effects of campaigns, the channel's media of training add up to what they are, and money
+that is split as in training meets the channel's own curve. w_k > 0 keeps curves monotone
+and, where they are concave in media, concave. One carry-over and one saturation are of the
+channel. Effects of all campaigns of a term share the spread; where the parts of a channel's
+campaigns never change, the data say nothing of e and it stays at its prior.
+
+What a campaign brought is its part of the carried, weighted media, times what the channel
+brought: A(w_k m_k) / A(x), as A is linear; where saturation comes first, its part of x
+before carry-over. The parts add up to the channel in every draw and period.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mmmjax import checks
@@ -11,7 +32,7 @@ from mmmjax.arguments import checked
 from mmmjax.kernels.adstock import Adstock, Geometric
 from mmmjax.kernels.saturation import Logistic, Saturation
 from mmmjax.prior import Parameter, Prior, media_share
-from mmmjax.shapes import CHANNEL
+from mmmjax.shapes import CAMPAIGN, CHANNEL
 from mmmjax.terms.base import Group, Term
 
 __all__ = ["Media"]
@@ -80,6 +101,48 @@ class Media(Term):
                 checks.fail("parameter", twice, "spec", "a name that no other has", fix)
             out |= part
         return out
+
+    def within(self) -> Mapping[str, Parameter]:
+        """Those of the campaigns of channels, where the panel has any.
+
+        Effects of a channel's campaigns differ by a third, rarely twofold.
+        """
+        prior = Prior("Normal", loc=0.0, scale=Prior("HalfNormal", scale=0.3))
+        return {"campaign_effect": Parameter((CAMPAIGN,), prior)}
+
+    def weights(
+        self, effect: Float[Array, "geo campaign"], x: Mapping[str, Any]
+    ) -> Float[Array, "geo campaign"]:
+        """Weights of campaigns, whose mean over the media of training is 1 in a channel.
+
+        Args:
+            effect: campaign_effect of one draw.
+            x: "member" (channel, campaign), 1 where a campaign is of a channel, and "part"
+                (campaign,), its part of the media of the channel in training.
+        """
+        raw = jnp.exp(effect)
+        return raw / ((raw * x["part"]) @ x["member"].T @ x["member"])
+
+    def parts(
+        self,
+        p: Mapping[str, Any],
+        media: Float[Array, "*cell time"],
+        own: Float[Array, "*cell time"],
+    ) -> Float[Array, "*cell time"]:
+        """Part of an effect that is of a campaign: with the whole it adds up to 1.
+
+        Args:
+            p: Parameters of the campaign's channel.
+            media: Weighted media of the channel.
+            own: Those of the campaign.
+        """
+        if self.adstock_first:
+            whole, mine = self.carried(p, media), self.carried(p, own)
+        else:
+            bent = self.saturation(media, p)
+            ratio = own / jnp.where(media > 0, media, 1.0)
+            whole, mine = self.adstock(bent, p), self.adstock(bent * ratio, p)
+        return mine / jnp.where(whole > 0, whole, 1.0)
 
     def effect(
         self, p: Mapping[str, Any], media: Float[Array, "*cell time"]

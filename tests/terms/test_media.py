@@ -117,7 +117,12 @@ def test_everything_downstream(fit, data, tmp_path):
     assert again.spec == fit.spec
     np.testing.assert_array_equal(mm.roas(again)["roas"], mm.roas(fit)["roas"])
     drawn = str(mm.structure(fit.spec, train))
-    assert all(name in drawn for name in fit.spec.priors)
+    here = fit.spec.present(fit.spec.sizes(train))
+    assert all(name in drawn for name in here)
+    assert {n for n in fit.spec.priors if n not in here} == {
+        f"{t.name}.campaign_effect" if t.name != "channel" else "campaign_effect"
+        for t in fit.spec.media
+    }
 
 
 def test_a_plan_is_the_response_of_each_term(fit):
