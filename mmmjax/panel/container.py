@@ -97,8 +97,7 @@ class Panel(PanelRecord):
             spend: {channel: column} of money, the others organic. None: media are spend.
             population: Column of the population of the geo, above 0; it may change.
             groups: Columns of what geos lie in, the coarsest first: ("country", "region").
-            national: Channels whose columns hold one series of all geos, the same in every
-                row of a date or in one of them: divided over the geos, counted once.
+            national: Channels of one series of all geos, in every row of a date or in one.
             currency: Label of money in tables and pictures.
             freq: Pandas frequency such as "W-SUN"; found from the dates if None.
             outcome_value: Money per unit of outcome, above 0: 1.0 where it is money.
