@@ -3,6 +3,13 @@
 The minimizer is scipy's L-BFGS-B. Its runs (some starts of some problems) go in step, so
 that one call of one compiled program answers all of them; the results of a run do not
 depend on those beside it.
+
+``jaxopt.LBFGS`` batched over the same runs, with its backtracking search, reaches the same
+values (to 0.001) and costs more. Processor seconds to compile and to run: the case study
+13.0 and 3.9 against 2.2 and 0.4 here (35 iterations, 29 calls); a fleet of 12 in one batch
+10.9 and 9.8 against 1.8 and 5.5 (142, 58): all runs take the steps of the slowest. A pooled
+panel of 10 geos x 100 weeks x 4 channels takes 7.9 and 3.2 here (220 calls); there its zoom
+search had not compiled after 100.
 """
 
 import dataclasses
