@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jaxopt.projection import projection_box_section
 from scipy.optimize import linprog, minimize
 
 from mmmjax.budget.feasible import check_feasible
@@ -109,6 +110,20 @@ def test_projection_on_a_total_is_the_nearest_point(n, seed, size, ties):
     np.testing.assert_allclose(x, expected, rtol=0, atol=1e-11 * max(scale, size))
     again = np.clip(point - metric * multiplier, lower, upper)
     np.testing.assert_allclose(again, x, rtol=0, atol=1e-11 * max(scale, size))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_projection_on_a_total_is_that_of_jaxopt(seed):
+    """In coordinates x / sqrt(v) the nearest point is the Euclidean one."""
+    rng = np.random.default_rng(seed)
+    lower, width, metric = rng.uniform(0, 1, 12), rng.uniform(0, 3, 12), rng.gamma(2, 1, 12)
+    total, point = lower.sum() + 0.4 * width.sum(), rng.normal(1, 4, 12)
+    root = np.sqrt(metric)
+    with jax.enable_x64(True):
+        x, _ = project(jnp.asarray(point), simple(lower, lower + width, total), metric)
+        box = (lower / root, (lower + width) / root, root, total)
+        other = projection_box_section(jnp.asarray(point / root), box)
+    np.testing.assert_allclose(x, root * other, rtol=0, atol=2e-5)  # it stops at 1e-5
 
 
 @given(seed=seeds, where=st.sampled_from(["below", "between", "above"]))
