@@ -5,7 +5,7 @@ import pandas as pd
 
 import mmmjax as mm
 from mmmjax.model import model_data
-from mmmjax.scaling import Scale
+from mmmjax.prepare import scale_of
 from mmmjax.spec import among
 
 
@@ -143,9 +143,4 @@ CASES = {
 
 def data_of(the_spec, the_panel):
     """Model data as the fit builds them."""
-    scale = Scale.fit(
-        the_panel,
-        per_geo_outcome=the_spec.outcome_scale == "geo",
-        per_geo_media=the_spec.media_scale == "geo",
-    )
-    return model_data(the_spec, the_panel, scale)
+    return model_data(the_spec, the_panel, scale_of(the_spec, the_panel))

@@ -36,27 +36,19 @@ def test_the_same_posterior_as_nuts():
     agree(ours, theirs)
 
 
-LONG = {"warmup": 1000, "draws": 4000, "leapfrogs": 32, "target_accept": 0.95}
-NESTED = "geos with nested priors"  # scales of two geos: a funnel
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(CASES))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_same_posterior_as_nuts_for_every_part_of_the_model(name, dtype):
-    """A funnel needs longer trajectories; short ones are refused, not silent."""
+    """Scales of two geos are a funnel, which the coordinates take out, too."""
     the_spec, the_panel = CASES[name]
-    usual = mm.HMC(warmup=400, draws=2000, dtype=dtype)
-    longer = mm.HMC(**LONG, dtype=dtype) if name == NESTED else usual
-    ours = mm.fit(the_spec, the_panel, longer, progress=False)
+    sampler = mm.HMC(warmup=400, draws=2000, dtype=dtype)
+    ours = mm.fit(the_spec, the_panel, sampler, progress=False)
     theirs = mm.fit(
         the_spec, the_panel, mm.NUTS(warmup=500, draws=4000, target_accept=0.9), seed=1,
         progress=False,
     )  # fmt: skip
     agree(ours, theirs)
-    if name == NESTED:
-        short = mm.fit(the_spec, the_panel, usual, progress=False)
-        assert mm.diagnostics(short).verdict.startswith("not usable (R-hat")
 
 
 def test_same_seed_same_draws_other_seed_other_draws():
