@@ -113,7 +113,9 @@ print(json.dumps({"said": said, "asked": asked}))
 """
 
 # records of the library's own making
-RESULTS = {"mmmjax.FleetReturns", "mmmjax.Finding", "mmmjax.Judged", "mmmjax.Draws"}
+RESULTS = {
+    f"mmmjax.{name}" for name in ("FleetReturns", "Finding", "Judged", "Draws", "Compared")
+}
 
 
 @pytest.fixture(scope="module")
