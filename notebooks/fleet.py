@@ -111,6 +111,10 @@ print(f"{len(panels)} markets, {sum(len(p.dates) for p in panels.values()):,} we
 # lock-step, goes on with those that have not converged and refits the last ones alone. With
 # a `store` every market is on disk as it ends: the same call, after a power cut, repeats
 # none of them. A market's draws depend on its own data and seed only.
+#
+# By itself a fleet fits a market without the channels that never change, and says so in its
+# row. Here a channel that is one number means that nobody looked at the file: `on_empty =
+# "error"` refuses it.
 
 # %%
 spec = mm.Spec(
@@ -120,7 +124,9 @@ spec = mm.Spec(
 )
 short = mm.HMC(chains=4, warmup=100, draws=100, until=mm.Converged(1.05, 50), max_draws=200)
 sampler = short if SMOKE else None  # None: until R-hat <= 1.01 and ESS >= 400
-fleet = mm.fit_fleet(spec, panels, sampler, store=STORE, refit=not SMOKE, seed=1)
+fleet = mm.fit_fleet(
+    spec, panels, sampler, store=STORE, on_empty="error", refit=not SMOKE, seed=1
+)
 print(fleet)
 
 # %% [markdown]
