@@ -86,8 +86,8 @@ def thinned(fit: Fit, max_draws: int | None = None) -> Fit:
     """A fit with the draws that means and intervals of many cells are made of.
 
     All of them up to :data:`LARGE`. Beyond that every k-th draw of each chain, with the
-    largest k that leaves each parameter :data:`ENOUGH` effective ones (bulk ESS of what is
-    kept); all draws where they have no more than that, or are weighted.
+    largest k that leaves each parameter :data:`ENOUGH` effective ones (ESS of the split
+    chains that are kept); all draws where they have no more than that, or are weighted.
 
     Args:
         fit: The fit.
