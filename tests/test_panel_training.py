@@ -85,7 +85,7 @@ def test_columns_that_change_before_the_window_only_are_empty():
 def test_media_without_money_and_money_without_media():
     df = weekly().assign(cost=0.0)
     got = 'spend: got 48.5438 units of media and no spend at all for channel "tv"'
-    fix = 'make it organic: leave "tv" out of spend'
+    fix = 'media "tv" = { column = "tv", organic = true }'
     refuse_training(df, got, "2023-01-01 to 2023-03-19", fix, spend={"tv": "cost"})
     df = weekly().assign(cost=1.0, tv=0.0)
     got = 'media: got spend of 12 and no media at all for channel "tv"'

@@ -123,6 +123,8 @@ def named(field: str, channel: str, table: Mapping[str, Any]) -> dict[str, str]:
 
 def columns_in(value: Any) -> list[Any]:
     """All columns that media, spend or a list names, those of campaigns too."""
+    if isinstance(value, bool):  # organic
+        return []
     if isinstance(value, Mapping):
         return [column for one in value.values() for column in columns_in(one)]
     many = isinstance(value, Iterable) and not isinstance(value, str)

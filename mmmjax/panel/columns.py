@@ -11,6 +11,7 @@ import pandas as pd
 
 from mmmjax.checks import InputError, Phrase, closest, fail, listing, show
 from mmmjax.panel.campaigns import named, same_names
+from mmmjax.panel.channel import read_tables
 
 __all__ = ["Columns", "Names", "resolve"]
 
@@ -125,7 +126,8 @@ def resolve(frame: pd.DataFrame, names: Names) -> tuple[Columns, tuple[str, ...]
     for field in ("date", "outcome", "geo", "population"):
         if (column := getattr(names, field)) is not None:
             _exists(field, column, have, frame)
-    media, campaigns, costs = names.media, dict[str, Any](), dict[str, Any]()
+    media, spend = read_tables(names.media, names.spend)
+    campaigns, costs = dict[str, Any](), dict[str, Any]()
     if isinstance(media, Mapping):
         media, campaigns = _summed("media", media, have, frame)
         _direction("media", {k: v for k, v in media.items() if k not in campaigns}, have)
@@ -136,7 +138,6 @@ def resolve(frame: pd.DataFrame, names: Names) -> tuple[Columns, tuple[str, ...]
         channels, media_columns = tuple(pairs), tuple(pairs.values())
     else:
         channels = media_columns = _expand("media", media, have, frame)
-    spend = names.spend
     if isinstance(spend, Mapping):
         spend, costs = _summed("spend", spend, have, frame)
         for name, own in costs.items():

@@ -90,7 +90,8 @@ class Panel(PanelRecord):
             df: The table.
             date: Column of dates: the start of each period, at one regular frequency.
             media: Columns of media, one per channel, or {channel: column}; of a channel
-                that is a sum of campaigns (creatives) {campaign: column}, spend alike.
+                that is a sum of campaigns (creatives) {campaign: column}, spend alike; or
+                {"column": "sends", "organic": True}, {"column": ..., "spend": ...}.
             outcome: Column of the outcome; empty cells are masked. None: no outcome.
             controls: Columns of controls; globs such as "hldy_*" are allowed.
             geo: Column that names the geo of each row; None: one national market.
@@ -198,8 +199,7 @@ class Panel(PanelRecord):
                 fix = f'did you mean "{near}"?' if near else "name geos of the panel"
                 fail("geos", name, "", f"geos of the panel ({listing(self.geos)})", fix)
         if not names or len(set(names)) != len(names):
-            fix = "name each geo once"
-            fail("geos", names, "", "at least one geo, each once", fix)
+            fail("geos", names, "", "at least one geo, each once", "name each geo once")
         index = [self.geos.index(name) for name in names]
         arrays = {name: getattr(self, name)[index] for name in NUMBERS}
         people = None if self.population is None else self.population[index]

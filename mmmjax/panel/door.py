@@ -80,7 +80,10 @@ def _money_for_media(panel: Panel) -> None:
         where = f'for channel "{name}", {_span(panel)}'
         if media[i] > 0 and spend[i] == 0:
             got = Phrase(f"{media[i]:,.6g} units of media and no spend at all")
-            fix = f'if it costs nothing, make it organic: leave "{name}" out of spend'
+            own = "campaigns = ..." if name in panel.columns.campaigns else ""
+            own = own or f'column = "{column}"'
+            fix = f'if it costs nothing: media "{name}" = {{ {own}, organic = true }}'
+            fix += ", and no spend of it"
             fail("spend", got, where, "some spend for a paid channel", fix)
         if spend[i] > 0 and media[i] == 0:
             got = Phrase(f"spend of {spend[i]:,.6g} and no media at all")
