@@ -23,6 +23,7 @@ from mmmjax.draws import Fit
 from mmmjax.likelihood import Target
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold
+from mmmjax.posterior.levers import levers_of, of_levers
 from mmmjax.posterior.pooling import over_geos, pooled
 from mmmjax.posterior.returns import span_of
 from mmmjax.posterior.scope import (
@@ -34,11 +35,12 @@ from mmmjax.posterior.scope import (
     per_draw,
     summarise,
 )
-from mmmjax.shapes import CHAIN, CHANNEL, DRAW, GEO
+from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DRAW, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["SCENARIO", "counterfactual", "counterfactual_table", "reweight"]
+__all__ = ["SCENARIO", "counterfactual", "counterfactual_table", "held", "reweight"]
 
+LEVER = "lever"
 SCENARIO = "scenario"
 """Dimension of the two sides of a comparison."""
 
@@ -62,9 +64,10 @@ def counterfactual(
         fit: The fit.
         panel: A factor of 0 or more for each channel that changes, {"TV": 1.2} for 20%
             more of it in every period of the actual panel (its spend and its media, so
-            that total spend changes; organic channels too). Or the changed panel: the
-            training dates with other media or controls (such as :func:`reweight` makes),
-            or dates that follow training.
+            that total spend changes; organic channels too), and a value for each lever
+            that does, {"price": 2.2}, held in every period and geo. Or the changed panel:
+            the training dates with other media or controls (such as :func:`reweight`
+            makes), or dates that follow training.
         window: First and last date of the periods that are summed, both included (None
             for an open end); None for all. The panels may differ outside of it: what is
             carried into the window counts, what comes after it does not.
@@ -82,15 +85,24 @@ def counterfactual(
         minus actual, over all channels; ``uplift_contribution`` and ``uplift_outcome``,
         the same divided by actual (NaN where that is 0); ``probability_contribution`` and
         ``probability_outcome`` (geo,), the share of draws with a difference above 0;
-        ``spend`` (scenario, geo, channel), money, NaN for organic channels. Cells without
-        a row in the table count as zero.
+        ``spend`` (scenario, geo, channel), money, NaN for organic channels; of levers
+        ``lever_contribution`` (scenario, chain, draw, geo, lever), counted from their
+        baselines. Cells without a row in the table count as zero.
 
     Raises:
         InputError: The panels differ in dates or in the cells that have a row; a factor
-            of a channel that is none, or below 0.
+            of a channel that is none, or below 0; a lever that is none.
     """
     if not isinstance(panel, Panel):
-        panel = reweight(fit, panel, keep_total=False, panel=actual)
+        channels = fit.panel.channels
+        values = {n: x for n, x in panel.items() if n in fit.panel.control_names}
+        for name in values:
+            if name in channels:
+                allowed, fix = "one of them", "name the channel or the control otherwise"
+                checks.fail("panel", name, "a channel and a control", allowed, fix)
+        factors = {n: x for n, x in panel.items() if n not in values}
+        panel = reweight(fit, factors, keep_total=False, panel=actual)
+        panel = held(fit, values, panel)
     sides = _sides(fit, panel, actual)
     known, span = sides[0], span_of(sides[0].dates, window)
     counted = np.zeros(known.present.shape)
@@ -112,7 +124,8 @@ def counterfactual(
         _measures(fit, found)
         | {"spend": ((SCENARIO, GEO, CHANNEL), pooled(spend, total, axis=1))},
         chain_coords(fit)
-        | {SCENARIO: list(SIDES), GEO: every[GEO], CHANNEL: every[CHANNEL]},
+        | {SCENARIO: list(SIDES), GEO: every[GEO], CHANNEL: every[CHANNEL]}
+        | ({LEVER: list(levers_of(fit))} if LEVER in found else {}),
         attributes(fit, seed=seed, start=str(dates[0]), end=str(dates[-1])),
     )
 
@@ -148,8 +161,12 @@ def _sides(fit: Fit, panel: Panel, actual: Panel | None) -> list[Scope]:
 
 def _measures(fit: Fit, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Variables of the result from sums of every draw, (draw, geo, scenario, ...)."""
-    data: dict[str, Any] = {}
-    for name, values in found.items():
+    data, own = dict[str, Any](), dict(found)
+    if (of := own.pop(LEVER, None)) is not None:
+        of = of[..., [lever.at for lever in levers_of(fit).values()]]
+        sides = [per_draw(fit, of[:, :, i], (GEO, LEVER)) for i in range(len(SIDES))]
+        data[f"{LEVER}_contribution"] = xr.Variable.concat(sides, SCENARIO)
+    for name, values in own.items():
         dims = (GEO, CHANNEL) if values.ndim == 4 else (GEO,)
         sides = [per_draw(fit, values[:, :, i], dims) for i in range(len(SIDES))]
         data[name] = xr.Variable.concat(sides, SCENARIO)
@@ -169,13 +186,17 @@ def _compared(
 
     def of_side(side: dict[str, Array]) -> dict[str, Array]:
         given = inputs.replace(**side)
-        media = response.components(params, given, spec).get("channel")
+        parts = response.components(params, given, spec)
+        media = parts.get("channel")
         if media is None:
             media = jnp.zeros((counted.shape[0], 0, counted.shape[1]))
         y = prediction._outcome(params, given, spec, target, *rest)
         y = jnp.where(counted > 0, y, 0.0)
-        brought = (media * (target.unit * counted)[:, None]).sum(-1)
-        return {"contribution": brought, "outcome": y.sum(-1)}
+        unit = (target.unit * counted)[:, None]
+        out = {"contribution": (media * unit).sum(-1), "outcome": y.sum(-1)}
+        if spec.levers:
+            out[LEVER] = (parts[CONTROL] * unit).sum(-1)
+        return out
 
     return jax.vmap(of_side, in_axes=1, out_axes=1)(dict(both))
 
@@ -184,9 +205,10 @@ def _compared(
 def counterfactual_table(found: xr.Dataset, *, prob: float = PROB) -> pd.DataFrame:
     """Both sides of a comparison, a row per geo and quantity: whatif.csv.
 
-    Columns: geo, quantity ("contribution" of a channel, then "media", all of them, and
-    "outcome", noise included; both with channel "ALL"), channel, spend_actual and
-    spend_changed (money, empty for organic channels), actual, changed and difference, each
+    Columns: geo, quantity ("contribution" of a channel, then "media", all of them, with
+    channel "ALL"; "lever", counted from its baseline, its name in channel; "outcome", noise
+    included, with channel "ALL"), channel, spend_actual and spend_changed (money, empty for
+    organic channels and levers), actual, changed and difference, each
     as _mean, _lo and _hi (highest density interval, outcome units), and probability, the
     share of draws with a difference above 0.
 
@@ -201,17 +223,26 @@ def counterfactual_table(found: xr.Dataset, *, prob: float = PROB) -> pd.DataFra
     draws = each.to_numpy().reshape(len(SIDES), -1, *each.shape[3:])
     outcome = found["outcome"].transpose(SCENARIO, CHAIN, DRAW, GEO).to_numpy()
     outcome = outcome.reshape(len(SIDES), -1, each.sizes[GEO], 1)
-    draws = np.concatenate([draws, draws.sum(-1, keepdims=True), outcome], axis=-1)
+    names, own = (
+        [str(x) for x in found[LEVER].to_numpy()] if LEVER in found.dims else [],
+        outcome[..., :0],
+    )
+    if names:
+        own = found[f"{LEVER}_contribution"].transpose(SCENARIO, CHAIN, DRAW, GEO, LEVER)
+        own = own.to_numpy().reshape(*outcome.shape[:-1], len(names))
+    draws = np.concatenate([draws, draws.sum(-1, keepdims=True), own, outcome], axis=-1)
     spend = found["spend"].transpose(SCENARIO, GEO, CHANNEL).to_numpy()
     whole = np.nansum(spend, axis=-1, keepdims=True)
-    spend = np.concatenate([spend, whole, whole], axis=-1)
+    none = np.full((*whole.shape[:-1], len(names)), np.nan)
+    spend = np.concatenate([spend, whole, none, whole], axis=-1)
     channels = [str(name) for name in found[CHANNEL].to_numpy()]
-    quantities = ["contribution"] * len(channels) + ["media", "outcome"]
+    quantities = ["contribution"] * len(channels)
+    quantities += ["media", *[LEVER] * len(names), "outcome"]
     geos = [str(name) for name in found[GEO].to_numpy()]
     table: dict[str, Any] = {
         "geo": np.repeat(np.array(geos, object), len(quantities)),
         "quantity": quantities * len(geos),
-        "channel": [*channels, ALL, ALL] * len(geos),
+        "channel": [*channels, ALL, *names, ALL] * len(geos),
     }
     table |= {f"spend_{side}": spend[i].ravel() for i, side in enumerate(SIDES)}
     gain = draws[1] - draws[0]
@@ -219,6 +250,19 @@ def counterfactual_table(found: xr.Dataset, *, prob: float = PROB) -> pd.DataFra
         for end, numbers in zip(("mean", "lo", "hi"), summarise(values, prob), strict=True):
             table[f"{name}_{end}"] = numbers.ravel()
     return pd.DataFrame(table | {"probability": (gain > 0).mean(0).ravel()})
+
+
+def held(fit: Fit, values: Mapping[str, float], panel: Panel) -> Panel:
+    """A panel with levers held at a value in every period of its window, own units.
+
+    Raises:
+        InputError: No lever of the fit.
+    """
+    controls = np.array(panel.controls)
+    for name, lever in of_levers(fit, values).items():
+        what, fix = f"value of {name}", f"{name}={lever.last:g}"
+        controls[:, panel.window, lever.at] = checks.number(what, values[name], fix=fix)
+    return replace(panel, controls=controls)
 
 
 @checked

@@ -22,7 +22,7 @@ from mmmjax.prior import replace_prior
 from mmmjax.scaling import Scale
 from mmmjax.shapes import GEO
 from mmmjax.spec import Spec, among
-from mmmjax.terms import Media, Term, Waves
+from mmmjax.terms import Controls, Media, Term, Waves
 from mmmjax.terms.overlap import overlaps
 
 __all__ = ["Prepared", "prepare", "scale_of", "with_scales"]
@@ -64,11 +64,11 @@ def prepare(
     Raises:
         InputError: Data that cannot be fitted, or more seasonality than they can show.
     """
-    had = panel.channels
+    had = {*panel.channels, *panel.control_names}
     panel, notes = for_training(panel, max_lag=spec.memory, on_empty=on_empty)
     spec.likelihood.check(panel)
-    if len(spec.media) > 1 and panel.channels != had:
-        spec = _without(spec, {*had} - {*panel.channels})
+    if gone := had - {*panel.channels, *panel.control_names}:
+        spec = _without(spec, gone)
     sizes = spec.sizes(panel)
     narrow = _narrow(spec, sizes)
     spec, findings = _seasonal(among(spec, sizes), panel)
@@ -88,9 +88,23 @@ def prepare(
     data = model_data(spec, panel, scale)
     shared = overlaps(spec, panel, data.inputs, data.target.mask)
     told = (f for x in panel.facts for f in x.findings())
-    findings = (*findings, *narrow, *told, *shared)
+    findings = (*findings, *narrow, *told, *shared, *_levers(spec, panel, scale))
     said = tuple(finding.message for finding in findings)
     return Prepared(spec, panel, scale, data, findings, (*notes, *said))
+
+
+def _levers(spec: Spec, panel: Panel, scale: Scale) -> tuple[Finding, ...]:
+    """What levers count from."""
+    if (base := scale.baseline) is None:
+        return ()
+    values = [float(base[panel.control_names.index(name)]) for name in spec.levers]
+    said = [
+        Phrase(f"{name} {checks.amount(value)}" + f", its {how}" * isinstance(how, str))
+        for (name, how), value in zip(spec.levers.items(), values, strict=True)
+    ]
+    what = f"levers count from their baseline: {checks.listing(said, 6)}"
+    means = "Their contributions are what they brought against it; at it they are 0"
+    return (Finding("note", "levers", what, tuple(spec.levers), values[0], means),)
 
 
 def _narrow(spec: Spec, sizes: Mapping[str, int]) -> tuple[Finding, ...]:
@@ -126,6 +140,7 @@ def scale_of(spec: Spec, panel: Panel) -> Scale:
         per_geo_media=spec.media_scale == "geo",
         robust=spec.scale == "robust",
         per_head=spec.media_scale == "population",
+        baseline=spec.baselines(panel),
     )
 
 
@@ -142,7 +157,7 @@ def with_scales(spec: Spec, panel: Panel) -> Spec:
 
 
 def _without(spec: Spec, gone: Container[str]) -> Spec:
-    """The spec for a panel from which channels were dropped: no term names them.
+    """The spec for a panel from which columns were dropped: no term names them.
 
     A term whose channels are all gone goes with them, and so do its priors.
     """
@@ -151,6 +166,9 @@ def _without(spec: Spec, gone: Container[str]) -> Spec:
         if isinstance(term, Media) and term.channels is not None:
             kept = tuple(c for c in term.channels if c not in gone)
             terms += [replace(term, channels=kept)] if kept else []
+        elif isinstance(term, Controls):
+            kept = tuple(pair for pair in term.levers if pair[0] not in gone)
+            terms.append(replace(term, levers=kept))
         else:
             terms.append(term)
     names = replace(spec, terms=tuple(terms), priors={}).parameters

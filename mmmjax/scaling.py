@@ -4,7 +4,7 @@ Fitted once on the modelled window, frozen, stored with the fit and used again f
 prediction: a future table is never rescaled by itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class Scale:
             mean of training (geo,). Else None.
         campaigns: Part of each campaign in the media of its channel in training, over all
             geos, (campaign,); None without campaigns.
+        baseline: What each control is counted from, its own units, (control,): 0 but of
+            levers; None without levers.
     """
 
     outcome: np.ndarray
@@ -36,15 +38,16 @@ class Scale:
     cost_per_unit: np.ndarray
     people: np.ndarray | None = None
     campaigns: np.ndarray | None = None
+    baseline: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read only."""
-        for name in ("outcome", "media", "cost_per_unit", "people", "campaigns"):
-            if getattr(self, name) is None:
+        for each in fields(self):
+            if getattr(self, each.name) is None:
                 continue
-            array = np.array(getattr(self, name), np.float64)
+            array = np.array(getattr(self, each.name), np.float64)
             array.setflags(write=False)
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, each.name, array)
 
     @classmethod
     def fit(
@@ -54,6 +57,7 @@ class Scale:
         per_geo_media: bool = False,
         robust: bool = True,
         per_head: bool = False,
+        baseline: np.ndarray | None = None,
     ) -> "Scale":
         """Take the largest values of the modelled window, over all geos or per geo.
 
@@ -63,6 +67,8 @@ class Scale:
 
         Per head: media are divided by the population of their period before, and one
         largest value is shared by all geos.
+
+        `baseline` is as of the term that has the levers.
 
         A channel without media in the window (kept by `on_empty="prior"`) gets scale 1;
         so does a geo without media of a channel when scales are per geo.
@@ -93,7 +99,7 @@ class Scale:
         media = np.where(media > 0, media, 1.0)
         if people is not None:
             media = media * people[:, None]
-        return cls(outcome, media, panel.cost_per_unit(), people, _parts(panel))
+        return cls(outcome, media, panel.cost_per_unit(), people, _parts(panel), baseline)
 
     def scale_outcome(self, outcome: np.ndarray) -> np.ndarray:
         """Outcome units to scaled units, (geo, time)."""

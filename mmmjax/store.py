@@ -67,6 +67,7 @@ SCALE_DIMS = {
     "cost_per_unit": (GEO, CHANNEL),
     "people": (GEO,),
     "campaigns": (CAMPAIGN,),
+    "baseline": (CONTROL,),
 }
 
 
@@ -288,7 +289,7 @@ def _from_tree(tree: xr.DataTree) -> Fit:
         )
     if int(tree.attrs["mmmjax_format"]) == 1:
         run["info"]["notes"] = [*run["info"].get("notes", []), NO_DIGEST]
-    sizes = {GEO: len(panel.geos), CHANNEL: len(panel.channels), CAMPAIGN: 0}
+    sizes = {GEO: len(panel.geos), CHANNEL: len(panel.channels), CAMPAIGN: 0, CONTROL: 0}
     settings = dict(run["sampler"])
     model = tomllib.loads(record["spec"].item())["model"]
     kind = settings.pop("kind")
@@ -330,7 +331,7 @@ def _arrays(
     empty: dict[str, Any] = {
         n: np.zeros([sizes[dim] for dim in d]) for n, d in dims.items()
     }
-    empty |= dict.fromkeys(("population", "people", "campaigns"))
+    empty |= dict.fromkeys(("population", "people", "campaigns", "baseline"))
     return {n: data[n].values if n in data else empty[n] for n in dims}
 
 

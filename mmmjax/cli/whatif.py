@@ -1,5 +1,6 @@
 """``mmmjax whatif``: what other spend would have brought over the training window."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,28 +17,32 @@ from mmmjax.cli.options import Run
 from mmmjax.counterfactuals import counterfactual, counterfactual_table, reweight
 from mmmjax.draws import Fit
 from mmmjax.plot.labels import amount, period_noun
+from mmmjax.posterior.levers import levers_of
 from mmmjax.posterior.scope import summarise
 from mmmjax.reporting.sentences import chance
 
 __all__ = ["factors_of", "whatif"]
 
 WHATIF = "whatif.csv"
+LEVERS = 'a lever is held at a value: "price=2.2"'
 FORMS = '"TV=+20%", "TV=-20%", "TV=x1.2", "TV=1.2" (both times 1.2) or "TV=0" (nothing)'
 NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 
 Changes = Annotated[
     list[str],
-    typer.Argument(help=f"Channels and what they change by: {FORMS}.", metavar="CHANGE..."),
+    typer.Argument(
+        help=f"Channels and what they change by: {FORMS}; {LEVERS}.", metavar="CHANGE..."
+    ),
 ]
 WhatifOut = Annotated[Path | None, typer.Option(help=f"Folder for {WHATIF}; or nothing.")]
 
 
 def whatif(run: Run, changes: Changes, out: WhatifOut = None) -> int:
-    """Say what other spend would have brought over the training window."""
+    """Say what other spend or levers would have brought over the training window."""
     if out is not None:
         files.folder(out)
     fit, found = files.load_run(run)
-    factors = factors_of(changes, fit.panel.channels)
+    factors = factors_of(changes, fit.panel.channels, tuple(levers_of(fit)))
     table = counterfactual(fit, factors)
     frame = counterfactual_table(table)
     _say(fit, factors, frame.to_dict("records"))
@@ -49,12 +54,15 @@ def whatif(run: Run, changes: Changes, out: WhatifOut = None) -> int:
     return code(found)
 
 
-def factors_of(texts: Sequence[str], channels: Sequence[str]) -> dict[str, float]:
-    """Read "TV=+20%" and the like into a factor for each channel.
+def factors_of(
+    texts: Sequence[str], channels: Sequence[str], levers: Sequence[str] = ()
+) -> dict[str, float]:
+    """Read "TV=+20%" and the like into a factor for each channel, a value for each lever.
 
     Args:
-        texts: One text a channel.
+        texts: One text a channel or lever.
         channels: Names of the channels of the fit.
+        levers: Names of its levers.
 
     Raises:
         InputError: A text of another form, a channel that is none, or one given twice.
@@ -65,12 +73,21 @@ def factors_of(texts: Sequence[str], channels: Sequence[str]) -> dict[str, float
         if not equals:
             fix = "change no other one" if text in channels else ""
             name, fix = text, fix and f'"{text}=+20%"'
-        if name not in channels:
-            near = closest(name, channels)
+        if name not in (*channels, *levers):
+            near = closest(name, (*channels, *levers))
             fix = f'did you mean "{near}"?' if near else f"a change is {FORMS}"
-            fail("channel", name, "", f"channels: {listing(channels, 30)}", fix)
+            more = f"; levers: {listing(levers, 30)}" if levers else ""
+            fail("channel", name, "", f"channels: {listing(channels, 30)}{more}", fix)
         if name in factors:
             fail("change", text, "", "each channel once", f"keep one for {name}")
+        if name in levers:
+            try:
+                factors[name] = float(value) if equals else math.nan
+            except ValueError:
+                factors[name] = math.nan
+            if not math.isfinite(factors[name]):
+                fail("change", text, "", "a lever and the value to hold it at", LEVERS)
+            continue
         factors[name] = _factor(text, name, value if equals else "")
     return factors
 
@@ -103,12 +120,21 @@ def _say(fit: Fit, factors: dict[str, float], rows: list[show.Row]) -> None:
     """Print the changes, and what each channel brought and would have brought."""
     panel = fit.panel
     dates, noun = panel.dates[panel.window], period_noun(panel.freq)
-    said = listing((Phrase(f"{n} times {f:g}") for n, f in factors.items()), 9)
+    levers = levers_of(fit)
+    said = listing(
+        (
+            Phrase(f"{n} {f'held at {f:g}' if n in levers else f'times {f:g}'}")
+            for n, f in factors.items()
+        ),
+        9,
+    )
     unit = f" {panel.currency}" if panel.currency else ""
 
     rows_said = [
         [
-            row["quantity"] if row["quantity"] != "contribution" else row["channel"],
+            row["channel"]
+            if row["quantity"] in ("contribution", "lever")
+            else row["quantity"],
             *(amount(row[f"spend_{side}"]) for side in ("actual", "changed")),
             *(amount(row[f"{side}_mean"]) for side in ("actual", "changed")),
             "{} [{}, {}]".format(
@@ -130,7 +156,16 @@ def _say(fit: Fit, factors: dict[str, float], rows: list[show.Row]) -> None:
         ),
         rows_said,
     )
-    changed = reweight(fit, factors, keep_total=False)
+    beyond = [
+        Phrase(f"{n} at {factors[n]:g} (training: {one.least:g} to {one.most:g})")
+        for n, one in levers.items()
+        if n in factors and not one.least <= factors[n] <= one.most
+    ]
+    if beyond:
+        text = f"outside of what training has seen: {listing(beyond, 6)}"
+        show.notes([f"{text}. There the answer is the model's straight line, not data."])
+    own = {n: f for n, f in factors.items() if n not in levers}
+    changed = reweight(fit, own, keep_total=False)
     seen = np.where(panel.present[:, panel.window, None], panel.media[:, panel.window], 0.0)
     above = changed.media[:, panel.window] > seen.max(1, keepdims=True) * (1 + 1e-9)
     shares = above.sum((0, 1)) / panel.present[:, panel.window].sum()

@@ -18,6 +18,7 @@ from mmmjax.checks import InputError
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.plot.labels import capital
+from mmmjax.posterior.levers import levers_of
 from mmmjax.reporting import (
     backtests,
     fitted,
@@ -249,6 +250,10 @@ def _record(fit: Fit) -> list[tuple[str, str]]:
         ("outcome", f"{panel.outcome_name}, {observed:,} observed"),
         ("currency", panel.currency),
         ("controls", ", ".join(panel.control_names)),
+        (
+            "levers count from",
+            ", ".join(f"{n} {x.baseline:g}" for n, x in levers_of(fit).items()),
+        ),
         ("sampler", repr(fit.sampler)),
         ("seed", str(fit.seed)),
         ("draws", f"{draws.n_chains} chains x {draws.n_draws:,}"),

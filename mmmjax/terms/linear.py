@@ -1,11 +1,11 @@
 """Terms that are linear in what is sampled: the level, its trend, controls, seasons."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from mmmjax import checks
 from mmmjax.kernels.seasonality import PERIODS, YEAR, fourier_features, names, phase
@@ -13,8 +13,18 @@ from mmmjax.panel import Panel
 from mmmjax.prior import Parameter, Prior
 from mmmjax.shapes import CONTROL, FOURIER, GEO
 from mmmjax.terms.base import Frame, Group, Named, Term
+from mmmjax.terms.columns import table_of
 
-__all__ = ["Controls", "Intercept", "Trend", "Waves"]
+__all__ = ["BASELINES", "Controls", "Intercept", "Trend", "Waves"]
+
+BASELINES = {
+    "first": lambda periods: periods[0],
+    "last": lambda periods: periods[-1],
+    "mean": np.concatenate,
+    "min": lambda periods: np.concatenate(periods).min(keepdims=True),
+    "max": lambda periods: np.concatenate(periods).max(keepdims=True),
+}
+"""Values of a lever, by period, that its baseline is the mean of."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,21 @@ class Trend(Term):
 
 @dataclass(frozen=True)
 class Controls(Term):
-    """The controls of the panel, each by its coefficient."""
+    """The controls of the panel, each by its coefficient.
+
+    Some may be levers, which one sets: price, depth of promotion, distribution. A lever
+    adds coefficient * (value - baseline), so that its contribution is what it brought
+    against its baseline, and the level of the outcome is that at the baseline.
+
+    Args:
+        levers: Controls that are levers, and the baseline of each: a number, or "first",
+            "last", "mean", "min" or "max", of the values of training over all geos ("first"
+            and "last": the mean over geos in that period).
+        name: Its name in results.
+
+    Raises:
+        InputError: A baseline that is neither.
+    """
 
     kind: ClassVar[str] = "controls"
     group: ClassVar[Group] = "control"
@@ -75,21 +99,65 @@ class Controls(Term):
     data: ClassVar[Mapping[str, tuple[tuple[str, ...], str]]] = {
         "controls": ((GEO, CONTROL, "time"), "")
     }
+    levers: Mapping[str, Any] = field(default=(), metadata={"table": True})  # type: ignore[assignment]
     name: str = "control"
+
+    def __post_init__(self) -> None:
+        """Read the baselines."""
+        fix, read = 'levers = { price = "mean", promotion = 0.0 }', []
+        for name, value in table_of(f"{self.name} levers", self.levers, fix):
+            what = f"baseline of {name}"
+            if isinstance(value, str):
+                checks.choice(what, value, tuple(BASELINES))
+            else:
+                value = checks.number(what, value, fix=fix)
+            read.append((name, value))
+        object.__setattr__(self, "levers", tuple(read))
 
     def parameters(self) -> Mapping[str, Parameter]:
         """A control on a scale of about 1 may move the outcome by half of its maximum."""
         prior = Prior("Normal", loc=0.0, scale=0.5)
         return {"gamma_control": Parameter((CONTROL,), prior, linear=True)}
 
+    def baselines(self, panel: Panel) -> Float[np.ndarray, " control"] | None:
+        """What every control is counted from: 0 but of levers; None without levers.
+
+        Raises:
+            InputError: A lever that is no control of the panel.
+        """
+        out = np.zeros(len(panel.control_names))
+        for name, value in dict(self.levers).items():
+            if name not in panel.control_names:
+                near = checks.closest(name, panel.control_names)
+                fix = f'did you mean "{near}"?' if near else f'controls = ["{name}"]'
+                known = checks.listing(panel.control_names, 12) or "none"
+                checks.fail("lever", name, "", f"a control of the data ({known})", fix)
+            at = panel.control_names.index(name)
+            if isinstance(value, str):
+                there = panel.present[:, panel.window].T
+                seen = zip(panel.controls[:, panel.window, at].T, there, strict=True)
+                rows = [values[some] for values, some in seen if some.any()]
+                value = float(np.mean(BASELINES[value](rows)))
+            out[at] = value
+        return out if self.levers else None
+
     def inputs(self, frame: Frame) -> Named:
-        """As given."""
-        controls = np.swapaxes(frame.panel.controls, 1, 2)[..., frame.panel.history :]
+        """As given; levers from their baselines."""
+        controls, origin = frame.panel.controls, frame.scale.baseline
+        controls = controls if origin is None else controls - origin
+        controls = np.swapaxes(controls, 1, 2)[..., frame.panel.history :]
         return {"controls": (controls, (GEO, CONTROL, "time"))}
 
     def __call__(self, p: Mapping[str, Any], x: Mapping[str, Any]) -> Array:
         """Coefficient times control."""
         return p["gamma_control"][..., None] * x["controls"]
+
+    def formula(self) -> str:
+        """With what is counted from a baseline."""
+        if not self.levers:
+            return super().formula()
+        of = ", ".join(f"{name} from {value}" for name, value in dict(self.levers).items())
+        return f"gamma_control * controls (levers count from a baseline: {of})"
 
 
 @dataclass(frozen=True)

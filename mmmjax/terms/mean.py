@@ -8,7 +8,7 @@ from mmmjax import checks
 from mmmjax.panel import Panel
 from mmmjax.shapes import CAMPAIGN, CHANNEL, CONTROL, GEO
 from mmmjax.terms.base import Term
-from mmmjax.terms.linear import Waves
+from mmmjax.terms.linear import Controls, Waves
 from mmmjax.terms.media import Media
 
 __all__ = ["Mean"]
@@ -34,6 +34,17 @@ class Mean:
         """Pairs of yearly waves: the most that a term has, 0 without any."""
         waves = (term for term in self.parts if isinstance(term, Waves))
         return max((term.order for term in waves if term.period == "year"), default=0)
+
+    @property
+    def levers(self) -> dict[str, str | float]:
+        """Controls that are levers, and what each counts from."""
+        own = (t.levers for t in self.parts if isinstance(t, Controls))
+        return {name: how for levers in own for name, how in dict(levers).items()}
+
+    def baselines(self, panel: Panel) -> np.ndarray | None:
+        """What controls are counted from, (control,); None without levers."""
+        own = (t.baselines(panel) for t in self.parts if isinstance(t, Controls))
+        return next((base for base in own if base is not None), None)
 
     def check_terms(self) -> None:
         """Refuse terms of one name, and channels that several media terms have or none."""
