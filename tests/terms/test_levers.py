@@ -26,7 +26,7 @@ def panel_of(geos=("north", "south"), periods=16, gone=()):
     rng = np.random.default_rng(3)
     rows = [
         {"geo": geo, "week": week, "units": rng.uniform(50, 150), "TV": rng.gamma(2.0, 20),
-         "rain": rng.normal(), "price": rng.uniform(2.0, 2.2), "points": rng.uniform(50, 70)}
+         "rain": rng.normal(), "price": rng.uniform(2, 2.2), "points": rng.uniform(50, 70)}
         for geo in geos
         for t, week in enumerate(pd.date_range("2022-01-02", periods=periods, freq="W"))
         if (geo, t) not in gone
