@@ -114,6 +114,7 @@ def _begin(task: _Problem, n: int) -> _Iterate:
     z = jnp.append(x, jnp.where(task.held[n:], 0.0, s))
     slope = jnp.where(task.held, 0.0, task.bend * z - task.pull)
     common = jnp.abs(slope).sum() / jnp.maximum((~task.held).sum(), 1)
+    common = jnp.maximum(common, INSIDE * task.bend.max())  # the point may be in the box
     below = jnp.where(task.has_low, common + jnp.maximum(slope, 0.0), 0.0)
     above = jnp.where(task.has_high, common + jnp.maximum(-slope, 0.0), 0.0)
     return _Iterate(z, jnp.zeros_like(task.size), below, above)

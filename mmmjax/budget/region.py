@@ -37,6 +37,7 @@ REPAIRS = 10  # turns that spread what rounding left of the rows
 PATIENCE = 3  # Newton turns that do not halve the residual after which it gives up
 ENOUGH = 1e-12  # relative miss of the rows from which rounding is the rest
 NARROW = 1e-14  # relative range of a row that is none
+AT_END = 1e-12  # share of its range within which a variable is at its bound
 LOST = 1e-9  # relative miss from which the interior point is the better answer
 ROUNDING = 1e-9  # relative: sums of money this close to the budget are the budget
 
@@ -234,31 +235,35 @@ def _project_rows(
     mu = jnp.where(lost, end.guess, end.multipliers)
     x = jnp.where(lost, end.inner, point - v * (mu @ rows))
     x = _meet_rows(jnp.clip(x, lower, upper), region, v)
-    return x, jax.lax.cond(lost, _explained, lambda *_: mu, x, mu, point, region, v)
+    again = end.stage > 1
+    return x, jax.lax.cond(again, _explained, lambda *_: mu, x, mu, point, region, v)
 
 
 def _explained(x: Array, mu: Array, point: Array, region: Region, v: Array) -> Array:
     """Multipliers that explain x better: least squares over the variables that are free.
 
-    Where rows and bounds leave but a point, x is exact long before the multipliers are.
+    Where rows and bounds leave but a point, x is exact long before the multipliers are;
+    those of rows that depend on each other may be anything large; an interior point leaves
+    a little price on rows that x does not touch.
     """
     lower, upper, rows, least, most, _ = region
-    sums = rows @ x
-    slack = EXACT * (jnp.abs(rows) @ jnp.abs(x))
-    binds = (sums >= most - slack) | (sums <= least + slack)
-    weight = jnp.where((x > lower) & (x < upper), v, 0.0)
+    sums, off = rows @ x, AT_END * (upper - lower)
+    slack = AT_END * (jnp.abs(rows) @ jnp.abs(x))
+    high, low = sums >= most - slack, sums <= least + slack
+    weight = jnp.where((x - lower > off) & (upper - x > off), v, 0.0)
 
-    def miss(mu: Array) -> Array:
-        return jnp.abs(jnp.clip(point - v * (mu @ rows), lower, upper) - x).max()
+    def signed(mu: Array) -> Array:
+        mu = jnp.where(high, mu, jnp.minimum(mu, 0.0))
+        return jnp.where(low, mu, jnp.maximum(mu, 0.0))
 
-    kept = jnp.where(binds, mu, 0.0)
-    left = (point - x) / v - kept @ rows
+    kept, binds = signed(mu), high | low
     matrix = jnp.where(binds[:, None] & binds, (rows * weight) @ rows.T, 0.0)
-    change = solver(matrix)(jnp.where(binds, rows @ (weight * left), 0.0))
-    found = kept + change
-    signed = jnp.where(sums < most - slack, jnp.minimum(found, 0.0), found)
-    signed = jnp.where(sums > least + slack, jnp.maximum(signed, 0.0), signed)
-    return jnp.where(miss(signed) < miss(mu), signed, mu)
+    left = (point - x) / v - jnp.stack([jnp.zeros_like(mu), kept]) @ rows
+    afresh, change = jax.vmap(solver(matrix))(jnp.where(binds, left * weight @ rows.T, 0.0))
+    tried = jnp.stack([signed(afresh), signed(kept + change), kept, mu])
+    miss = jnp.abs(jnp.clip(point - v * (tried @ rows), lower, upper) - x).max(1)
+    enough = miss <= jnp.maximum(miss.min(), AT_END * jnp.abs(point).max())
+    return tried[jnp.argmax(enough)]
 
 
 def _narrowed(region: Region) -> Region:

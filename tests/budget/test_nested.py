@@ -75,6 +75,10 @@ def conditions(x, multipliers, point, metric, region):
 @pytest.mark.parametrize("kind", CLASSES)
 @pytest.mark.parametrize("n, m", [(12, 3), (400, 40)])
 @example(seed=1595, far=0.001, wide=1.0)  # rows and bounds leave a point
+@example(seed=0, far=1e3, wide=1e3)  # a row is near its end and not at it
+@example(seed=95, far=0.001, wide=1.0)  # a point that the box alone keeps
+@example(seed=134, far=0.001, wide=1.0)
+@example(seed=117, far=0.1, wide=1e6)  # rows held that are sums of each other
 @given(seed=seeds, far=reach, wide=spread)
 def test_plans_of_every_class_meet_the_optimality_conditions(kind, n, m, seed, far, wide):
     _, region, point, metric = plan(kind, seed, n, m, far, wide)
