@@ -176,7 +176,47 @@ def test_dates_off_the_grid():
 def test_irregular_dates():
     days = pd.to_datetime("2023-01-01") + pd.to_timedelta(np.cumsum(range(1, 13)), "D")
     got = "got steps of 2, 3, 4, 5 and 7 more days between dates"
-    refuse(weekly().assign(date=days), got, 'df.resample("W", on="date").sum()')
+    refuse(
+        weekly().assign(date=days), got, 'up to months, df.resample("MS", on="date").sum('
+    )
+
+
+def uneven(kind):
+    first = pd.Timestamp("2022-01-03")
+    if kind == "halves of months":
+        months = pd.date_range("2022-01-01", periods=24, freq="MS")
+        return months.union(months + pd.Timedelta(14, "D"))
+    if kind == "thirds of months":
+        return pd.DatetimeIndex(
+            [f"2022-{m:02}-{d:02}" for m in range(1, 13) for d in (1, 11, 21)]
+        )
+    steps = {"4-4-5": [28, 28, 35], "5-4-4": [35, 28, 28], "twice a week": [3, 4]}[kind]
+    return first + pd.to_timedelta(np.cumsum([0, *steps * 12][:-1]), "D")
+
+
+@pytest.mark.parametrize("geos", [None, GEOS])
+@pytest.mark.parametrize(
+    "kind, freq",
+    [
+        ("4-4-5", "QS"),
+        ("5-4-4", "QS"),
+        ("halves of months", "MS"),
+        ("thirds of months", "MS"),
+        ("twice a week", "W"),
+    ],
+)
+def test_uneven_calendars_add_up_to_even_ones_by_the_line_that_is_said(kind, freq, geos):
+    dates = uneven(kind)
+    df = weekly(len(dates), **({"geos": geos} if geos else {}))
+    df["date"] = np.tile(dates, len(geos or [None]))
+    by = '.groupby("geo")' if geos else ""
+    line = f'df{by}.resample("{freq}", on="date").sum(numeric_only=True).reset_index()'
+    refuse(df, "the calendar is uneven", line, **({"geo": "geo"} if geos else {}))
+    even = eval(line, {"df": df})
+    panel = Panel.from_frame(even, **(NAMES | ({"geo": "geo"} if geos else {})))
+    assert len(panel.dates) < len(dates) / 1.9
+    np.testing.assert_allclose(panel.outcome.sum(), df["sales"].sum())
+    np.testing.assert_allclose(panel.media.sum((0, 1)), df[["tv", "radio"]].sum())
 
 
 def test_months_in_the_middle():

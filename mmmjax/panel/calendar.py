@@ -14,6 +14,7 @@ from mmmjax.panel.columns import Columns
 __all__ = ["check_follows", "describe", "no_gaps", "no_repeats", "offset", "regular"]
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+UNEVEN = 0.3  # share of rows off the grid beyond which it may be the calendar, no slip
 MONTHS = (
     "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
 )  # fmt: skip
@@ -150,6 +151,8 @@ def regular(
         weekday = f" ({source.dates[row].astype('datetime64[D]').item():%a})"
         share = f"; {int(off.sum())} of {off.size} rows are off it" if off.sum() > 1 else ""
         fix = "correct the date, or bring all rows and geos to one frequency"
+        if not freq and off.mean() > UNEVEN and _uneven(source, codes):
+            fix = _added_up(source, codes)
         if freq:
             fix = "move the date onto the grid; freq, if you gave one, may be wrong"
         fail(
@@ -219,9 +222,7 @@ def _infer(
     source: Source, codes: np.ndarray, dates: pd.DatetimeIndex
 ) -> pd.offsets.BaseOffset:
     """Find the frequency from the commonest step between the dates of one geo."""
-    order = np.lexsort((source.dates, codes))
-    days = source.dates[order].astype("datetime64[D]").astype(int)
-    steps = np.diff(days)[np.diff(codes[order]) == 0]
+    steps = _steps(source, codes)
     if not steps.size:
         steps = np.diff(dates.to_numpy().astype("datetime64[D]").astype(int))
     if not steps.size:
@@ -234,8 +235,11 @@ def _infer(
     if counts[np.abs(sizes - step) <= slack].sum() < 0.5 * steps.size:
         usual = sizes[np.argsort(-counts, kind="stable")]
         got = Phrase(f"steps of {listing(usual.tolist(), 4)} days between dates")
-        fix = f'add the rows up to weeks: df.resample("W", on="{source.date}").sum()'
-        fail("date", got, "", "one regular frequency: days, weeks, months", fix)
+        allowed, fix = (
+            "one regular frequency: days, weeks, months",
+            _added_up(source, codes),
+        )
+        fail("date", got, "", allowed, fix)
     if step == 1 and not (dates.day_of_week >= 5).any() and len(dates) > 5:
         return offset("B")
     if step == 1:
@@ -257,6 +261,35 @@ def _infer(
         got = Phrase(f"months dated {show(dates[0])}, {show(dates[1])}")
         fail("date", got, "", "months dated by their first or last day", fix)
     return offset(f"{step}D")
+
+
+def _steps(source: Source, codes: np.ndarray) -> np.ndarray:
+    """Days from each date of a geo to its next."""
+    order = np.lexsort((source.dates, codes))
+    days = source.dates[order].astype("datetime64[D]").astype(int)
+    return np.diff(days)[np.diff(codes[order]) == 0]
+
+
+def _uneven(source: Source, codes: np.ndarray) -> bool:
+    """Whether periods differ in length, in place of a few dates that are wrong."""
+    counts = np.unique(_steps(source, codes), return_counts=True)[1]
+    odd = counts.sum() - counts.max(initial=0)
+    return bool(odd > max(0.1 * counts.sum(), 2 * (codes.max() + 1)))
+
+
+def _added_up(source: Source, codes: np.ndarray) -> str:
+    """How to add uneven periods up to even ones, each of which has a row."""
+    longest = int(_steps(source, codes).max(initial=0))
+    whole = (("W", 7, "weeks"), ("MS", 28, "months"), ("QS", 90, "quarters"))
+    fit = [one for one in whole if longest <= one[1]]
+    name, _, words = fit[0] if fit else ("YS", 365, "years")
+    by = f'.groupby("{source.geo}")' if source.geo else ""
+    return (
+        f"the calendar is uneven (4-4-5 weeks, halves of months or the like): add the rows "
+        f'up to {words}, df{by}.resample("{name}", on="{source.date}")'
+        ".sum(numeric_only=True).reset_index(), with means in place of sums for prices and "
+        "other controls (in a spreadsheet: a pivot table)"
+    )
 
 
 def _starts(dates: pd.DatetimeIndex) -> bool:
