@@ -4,6 +4,7 @@ The one way from a panel and a spec to numbers that a sampler takes: fits, fleet
 backtests, priors and ``check`` all go through :func:`prepare`.
 """
 
+import math
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -14,11 +15,11 @@ from mmmjax import checks
 from mmmjax.checks import Phrase, fail
 from mmmjax.facts import check_facts
 from mmmjax.findings import Finding
-from mmmjax.kernels.seasonality import Fourier, most_pairs
+from mmmjax.kernels.seasonality import PERIODS, Fourier, most_pairs
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
 from mmmjax.panel.calendar import describe, offset
-from mmmjax.prior import replace_prior
+from mmmjax.prior import Prior, replace_prior
 from mmmjax.scaling import Scale
 from mmmjax.shapes import GEO
 from mmmjax.spec import Spec, among
@@ -28,6 +29,7 @@ from mmmjax.terms.overlap import overlaps
 __all__ = ["Prepared", "prepare", "scale_of", "with_scales"]
 
 YEAR = 364  # days: 52 weeks are a year
+WEEKDAY = "weekday"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,7 @@ def prepare(
     spec.likelihood.check(panel)
     if gone := had - {*panel.channels, *panel.control_names}:
         spec = _without(spec, gone)
+    spec, weekday = _weekday(spec, panel)
     sizes = spec.sizes(panel)
     narrow = _narrow(spec, sizes)
     spec, findings = _seasonal(among(spec, sizes), panel)
@@ -88,7 +91,8 @@ def prepare(
     data = model_data(spec, panel, scale)
     shared = overlaps(spec, panel, data.inputs, data.target.mask)
     told = (f for x in panel.facts for f in x.findings())
-    findings = (*findings, *narrow, *told, *shared, *_levers(spec, panel, scale))
+    findings = (*weekday, *findings, *_lags(spec, panel), *narrow, *told, *shared)
+    findings = (*findings, *_levers(spec, panel, scale))
     said = tuple(finding.message for finding in findings)
     return Prepared(spec, panel, scale, data, findings, (*notes, *said))
 
@@ -174,6 +178,51 @@ def _without(spec: Spec, gone: Container[str]) -> Spec:
     names = replace(spec, terms=tuple(terms), priors={}).parameters
     priors = {name: prior for name, prior in spec.priors.items() if name in names}
     return replace(spec, terms=tuple(terms), priors=priors)
+
+
+def _weekday(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:
+    """The spec with waves of a week where periods are days and seasons are left to data."""
+    wave, order = spec.seasonality, most_pairs(panel.freq, PERIODS["week"])
+    waves = [t for t in spec.terms if isinstance(t, Waves)]
+    weekly = any(t.days == PERIODS["week"] or t.name == WEEKDAY for t in waves)
+    seasons = any(t.name == Waves.name for t in spec.terms)
+    if not wave or not wave.auto or not order or weekly or seasons:
+        return spec, ()
+    spec = replace(spec, terms=(*spec.terms, Waves(order, "week", name=WEEKDAY)))
+    what = f"days of the week are in the model ({order} pairs of waves): the data are daily"
+    without = f"Without them: seasonality = {{ order = {wave.order} }} under [model]"
+    found = Finding("note", "weekday", what, (WEEKDAY,), float(order), remedy=without)
+    return spec, (found,)
+
+
+def _lags(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
+    """What lags are in days, where periods are no weeks and it may not suit them."""
+    days, found = panel.period_days, []
+    for term in spec.media if panel.channels else ():
+        lasts, length = round(term.memory * days), describe(panel.freq)
+        short = days < 2 and term.memory > 1 and lasts < 28
+        if not short and not (days > 27 and lasts > 140):
+            continue
+        half = spec.full(term, "adstock_half_life")
+        prior = Prior("LogNormal", loc=round(-0.5 - math.log(days / 7), 2), scale=0.8)
+        window = 56 if short else max(2, math.ceil(56 / days) + 1)
+        line = f'adstock = {{ kind = "half_life", max_lag = {window} }}'
+        means = (
+            "Lags and their priors count periods: what comes later is left out"
+            if short
+            else "Lags and their priors count periods: few media act for so long"
+        )
+        found.append(
+            Finding(
+                "warning" if short else "note", "lags_in_days",
+                f"{term.name} acts for at most {term.memory} periods ({length}), "
+                f"{lasts} days",
+                (term.name,), float(lasts), means,
+                f"For two months and the usual half-life of days: {line} under [model], "
+                f"{half} = {prior.to_toml()} under [model.priors]",
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
 def _seasonal(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:

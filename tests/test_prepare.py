@@ -28,7 +28,8 @@ def panel(periods, freq="W-MON", **change):
 
 def codes(spec, data):
     found = prepare(spec, data)
-    return found.spec.seasonality, [(f.level, f.code) for f in found.findings]
+    seasons = [(f.level, f.code) for f in found.findings if "season" in f.code]
+    return found.spec.seasonality, seasons
 
 
 SHORT, OUT = ("warning", "season_short"), ("note", "season_left_out")
@@ -172,3 +173,56 @@ def test_the_case_of_a_short_season(name, capsys):
     kept = dataclasses.replace(case.spec, seasonality=mm.seasonality.Fourier(1))
     assert codes(kept, case.train)[1] == [SHORT]
     assert "seasonality = false" in prepare(kept, case.train).findings[0].remedy
+
+
+def found(spec, data):
+    return {f.code: f for f in prepare(spec, data).findings}
+
+
+@pytest.mark.parametrize("freq, order", [("D", 3), ("B", 2)])
+def test_days_have_their_week_by_default(freq, order):
+    data = panel(180, freq)
+    ready = prepare(mm.Spec(), data)
+    (term,) = ready.spec.terms
+    assert (term.kind, term.period, term.order) == ("fourier", "week", order)
+    waves = ready.data.inputs["weekday.fourier"]  # every weekday has a level of its own
+    assert np.linalg.matrix_rank(np.vstack([waves, np.ones(180)])) == (
+        5 if freq == "B" else 7
+    )
+    again = prepare(ready.spec, data)
+    assert again.spec == ready.spec
+    assert mm.Spec.from_toml(ready.spec.to_toml()) == ready.spec
+    line = found(mm.Spec(), data)["weekday"].remedy.split(": ")[1].split(" under")[0]
+    text = f"[model]\n{line}"
+    assert not prepare(mm.Spec.from_toml(text), data).spec.terms
+    for own in (
+        mm.Spec(seasonality=None),
+        mm.Spec(terms=[mm.terms.Waves(1, "week", name="days")]),
+        mm.Spec(terms=[mm.terms.Waves(1, 7.0, name="days")]),
+        mm.Spec(terms=[mm.terms.Waves(1)]),
+    ):
+        assert prepare(own, data).spec.terms == own.terms
+
+
+def test_weeks_and_longer_have_no_weekday():
+    for freq in ("W-SUN", "MS", "QS"):
+        assert not prepare(mm.Spec(), panel(60, freq)).spec.terms
+
+
+def test_lags_are_said_in_days_where_periods_are_no_weeks():
+    def said(spec, periods, freq):
+        return found(spec, panel(periods, freq)).get("lags_in_days")
+
+    assert said(mm.Spec(), 120, "W-SUN") is None
+    day, month = said(mm.Spec(), 120, "D"), said(mm.Spec(), 60, "MS")
+    assert (day.level, day.value, month.level) == ("warning", 8.0, "note")
+    for one, freq, days in ((day, "D", 1.0), (month, "MS", 30.44)):
+        carry, prior = one.remedy.split(": ", 1)[1].split(" under [model], ")
+        text = f"[model]\n{carry}\n[model.priors]\n{prior.split(' under')[0]}\n"
+        spec = mm.Spec.from_toml(text)
+        assert said(spec, 120, freq) is None
+        usual = mm.adstock.HalfLife().parameters()["adstock_half_life"].prior
+        weeks = np.exp(dict(usual.params)["loc"])
+        mine = np.exp(dict(spec.priors["adstock_half_life"].params)["loc"])
+        assert mine * days / 7 == pytest.approx(weeks, rel=0.01)
+        assert 50 <= spec.memory * days <= 100

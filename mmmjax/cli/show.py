@@ -214,6 +214,9 @@ def spec(model: Spec, train: Panel) -> None:
     head, *lines = str(structure(model, train)).splitlines()
     title(head)
     say("\n".join(lines))
+    if train.channels:
+        noun, days = period_noun(train.freq), model.memory * train.period_days
+        say(f"  carry-over: {model.memory} {noun}s ({days:.0f} days), this one included")
 
 
 def priors(model: Spec, train: Panel, data: ModelData) -> None:

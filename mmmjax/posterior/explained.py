@@ -95,7 +95,8 @@ def sweep_table(
 def carryover_table(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> pd.DataFrame:
     """When the effect of a channel comes, a row per lag: carryover.csv.
 
-    Columns: channel, geo, lag (periods), mean, lo, hi (share of the effect, in [0, 1]),
+    Columns: channel, geo, lag (periods), days (the same, of periods of mean length), mean,
+    lo, hi (share of the effect, in [0, 1]),
     half_life_mean, _lo, _hi, t90_mean, _lo, _hi (periods until half and 90% of it has come)
     and cut_mean, _lo, _hi (share left out, as it would come after max_lag periods), the
     same in all rows of a channel; see :func:`carryover`. geo is "ALL" where several geos
@@ -109,7 +110,9 @@ def carryover_table(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> pd
     columns = _statistics("", found["weight"])
     for name in ("half_life", "t90", "cut"):
         columns |= _statistics(f"{name}_", found[name].broadcast_like(found["weight"]))
-    return _frame({name: found[name] for name in (CHANNEL, GEO, LAG)}, columns)
+    days = (found[LAG] * fit.panel.period_days).round(1).broadcast_like(found["weight"][0])
+    names = {name: found[name] for name in (CHANNEL, GEO, LAG)}
+    return _frame(names, {"days": days} | columns)
 
 
 @checked

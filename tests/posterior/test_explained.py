@@ -29,8 +29,9 @@ COLUMNS = {
         "uplift_lo", "uplift_hi", "marginal_mean", "marginal_lo", "marginal_hi",
     ],
     p.carryover_table: [
-        "channel", "geo", "lag", "mean", "lo", "hi", "half_life_mean", "half_life_lo",
-        "half_life_hi", "t90_mean", "t90_lo", "t90_hi", "cut_mean", "cut_lo", "cut_hi",
+        "channel", "geo", "lag", "days", "mean", "lo", "hi", "half_life_mean",
+        "half_life_lo", "half_life_hi", "t90_mean", "t90_lo", "t90_hi", "cut_mean",
+        "cut_lo", "cut_hi",
     ],
     p.returns_table: [
         "kind", "window", "geo", "channel", "spend", "roas_mean", "roas_lo", "roas_hi",
@@ -126,6 +127,7 @@ def test_carryover_table(dims, geos):
         assert [row.t90_mean, row.t90_lo, row.t90_hi] == list(found["t90"].sel(**pick))
         assert [row.cut_mean, row.cut_lo, row.cut_hi] == list(found["cut"].sel(**pick))
     returns = p.returns_table(fit, ["all"], prob=0.5).set_index(["geo", "channel"])
+    np.testing.assert_array_equal(table["days"], 7.0 * table["lag"])
     first = table[table["lag"] == 0].set_index(["channel", "geo"])
     for geo, channel in returns.index:
         row = returns.loc[geo, channel]
