@@ -18,7 +18,7 @@ from mmmjax.findings import Finding
 from mmmjax.kernels.seasonality import PERIODS, Fourier, most_pairs
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
-from mmmjax.panel.calendar import describe, offset
+from mmmjax.panel.calendar import describe, offset, period_days
 from mmmjax.prior import Prior, replace_prior
 from mmmjax.scaling import Scale
 from mmmjax.shapes import GEO
@@ -197,7 +197,7 @@ def _weekday(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:
 
 def _lags(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
     """What lags are in days, where periods are no weeks and it may not suit them."""
-    days, found = panel.period_days, []
+    days, found = period_days(panel.dates, panel.freq), []
     for term in spec.media if panel.channels else ():
         lasts, length = round(term.memory * days), describe(panel.freq)
         short = days < 2 and term.memory > 1 and lasts < 28

@@ -22,7 +22,7 @@ from mmmjax.findings import LOG, Finding, ranked
 from mmmjax.graph import data_priors, structure
 from mmmjax.model import ModelData
 from mmmjax.panel import Panel
-from mmmjax.panel.calendar import describe
+from mmmjax.panel.calendar import describe, period_days
 from mmmjax.plot.labels import ALL, Return, amount, estimate, in_percent, period_noun
 from mmmjax.samplers import HMC, NUTS, Sampler, most_draws
 from mmmjax.spec import Spec
@@ -215,7 +215,8 @@ def spec(model: Spec, train: Panel) -> None:
     title(head)
     say("\n".join(lines))
     if train.channels:
-        noun, days = period_noun(train.freq), model.memory * train.period_days
+        noun = period_noun(train.freq)
+        days = model.memory * period_days(train.dates, train.freq)
         say(f"  carry-over: {model.memory} {noun}s ({days:.0f} days), this one included")
 
 

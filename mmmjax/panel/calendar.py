@@ -11,7 +11,15 @@ from mmmjax.checks import Phrase, fail, listing, show
 from mmmjax.panel.cells import Source
 from mmmjax.panel.columns import Columns
 
-__all__ = ["check_follows", "describe", "no_gaps", "no_repeats", "offset", "regular"]
+__all__ = [
+    "check_follows",
+    "describe",
+    "no_gaps",
+    "no_repeats",
+    "offset",
+    "period_days",
+    "regular",
+]
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 UNEVEN = 0.3  # share of rows off the grid beyond which it may be the calendar, no slip
@@ -28,6 +36,14 @@ def describe(freq: str) -> str:
     days = base.removesuffix("D")
     text = words.get(base, f"every {days} days" if days.isdigit() else f"every {freq}")
     return f"{text}, on {anchor}" if base == "W" else text
+
+
+def period_days(dates: pd.DatetimeIndex, freq: str) -> float:
+    """Days of a period, in the mean of those of dates."""
+    if len(dates) == 1:
+        dates = pd.date_range(dates[0], periods=13, freq=freq)
+    ends: Any = dates[[0, -1]]
+    return (ends[1] - ends[0]).days / (len(dates) - 1)
 
 
 def offset(freq: str, dates: pd.DatetimeIndex | None = None) -> pd.offsets.BaseOffset:

@@ -223,14 +223,6 @@ class PanelRecord:
         """Number of modelled periods, the history not counted."""
         return len(self.dates) - self.history
 
-    @property
-    def period_days(self) -> float:
-        """Days of a period, in the mean of them."""
-        dates: Any = self.dates
-        if len(dates) == 1:
-            dates = pd.date_range(dates[0], periods=13, freq=self.freq)
-        return (dates[-1] - dates[0]).days / (len(dates) - 1)
-
 
 def periods[P: PanelRecord](panel: P, times: slice, history: int) -> P:
     """Return the panel of some periods, the first `history` of them not modelled."""

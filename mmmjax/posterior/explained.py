@@ -15,6 +15,7 @@ from mmmjax import checks
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
+from mmmjax.panel.calendar import period_days
 from mmmjax.posterior.carryover import LAG, carryover
 from mmmjax.posterior.contributions import COMPONENT, decomposition
 from mmmjax.posterior.curves import MULTIPLIER, MULTIPLIERS, POINT, curves, sweep
@@ -110,7 +111,8 @@ def carryover_table(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> pd
     columns = _statistics("", found["weight"])
     for name in ("half_life", "t90", "cut"):
         columns |= _statistics(f"{name}_", found[name].broadcast_like(found["weight"]))
-    days = (found[LAG] * fit.panel.period_days).round(1).broadcast_like(found["weight"][0])
+    each = period_days(fit.panel.dates, fit.panel.freq)
+    days = (found[LAG] * each).round(1).broadcast_like(found["weight"][0])
     names = {name: found[name] for name in (CHANNEL, GEO, LAG)}
     return _frame(names, {"days": days} | columns)
 
