@@ -9,6 +9,8 @@ R-hat for assessing convergence of MCMC", Bayesian Analysis 16, for R-hat, bulk 
 ESS; Geyer (1992), "Practical Markov chain Monte Carlo", for the sum of autocorrelations.
 """
 
+import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +18,21 @@ from jaxtyping import Float
 from scipy.fft import next_fast_len
 from scipy.special import ndtri
 
-__all__ = ["MAX_R_HAT", "MIN_DRAWS", "MIN_ESS_PER_CHAIN", "Judged", "judged", "mcse"]
+__all__ = [
+    "MAX_R_HAT",
+    "MIN_DRAWS",
+    "MIN_ESS_PER_CHAIN",
+    "Judged",
+    "blocks",
+    "judged",
+    "mcse",
+]
 
 MAX_R_HAT = 1.01  # Vehtari et al. (2021), section 2
 MIN_ESS_PER_CHAIN = 100  # the same: 400 for four chains, bulk and tail
 MIN_DRAWS = 4  # fewer draws a chain have no split R-hat and no ESS
 TAILS = (0.05, 0.95)
+BLOCK = 2**19  # numbers that are judged at once: some twenty copies of them are made
 
 Rows = Float[np.ndarray, "row chain draw"]
 
@@ -32,6 +43,12 @@ class Judged(NamedTuple):
     r_hat: np.ndarray
     ess_bulk: np.ndarray
     ess_tail: np.ndarray
+
+
+def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices of rows of :data:`BLOCK` numbers at most, or of one row."""
+    step = max(1, BLOCK // math.prod(shape[1:]))
+    return (slice(start, start + step) for start in range(0, shape[0], step))
 
 
 def judged(x: Rows, dtype: Any = np.float64) -> Judged:

@@ -21,7 +21,7 @@ from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY
 from mmmjax.posterior.scope import ALL
-from mmmjax.prediction import predict, sample_prior
+from mmmjax.prediction import predict, prior_params
 from mmmjax.shapes import DATE, GEO
 from mmmjax.spec import Spec
 
@@ -94,9 +94,10 @@ def prior_posterior(
         seed: Seed of those draws.
     """
     table = summary(fit) if table is None else table
-    known = _exact(fit)
-    if any(name not in known for name in fit.draws.params):
-        drawn = sample_prior(fit.spec, fit.panel, draws, seed).flat()
+    data = model_data(fit.spec, fit.panel, fit.scale)
+    known = _exact(fit, data)
+    if left := tuple(name for name in fit.draws.params if name not in known):
+        drawn = prior_params(fit.spec, data, draws, seed, left)
         known = {n: (a.mean(0), a.var(0, ddof=1)) for n, a in drawn.items()} | known
     moments = [known[name] for name in fit.draws.params]
     order = scalars(fit)[1]
@@ -117,9 +118,8 @@ def prior_posterior(
     )
 
 
-def _exact(fit: Fit) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _exact(fit: Fit, data: ModelData) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Mean and variance of the priors that have plain numbers, shaped as parameters."""
-    data = model_data(fit.spec, fit.panel, fit.scale)
     shapes = {n: a.shape[2:] for n, a in fit.draws.params.items()}
     with jax.enable_x64(True):
         found = jax.device_get(_moments(fit.spec.structure(), data.astype(np.float64)))

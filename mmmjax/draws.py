@@ -468,9 +468,9 @@ def _some(names: Sequence[str], most: int = 3) -> str:
 
 
 def _stack(params: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Every scalar parameter as a row: (parameter, chain, draw), float64."""
+    """Every scalar parameter as a row: (parameter, chain, draw)."""
     rows = [a.reshape(*a.shape[:2], -1).transpose(2, 0, 1) for a in params.values()]
-    return np.concatenate(rows).astype(np.float64)
+    return np.concatenate(rows)
 
 
 def _worst(values: np.ndarray, names: Sequence[str], argworst: Any) -> tuple[float, str]:
@@ -509,9 +509,16 @@ ALL = (*UNITLESS, "hdi_3", "hdi_97", "mcse_mean", "mcse_sd")
 
 
 def _statistics(values: np.ndarray, only: Sequence[str] = ALL) -> dict[str, np.ndarray]:
-    """Statistics of rows (parameter, chain, draw); NaN where one is not defined.
+    """Statistics of rows (parameter, chain, draw); NaN where one is not defined."""
+    some = (values[rows].astype(np.float64) for rows in convergence.blocks(values.shape))
+    found = [_of_rows(rows, only) for rows in some]
+    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
-    Rows are brought to a spread of about 1 first, so that no square of theirs overflows;
+
+def _of_rows(values: np.ndarray, only: Sequence[str]) -> dict[str, np.ndarray]:
+    """:func:`_statistics` of some rows, float64.
+
+    They are brought to a spread of about 1 first, so that no square of theirs overflows;
     by powers of two, so that no bit and no tie changes.
     """
     n_rows, _, n_draws = values.shape

@@ -12,6 +12,7 @@ import pytest
 from scipy import stats as st
 
 import mmmjax as mm
+from mmmjax import convergence
 from mmmjax.checks import InputError
 from mmmjax.draws import Draws, diagnostics, summary
 from tests.adequacy.worlds import fit_of
@@ -186,6 +187,12 @@ def test_ess_and_mcse_of_known_chains():
     assert abs(row["mcse_mean"] / (1e-3 / np.sqrt(ess)) - 1) < 0.25
     ess_square = CHAINS * draws * (1 - phi**2) / (1 + phi**2)
     assert abs(row["mcse_sd"] / (1e-3 / np.sqrt(2 * ess_square)) - 1) < 0.25
+
+
+def test_blocks_of_parameters_change_no_number(fit, monkeypatch):
+    whole = summary(fit, mcse_sd=True)
+    monkeypatch.setattr(convergence, "BLOCK", 1)
+    pd.testing.assert_frame_equal(summary(fit, mcse_sd=True), whole, check_exact=True)
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])

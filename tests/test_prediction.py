@@ -19,10 +19,12 @@ from mmmjax.prediction import (
     forecast_table,
     log_likelihood,
     predict,
+    prior_params,
     prior_predictive,
     sample_prior,
     scores,
 )
+from mmmjax.prepare import prepare
 from mmmjax.prior import Prior
 from tests.fits import make_fit
 from tests.posterior.examples import (
@@ -283,6 +285,10 @@ def test_prior_is_a_fit_of_prior_draws():
     again = sample_prior(spec, panel, draws=400, seed=1).draws.params
     for name, values in again.items():
         np.testing.assert_array_equal(values, fit.draws.params[name])
+    ready = prepare(spec, panel)
+    some = prior_params(ready.spec, ready.data, 400, 1, ("intercept",))
+    assert list(some) == ["intercept"]
+    np.testing.assert_array_equal(some["intercept"], again["intercept"][0])
     found = prior_predictive(spec, panel, draws=400, seed=1)
     assert found["outcome"].shape == (1, 400, 3, 16)
     assert np.isfinite(found["outcome"]).all()

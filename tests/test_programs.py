@@ -1,6 +1,7 @@
 """A program that was kept is the program; whatever it depends on is in its name."""
 
 import contextlib
+import platform
 
 import jax
 import jax.numpy as jnp
@@ -149,3 +150,15 @@ def test_memory_holds_a_bounded_number(monkeypatch):
     for by in range(5):
         programs.program(scaled, {"by": float(by)}, *ARGS)
     assert len(programs._PROGRAMS) == 3
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_that_compilers_freed_is_given_back(monkeypatch):
+    monkeypatch.setattr(programs, "_TIDY", {"at": 0})
+    blocks = [np.ones(500) for _ in range(50_000)]  # 200 MB
+    del blocks[:-1]  # the last one lies on top of what is free
+    before = programs._held()
+    programs._tidy()
+    assert programs._held() < before - 150e6
+    programs._tidy()
+    assert programs._TIDY["at"] == pytest.approx(programs._held() + programs.LEFT, rel=0.1)

@@ -23,15 +23,9 @@ from mmmjax.draws import MAX_DIVERGENCE_RATE, MAX_R_HAT, MIN_ESS_PER_CHAIN, Draw
 from mmmjax.infer.progress import Progress
 from mmmjax.samplers import HMC, NUTS, most_draws
 
-__all__ = ["Verdict", "stacked", "statistics", "until_enough", "worst"]
+__all__ = ["Verdict", "statistics", "until_enough", "worst"]
 
 type Params = dict[str, np.ndarray]
-
-
-def stacked(params: Mapping[str, np.ndarray]) -> Float[np.ndarray, "chain draw parameter"]:
-    """Every scalar parameter as a column."""
-    columns = [np.asarray(x).reshape(*x.shape[:2], -1) for x in params.values()]
-    return np.concatenate(columns, 2).astype(float)
 
 
 def statistics(
@@ -84,7 +78,12 @@ class Verdict(NamedTuple):
 
 def worst(params: Mapping[str, np.ndarray], dtype: Any = np.float32) -> tuple[float, float]:
     """Largest R-hat and smallest ESS, bulk or tail, of parameters (chain, draw, ...)."""
-    r_hat, ess = statistics(stacked(params), dtype)
+    columns = [np.asarray(x).reshape(*x.shape[:2], -1) for x in params.values()]
+    every = np.concatenate(columns, 2).T  # (parameter, draw, chain)
+    some = (every[rows].T.astype(float) for rows in convergence.blocks(every.shape))
+    r_hat, ess = map(
+        np.concatenate, zip(*(statistics(x, dtype) for x in some), strict=True)
+    )
     return float(r_hat.max()), float(ess.min())
 
 

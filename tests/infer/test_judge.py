@@ -1,12 +1,14 @@
 """R-hat and ESS of all parameters at once, against ArviZ one by one."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
 import mmmjax as mm
+from mmmjax import convergence
 from mmmjax.infer.judge import statistics, until_enough, worst
 from mmmjax.infer.progress import Progress
 from mmmjax.samplers import most_draws
@@ -43,6 +45,23 @@ def test_the_numbers_are_those_of_arviz(kind):
     )
     np.testing.assert_allclose(ess, theirs, rtol=0.03)
     assert worst({"a": x[..., :3], "b": x[..., 3:]}) == (r_hat.max(), ess.min())
+
+
+def test_blocks_of_parameters_change_no_number(monkeypatch):
+    params = {"a": chains("mixed")[..., :4].astype("f4"), "b": chains("tied")[..., 0]}
+    whole = worst(params)
+    monkeypatch.setattr(convergence, "BLOCK", 1)
+    assert worst(params) == whole
+
+
+def test_memory_of_the_verdict_does_not_grow_with_the_parameters():
+    """Twenty copies in float64 of a pooled panel's draws were a GB."""
+    draws = np.random.default_rng(0).standard_normal((4, 400, 2000), np.float32)
+    tracemalloc.start()
+    worst({"beta": draws})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * draws.nbytes + 24 * 8 * convergence.BLOCK
 
 
 @pytest.mark.parametrize(
