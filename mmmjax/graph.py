@@ -213,8 +213,10 @@ def _contributions(
     present, terms, texts = spec.present(sizes), [], []
     for term in spec.parts:
         names = {name: spec.full(term, name) for name in term.parameters()}
-        if not all(name in present for name in names.values()):
+        some = {name: full for name, full in names.items() if full in present}
+        if not some or (isinstance(term, Media) and some != names):
             continue
+        names = some
         if not term.data and list(names) == [term.name]:  # the parameter itself
             terms.append(term.name)
             texts.append(term.name)

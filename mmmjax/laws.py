@@ -17,18 +17,20 @@ import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.special import expit, logit, ndtri, xlog1py, xlogy
 from jaxtyping import Array, ArrayLike, Float
-from numpyro.distributions import transforms
+from numpyro.distributions import constraints, transforms
 
 __all__ = [
     "IDENTITY",
     "LOG",
     "LOGIT",
+    "MINUS_LOG",
     "Beta",
     "Gamma",
     "InverseGamma",
     "Link",
     "LogitNormal",
     "NegativeBinomial",
+    "NegativeHalfNormal",
     "Poisson",
     "Scattered",
     "StudentT",
@@ -55,6 +57,7 @@ class Link(NamedTuple):
 IDENTITY = Link(lambda value: value, lambda x: x)
 LOG = Link(jnp.log, jnp.exp, "log({})", "exp({})")
 LOGIT = Link(logit, expit, "logit({})", "expit({})")
+MINUS_LOG = Link(lambda x: jnp.log(-x), lambda x: -jnp.exp(x), "log(-{})", "-exp({})")
 
 
 @functools.lru_cache
@@ -133,6 +136,33 @@ def _log_ratio(x: Array, y: Array) -> Array:
 
 def _numbers(*hyperparameters: Any) -> tuple[Array, ...]:
     return tuple(jnp.asarray(x) for x in hyperparameters)
+
+
+class NegativeHalfNormal(dist.HalfNormal):
+    """Minus HalfNormal(scale)."""
+
+    support = constraints.less_than(0.0)
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Minus a draw of a half-normal."""
+        return -super().sample(key, sample_shape)
+
+    def log_prob(self, value: ArrayLike) -> Array:
+        """Log density, of values below 0."""
+        return self._normal.log_prob(value) + math.log(2.0)
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """Chance of less."""
+        return 2.0 * self._normal.cdf(value)
+
+    def icdf(self, q: ArrayLike) -> Array:
+        """Quantile of a probability."""
+        return self._normal.icdf(0.5 * jnp.asarray(q))
+
+    @property
+    def mean(self) -> Array:
+        """Minus that of a half-normal."""
+        return -super().mean
 
 
 class Gamma(dist.Gamma):

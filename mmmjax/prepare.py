@@ -19,6 +19,7 @@ from mmmjax.kernels.seasonality import PERIODS, Fourier, most_pairs
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
 from mmmjax.panel.calendar import describe, offset, period_days
+from mmmjax.panel.reading import first_outcome
 from mmmjax.prior import Prior, replace_prior
 from mmmjax.scaling import Scale
 from mmmjax.shapes import GEO
@@ -72,6 +73,7 @@ def prepare(
     if gone := had - {*panel.channels, *panel.control_names}:
         spec = _without(spec, gone)
     spec, weekday = _weekday(spec, panel)
+    panel, late = _lagged(spec, panel)
     sizes = spec.sizes(panel)
     narrow = _narrow(spec, sizes)
     spec, findings = _seasonal(among(spec, sizes), panel)
@@ -91,7 +93,7 @@ def prepare(
     data = model_data(spec, panel, scale)
     shared = overlaps(spec, panel, data.inputs, data.target.mask)
     told = (f for x in panel.facts for f in x.findings())
-    findings = (*weekday, *findings, *_lags(spec, panel), *narrow, *told, *shared)
+    findings = (*late, *weekday, *findings, *_lags(spec, panel), *narrow, *told, *shared)
     findings = (*findings, *_levers(spec, panel, scale))
     said = tuple(finding.message for finding in findings)
     return Prepared(spec, panel, scale, data, findings, (*notes, *said))
@@ -109,6 +111,26 @@ def _levers(spec: Spec, panel: Panel, scale: Scale) -> tuple[Finding, ...]:
     what = f"levers count from their baseline: {checks.listing(said, 6)}"
     means = "Their contributions are what they brought against it; at it they are 0"
     return (Finding("note", "levers", what, tuple(spec.levers), values[0], means),)
+
+
+def _lagged(spec: Spec, panel: Panel) -> tuple[Panel, tuple[Finding, ...]]:
+    """The panel without outcomes of periods whose lagged controls are not in the table."""
+    controls = [term for term in spec.parts if isinstance(term, Controls)]
+    lost = panel.mask & np.any([term.unknown(panel) for term in controls], axis=0)
+    if not lost.any():
+        return panel, ()
+    outcome = np.where(lost, np.nan, panel.outcome)
+    first = panel.dates[int(lost.any(0).argmax())]
+    lead, where = max(term.lead for term in controls), ("control",)
+    what = f"{int(lost.sum())} outcomes from {checks.show(first)} on are left out: "
+    what += f"a control acts after {lead} periods, and the table has none before them"
+    fix = f"Let the table begin {lead} periods earlier, its outcome empty there"
+    found = Finding("note", "lag_start", what, where, int(lost.sum()), "", fix)
+    history = first_outcome(outcome)
+    if history >= len(panel.dates):
+        got = Phrase(f"{lead} in a table of {len(panel.dates)} periods")
+        fail("lag of controls", got, "", "an outcome that is left", "a shorter lag")
+    return replace(panel, outcome=outcome, history=history), (found,)
 
 
 def _narrow(spec: Spec, sizes: Mapping[str, int]) -> tuple[Finding, ...]:
@@ -171,12 +193,15 @@ def _without(spec: Spec, gone: Container[str]) -> Spec:
             kept = tuple(c for c in term.channels if c not in gone)
             terms += [replace(term, channels=kept)] if kept else []
         elif isinstance(term, Controls):
-            kept = tuple(pair for pair in term.levers if pair[0] not in gone)
-            terms.append(replace(term, levers=kept))
+            terms.append(term.without(gone))
         else:
             terms.append(term)
     names = replace(spec, terms=tuple(terms), priors={}).parameters
     priors = {name: prior for name, prior in spec.priors.items() if name in names}
+    for name, prior in priors.items():  # no control has a sign any more
+        moved = dict(zip(spec.parameters[name].dims, names[name].dims, strict=True))
+        dims = prior.dims and tuple(moved.get(d, d) for d in prior.dims)
+        priors[name] = replace_prior(prior, dims=dims)
     return replace(spec, terms=tuple(terms), priors=priors)
 
 

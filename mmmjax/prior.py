@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 DIMS = ("geo", "channel", "control", "fourier")
-Support = Literal["real", "positive", "unit", "interval"]
+Support = Literal["real", "positive", "negative", "unit", "interval"]
 
 
 class Family(NamedTuple):
@@ -95,6 +95,14 @@ FAMILIES: dict[str, Family] = {
         ("scale",),
         "positive",
         lambda q, scale: scale * special.ndtri(0.5 + 0.5 * q),
+        {"sigma": "scale"},
+        nests=("scale",),
+    ),
+    "NegativeHalfNormal": Family(
+        laws.NegativeHalfNormal,
+        ("scale",),
+        "negative",
+        lambda q, scale: scale * special.ndtri(0.5 * q),
         {"sigma": "scale"},
         nests=("scale",),
     ),
@@ -309,6 +317,8 @@ class Prior:
             return low == -math.inf and high == math.inf
         if self.support == "positive":
             return low <= 0 and high == math.inf
+        if self.support == "negative":
+            return low == -math.inf and high >= 0
         if self.support == "unit":
             return low <= 0 and high >= 1
         values = dict(self.params)
@@ -488,6 +498,11 @@ class Site(NamedTuple):
         """Where the site lives: an offset where its standard law does."""
         return FAMILIES[self.prior.base if self.offset else self.prior.family].support
 
+    @property
+    def sign(self) -> int:
+        """Of every value it can have: 1 or -1; 0 where it has both, or other bounds."""
+        return {"positive": 1, "negative": -1}.get(self.support, 0)
+
 
 def sites(name: str, prior: Prior) -> list[Site]:
     """Sampled sites of one parameter, nested priors first.
@@ -513,6 +528,7 @@ def _pooled_sites(name: str, prior: Prior) -> list[Site]:
     above, group, offset = typical, "", Prior("Normal", loc=0.0, scale=1.0)
     own = prior.pool[-1][0] if prior.pool else ""
     links = {"real": laws.IDENTITY, "positive": laws.LOG, "unit": laws.LOGIT}
+    links["negative"] = laws.MINUS_LOG
     link = links.get(prior.support)
     if link is None:
         link = laws.between(*(dict(prior.params)[end] for end in ("low", "high")))

@@ -70,7 +70,7 @@ def make_inputs(
         media = np.concatenate([past[..., past.shape[-1] - history :], media], axis=-1)
         start = n_train = after.n_periods
     dates = panel.dates if after is not None else panel.dates[history:]
-    frame = Frame(panel, scale, dates, start, n_train)
+    frame = Frame(panel, scale, dates, start, n_train, after)
     values: dict[str, np.ndarray] = {MEDIA: media}
     axes: dict[str, tuple[str, ...]] = {MEDIA: (GEO, CHANNEL, PAST)}
     for term in spec.parts:
@@ -187,8 +187,9 @@ def align(value: Any, dims: tuple[str, ...], to: tuple[str, ...]) -> Any:
 
 
 def aligned(params: Params, term: Term, spec: Spec) -> dict[str, Any]:
-    """Parameters of a term by its own names, each over (geo, *dims)."""
+    """Parameters of a term (those present) by its own names, each over (geo, *dims)."""
     own = {name: spec.full(term, name) for name in term.parameters()}
+    own = {name: full for name, full in own.items() if full in params}
     dims = {full: (GEO, *spec.parameters[full].dims) for full in own.values()}
     return {n: align(params[f], spec.dims(f), dims[f]) for n, f in own.items()}
 

@@ -121,7 +121,8 @@ def check_class(name: str, cls: type, role: Role | None = None) -> None:
         if part and f.init and bare:
             fix = f"{f.name}: ... = a usual value"
             checks.fail(f"field {f.name}", Phrase("no default"), where, "one", fix)
-    for dim in getattr(cls, "dims", ()):
+    dims = getattr(cls, "dims", ())
+    for dim in dims if isinstance(dims, tuple) else ():
         near = checks.closest(dim, DIMS)
         if near and dim not in DIMS:
             fix, allowed = f'"{cls.__name__.lower()}"', f'a name less like "{near}"'

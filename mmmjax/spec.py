@@ -328,7 +328,7 @@ _PLAIN = (
     "scale",
     "media_share",
 )
-_KEYS = (*_RECORDS, "seasonality", *_PLAIN, "priors", "term", "channels")
+_KEYS = (*_RECORDS, "seasonality", *_PLAIN, "priors", "term", "channels", "controls")
 
 
 def _to_table(spec: Spec) -> dict[str, Any]:
@@ -380,6 +380,8 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
         name = name if name.isidentifier() else f"channel_{name}"
         term = {"kind": Media.kind, "name": name, "channels": [channel], **usual, **own}
         args["terms"] = (*args.get("terms", ()), _record_from_dict("term", term))
+    if (given := table.get("controls")) is not None:
+        args["terms"] = (*args.get("terms", ()), Controls.of(given))
     told = table.get("priors", {})
     if not isinstance(told, Mapping):
         checks.fail("[model] priors", told, "", "a table", "[model.priors]")
@@ -460,6 +462,7 @@ def _resolve(
 _RANGES: dict[Support, tuple[float, float, str]] = {
     "unit": (0.0, 1.0, "in [0, 1]: Beta or Uniform(low=0, high=1)"),
     "positive": (0.0, math.inf, "positive: Gamma, HalfNormal, LogNormal, ..."),
+    "negative": (-math.inf, 0.0, "negative: NegativeHalfNormal"),
 }
 
 

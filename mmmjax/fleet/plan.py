@@ -27,6 +27,7 @@ import jax
 import numpy as np
 from rich.table import Table
 
+from mmmjax.arrays import TIME
 from mmmjax.fleet.buckets import OWN, Bucket, Shape, buckets, fitted_to, shape_of
 from mmmjax.fleet.devices import Machine
 from mmmjax.fleet.engine import Ready
@@ -36,7 +37,7 @@ from mmmjax.infer.lanes import lane_size, most
 from mmmjax.infer.precondition import Problem, outline
 from mmmjax.resources import enough_memory
 from mmmjax.samplers import HMC, STATS, kept, most_draws
-from mmmjax.shapes import CAMPAIGN, CHANNEL, GEO
+from mmmjax.shapes import CHANNEL, CONTROL
 
 __all__ = [
     "BucketPlan",
@@ -67,11 +68,10 @@ class Look(NamedTuple):
     def of(cls, market: Ready) -> "Look":
         """Of a market that can be fitted; its arrays are not kept."""
         spec, sizes = market.spec, market.data.inputs.sizes()
-        of_terms = [spec.dim(term, CHANNEL) for term in spec.media]
-        several = tuple(sizes[d] for d in of_terms if d != CHANNEL)  # these are not padded
-        several += tuple(sizes.get(spec.dim(t, CAMPAIGN), 0) for t in spec.media)
+        padded = (TIME, CHANNEL, CONTROL)
+        fixed = tuple(sorted((d, n) for d, n in sizes.items() if d not in padded))
         facts = tuple(sorted(fact.kind for fact in market.panel.facts))
-        return cls(shape_of(market.data), (spec.structure(), sizes[GEO], several, facts))
+        return cls(shape_of(market.data), (spec.structure(), fixed, facts))
 
 
 class Size(NamedTuple):

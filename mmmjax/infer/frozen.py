@@ -104,7 +104,7 @@ def outline(spec: Spec, data: ModelData) -> tuple[Frozen, dict[str, Any], Any]:
     size = lambda sites: sum(math.prod(shape_of(s, members)) for s in sites)
     p, total = size(linear), size(spec.sites(members))
     n = data.target.outcome.size
-    positive = [s for s in others if s.support == "positive"]
+    positive = [s for s in others if s.sign]
     scales = {s.name: np.zeros(shape_of(s, members)) for s in positive}
     zeros = [np.zeros(s) for s in ((n, p), (p, n), p, (p, p))]
     return Frozen(*zeros), scales, np.zeros((total, total))
@@ -134,7 +134,7 @@ export.register_namedtuple_serialization(_Look, serialized_name="mmm.Look")
 def _probe(data: ModelData, spec: Spec) -> _Look:
     """Scales, design and prior of the linear block, channel effects at a typical point."""
     others, linear, members = layout(spec, data)
-    positive = [s for s in others if s.support == "positive"]
+    positive = [s for s in others if s.sign]
     scales = {
         s.name: jnp.broadcast_to(typical(s, data), shape_of(s, members)) for s in positive
     }

@@ -51,7 +51,7 @@ def outline(spec: Spec, data: ModelData) -> tuple[Local, dict[str, Any], Arrow]:
     level = {n: np.zeros(size) for n, size in channels.items()}
     linear = Linear.zeros(plan, periods)
     block = Local(linear, own, dict(own), carried, level)
-    positive = [s for s in (*plan.shared, *plan.local) if s.support == "positive"]
+    positive = [s for s in (*plan.shared, *plan.local) if s.sign]
     scales = {s.name: np.zeros(shape_of(s, plan.members)) for s in positive}
     cross, local = (geos, n_local, n_shared), (geos, n_local, n_local)
     zeros = Arrow(np.zeros((n_shared, n_shared)), np.zeros(cross), np.zeros(local))
@@ -159,7 +159,7 @@ def _probe(data: ModelData, spec: Spec) -> dict[str, Any]:
     scales = {
         s.name: jnp.broadcast_to(typical(s, data), shape_of(s, plan.members))
         for s in outside
-        if s.support == "positive"
+        if s.sign
     }
     values = {
         s.name: to_support(s, jnp.zeros(shape_of(s, plan.members)), data, scales)[0]

@@ -95,10 +95,10 @@ def to_support(
     site: Site, x: Array, data: ModelData, scales: Mapping[str, Array]
 ) -> tuple[Array, Array]:
     """Value of a site and the log determinant for its unconstrained coordinates."""
-    if site.support == "positive":
+    if site.sign:
         scale = scales[site.name]
         log_det = jax.nn.log_sigmoid(x) + jnp.log(scale)
-        return scale * jax.nn.softplus(x), log_det.sum()
+        return site.sign * scale * jax.nn.softplus(x), log_det.sum()
     if site.support == "real":
         return x, jnp.zeros((), x.dtype)
     move = dist.biject_to(law_of(site, data).support)
@@ -124,8 +124,8 @@ def from_support(
         value = (site.prior.link.forward(value) - loc) / used.get(
             "scale", values.get("scale")
         )
-    if site.support == "positive":
-        ratio = value / scales[site.name]
+    if site.sign:
+        ratio = site.sign * value / scales[site.name]
         return ratio + jnp.log(-jnp.expm1(-ratio))
     if site.support == "real":
         return value
@@ -133,8 +133,8 @@ def from_support(
 
 
 def typical(site: Site, data: ModelData) -> Array:
-    """Prior mean of a positive site, or its scale where it has none: a constant of size."""
-    mean = jnp.asarray(law_of(site, data).mean)
+    """Size of the prior mean of a site of one sign, or its scale where it has none."""
+    mean = site.sign * jnp.asarray(law_of(site, data).mean)
     values = {} if site.offset else hyperparameters(site, data)
     size = jnp.asarray(values.get("scale", values.get("rate", 1.0)))
     return jnp.where(jnp.isfinite(mean) & (mean > 0), mean, size)

@@ -29,6 +29,7 @@ class Frame(NamedTuple):
         dates: Periods that are modelled, (time,).
         start: Periods from the first of training to the first of these: 0 in training.
         n_train: Periods of training.
+        after: The training panel, of a window after training.
     """
 
     panel: Panel
@@ -36,6 +37,7 @@ class Frame(NamedTuple):
     dates: pd.DatetimeIndex
     start: int
     n_train: int
+    after: Panel | None = None
 
 
 class Term:

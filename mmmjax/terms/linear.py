@@ -1,11 +1,12 @@
 """Terms that are linear in what is sampled: the level, its trend, controls, seasons."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from mmmjax import checks
 from mmmjax.kernels.seasonality import PERIODS, YEAR, fourier_features, names, phase
@@ -25,6 +26,9 @@ BASELINES = {
     "max": lambda periods: np.concatenate(periods).max(keepdims=True),
 }
 """Values of a lever, by period, that its baseline is the mean of."""
+
+SIGNS = ("positive", "negative")
+FREE = "free"
 
 
 @dataclass(frozen=True)
@@ -87,23 +91,26 @@ class Controls(Term):
         levers: Controls that are levers, and the baseline of each: a number, or "first",
             "last", "mean", "min" or "max", of the values of training over all geos ("first"
             and "last": the mean over geos in that period).
+        sign: Controls that can only raise the outcome ("positive") or only lower it
+            ("negative"), by name: {"price": "negative"}.
+        lag: Periods after which a control acts, by name: {"price": 1}; or several,
+            {"price": [0, 1]}, each with a coefficient of its own.
         name: Its name in results.
 
     Raises:
-        InputError: A baseline that is neither.
+        InputError: A baseline, sign or lag that is none; a control that the panel lacks.
     """
 
     kind: ClassVar[str] = "controls"
     group: ClassVar[Group] = "control"
     over: ClassVar[str] = CONTROL
-    data: ClassVar[Mapping[str, tuple[tuple[str, ...], str]]] = {
-        "controls": ((GEO, CONTROL, "time"), "")
-    }
     levers: Mapping[str, Any] = field(default=(), metadata={"table": True})  # type: ignore[assignment]
+    sign: Mapping[str, str] = field(default=(), metadata={"table": True})  # type: ignore[assignment]
+    lag: Mapping[str, Any] = field(default=(), metadata={"table": True})  # type: ignore[assignment]
     name: str = "control"
 
     def __post_init__(self) -> None:
-        """Read the baselines."""
+        """Read baselines, signs and lags."""
         fix, read = 'levers = { price = "mean", promotion = 0.0 }', []
         for name, value in table_of(f"{self.name} levers", self.levers, fix):
             what = f"baseline of {name}"
@@ -113,11 +120,107 @@ class Controls(Term):
                 value = checks.number(what, value, fix=fix)
             read.append((name, value))
         object.__setattr__(self, "levers", tuple(read))
+        signs = table_of(f"{self.name} sign", self.sign, 'sign = { price = "negative" }')
+        for control, sign in signs:
+            checks.choice(f"sign of {control}", sign, SIGNS)
+        lags = []
+        for control, given in table_of(f"{self.name} lag", self.lag, "lag = { price = 1 }"):
+            what, fix = f"lag of {control}", "lag = 1, or lag = [0, 1]"
+            several = given if isinstance(given, (list, tuple)) else (given,)
+            each = tuple(checks.integer(what, k, low=0, fix=fix) for k in several)
+            if not each or len({*each}) < len(each):
+                checks.fail(what, given, "", "periods, each once", fix)
+            lags.append((control, each))
+        object.__setattr__(self, "sign", signs)
+        object.__setattr__(self, "lag", tuple(lags))
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> "Controls":
+        """From [model.controls], options by control."""
+        found: dict[str, dict[str, Any]] = {"lever": {}, "sign": {}, "lag": {}}
+        for control, own in table.items():
+            for key, value in (own if isinstance(own, Mapping) else {"": own}).items():
+                if key not in found:
+                    fix = f'"{control}" = {{ sign = "negative", lag = 1 }}'
+                    where, got = f"[model.controls] {control}", key or own
+                    checks.fail("key", got, where, f"of {', '.join(found)}", fix)
+                found[key][control] = value
+        return cls(found["lever"], found["sign"], found["lag"])
+
+    def without(self, gone: Container[str]) -> "Controls":
+        """The same for a panel that lacks some controls."""
+        rest = lambda pairs: {n: value for n, value in dict(pairs).items() if n not in gone}
+        levers, sign, lag = map(rest, (self.levers, self.sign, self.lag))
+        return replace(self, levers=levers, sign=sign, lag=lag)
+
+    @property
+    def lead(self) -> int:
+        """Periods before the first that it needs to know of."""
+        return max((k for lags in dict(self.lag).values() for k in lags), default=0)
+
+    def unknown(self, panel: Panel) -> Bool[np.ndarray, "geo time"]:
+        """Where a lag reaches back to a period that is not in the table."""
+        out = np.zeros(panel.outcome.shape, bool)
+        for _, control, k, _ in self.columns(panel.control_names):
+            values = panel.controls[..., panel.control_names.index(control)]
+            known = panel.present & np.isfinite(values)
+            if k:
+                out |= ~np.pad(known, ((0, 0), (k, 0)))[:, : out.shape[1]]
+        return out & panel.present
+
+    @property
+    def split(self) -> bool:
+        """Whether there is more than one free coefficient for each control."""
+        return bool(self.sign) or any(len(lags) > 1 for _, lags in self.lag)
+
+    def columns(self, names: Sequence[str]) -> list[tuple[str, str, int, str]]:
+        """(Label, control, lag, sign or "free") of each coefficient."""
+        lags: dict[str, tuple[int, ...]] = dict(self.lag)
+        signs, rows = dict(self.sign), []
+        for control in (c for c in (*lags, *signs) if c not in names):
+            near = checks.closest(control, names)
+            fix = f'did you mean "{near}"?' if near else "leave it out"
+            allowed = f"controls of the table ({checks.listing(names, 12) or 'none'})"
+            checks.fail(f"controls of {self.name}", control, "", allowed, fix)
+        for control in names:
+            every = lags.get(control, (0,))
+            for k in every:
+                label = f"{control} lag {k}" if len(every) > 1 else control
+                rows.append((label, control, k, signs.get(control, FREE)))
+        return rows
+
+    @property
+    def dims(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of free and of signed coefficients, where there are any."""
+        signs = dict(self.sign).values()
+        return (FREE, *(s for s in SIGNS if s in signs)) if self.split else ()
+
+    @property
+    def data(self) -> Mapping[str, tuple[tuple[str, ...], str]]:  # type: ignore[override]
+        """Controls; or by sign a column for each coefficient, and the control it is of."""
+        if not self.split:
+            return {"controls": ((GEO, CONTROL, "time"), "")}
+        columns = {kind: ((GEO, kind, "time"), "controls, by sign") for kind in self.dims}
+        of = {f"of_{kind}": ((kind, CONTROL), "0 or 1") for kind in self.dims}
+        return {**columns, **of}
 
     def parameters(self) -> Mapping[str, Parameter]:
         """A control on a scale of about 1 may move the outcome by half of its maximum."""
         prior = Prior("Normal", loc=0.0, scale=0.5)
-        return {"gamma_control": Parameter((CONTROL,), prior, linear=True)}
+        dim = FREE if self.split else CONTROL
+        out = {"gamma_control": Parameter((dim,), prior, linear=True)}
+        laws = {"positive": "HalfNormal", "negative": "NegativeHalfNormal"}
+        for sign in (s for s in SIGNS if s in self.dims):
+            prior = Prior(laws[sign], scale=0.5)
+            out[f"gamma_control_{sign}"] = Parameter((sign,), prior, sign)  # type: ignore[arg-type]
+        return out
+
+    def labels(self, panel: Panel | None) -> Mapping[str, tuple[str, ...]]:
+        """Names of the columns, all and by sign."""
+        rows = [] if panel is None else self.columns(panel.control_names)
+        if panel is None or not self.split:
+            return {}
+        return {d: tuple(r[0] for r in rows if d == r[-1]) for d in self.dims}
 
     def baselines(self, panel: Panel) -> Float[np.ndarray, " control"] | None:
         """What every control is counted from: 0 but of levers; None without levers.
@@ -142,22 +245,49 @@ class Controls(Term):
         return out if self.levers else None
 
     def inputs(self, frame: Frame) -> Named:
-        """As given; levers from their baselines."""
-        controls, origin = frame.panel.controls, frame.scale.baseline
-        controls = controls if origin is None else controls - origin
-        controls = np.swapaxes(controls, 1, 2)[..., frame.panel.history :]
-        return {"controls": (controls, (GEO, CONTROL, "time"))}
+        """Each as given or from its baseline, now or some periods before."""
+        panel, every = frame.panel, frame.panel.controls
+        if frame.after is not None:
+            every = np.concatenate([frame.after.controls, every], axis=1)
+        if (origin := frame.scale.baseline) is not None:
+            every = every - origin
+        rows, lead = self.columns(panel.control_names), self.lead
+        first = every.shape[1] - len(frame.dates)
+        every = np.pad(every, ((0, 0), (lead, 0), (0, 0)))
+        found = np.empty((len(every), len(rows), len(frame.dates)))
+        for j, (_, control, k, _) in enumerate(rows):
+            start, at = first + lead - k, panel.control_names.index(control)
+            found[:, j] = every[:, start : start + len(frame.dates), at]
+        if lead:  # of periods that are not modelled
+            found = np.nan_to_num(found)
+        if not self.split:
+            return {"controls": (found, (GEO, CONTROL, "time"))}
+        of = np.array([[r[1] == c for c in panel.control_names] for r in rows], float)
+        out: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
+        for kind in self.dims:
+            at = [j for j, row in enumerate(rows) if row[-1] == kind]
+            out[kind] = found[:, at], (GEO, kind, "time")
+            out[f"of_{kind}"] = of[at], (kind, CONTROL)
+        return out
 
     def __call__(self, p: Mapping[str, Any], x: Mapping[str, Any]) -> Array:
-        """Coefficient times control."""
-        return p["gamma_control"][..., None] * x["controls"]
+        """Coefficient times control, summed over the lags of each."""
+        if not self.split:
+            return p["gamma_control"][..., None] * x["controls"]
+        own = zip(self.parameters(), self.dims, strict=True)
+        return sum(
+            jnp.einsum("gjt,jk->gkt", p[name][..., None] * x[kind], x[f"of_{kind}"])
+            for name, kind in own
+            if name in p
+        )  # type: ignore[return-value]
 
     def formula(self) -> str:
         """With what is counted from a baseline."""
+        text = "sum(gamma * controls)" if self.split else "gamma_control * controls"
         if not self.levers:
-            return super().formula()
+            return text
         of = ", ".join(f"{name} from {value}" for name, value in dict(self.levers).items())
-        return f"gamma_control * controls (levers count from a baseline: {of})"
+        return f"{text} (levers count from a baseline: {of})"
 
 
 @dataclass(frozen=True)

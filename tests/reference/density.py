@@ -82,6 +82,7 @@ FAMILIES = {
     "Laplace": laplace,
     "StudentT": student_t,
     "HalfNormal": half_normal,
+    "NegativeHalfNormal": half_normal,
     "HalfCauchy": half_cauchy,
     "Exponential": exponential,
     "Gamma": gamma,

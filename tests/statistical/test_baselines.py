@@ -9,7 +9,7 @@ import pytest
 
 import mmmjax as mm
 
-pytestmark = pytest.mark.slow(parts=6)
+pytestmark = pytest.mark.slow(parts=7)
 
 DATES = pd.date_range("2022-01-03", periods=150, freq="W-MON")
 TERMS = {
@@ -20,6 +20,7 @@ TERMS = {
     ),
     "slow": (mm.terms.Piecewise(5), mm.terms.Waves(2, grows=True)),
     "smooth": (mm.terms.Knots(8), mm.terms.Waves(1, "month", name="months")),
+    "controls": (mm.terms.Controls(sign={"price": "negative"}, lag={"price": [0, 2]}),),
 }
 REPLICAS = 8
 
@@ -40,7 +41,12 @@ def test_truths_of_the_prior_lie_in_their_intervals(part, monkeypatch):
         "date": DATES, "y": rng.uniform(0.5, 1.0, 150), "tv": rng.gamma(2.0, 1.0, 150),
         "radio": rng.gamma(2.0, 1.0, 150) * (rng.uniform(size=150) < 0.5),
     })  # fmt: skip
-    panel = mm.Panel.from_frame(frame, date="date", outcome="y", media=["tv", "radio"])
+    given: list[str] = []
+    if part == "controls":
+        given = ["price", "stock"]
+        frame[given] = rng.normal(size=(150, 2))
+    names = {"date": "date", "outcome": "y", "media": ["tv", "radio"], "controls": given}
+    panel = mm.Panel.from_frame(frame, **names)
     spec = mm.Spec(
         adstock=mm.adstock.Geometric(4), seasonality=None, scale="max", terms=TERMS[part]
     )

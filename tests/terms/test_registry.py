@@ -25,9 +25,14 @@ from tests.posterior.examples import geo_panel
 
 pytestmark = pytest.mark.usefixtures("x64")
 
-NEAR = {"real": (-1e3, 0.0, 1e3), "positive": (1e-6, 1.0, 1e3), "unit": (0.0, 0.5, 1.0)}
+NEAR = {
+    "real": (-1e3, 0.0, 1e3), "positive": (1e-6, 1.0, 1e3), "unit": (0.0, 0.5, 1.0),
+    "negative": (-1e3, -1.0, -1e-6),
+}  # fmt: skip
 """Edges of what a parameter can be, by its support; of an interval those of its prior."""
 USUAL = [cls(**MADE.get(kind, {})) for kind, cls in TERMS.items()]
+SIGNED = {"sign": {"price": "negative"}, "lag": {"price": [0, 1], "promo": 2}}
+USUAL.append(mm.terms.Controls(**SIGNED))
 OTHER = [dataclasses.replace(term, name="own") for term in USUAL]
 every = pytest.mark.parametrize("term", USUAL + OTHER, ids=repr)
 
