@@ -116,7 +116,13 @@ def _levers(spec: Spec, panel: Panel, scale: Scale) -> tuple[Finding, ...]:
 def _lagged(spec: Spec, panel: Panel) -> tuple[Panel, tuple[Finding, ...]]:
     """The panel without outcomes of periods whose lagged controls are not in the table."""
     controls = [term for term in spec.parts if isinstance(term, Controls)]
-    lost = panel.mask & np.any([term.unknown(panel) for term in controls], axis=0)
+    lost = np.zeros_like(panel.mask)
+    for _, name, lag, _ in (
+        row for t in controls for row in t.columns(panel.control_names)
+    ):
+        values = panel.controls[..., panel.control_names.index(name)]
+        known = np.pad(panel.present & np.isfinite(values), ((0, 0), (lag, 0)))
+        lost |= panel.mask & ~known[:, : lost.shape[1]]
     if not lost.any():
         return panel, ()
     outcome = np.where(lost, np.nan, panel.outcome)

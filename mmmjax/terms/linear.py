@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from mmmjax import checks
 from mmmjax.kernels.seasonality import PERIODS, YEAR, fourier_features, names, phase
@@ -157,16 +157,6 @@ class Controls(Term):
     def lead(self) -> int:
         """Periods before the first that it needs to know of."""
         return max((k for lags in dict(self.lag).values() for k in lags), default=0)
-
-    def unknown(self, panel: Panel) -> Bool[np.ndarray, "geo time"]:
-        """Where a lag reaches back to a period that is not in the table."""
-        out = np.zeros(panel.outcome.shape, bool)
-        for _, control, k, _ in self.columns(panel.control_names):
-            values = panel.controls[..., panel.control_names.index(control)]
-            known = panel.present & np.isfinite(values)
-            if k:
-                out |= ~np.pad(known, ((0, 0), (k, 0)))[:, : out.shape[1]]
-        return out & panel.present
 
     @property
     def split(self) -> bool:
