@@ -113,9 +113,11 @@ def counterfactual(
         if dims[0] == GEO
     }
     f = over_geos(_compared) if total else _compared
+    options = prediction._options(fit, known, seed)
+    options |= {"timed": {"contribution": (GEO, SCENARIO, CHANNEL)}, "memory": memory}
     found = fold(
         fit, f, both, counted, *prediction._arguments(fit, known), by_geo=not total,
-        memory=memory, **prediction._options(fit, known, seed),
+        **options,
     )  # fmt: skip
     every = known.coords(total)
     spend = np.stack([side.spend[:, span].sum(axis=1) for side in sides])

@@ -4,7 +4,7 @@ Residuals that go on in one direction for weeks say that something with a memory
 missing; a posterior as wide as its prior says that the number is an assumption.
 """
 
-import functools
+import math
 from typing import Any
 
 import jax
@@ -15,13 +15,14 @@ import xarray as xr
 from mmmjax import checks, metrics
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit, scalars, summary
-from mmmjax.infer.sites import law_of
+from mmmjax.infer.sites import hyperparameters
 from mmmjax.media_prior import brought, quantiles
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY
 from mmmjax.posterior.scope import ALL
 from mmmjax.prediction import predict, prior_params
+from mmmjax.prior import FAMILIES
 from mmmjax.shapes import DATE, GEO
 from mmmjax.spec import Spec
 
@@ -29,6 +30,8 @@ __all__ = ["LAG", "prior_posterior", "prior_returns", "residuals"]
 
 LAG = "lag"
 """Dimension of autocorrelations, in periods."""
+
+ROUND = 64  # numbers of a family that are looked at together
 
 
 @checked
@@ -119,25 +122,43 @@ def prior_posterior(
 
 
 def _exact(fit: Fit, data: ModelData) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Mean and variance of the priors that have plain numbers, shaped as parameters."""
-    shapes = {n: a.shape[2:] for n, a in fit.draws.params.items()}
+    """Mean and variance of the priors that have plain numbers, shaped as parameters.
+
+    Numbers of a family stand in one row of a round length, so that the markets of a fleet
+    share one program, whatever channels and controls they have.
+    """
+    rows: dict[str, dict[str, list[np.ndarray]]] = {}
+    shapes: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    for site in fit.spec.sites(data.inputs.sizes()):
+        if site.offset or site.name not in fit.draws.params:
+            continue
+        family, shape = site.prior.family, fit.draws.params[site.name].shape[2:]
+        shapes.setdefault(family, []).append((site.name, shape))
+        for name, value in hyperparameters(site, data).items():
+            row = np.broadcast_to(np.asarray(value, float), shape).ravel()
+            rows.setdefault(family, {}).setdefault(name, []).append(row)
+    long: dict[str, dict[str, np.ndarray]] = {}
+    for family, numbers in rows.items():
+        joined = {name: np.concatenate(parts) for name, parts in numbers.items()}
+        long[family] = {
+            name: np.pad(x, (0, -x.size % ROUND), mode="edge") for name, x in joined.items()
+        }
     with jax.enable_x64(True):
-        found = jax.device_get(_moments(fit.spec.structure(), data.astype(np.float64)))
-    return {
-        name: (np.broadcast_to(mean, shapes[name]), np.broadcast_to(variance, shapes[name]))
-        for name, (mean, variance) in found.items()
-        if name in shapes
-    }
+        moments = jax.device_get(_moments(long))
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for family, members in shapes.items():
+        start = 0
+        for name, shape in members:
+            cut = slice(start, start := start + math.prod(shape))
+            mean, variance = (x[cut].reshape(shape) for x in moments[family])
+            found[name] = (mean, variance)
+    return found
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _moments(spec: Spec, data: ModelData) -> dict[str, Any]:
-    laws = {
-        site.name: law_of(site, data)
-        for site in spec.sites(data.inputs.sizes())
-        if not site.offset
-    }
-    return {name: (law.mean, law.variance) for name, law in laws.items()}
+@jax.jit
+def _moments(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    laws = {family: FAMILIES[family].make(**numbers) for family, numbers in rows.items()}
+    return {family: (law.mean, law.variance) for family, law in laws.items()}
 
 
 def prior_returns(

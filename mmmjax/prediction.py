@@ -20,7 +20,7 @@ from jaxtyping import Array
 
 from mmmjax import checks, metrics, response
 from mmmjax.arguments import checked
-from mmmjax.arrays import Arrays
+from mmmjax.arrays import TIME, Arrays
 from mmmjax.draws import Draws, Fit
 from mmmjax.likelihood import Target
 from mmmjax.model import ModelData, noise_of, sample_parameters
@@ -438,7 +438,7 @@ def _options(fit: Fit, scope: Scope, seed: int) -> dict[str, Any]:
     seed = checks.integer("seed", seed, low=0)
     n_draws = fit.draws.n_chains * fit.draws.n_draws
     each = {"key": key_data(seed, count=n_draws)}
-    return {"inputs": scope.inputs, "each": each, "timed": True}
+    return {"inputs": scope.inputs, "each": each, "timed": (GEO, TIME)}
 
 
 def _arguments(fit: Fit, scope: Scope) -> tuple[Target, np.ndarray, np.ndarray]:

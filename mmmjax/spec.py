@@ -47,6 +47,17 @@ MEDIA_SHARE = 0.3
 """Weak: with four channels of equal spend its 94% interval is from a tenth to a half."""
 
 
+class Priors(dict[str, Prior]):
+    """Every prior of a spec; ``asked`` are those that are not the default ones.
+
+    So a spec with another kernel, term or likelihood takes the defaults of that.
+    """
+
+    def __init__(self, full: Mapping[str, Prior], asked: Mapping[str, Prior]):
+        super().__init__(full)
+        self.asked = asked
+
+
 @checked
 @dataclass(frozen=True)
 class Spec(Mean):
@@ -112,12 +123,14 @@ class Spec(Mean):
         for term in self.media:
             check("adstock", term.adstock)
             check("saturation", term.saturation)
-        known = self.parameters
-        for name in self.priors:
+        known, given = self.parameters, getattr(self.priors, "asked", self.priors)
+        for name in given:
             if name not in known:
                 _unknown_parameter(name, tuple(known))
-        full = {n: _with_dims(n, self.priors.get(n, p.prior), p) for n, p in known.items()}
-        _complete(self, full)
+        usual = {n: _with_dims(n, p.prior, p) for n, p in known.items()}
+        own = {n: _with_dims(n, given[n], known[n]) for n in known if n in given}
+        asked = {n: given[n] for n, prior in own.items() if prior != usual[n]}
+        _complete(self, Priors(usual | own, asked))
         _check_share(self)
 
     def __hash__(self) -> int:
@@ -271,7 +284,7 @@ def among(spec: Spec, sizes: Mapping[str, int]) -> Spec:
     return spec if priors == spec.priors else dataclasses.replace(spec, priors=priors)
 
 
-def _complete(spec: Spec, priors: dict[str, Prior]) -> None:
+def _complete(spec: Spec, priors: Priors) -> None:
     """Make a spec explicit: its full priors, and a number for max_lag = "auto"."""
     object.__setattr__(spec, "priors", priors)
     for term in spec.media:

@@ -1,5 +1,8 @@
 """Spec: round trips, structure, dims and the messages of a wrong one."""
 
+import dataclasses
+import pickle
+
 import numpy as np
 import pytest
 
@@ -272,3 +275,48 @@ TV = { adstock = { kind = "weibull_pdf", max_lag = 6 }, adstock_first = false }
     for wrong in ("channels = 3", "channels = { TV = 3 }", "channels = { TV = { x = 1 } }"):
         with pytest.raises(mm.InputError, match=r"channels|key: got"):
             Spec.from_toml(f"[model]\n{wrong}\n")
+
+
+OTHER = {  # another value of every field
+    "adstock": mm.adstock.WeibullPDF(max_lag=6),
+    "saturation": mm.saturation.Hill(),
+    "seasonality": None,
+    "trend": True,
+    "likelihood": mm.likelihood.StudentT(),
+    "priors": {"saturation_beta": mm.Prior("HalfNormal", scale=0.2)},
+    "adstock_first": False,
+    "outcome_scale": "geo",
+    "media_scale": "shared",
+    "scale": "max",
+    "media_share": 0.2,
+    "terms": (mm.terms.Media("upper", channels=["TV"], adstock=mm.adstock.Delayed(5)),),
+}
+LEVEL = {"intercept": mm.Prior("Normal", loc=0.2, scale=0.05)}
+
+
+@pytest.mark.parametrize("asked", [{}, LEVEL], ids=["nothing", "intercept"])
+@pytest.mark.parametrize(
+    "come",
+    [
+        lambda spec: spec,
+        lambda spec: Spec.from_toml(spec.to_toml()),
+        lambda spec: pickle.loads(pickle.dumps(spec)),
+        lambda spec: dataclasses.replace(spec, priors={**spec.priors}),
+    ],
+    ids=["made", "loaded", "sent", "spelled out"],
+)
+@pytest.mark.parametrize("name", OTHER)
+def test_replaced_fields_bring_their_own_defaults(name, come, asked):
+    assert set(OTHER) == {f.name for f in dataclasses.fields(Spec)}
+    found = dataclasses.replace(come(Spec(priors=asked)), **{name: OTHER[name]})
+    wanted = Spec(**({"priors": asked} | {name: OTHER[name]}))
+    assert found == wanted
+    assert found.to_toml() == wanted.to_toml()
+    back = dataclasses.replace(found, **{name: getattr(Spec(priors=asked), name)})
+    assert back == Spec(priors=asked)
+
+
+def test_a_prior_that_was_asked_for_is_not_lost_in_silence():
+    own = {"saturation_lam": mm.Prior("Gamma", concentration=2.0, rate=1.0)}
+    with pytest.raises(mm.InputError, match="saturation_lam"):
+        dataclasses.replace(Spec(priors=own), saturation=mm.saturation.Hill())

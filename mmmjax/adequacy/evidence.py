@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Array
 
 from mmmjax import response
-from mmmjax.arrays import Arrays
+from mmmjax.arrays import TIME, Arrays
 from mmmjax.draws import Draws, Fit
 from mmmjax.posterior.fold import fold
+from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
 
 __all__ = ["Evidence", "evidence"]
@@ -57,7 +58,8 @@ def evidence(fit: Fit) -> Evidence:
     most = int(np.clip(MEMORY // (8 * cells), LEAST, MOST))
     params = fit.flat(most)
     fewer = replace(fit, draws=Draws({name: x[None] for name, x in params.items()}))
-    found = fold(fewer, parts_of, by_geo=True, timed=True)
+    dims = {n: (GEO, TIME) for n in ("mu", "baseline")} | {CHANNEL: (GEO, CHANNEL, TIME)}
+    found = fold(fewer, parts_of, by_geo=True, timed=dims)
     outcome = panel.outcome[:, panel.window] / fit.scale.outcome[:, None]
     law, mu = fit.spec.likelihood, found["mu"]
     middle = law.central(params)

@@ -61,6 +61,7 @@ def carryover(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> xr.Datas
             lambda tile, *_: summarise(tile, prob),
             by_geo=by_geo,
             memory=memory,
+            timed=(GEO, CHANNEL),
         )
     values = values if by_geo else values[:, 0]
     weight, cumulative = np.split(values[..., :-3], 2, axis=-1)

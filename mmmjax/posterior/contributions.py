@@ -208,7 +208,9 @@ def totals(
         return _TOTALS[fit]
     observed = np.isfinite(scope.outcome)
     args = (scope.factor, scope.present.astype(float), observed.astype(float))
-    keep: dict[str, Any] = {"by_geo": True, "memory": memory, "timed": True}
+    dims = {t.name: (GEO, t.over) for t in fit.spec.parts if t.over}
+    dims |= {CHANNEL: (GEO, CHANNEL), "observed": (GEO, CHANNEL)}
+    keep: dict[str, Any] = {"by_geo": True, "memory": memory, "timed": dims}
     found = fold(fit, _sums, *args, inputs=scope.inputs, **keep)
     sums = found["present"], found.get("observed")
     if scope.panel is fit.panel and sum(x.nbytes for x in jax.tree.leaves(sums)) <= KEPT:

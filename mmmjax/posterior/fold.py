@@ -14,7 +14,6 @@ several shapes share the programs of one.
 """
 
 import contextlib
-import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -30,7 +29,7 @@ from mmmjax import checks, convergence, programs
 from mmmjax.arrays import TIME, Arrays
 from mmmjax.draws import Draws, Fit
 from mmmjax.resources import enough_memory
-from mmmjax.shapes import CHANNEL, CONTROL, GEO
+from mmmjax.shapes import GEO
 from mmmjax.spec import Spec
 
 __all__ = ["DTYPE", "MEMORY", "fold", "fold_cells", "room", "thinned"]
@@ -60,6 +59,7 @@ _STEPS: WeakKeyDictionary[Fit, int] = WeakKeyDictionary()
 
 Tree = Any
 OneDraw = Callable[..., Tree]
+type Timed = tuple[str, ...] | Mapping[str, tuple[str, ...]]
 
 _ROOM: ContextVar[tuple[int, Mapping[str, int]] | None] = ContextVar("room", default=None)
 
@@ -127,7 +127,7 @@ def fold(
     memory: int = MEMORY,
     dtype: str = DTYPE,
     level: int = programs.QUICK,
-    timed: bool = False,
+    timed: Timed | None = None,
 ) -> Tree:
     """Evaluate a function of one draw at every draw; keep every result.
 
@@ -142,9 +142,10 @@ def fold(
         memory: Bound in bytes on intermediate arrays (at least one draw is evaluated).
         dtype: "float64" or "float32" inside.
         level: How much it is optimised: see :data:`mmmjax.programs.QUICK`.
-        timed: It may be evaluated in a :func:`room`: time is the last axis of all ``args``
-            of two or more (or has size 1 there), and ``f`` adds up over time only what
-            they make zero elsewhere.
+        timed: It may be evaluated in a :func:`room`, and these are the dims of its results
+            that a room makes larger: of every leaf, or by its key (others have none), from
+            geo on. Time is the last axis of all ``args`` of two or more (or has size 1
+            there), and ``f`` adds up over time only what they make zero elsewhere.
 
     Returns:
         The tree of ``f`` with NumPy arrays (draw_total, ...), chain after chain.
@@ -152,7 +153,7 @@ def fold(
     memory = checks.integer("memory", memory, low=1)
     with _precision(dtype):
         work = _Work.of(fit, f, args, inputs, each, dtype, level)
-        work = work.in_room() if timed else work
+        work = work if timed is None else work.in_room(timed)
         sizes = [work.n_geos]
         if by_geo:  # halve until one draw fits
             while sizes[-1] > 1 and work.program(memory, sizes[-1]).bytes_per_draw > memory:
@@ -189,7 +190,7 @@ def fold_cells(
     memory: int = MEMORY,
     dtype: str = DTYPE,
     level: int = programs.QUICK,
-    timed: bool = False,
+    timed: Timed | None = None,
 ) -> Tree:
     """Reduce over all draws of every (geo, time) cell, a tile of cells at a time.
 
@@ -214,7 +215,7 @@ def fold_cells(
     memory = checks.integer("memory", memory, low=1)
     with _precision(dtype):
         work = _Work.of(fit, f, args, inputs, each, dtype, level)
-        work = work.in_room() if timed else work
+        work = work if timed is None else work.in_room(timed)
         n_geos, n_times, program = _tile(work, by_geo, memory)
         geos_out = work.n_geos if by_geo else program.out[0][0][0]
         time_out = program.out[0][0][-1]
@@ -302,6 +303,7 @@ class _Work:
     dtype: str
     level: int
     added: Mapping[str, int]  # members of dims that only the room has
+    timed: Timed = ()
 
     @classmethod
     def of(
@@ -321,13 +323,14 @@ class _Work:
     def n_geos(self) -> int:
         return self.inputs.sizes()[GEO]
 
-    def in_room(self) -> "_Work":
-        """The same in the arrays of the room, if there is one."""
-        asked = _ROOM.get()
-        return self if asked is None else self.widened(*asked)
+    def in_room(self, timed: Timed) -> "_Work":
+        """The same in the arrays of the room, if there is one.
 
-    def widened(self, history: int, sizes: Mapping[str, int]) -> "_Work":
-        """The same in wider arrays; parameters of what is absent may be any."""
+        Parameters of what is absent may be any.
+        """
+        if (asked := _ROOM.get()) is None:
+            return self
+        history, sizes = asked
         have = self.inputs.sizes()
         wide = {d: max(n, sizes.get(d, n)) for d, n in have.items()}
         history = max(history, self.inputs.history)
@@ -347,7 +350,8 @@ class _Work:
             mode = "edge" if x.size else "constant"
             params[name] = np.pad(x, ends[: x.ndim], mode=mode)
         args = jax.tree.map(longer, self.args)
-        return replace(self, params=params, inputs=inputs, args=args, added=added)
+        wider: dict[str, Any] = {"params": params, "inputs": inputs, "args": args}
+        return replace(self, **wider, added=added, timed=timed)
 
     def block(self, geos: slice) -> "_Work":
         """The same work for some geos; parameters stay views."""
@@ -378,12 +382,15 @@ class _Work:
             made = programs.program(_over_draws, static, many, *rest, **keep)
             out = [(shape[1:], kind) for shape, kind in made.out]
             if any(part.added.values()):
-                leaves, tree = jax.tree.flatten((one, part.inputs, part.args))
-                forms = tuple((np.shape(x), np.asarray(x).dtype) for x in leaves)
-                for i, axes in enumerate(_axes(self.f, self.spec, tree, forms)):
-                    pairs = zip(out[i][0], axes, strict=True)
-                    shape = tuple(n - part.added.get(d, 0) for n, d in pairs)
-                    out[i] = (shape, out[i][1])
+                tree = jax.tree.unflatten(made.tree, range(len(out)))
+                for path, i in jax.tree_util.tree_leaves_with_path(tree):
+                    key = getattr(path[-1], "key", None) if path else None
+                    of_all = isinstance(self.timed, tuple)
+                    dims = self.timed if of_all else self.timed.get(key, ())
+                    more = [part.added.get(d, 0) for d in dims]
+                    more += [0] * (len(out[i][0]) - len(more))
+                    shape = (n - k for n, k in zip(out[i][0], more, strict=True))
+                    out[i] = (tuple(shape), out[i][1])
             return _Chunk(made, n, out)
 
         chunk = of(_even(self.n_draws, DRAWS))
@@ -397,36 +404,6 @@ class _Work:
             values = jax.tree.leaves(chunk.run(self._draws(draws), *rest))
             own = [(slice(None), *map(slice, shape)) for shape, _ in chunk.out]
             yield draws, [np.asarray(v)[cut] for v, cut in zip(values, own, strict=True)]
-
-
-@functools.lru_cache(256)
-def _axes(f: OneDraw, spec: Spec, tree: Any, forms: Any) -> list[tuple[str, ...]]:
-    """The dim that each axis of the results of one draw grows with, "" for none.
-
-    Args:
-        f: The function.
-        spec: Structure of the spec.
-        tree: Of one draw, inputs and arguments.
-        forms: Shape and type of their leaves.
-    """
-    zeros = [np.zeros(shape, kind) for shape, kind in forms]
-    one, inputs, args = jax.tree.unflatten(tree, zeros)
-    params = {name: x[None] for name, x in one.items()}
-    work = _Work(f, spec, params, inputs, args, DTYPE, programs.QUICK, {})
-    sizes = inputs.sizes()
-    steps = {d: 10**k for k, d in enumerate((TIME, CHANNEL, CONTROL)) if sizes.get(d)}
-    more = work.widened(inputs.history, {d: sizes[d] + k for d, k in steps.items()})
-
-    def shapes(w: _Work) -> list[tuple[int, ...]]:
-        call = lambda params, inputs, args: _over_draws(params, inputs, args, f, spec)
-        out = jax.eval_shape(call, w.params, w.inputs, w.args)
-        return [x.shape[1:] for x in jax.tree.leaves(out)]
-
-    dims = {0: ""} | {k: d for d, k in steps.items()}
-    return [
-        tuple(dims[b - a] for a, b in zip(*pair, strict=True))
-        for pair in zip(shapes(work), shapes(more), strict=True)
-    ]
 
 
 def _shape(x: Any) -> jax.ShapeDtypeStruct:
