@@ -134,8 +134,9 @@ def _exact(fit: Fit, data: ModelData) -> dict[str, tuple[np.ndarray, np.ndarray]
             continue
         family, shape = site.prior.family, fit.draws.params[site.name].shape[2:]
         shapes.setdefault(family, []).append((site.name, shape))
-        for name, value in hyperparameters(site, data).items():
-            row = np.broadcast_to(np.asarray(value, float), shape).ravel()
+        values = hyperparameters(site, data)
+        for name, _ in site.prior.params:
+            row = np.broadcast_to(np.asarray(values[name], float), shape).ravel()
             rows.setdefault(family, {}).setdefault(name, []).append(row)
     long: dict[str, dict[str, np.ndarray]] = {}
     for family, numbers in rows.items():
