@@ -45,6 +45,7 @@ SCENARIO = "scenario"
 """Dimension of the two sides of a comparison."""
 
 SIDES = ("actual", "changed")
+_DIMS = {"contribution": (GEO, SCENARIO, CHANNEL)}  # of _compared
 
 
 @checked
@@ -113,11 +114,9 @@ def counterfactual(
         if dims[0] == GEO
     }
     f = over_geos(_compared) if total else _compared
-    options = prediction._options(fit, known, seed)
-    options |= {"timed": {"contribution": (GEO, SCENARIO, CHANNEL)}, "memory": memory}
     found = fold(
         fit, f, both, counted, *prediction._arguments(fit, known), by_geo=not total,
-        **options,
+        memory=memory, **(prediction._options(fit, known, seed) | {"timed": _DIMS}),
     )  # fmt: skip
     every = known.coords(total)
     spend = np.stack([side.spend[:, span].sum(axis=1) for side in sides])

@@ -123,14 +123,7 @@ class Spec(Mean):
         for term in self.media:
             check("adstock", term.adstock)
             check("saturation", term.saturation)
-        known, given = self.parameters, getattr(self.priors, "asked", self.priors)
-        for name in given:
-            if name not in known:
-                _unknown_parameter(name, tuple(known))
-        usual = {n: _with_dims(n, p.prior, p) for n, p in known.items()}
-        own = {n: _with_dims(n, given[n], known[n]) for n in known if n in given}
-        asked = {n: given[n] for n, prior in own.items() if prior != usual[n]}
-        _complete(self, Priors(usual | own, asked))
+        _complete(self, _full(self))
         _check_share(self)
 
     def __hash__(self) -> int:
@@ -282,6 +275,18 @@ def among(spec: Spec, sizes: Mapping[str, int]) -> Spec:
             kept, dims = (), tuple(d for d in dims or () if d != GEO)
         priors[name] = replace_prior(prior, pool=kept, dims=dims)
     return spec if priors == spec.priors else dataclasses.replace(spec, priors=priors)
+
+
+def _full(spec: Spec) -> Priors:
+    """Every prior of a spec: those that were asked for, of the rest the default ones."""
+    known, given = spec.parameters, getattr(spec.priors, "asked", spec.priors)
+    for name in given:
+        if name not in known:
+            _unknown_parameter(name, tuple(known))
+    usual = {n: _with_dims(n, p.prior, p) for n, p in known.items()}
+    own = {n: _with_dims(n, given[n], known[n]) for n in known if n in given}
+    asked = {n: given[n] for n, prior in own.items() if prior != usual[n]}
+    return Priors(usual | own, asked)
 
 
 def _complete(spec: Spec, priors: Priors) -> None:
