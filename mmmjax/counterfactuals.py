@@ -45,7 +45,7 @@ SCENARIO = "scenario"
 """Dimension of the two sides of a comparison."""
 
 SIDES = ("actual", "changed")
-_DIMS = {"contribution": (GEO, SCENARIO, CHANNEL)}  # of _compared
+_DIMS = {"contribution": (GEO, SCENARIO, CHANNEL), LEVER: (GEO, SCENARIO, CONTROL)}
 
 
 @checked
