@@ -22,6 +22,7 @@ from mmmjax.prior import FAMILIES, DataValue, Prior, Site
 from mmmjax.shapes import CAMPAIGN, CHANNEL, DATE, GEO
 from mmmjax.spec import Spec, among
 from mmmjax.terms import Media
+from mmmjax.terms.columns import Columns
 
 __all__ = ["Node", "Structure", "data_priors", "structure"]
 
@@ -247,8 +248,9 @@ def _contributions(
             text, last = term.formula(), list(names.values())
             for name, (axes, words) in term.data.items():
                 over = tuple(spec.dim(term, DATE if d == TIME else d) for d in axes)
-                made.add(f"{short}{name}", "data", over, words, [])
-                last.append(f"{short}{name}")
+                node = f"{term.name}.{name}" if isinstance(term, Columns) else short + name
+                made.add(node, "data", over, words, [])
+                last.append(node)
         node = f"{term.name}_contribution"
         made.add(node, "part", dims, text, last)
         terms.append(node)

@@ -237,3 +237,13 @@ def test_data_priors_of_every_family_and_of_none():
     np.testing.assert_allclose(table["median"], 0.0)
     fixed = Spec(priors={"saturation_beta": Prior("HalfNormal", scale=1.0)})
     assert len(data_priors(fixed, panel, prepare(fixed, panel).data.hyper)) == 0
+
+
+def test_columns_of_two_terms_are_two_nodes():
+    terms = [
+        mm.terms.Steps({"shop": "2023-09-04"}),
+        mm.terms.Events({"sale": "2023-05-01"}),
+    ]
+    found = {node.name: node for node in structure(Spec(terms=terms)).nodes}
+    for term, dim in (("steps", "step"), ("events", "event")):
+        assert dim in found[f"{term}.columns"].dims

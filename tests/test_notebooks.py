@@ -12,12 +12,14 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 SHARED = ROOT.parent / "shared" / "data" / "case_study.csv"
 PICTURES = {
     "budget_allocation": 14, "budget_risk": 9, "case_study": 20, "fleet": 6,
-    "geo_panel": 9,
+    "geo_panel": 9, "baselines": 8, "curves_and_carryover": 11,
 }  # at least  # fmt: skip
-SIMULATED = {"budget_risk", "fleet", "geo_panel"}  # need no shared data
+SIMULATED = {
+    "baselines", "budget_risk", "curves_and_carryover", "fleet", "geo_panel",
+}  # need no shared data  # fmt: skip
 
 
-@pytest.mark.slow(parts=2)  # each in every other run
+@pytest.mark.slow(parts=4)  # each in every fourth run
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(notebook, tmp_path):
     if not SHARED.exists() and notebook.stem not in SIMULATED:
