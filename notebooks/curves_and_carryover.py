@@ -127,7 +127,8 @@ print(pay[columns].round(2).to_string(index=False))
 #
 # Half a year ahead with half of the money. Under a bend the plan has a proof. Where draws
 # hold an S the response is no longer concave, and the plan says so: the best of its starts,
-# with the number of draws in which the S stands.
+# with the number of draws in which the S stands. The two want the opposite of TV: a bend
+# takes a small flight for a good one, an S knows that half a dose does little.
 
 # %%
 for name in ("default", "stacked"):
