@@ -28,12 +28,13 @@ from mmmjax.draws import Fit
 from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold
+from mmmjax.posterior.levers import levers_of
 from mmmjax.posterior.scope import ALL, Scope
 from mmmjax.prediction import predict
 from mmmjax.shapes import CHANNEL, DATE, DRAW, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["forecast_plan", "outcome_table"]
+__all__ = ["blank", "dates_of", "forecast_plan", "level", "outcome_table"]
 
 PLAN = "plan"
 SIDES = ("reference", "optimized")
@@ -62,10 +63,10 @@ def forecast_plan(
     Args:
         fit: The fit the plan was made from; no plan of several markets.
         plan: The plan, with its flighting.
-        controls: Values in the window, 0 where not given. A DataFrame with a column per
-            control, by date (its index, or the panel's date column; dates outside of the
-            window are left out) and, if it has the panel's geo column, by geo; or {control:
-            value}, one number, (period,) or (geo, period).
+        controls: Values in the window; else 0, of levers the plan's, else the last. A
+            DataFrame with a column per control, by date (its index, or the panel's date
+            column; dates outside of the window are left out) and, if it has the panel's geo
+            column, by geo; or {control: value}, one number, (period,) or (geo, period).
         organic: {channel: media per period} of channels without spend, in the same shapes;
             those left out are held at their training mean in each geo.
         reference: Spend, money, (geo, channel, period); None: the plan's, spread evenly.
@@ -91,14 +92,14 @@ def forecast_plan(
     """
     seed = integer("seed", seed, low=0, fix="seed=0")
     prob = number("prob", prob, low=0.0, high=1.0, open_low=True, open_high=True)
-    dates = _dates(fit, plan)
-    spends = _spends(plan, reference)
-    blank = _blank(fit.panel, dates, controls, organic)
+    dates, spends = dates_of(fit, plan), _spends(plan, reference)
+    moved = plan.levers.sides if plan.levers else ({}, {})
     cost = costs_of(plan, fit) if cost_per_unit is None else cost_per_unit
     cost = requests.cost_of(requests.known_of(fit), cost, len(dates))
     sides = []
-    for spend in spends:
-        future = _with_spend(blank, spend, cost)
+    for spend, values in zip(spends, moved, strict=True):
+        start = blank(fit, dates, controls, organic, levers=values)
+        future = _with_spend(start, spend, cost)
         if noise:
             found = predict(fit, future, seed=seed, total=total, memory=memory)
             draws = found["outcome"].to_numpy()
@@ -106,7 +107,7 @@ def forecast_plan(
         else:
             scope = Scope.of(fit, future)
             draws = fold(
-                fit, _level, scope.factor, inputs=scope.inputs, by_geo=True, memory=memory
+                fit, level, scope.factor, inputs=scope.inputs, by_geo=True, memory=memory
             )
             draws = draws.sum(1, keepdims=True) if total else draws
         sides.append(draws)
@@ -142,7 +143,7 @@ def outcome_table(found: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _dates(fit: Fit, plan: Plan) -> pd.DatetimeIndex:
+def dates_of(fit: Fit, plan: Plan) -> pd.DatetimeIndex:
     """Dates of the window; the plan has to be one of this fit."""
     known = requests.known_of(fit)
     ours = {GEO: known.geos, CHANNEL: known.channels}
@@ -178,10 +179,27 @@ def _spends(plan: Plan, reference: Any) -> list[np.ndarray]:
     return [before, spend]
 
 
-def _blank(
-    train: Panel, dates: pd.DatetimeIndex, controls: Any, organic: Mapping[str, Any] | None
+def blank(
+    fit: Fit,
+    dates: pd.DatetimeIndex,
+    controls: Any,
+    organic: Mapping[str, Any] | None,
+    *,
+    levers: Mapping[str, float],
+    average: bool = False,
 ) -> Panel:
-    """The window without paid media: dates, controls, organic channels."""
+    """The window without paid media: dates, controls, organic channels.
+
+    Args:
+        fit: The fit.
+        dates: Of the window.
+        controls: As :func:`forecast_plan` takes them.
+        organic: The same.
+        levers: Values of levers that are not among the controls given; of those left out
+            their last value.
+        average: Hold other controls that are not given at their mean of training, not at 0.
+    """
+    train = fit.panel
     shape = (train.n_geos, len(dates))
     media = np.zeros((*shape, len(train.channels)))
     seen = train.present[:, train.window, None]
@@ -199,7 +217,11 @@ def _blank(
         if (values < 0).any():
             fail("organic", value, f'channel "{name}"', "media of at least 0", "write 0.0")
         media[..., train.channels.index(name)] = values
-    given = _controls(train, dates, controls)
+    usual = np.where(seen, train.controls[:, train.window], 0.0).sum(1) / count
+    usual = usual if average else np.zeros_like(usual)
+    for name, lever in levers_of(fit).items():
+        usual[:, lever.at] = levers.get(name, lever.last)
+    given = _controls(train, dates, controls, usual)
     last = None if train.people is None else train.people[:, -1]
     return replace(
         train, outcome=np.full(shape, np.nan), media=media, spend=spend, population=last,
@@ -208,12 +230,12 @@ def _blank(
     )  # fmt: skip
 
 
-def _with_spend(blank: Panel, spend: np.ndarray, cost: np.ndarray) -> Panel:
+def _with_spend(window: Panel, spend: np.ndarray, cost: np.ndarray) -> Panel:
     """The window with paid media bought at `cost`, (geo, channel, period or 1)."""
-    media, money = np.array(blank.media), np.array(blank.spend)
-    money[..., blank.paid] = np.moveaxis(spend, 1, 2)
-    media[..., blank.paid] = money[..., blank.paid] / np.swapaxes(cost, 1, 2)
-    return replace(blank, media=media, spend=money)
+    media, money = np.array(window.media), np.array(window.spend)
+    money[..., window.paid] = np.moveaxis(spend, 1, 2)
+    media[..., window.paid] = money[..., window.paid] / np.swapaxes(cost, 1, 2)
+    return replace(window, media=media, spend=money)
 
 
 def _over_window(
@@ -233,9 +255,11 @@ def _over_window(
     return whole
 
 
-def _controls(train: Panel, dates: pd.DatetimeIndex, given: Any) -> np.ndarray:
-    """Controls in the window, (geo, period, control); 0 where not given."""
-    out = np.zeros((train.n_geos, len(dates), len(train.control_names)))
+def _controls(
+    train: Panel, dates: pd.DatetimeIndex, given: Any, usual: np.ndarray
+) -> np.ndarray:
+    """Controls in the window, (geo, period, control); `usual` where not given."""
+    out = np.repeat(usual[:, None], len(dates), axis=1)
     if isinstance(given, pd.DataFrame):
         given = _by_date(train, dates, given)
     for name, value in (given or {}).items():
@@ -283,7 +307,7 @@ def _by_date(
     return out
 
 
-def _level(params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array) -> Array:
+def level(params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array) -> Array:
     """Mean of the outcome in one draw, (geo, time), outcome units."""
     return response.mean(params, inputs, spec) * jnp.asarray(factor)[:, None]
 

@@ -13,7 +13,16 @@ from mmmjax.draws import Fit
 from mmmjax.metrics import hdi
 from mmmjax.shapes import CHANNEL, GEO
 
-__all__ = ["Gain", "Limit", "PlanRecord", "condition_of", "judgeable", "relative_gap"]
+__all__ = [
+    "Gain",
+    "Limit",
+    "Moved",
+    "PlanRecord",
+    "Set",
+    "condition_of",
+    "judgeable",
+    "relative_gap",
+]
 
 CERTIFIED_GAP = 1e-6  # relative gap bound up to which a plan is called certified
 PROB = 0.94  # of the interval of the gain
@@ -49,6 +58,68 @@ class Limit(NamedTuple):
     binding: bool
     price: float
     bound: str
+
+
+class Set(NamedTuple):
+    """A lever of a plan, one value in all periods and geos, its own units.
+
+    Args:
+        name: Its name.
+        kind: "price", "discount" or "cost".
+        reference: What it would be, by default its value in the last period of training.
+        low: Least value allowed.
+        high: Largest value allowed.
+        least: Least value of training.
+        most: Largest value of training.
+        unit_cost: Cost of one unit of outcome, money.
+        cost: Money per point and period.
+        planned: What it is to be.
+    """
+
+    name: str
+    kind: str
+    reference: float
+    low: float
+    high: float
+    least: float
+    most: float
+    unit_cost: float = 0.0
+    cost: float = 0.0
+    planned: float = 0.0
+
+
+class Moved(NamedTuple):
+    """Levers beside the media of a plan, money over the window.
+
+    Args:
+        levers: The levers.
+        margin: Money kept of one unit of outcome, at the reference and as planned.
+        profit: Of "reference", of "media alone" (planned with levers at the reference) and
+            of "plan": margin times outcome, less media and the cost of levers.
+        gain: Profit of the plan less that of "media alone" and of "reference".
+        better: Share of draws in which that is above 0.
+        gap: No media and levers within bounds have a mean profit that is more above the
+            plan's; None if not proven.
+        relative_gap: The same as a share of the profit.
+        tried: Values of the lever of the margin that were tried.
+    """
+
+    levers: tuple[Set, ...]
+    margin: tuple[float, float]
+    profit: dict[str, Gain]
+    gain: dict[str, Gain]
+    better: dict[str, float]
+    gap: float | None
+    relative_gap: float | None
+    tried: int
+
+    @property
+    def sides(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Values of the levers at the reference, and as planned."""
+        return (
+            {one.name: one.reference for one in self.levers},
+            {one.name: one.planned for one in self.levers},
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,6 +170,7 @@ class PlanRecord:
     n_fits: int = 0
     fixed_geo_split: bool = False
     national: tuple[str, ...] = ()
+    levers: Moved | None = None
 
     @property
     def relative_gap(self) -> float | None:

@@ -71,6 +71,7 @@ class Plan(PlanRecord):
         n_fits: How many it was made of; 0 where that were curves.
         fixed_geo_split: Whether the split of channels over geos is that of the reference.
         national: Channels that are one decision, their split over geos being known.
+        levers: What is set beside media, if that was asked.
     """
 
     def to_frame(self) -> pd.DataFrame:
@@ -145,6 +146,7 @@ class Plan(PlanRecord):
                 str(name): _describe(self.response.sel(plan=name).to_numpy())
                 for name in self.response["plan"].to_numpy()
             },
+            **({"levers": _levers(self)} if self.levers else {}),
             "flighting": "not even" if wording.flighted(self) else "even",
             **(_by_period(self) if wording.flighted(self) else {}),
         }
@@ -192,6 +194,27 @@ def _by_period(plan: Plan) -> dict[str, Any]:
         for g, c in np.argwhere(plan.binding.to_numpy() != "absent")
     ]
     return {"spend_by_period": {"period": wording.period_labels(plan), "rows": rows}}
+
+
+def _levers(plan: Plan) -> dict[str, Any]:
+    """Levers, what they leave, and the same in words."""
+    told = plan.levers
+    assert told is not None
+    rows = [
+        {**one._asdict(), "extrapolated": not one.least <= one.planned <= one.most}
+        for one in told.levers
+    ]
+    return {
+        "levers": rows,
+        "margin": dict(zip(("reference", "plan"), told.margin, strict=True)),
+        "profit": {name: one._asdict() for name, one in told.profit.items()},
+        "gain_over": {name: one._asdict() for name, one in told.gain.items()},
+        "probability_over": told.better,
+        "gap_bound": told.gap,
+        "relative_gap": told.relative_gap,
+        "tried": told.tried,
+        "says": wording.levers(plan),
+    }
 
 
 def _describe(draws: np.ndarray) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from mmmjax.budget.ascent import NOT_FINITE, STATUS
 from mmmjax.budget.constraints import Constraint
 from mmmjax.budget.goal import Goal
 from mmmjax.budget.horizon import CarryIn, Form, response_of, slopes_of
+from mmmjax.budget.levers import joint
 from mmmjax.budget.prepare import Fits, Flighting, Prepared, prepare
 from mmmjax.budget.region import Region, inside
 from mmmjax.budget.scenario import Plan
@@ -61,6 +62,8 @@ def optimize(
     carry_in: CarryIn = "zero",
     cost_per_unit: Any = None,
     fixed_geo_split: bool = False,
+    levers: Mapping[str, Any] | None = None,
+    controls: Any = None,
     max_draws: int | None = None,
     starts: int = 24,
     seed: int = 0,
@@ -100,6 +103,10 @@ def optimize(
         cost_per_unit: {channel: money per unit of media} where it differs from training:
             one number, (geo,), (geo or 1, period), or a table of periods.
         fixed_geo_split: Hold the split of every channel over geos as in the reference.
+        levers: What is planned beside media, {lever: {"kind": "price", ...}}: see
+            :mod:`mmmjax.budget.levers`.
+        controls: With levers: the other controls in the window, as `forecast_plan` takes
+            them; those left out are at their mean of training.
         max_draws: Use at most this many draws, evenly spaced; None: all.
         starts: Points a search begins from where nothing is proven (weeks as variables: 2).
         seed: Of the starts.
@@ -109,22 +116,43 @@ def optimize(
     Raises:
         InputError: A request that cannot be planned: which part, and how to fix it.
     """
+    return _planned(**locals())
+
+
+def _planned(
+    *, fit: Fits, target: Any, probability: Any, until_mroas: Any, utility: Any,
+    up_to: bool, levers: Any, controls: Any, starts: int, seed: int, tolerance: float,
+    max_evaluations: int, **asked: Any,
+) -> Plan:  # fmt: skip
+    """The plan, media alone or with levers, and what is found of it said."""
     began = time.perf_counter()
     settings = Settings.of(starts, seed, tolerance, max_evaluations)
     aim = goals.read(target, probability, until_mroas, utility)
-    prepared = prepare(
-        fit, budget=budget, periods=periods, bounds=bounds, reference=reference,
-        fixed=fixed, per_period=per_period, up_to=up_to or aim is not None, utility=utility,
-        until_mroas=until_mroas, constraints=constraints, flighting=flighting,
-        carry_in=carry_in, cost_per_unit=cost_per_unit, fixed_geo_split=fixed_geo_split,
-        max_draws=max_draws,
-    )  # fmt: skip
-    phase("search", began)
-    return _made(prepared, aim, settings)
+    asked |= {"up_to": up_to or aim is not None, "until_mroas": until_mroas}
+
+    def of(utility: Any) -> Plan:
+        prepared = prepare(fit, utility=utility, **asked)
+        phase("search", began)
+        return _made(prepared, aim, settings)
+
+    if levers is None:
+        if controls is not None:
+            got, allowed = Phrase("controls"), "levers too: media alone do not ask for them"
+            fail("controls", got, "", allowed, "give them to mm.forecast_plan")
+        plan = of(utility)
+    else:
+        if aim is not None or until_mroas is not None:
+            got, fix = Phrase("a target, or until_mroas, too"), 'utility="profit"'
+            fail("levers", got, "", "the budget, or the largest profit", fix)
+        plan = joint(fit, levers, controls, utility, asked["max_draws"], of)
+    for i, said in enumerate(findings(plan)):
+        level = logging.WARNING if i or plan.gap_reason else logging.INFO
+        LOG.log(level, "%s", said, extra={"event": "finding"})
+    return plan
 
 
 def _made(prepared: Prepared, aim: Any, settings: "Settings") -> Plan:
-    """Search, with every combination of what may be off, and say what is found."""
+    """Search, with every combination of what may be off."""
 
     def settle(prepared: Prepared) -> tuple[Prepared, Solved]:
         if prepared.limits.on_off:
@@ -133,11 +161,7 @@ def _made(prepared: Prepared, aim: Any, settings: "Settings") -> Plan:
 
     with jax.enable_x64(True):
         found = settle(prepared) if aim is None else goals.reach(prepared, aim, settle)
-        plan = plan_of(*found)
-    for i, said in enumerate(findings(plan)):
-        level = logging.WARNING if i or plan.gap_reason else logging.INFO
-        LOG.log(level, "%s", said, extra={"event": "finding"})
-    return plan
+        return plan_of(*found)
 
 
 @dataclasses.dataclass(frozen=True)

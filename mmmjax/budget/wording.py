@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mmmjax.budget.record import UNJUDGED, Limit, PlanRecord
+from mmmjax.budget.record import CERTIFIED_GAP, UNJUDGED, Limit, PlanRecord
 from mmmjax.checks import amount, listing
 from mmmjax.shapes import CHANNEL, GEO
 
@@ -16,6 +16,7 @@ __all__ = [
     "findings",
     "flighted",
     "is_mean",
+    "levers",
     "proof",
     "short",
     "spent",
@@ -55,6 +56,7 @@ def text(plan: PlanRecord, noun: str = "period") -> str:
         ("gain", [_gain(plan)]),
         ("net", _net(plan)),
         ("proof", [proof(plan)]),
+        ("levers", levers(plan, noun)),
         ("next", [_next(plan)]),
         ("range", [plan.bounds_are] if plan.bounds_are else []),
         ("split", [SPLIT] if plan.fixed_geo_split else []),
@@ -243,6 +245,48 @@ def proof(plan: PlanRecord) -> str:
         f"{word}: {most}; {plan.status}. This is about the search within the model, not "
         "about the data"
     )
+
+
+def levers(plan: PlanRecord, noun: str = "period") -> list[str]:
+    """What the levers of a plan are to be, what that leaves, and how sure that is."""
+    if (told := plan.levers) is None:
+        return []
+    unit, lines = f" {plan.currency}" if plan.currency else "", list[str]()
+    for one in told.levers:
+        cost = f" for {amount(one.cost)}{unit} a point and {noun}" if one.cost else ""
+        lines.append(
+            f"{one.name} ({one.kind}) {one.planned:.6g}, reference {one.reference:.6g}, "
+            f"from {one.low:.6g} to {one.high:.6g} allowed{cost}"
+        )
+        if not one.least <= one.planned <= one.most:
+            lines.append(
+                f"{one.name} was never outside of {one.least:.6g} to {one.most:.6g}: what "
+                "it does there is the model's straight line, not data"
+            )
+    margin = [amount(x) for x in told.margin]
+    each = f"on each of {plan.outcome_name}"
+    lines.append(f"margin {margin[1]}{unit} {each}, {margin[0]} at the reference")
+    worth = {name: short(one.mean) for name, one in told.profit.items()}
+    lines.append(
+        f"profit {worth['plan']}{unit} (margin times all {plan.outcome_name}, less media "
+        f"and levers); media alone {worth['media alone']}, reference {worth['reference']}"
+    )
+    for name, gain in told.gain.items():
+        mean, lo, hi = (short(x, "+", max(map(abs, gain))) for x in gain)
+        against = "the reference" if name == "reference" else "the best media alone"
+        lines.append(
+            f"{mean}{unit} against {against} (94% interval {lo} to {hi}), "
+            f"{_better(plan, told.better[name])}"
+        )
+    if told.relative_gap is None:
+        lines.append(f"no proof: the best of the {told.tried} values of levers tried")
+    else:
+        word = "certified" if told.relative_gap <= CERTIFIED_GAP else "NOT certified"
+        lines.append(
+            f"{word}: no levers and media within bounds leave more than "
+            f"{max(told.relative_gap, TO_ROUNDING):.1e} of it more ({told.tried} tried)"
+        )
+    return lines
 
 
 def _gained(plan: PlanRecord, value: float) -> str:

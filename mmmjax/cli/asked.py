@@ -34,7 +34,7 @@ KEYS = (
     "periods", "budget", "bounds", "fix", "reference", "per_period", "carry_in", "up_to",
     "until_mroas", "target", "probability", "utility", "constraints", "flighting",
     "starts", "seed", "frontier", "scenarios", "cost_per_unit", "max_draws",
-    "fixed_geo_split",
+    "fixed_geo_split", "levers", "controls",
 )  # fmt: skip
 PLAIN = ("budget", "periods", "until_mroas", "target", "probability", "utility",
          "flighting", "starts", "seed", "cost_per_unit", "max_draws")  # fmt: skip
@@ -101,12 +101,20 @@ def read(file: Path | None, flags: Mapping[str, Any]) -> Asked:
     texts = given.get("constraints", told.get("constraints", []))
     plan["constraints"] = [constraint_of(text) for text in _list(texts)]
     _together(plan)
+    for key in ("levers", "controls"):
+        if key in told:
+            if not isinstance(told[key], Mapping):
+                fail(key, told[key], "", "a table", f"[{key}]")
+            plan[key] = told[key]
     levels = given.get("frontier", told.get("frontier"))
     if levels is not None:
         levels = _levels(levels)
         if "target" in plan:
             got = Phrase("a target too")
             fail("frontier", got, "", "budget levels, or a target", "leave out --target")
+        if "levers" in plan:
+            got, fix = Phrase("levers too"), "leave out --frontier, or [levers]"
+            fail("frontier", got, "", "budget levels of media alone", fix)
     return Asked(plan, levels, _scenarios(told.get("scenarios", {})))
 
 

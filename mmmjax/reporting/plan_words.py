@@ -27,6 +27,7 @@ def findings(found: Evidence, plan: Planned) -> list[tuple[str, str]]:
         ("What changes", _changes(found, plan)),
         ("What it brings", _brings(found, plan)),
         ("Is there a better plan?", _proven(plan.facts)),
+        ("Levers", ". ".join(plan.facts.get("levers", {}).get("says", []))),
         ("The next money", _next(found, plan.facts)),
         ("What holds it back", _holds(found, plan)),
         ("Care", _beyond(found, plan.facts)),
