@@ -187,7 +187,7 @@ def _compared(
 
     def of_side(side: dict[str, Array]) -> dict[str, Array]:
         given = inputs.replace(**side)
-        parts = response.components(params, given, spec)
+        parts = response.parts(params, given, spec)
         media = parts.get("channel")
         if media is None:
             media = jnp.zeros((counted.shape[0], 0, counted.shape[1]))

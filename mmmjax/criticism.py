@@ -192,6 +192,8 @@ def prior_returns(
         if name in data.hyper
     }
     unit = np.asarray(spec.likelihood.original(data.target))
+    if not spec.likelihood.straight:  # effects are shares of what there is, on average
+        unit = np.nanmean(panel.outcome[:, panel.window], 1, keepdims=True)
     found = brought(params, data.inputs, spec, data.target)
     share, gain = ((unit * x).sum(1) for x in found)
     outcome = np.nansum(panel.outcome[:, panel.window])

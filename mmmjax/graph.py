@@ -147,7 +147,7 @@ def structure(spec: Spec, panel: Panel | None = None) -> Structure:
     for site in spec.sites(sizes):
         made.parameter(site)
     derived = dict(spec.likelihood.formula())
-    law = derived.pop(OUTCOME)
+    law = re.sub(r"\bmu\b", spec.likelihood.between.back.format("mu"), derived.pop(OUTCOME))
     for one, text in derived.items():
         made.add(one, "derived", spec.dims(one), text, made.named(text))
     terms, texts = _contributions(made, spec, sizes)

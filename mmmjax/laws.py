@@ -23,6 +23,7 @@ __all__ = [
     "IDENTITY",
     "LOG",
     "LOGIT",
+    "LOG_MEAN",
     "MINUS_LOG",
     "Beta",
     "Gamma",
@@ -45,17 +46,32 @@ Bound = float | tuple[float, ...]
 class Link(NamedTuple):
     """Between a quantity and the real number that is modelled: x = forward(value).
 
-    ``name`` and ``back`` are how it and its inverse are written around a text.
+    ``name`` and ``back`` are how it and its inverse are written around a text. Of a link
+    between a mean and the sum of terms ``rise(start, step)`` is how much the mean grows per
+    unit of the sum from ``start`` to ``start + step``.
     """
 
     forward: Callable[[Any], Any]
     inverse: Callable[[Any], Any]
     name: str = "{}"
     back: str = "{}"
+    rise: Callable[[Any, Any], Any] = lambda start, step: 1.0
 
+
+def _grown(start: Any, step: Any) -> Any:
+    """(exp(start + step) - exp(start)) / step, exp(start) where the step is 0."""
+    small = jnp.abs(step) < 1e-5
+    safe = jnp.where(small, 1.0, step)
+    return jnp.exp(start) * jnp.where(small, 1.0 + 0.5 * step, jnp.expm1(safe) / safe)
+
+
+_FAR = 30.0  # of a log: 13 orders of magnitude; further on numbers would overflow
 
 IDENTITY = Link(lambda value: value, lambda x: x)
 LOG = Link(jnp.log, jnp.exp, "log({})", "exp({})")
+LOG_MEAN = Link(
+    jnp.log, lambda x: jnp.exp(jnp.clip(x, -_FAR, _FAR)), "log({})", "exp({})", _grown
+)
 LOGIT = Link(logit, expit, "logit({})", "expit({})")
 MINUS_LOG = Link(lambda x: jnp.log(-x), lambda x: -jnp.exp(x), "log(-{})", "-exp({})")
 

@@ -10,8 +10,8 @@ far the mean falls below the bound (see :func:`truncated_normal_logpdf`).
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,7 @@ from mmmjax.scaling import Scale
 
 __all__ = [
     "LIKELIHOODS",
+    "LINKS",
     "OUTCOME",
     "Gamma",
     "Likelihood",
@@ -221,6 +222,13 @@ _SIGMA = Parameter((), Prior("HalfNormal", scale=0.5), "positive", pooled=0.5)
 _NU_EXCESS = Parameter((), Prior("Gamma", concentration=2.0, rate=0.1), "positive")
 
 
+LINKS = {"identity": laws.IDENTITY, "log": laws.LOG_MEAN}
+"""Between the mean and the sum of the terms, by name."""
+
+_MIDDLE = 0.5  # of the unit of the mean: where it usually is
+_LOW = 0.05  # of that unit: an outcome whose log is taken is at least so large
+
+
 class Likelihood:
     """What all likelihood records share, and what a new one has to say.
 
@@ -230,8 +238,8 @@ class Likelihood:
     """
 
     kind: ClassVar[str]
-    link: ClassVar[laws.Link] = laws.IDENTITY
-    """The mean is ``link.inverse`` of the sum of the terms."""
+    link: str = "identity"  # a field of the records that have a choice
+    """Name of one of :data:`LINKS`: the mean is its inverse of the sum of the terms."""
     scaled: ClassVar[bool] = True
     """Whether outcomes are divided by the unit of the mean; counts would not be."""
     noise: ClassVar[str] = "y_sigma"
@@ -240,6 +248,23 @@ class Likelihood:
     def parameters(self) -> Mapping[str, Parameter]:
         """What is sampled, in order."""
         return {"y_sigma": _SIGMA}
+
+    @property
+    def between(self) -> laws.Link:
+        """The link itself."""
+        return LINKS[self.link]
+
+    @property
+    def straight(self) -> bool:
+        """Whether the mean is the sum of the terms, so that their effects add up."""
+        return self.link == "identity"
+
+    def levels(self) -> Mapping[str, Prior]:
+        """Default priors of terms where the link makes another of them, by parameter.
+
+        Under a log a typical period sells between a sixth and one and a half of the best.
+        """
+        return {} if self.straight else {"intercept": Prior("Normal", loc=-0.7, scale=0.6)}
 
     def derived(self, p: Values) -> Mapping[str, Any]:
         """What follows from parameters, elementwise, and is stored beside them."""
@@ -251,7 +276,8 @@ class Likelihood:
 
     def formula(self) -> Mapping[str, str]:
         """Text of the law of :data:`OUTCOME`, and of everything derived, by name."""
-        fields = [f"{n}={x}" for n, x in dataclasses.asdict(self).items()]  # pyright: ignore
+        own = dataclasses.asdict(self)  # pyright: ignore
+        fields = [f"{n}={x}" for n, x in own.items() if n != "link"]
         takes = ", ".join(["mu", *self.parameters(), *fields])
         return {OUTCOME: f"{type(self).__name__}({takes})"}
 
@@ -279,7 +305,7 @@ class Likelihood:
 
     def around(self, predictor: Any, p: Values, target: Target) -> dist.Distribution:
         """:meth:`law` around the mean that the sum of the terms makes."""
-        return self.law(self.link.inverse(predictor), p, target)
+        return self.law(self.between.inverse(predictor), p, target)
 
     def original(self, target: Target) -> Any:
         """Outcome units per unit of the law, (geo, 1)."""
@@ -290,11 +316,15 @@ class Likelihood:
 
         Weights are relative, 0 where masked; (geo, time) both, on the scale of the link.
         """
-        return target.outcome, target.mask * 1.0
+        if self.straight:
+            return target.outcome, target.mask * 1.0
+        size = np.maximum(target.outcome, _LOW)
+        return np.log(size), target.mask * (size / _MIDDLE) ** 2
 
     def variance(self, p: Values) -> Any:
         """Noise around :meth:`working` where its weights are 1, (geo, 1) or (1, 1)."""
-        return p[self.noise] ** 2 if self.noise else jnp.ones((1, 1))
+        by = 1.0 if self.straight else _MIDDLE**2
+        return p[self.noise] ** 2 / by if self.noise else jnp.ones((1, 1))
 
     def central(self, draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """One number for each parameter from its draws (draw, ...)."""
@@ -332,8 +362,28 @@ def _refuse(panel: Panel, bad: np.ndarray, allowed: str) -> None:
     checks.fail("outcome", got, ", ".join(place) + more, allowed, fix)
 
 
-@dataclass(frozen=True)
-class Normal(Likelihood):
+@dataclass(frozen=True, repr=False)
+class _Linked(Likelihood):
+    """A law whose mean may be the exponential of the sum of the terms.
+
+    Args:
+        link: "identity": effects add up. "log": they multiply, each is a share of what is
+            there without it, and the mean is above 0.
+    """
+
+    link: Literal["identity", "log"] = field(default="identity", metadata={"usual": True})
+
+    def __post_init__(self) -> None:
+        """Check the choice."""
+        checks.choice("likelihood link", self.link, tuple(LINKS))
+
+    def __repr__(self) -> str:
+        """As it would be written in Python."""
+        return f"{type(self).__name__}({'' if self.straight else f'link={self.link!r}'})"
+
+
+@dataclass(frozen=True, repr=False)
+class Normal(_Linked):
     """Normal(mu, y_sigma)."""
 
     kind: ClassVar[str] = "normal"
@@ -395,8 +445,8 @@ class TruncatedNormal(Likelihood):
         return -special.ndtri_exp(np.minimum(below, 0.0))
 
 
-@dataclass(frozen=True)
-class StudentT(Likelihood):
+@dataclass(frozen=True, repr=False)
+class StudentT(_Linked):
     """StudentT(y_nu, mu, y_sigma) with y_nu = 2 + y_nu_excess: outliers weigh less."""
 
     kind: ClassVar[str] = "student_t"
@@ -419,7 +469,7 @@ class StudentT(Likelihood):
 
     def variance(self, p: Values) -> Any:
         """See :meth:`Likelihood.variance`: the inverse of the information of a cell."""
-        return p["y_sigma"] ** 2 * (p["y_nu"] + 3.0) / (p["y_nu"] + 1.0)
+        return super().variance(p) * (p["y_nu"] + 3.0) / (p["y_nu"] + 1.0)
 
     def central(self, draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """See :meth:`Likelihood.central`; of y_nu_excess, long to the right, geometric."""
@@ -433,28 +483,38 @@ class StudentT(Likelihood):
 
 
 _KNEE = 0.01  # of the unit of the mean: from ten times it on, it is its own mean to 1%
-_MIDDLE = 0.5  # of the unit: where a mean usually is
 
 
-class _Positive(Likelihood):
+@dataclass(frozen=True, repr=False)
+class _Positive(_Linked):
     """Laws of outcomes that cannot be negative, whose noise grows with the mean.
 
     The sum of the terms is the mean itself, so that contributions add up to what is
     predicted. Where it falls towards 0 or below, which priors allow, the law takes
     (mu + sqrt(mu^2 + 4 k^2)) / 2 with k = 0.01 of the unit in its place: always positive,
-    above mu by k^2 / mu.
+    above mu by k^2 / mu. Under a log link it is positive as it is.
     """
 
     def above(self, mean: Any) -> Any:
         """The mean that the law takes, positive."""
+        if not self.straight:
+            return mean
         root = jnp.sqrt(mean**2 + 4 * _KNEE**2)
         below = jnp.where(mean < 0, mean, -1.0)
         far = 2 * _KNEE**2 / (jnp.sqrt(below**2 + 4 * _KNEE**2) - below)
         return jnp.where(mean < 0, far, 0.5 * (mean + root))
 
+    def working(self, target: Target) -> tuple[Any, Any]:
+        """See :meth:`Likelihood.working`: the noise of a log is the same everywhere."""
+        if self.straight:
+            return super().working(target)
+        by = target.unit if not self.scaled else 1.0
+        least = _LOW if self.scaled else 0.5 / target.unit
+        return np.log(np.maximum(target.outcome / by, least)), target.mask * 1.0
+
     def variance(self, p: Values) -> Any:
         """See :meth:`Likelihood.variance`: where the mean usually is."""
-        return (p["y_sigma"] * _MIDDLE) ** 2
+        return (p["y_sigma"] * (_MIDDLE if self.straight else 1.0)) ** 2
 
     def spread(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """See :meth:`Likelihood.spread`: that at the middle of a geo."""
@@ -470,7 +530,7 @@ class _Positive(Likelihood):
         _refuse(panel, np.nan_to_num(panel.outcome, nan=1.0) <= 0, allowed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LogNormal(_Positive):
     """exp of Normal(log mu - y_sigma^2 / 2, y_sigma): its mean is mu, its noise a share."""
 
@@ -487,7 +547,7 @@ class LogNormal(_Positive):
         return away / p["y_sigma"] + 0.5 * p["y_sigma"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gamma(_Positive):
     """Gamma of mean mu and standard deviation y_sigma * mu."""
 
@@ -499,6 +559,7 @@ class Gamma(_Positive):
         return laws.Scattered(shape, shape / self.above(mean))
 
 
+@dataclass(frozen=True, repr=False)
 class _Counts(_Positive):
     """Whole numbers, as they are: units of the mean are of the terms only."""
 
@@ -515,7 +576,9 @@ class _Counts(_Positive):
 
     def working(self, target: Target) -> tuple[Any, Any]:
         """See :meth:`Likelihood.working`."""
-        return target.outcome / target.unit, target.mask * 1.0
+        if self.straight:
+            return target.outcome / target.unit, target.mask * 1.0
+        return super().working(target)
 
     def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """See :meth:`Likelihood.deviates`: anywhere in the step of a count, at random.
@@ -532,7 +595,7 @@ class _Counts(_Positive):
         return special.ndtri(np.clip(inside, np.finfo(float).tiny, 1 - 2.0**-53))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Poisson(_Counts):
     """Poisson of mean mu, on the counts themselves, without noise of a size of its own."""
 
@@ -549,7 +612,10 @@ class Poisson(_Counts):
 
     def working(self, target: Target) -> tuple[Any, Any]:
         """See :meth:`Likelihood.working`: weights are the information of a cell."""
-        return target.outcome / target.unit, target.mask * target.unit / _MIDDLE
+        if self.straight:
+            return target.outcome / target.unit, target.mask * target.unit / _MIDDLE
+        log, mask = super().working(target)
+        return log, mask * target.unit * np.exp(log)
 
     def variance(self, p: Values) -> Any:
         """See :meth:`Likelihood.variance`."""
@@ -561,7 +627,7 @@ class Poisson(_Counts):
         return np.sqrt(middle / target.unit)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NegativeBinomial(_Counts):
     """Counts of mean mu and variance mu + (y_sigma mu)^2: more scatter than Poisson's."""
 

@@ -74,10 +74,13 @@ def data_values(
     one = {n: quantiles(spec.priors[n], x, sizes, half, of) for n, x in hyper.items()}
     for name in effects & {*spec.present(sizes)}:
         one[name] = np.ones((1, *(sizes[d] for d in spec.dims(name))))
-    unit = np.asarray(spec.likelihood.original(target))
+    straight = spec.likelihood.straight  # under a log effects are shares: no unit
+    unit = np.asarray(spec.likelihood.original(target)) if straight else 1.0
     seen, gain = (unit * x[0] for x in brought(one, inputs, spec, target))
     spend = np.where(panel.paid, panel.spend[:, panel.window].sum(1), 0.0)
     total = spec.media_share * unit * np.where(target.mask, abs(target.outcome), 0.0)
+    if not straight:
+        total = -np.log1p(-min(spec.media_share, 0.95)) * target.mask
     whole = _scales(gain.sum(0), seen.sum(0), spend.sum(0), total.sum())
     always = total.sum() / (unit * target.mask).sum() / len(whole) / MEAN
     whole = np.where(whole > 0, whole, always)

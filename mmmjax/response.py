@@ -6,7 +6,7 @@ units, time last; parameters are one draw (vmap over draws outside).
 """
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -26,18 +26,21 @@ __all__ = [
     "aligned",
     "campaign_weights",
     "components",
+    "gains",
     "grouped",
+    "level",
     "make_inputs",
     "mean",
     "media_contribution",
     "of_campaigns",
+    "parts",
     "places",
     "seen",
     "total",
 ]
 
 Params = Mapping[str, Any]
-MEDIA, ORDER = "media", "order"
+MEDIA, ORDER, PRESENT = "media", "order", "present"
 
 
 def make_inputs(
@@ -81,6 +84,9 @@ def make_inputs(
         values[name], axes[name] = array, dims
     for name, (array, dim) in _memberships(spec, panel).items():
         values[name], axes[name] = array, (dim,)
+    if not spec.likelihood.straight:
+        values[PRESENT] = panel.present[:, 0 if after is not None else history :] * 1.0
+        axes[PRESENT] = (GEO, TIME)
     found = places(spec, panel)
     for dim, place in found.items():
         values[dim], axes[dim] = place, (dim,)
@@ -286,8 +292,88 @@ def components(
 
 
 def mean(params: Params, inputs: Arrays, spec: Spec) -> Float[Array, "geo time"]:
-    """Mean of the outcome (of mu, before truncation): the sum of :func:`components`."""
+    """Mean of the outcome (of mu, before truncation): the sum of :func:`components`.
+
+    On the scale of the likelihood's link: its inverse makes the mean itself.
+    """
     return total(components(params, inputs, spec))
+
+
+def level(params: Params, inputs: Arrays, spec: Spec) -> Float[Array, "geo time"]:
+    """Mean of the outcome in its own units (scaled), whatever the link."""
+    return spec.likelihood.between.inverse(mean(params, inputs, spec))
+
+
+def parts(params: Params, inputs: Arrays, spec: Spec) -> dict[str, Array]:
+    r"""Contributions of all components to :func:`level`; they add up to it.
+
+    Where the link is the identity they are the components. Under another link g the mean
+    goes up in steps: from the intercept to the baseline, on to controls and seasonality,
+    on to media, so that all media together have what would go away without them. The
+    components c of one step, from a to a + s with $s = \sum c$, share its rise by
+
+    $$\text{part}_i = c_i \frac{g^{-1}(a + s) - g^{-1}(a)}{s},$$
+
+    the mean of their marginal effects along the way (for a log link the logarithmic mean).
+
+    Source: Aumann and Shapley (1974), "Values of non-atomic games"; Ang (2004),
+    "Decomposition analysis for policymaking in energy", the same as LMDI.
+    """
+    found = components(params, inputs, spec)
+    if spec.likelihood.straight:
+        return found
+    groups = {term.name: term.group for term in spec.parts} | {CHANNEL: "channel"}
+    order = ("baseline", "control", "seasonality", "channel")
+    base, *rest = ([n for n in found if groups[n] == group] for group in order)
+    link, start = spec.likelihood.between, found[base[0]]
+    out: dict[str, Array] = {base[0]: link.inverse(start)}
+    for names in (base[1:], [*rest[0], *rest[1]], rest[2]):
+        own = {name: found[name] for name in names}
+        if own:
+            step = total(own)
+            rate: Any = link.rise(start, step)
+            out |= {n: c * (rate[:, None] if c.ndim == 3 else rate) for n, c in own.items()}
+            start = start + step
+    return {name: out[name] for name in found}
+
+
+def gains(
+    params: Params, inputs: Arrays, spec: Spec, steady: bool = False
+) -> Callable[[Array], Array]:
+    """How much more every channel brings with some media than with none, scaled units.
+
+    Everything else is as it was: in periods of ``inputs`` (or of the same length and
+    context) what it was then, before and after them the mean of those.
+
+    Args:
+        params: One draw.
+        inputs: Of the window.
+        spec: The model.
+        steady: Everything else is at its mean in every period.
+
+    Returns:
+        Function of scaled media (geo, channel, past + time + more) of all channels.
+    """
+    effect = lambda media: media_contribution(params, media, spec, inputs)
+    if spec.likelihood.straight:
+        return effect
+    found, link = components(params, inputs, spec), spec.likelihood.between
+    there = inputs[PRESENT][:, None] > 0
+    rest = total(found)[:, None] - found[CHANNEL]
+    sizes = jnp.where(there, link.inverse(rest), 0.0).sum(-1, keepdims=True)
+    usual = link.forward(sizes / jnp.maximum(there.sum(-1, keepdims=True), 1))
+    rest = jnp.where(there, rest, usual)
+
+    def gain(media: Array) -> Array:
+        brought, around = effect(media), usual
+        if not steady:
+            before = jnp.broadcast_to(usual, (*rest.shape[:2], inputs.history))
+            late = brought.shape[-1] - inputs.history - rest.shape[-1]
+            after = jnp.broadcast_to(usual, (*rest.shape[:2], max(late, 0)))
+            around = jnp.concatenate([before, rest, after], -1)[..., : brought.shape[-1]]
+        return link.inverse(around + brought) - link.inverse(around)
+
+    return gain
 
 
 def grouped(parts: Mapping[str, Any], spec: Spec, members: int) -> dict[str, Any]:

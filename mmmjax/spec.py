@@ -69,7 +69,8 @@ class Spec(Mean):
         seasonality: ``mm.seasonality.Fourier(order)`` or None. The default is left out of
             fits of less than a year of data, and says so.
         trend: A linear trend over the training window.
-        likelihood: ``mm.likelihood.Normal()``, ``TruncatedNormal()``, ``StudentT()``.
+        likelihood: ``mm.likelihood.Normal()``, ``TruncatedNormal()``, ``StudentT()``, ...;
+            ``Normal(link="log")``, for one, where effects multiply.
         priors: Priors by parameter name; the rest are the defaults of terms, kernels and
             likelihood. A prior without dims takes the parameter's default ones, and what is
             pooled over geos by default; with dims it has those and no other.
@@ -152,7 +153,7 @@ class Spec(Mean):
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter this spec can have, in the model's order, as priors name it."""
         found: dict[str, Parameter] = {}
-        last = self.likelihood.parameters()
+        last, levels = self.likelihood.parameters(), self.likelihood.levels()
         for term in self.parts:
             for name, one in {**term.parameters(), **term.within()}.items():
                 dims, full = (
@@ -162,7 +163,7 @@ class Spec(Mean):
                 if full in found or full in last:
                     fix = f"rename it in the parameters of {term.name} or of the other"
                     checks.fail("parameter", full, "spec", "a name that no other has", fix)
-                found[full] = one._replace(dims=dims)
+                found[full] = one._replace(dims=dims, prior=levels.get(name, one.prior))
         return {**found, **last}
 
     def present(self, sizes: Mapping[str, int]) -> tuple[str, ...]:
@@ -567,7 +568,7 @@ def _record_to_dict(record: Any) -> dict[str, Any]:
     return {"kind": record.kind} | {
         f.name: dict(found) if f.metadata.get("table") and type(found) is list else found
         for f, found in ((f, _plain(value)) for f, value in fields)
-        if found is not None
+        if found is not None and not (f.metadata.get("usual") and found == f.default)
     }
 
 

@@ -55,6 +55,18 @@ def claims(
     unit = fit.scale.outcome[:, None] * seen.seen
     whole = float(np.nansum(seen.outcome * unit))
     media = np.einsum("sgct,gt->sc", seen.channel, unit)
+    if seen.alone is not None and media.shape[1]:
+        together, alone = media.sum(1).mean(), seen.alone.sum(1).mean()
+        gap = float(alone / together - 1.0) if together else 0.0
+        yield Finding(
+            "note",
+            "not_additive",
+            f"channels taken away one at a time bring {gap:+.1%} of what they contribute",
+            value=gap,
+            means="Under a log link effects multiply: a channel is worth more beside "
+            "others. Contributions share what all media bring together, and add up to the "
+            "mean of the outcome; returns are what goes with one channel alone",
+        )
     if whole > 0 and media.shape[1]:
         yield from _impossible(fit, seen, media / whole)
     if media.shape[1]:

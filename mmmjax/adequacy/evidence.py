@@ -34,6 +34,8 @@ class Evidence:
         noise: Parameters of the likelihood at the middle of their posterior and what
             follows from them, (geo, 1).
         sigma: Size of the noise, (geo,).
+        alone: Where effects do not add up, what each channel brings that is taken away
+            alone, in the observed periods, (draw, channel), outcome units.
     """
 
     outcome: np.ndarray
@@ -44,6 +46,7 @@ class Evidence:
     inputs: Arrays
     noise: dict[str, np.ndarray]
     sigma: np.ndarray
+    alone: np.ndarray | None = None
 
     @property
     def seen(self) -> np.ndarray:
@@ -58,10 +61,14 @@ def evidence(fit: Fit) -> Evidence:
     most = int(np.clip(MEMORY // (8 * cells), LEAST, MOST))
     params = fit.flat(most)
     fewer = replace(fit, draws=Draws({name: x[None] for name, x in params.items()}))
-    dims = {n: (GEO, TIME) for n in ("mu", "baseline")} | {CHANNEL: (GEO, CHANNEL, TIME)}
+    dims = {n: (GEO, TIME) for n in ("mu", "baseline")}
+    dims |= {n: (GEO, CHANNEL, TIME) for n in (CHANNEL, "alone")}
     found = fold(fewer, parts_of, by_geo=True, timed=dims)
     outcome = panel.outcome[:, panel.window] / fit.scale.outcome[:, None]
-    law, mu = fit.spec.likelihood, found["mu"]
+    law, mu, alone = fit.spec.likelihood, found["mu"], found.get("alone")
+    if alone is not None:
+        unit = fit.scale.outcome[:, None] * np.isfinite(outcome)
+        alone = np.einsum("sgct,gt->sc", alone, unit)
     middle = law.central(params)
     noise = {
         name: np.broadcast_to(x, panel.n_geos)[:, None]
@@ -76,12 +83,18 @@ def evidence(fit: Fit) -> Evidence:
         inputs=fit.inputs(),
         noise=noise,
         sigma=law.spread(mu.mean(0), noise, law.target(panel, fit.scale))[:, 0],
+        alone=alone,
     )
 
 
 def parts_of(params: Mapping[str, Any], inputs: Arrays, spec: Spec) -> dict[str, Array]:
-    parts = response.components(params, inputs, spec)
+    parts = response.parts(params, inputs, spec)
     mu = response.total(parts)
     media = parts.get("channel", mu[:, None][:, :0])
     baseline = response.grouped(parts, spec, 1)["baseline"]
-    return {"mu": mu, "channel": media, "baseline": baseline}
+    out = {"mu": mu, "channel": media, "baseline": baseline}
+    if not spec.likelihood.straight and "channel" in parts:
+        found, back = response.components(params, inputs, spec), spec.likelihood.between
+        rest = response.total(found)[:, None] - found["channel"]
+        out["alone"] = mu[:, None] - back.inverse(rest)
+    return out

@@ -309,7 +309,7 @@ def _by_date(
 
 def level(params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array) -> Array:
     """Mean of the outcome in one draw, (geo, time), outcome units."""
-    return response.mean(params, inputs, spec) * jnp.asarray(factor)[:, None]
+    return response.level(params, inputs, spec) * jnp.asarray(factor)[:, None]
 
 
 def _dataset(

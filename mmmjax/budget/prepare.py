@@ -172,6 +172,13 @@ def prepare(
     choice("carry_in", carry_in, ("zero", "history"))
     markets = markets_of(fits)
     quarter, about = periods is None, next(iter(markets.values()))
+    law = None if isinstance(about, ResponseCurves) else about.spec.likelihood
+    if law is not None and not law.straight:
+        got, allowed = f'link = "{law.link}"', "channels whose effects add up, cell by cell"
+        fix = (
+            'compare plans by mm.counterfactual or mmmjax whatif, or fit link = "identity"'
+        )
+        fail("likelihood", Phrase(got), "of the fit", allowed, fix)
     if isinstance(about, ResponseCurves):
         quarter, periods = False, 1 if periods is None else periods
     elif periods is None:

@@ -155,11 +155,12 @@ class Lift(Fact):
     ) -> Array:
         """Normal density of the lift, in units of ``unit`` of :meth:`arrays`."""
         geos, channels = inputs[response.MEDIA].shape[:2]
+        respond = response.gains(p, inputs, spec, steady=True)
 
         def at(level: Array) -> Array:
             media = jnp.zeros((geos, channels, spec.memory), level.dtype)
             media = media.at[:, x["channel"]].set(level[:, None])
-            steady = response.media_contribution(p, media, spec, inputs)[..., -1]
+            steady = respond(media)[..., -1]
             return (steady[:, x["channel"]] * x["weight"]).sum()
 
         low, high = jax.vmap(at)(x["levels"])

@@ -130,8 +130,9 @@ def _values(
     media = response.seen(params, inputs, spec)
     media = jnp.pad(media, ((0, 0), (0, 0), (0, spec.memory - 1)))
     window = media * (jnp.arange(media.shape[-1]) >= past)
-    effect = response.media_contribution(params, media, spec, inputs)
-    before = response.media_contribution(params, media - window, spec, inputs)
+    respond = response.gains(params, inputs, spec)
+    effect = respond(media)
+    before = respond(media - window)
     gain = response.of_campaigns(params, window, effect - before, spec, inputs)
     every = response.of_campaigns(params, media, effect, spec, inputs)[..., past : past + n]
     weights, places = [], []

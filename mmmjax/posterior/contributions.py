@@ -1,6 +1,6 @@
 """Contributions: what each component added to the fitted mean, in original units.
 
-All are of mu, the mean before truncation, and come from :func:`response.components`.
+All are of mu, the mean before truncation, and come from :func:`response.parts`.
 Cells without a row in the table (a geo that had not started, or had left) count as zero.
 """
 
@@ -225,7 +225,7 @@ def _parts(
     unit = factor[:, None] * cells
     return {
         name: value * (unit[:, None] if value.ndim == 3 else unit)
-        for name, value in response.components(params, inputs, spec).items()
+        for name, value in response.parts(params, inputs, spec).items()
     }
 
 
@@ -248,6 +248,10 @@ def _campaigns(
     media = response.seen(params, inputs, spec)
     effect = response.media_contribution(params, media, spec, inputs)
     found = response.of_campaigns(params, media, effect, spec, inputs)
+    if not spec.likelihood.straight:  # as much of each effect as of that of all channels
+        ways = (response.parts, response.components)
+        part, whole = (way(params, inputs, spec)[CHANNEL].sum(1) for way in ways)
+        unit = unit * jnp.where(whole == 0, 0.0, part / jnp.where(whole == 0, 1.0, whole))
     return {CAMPAIGN: found[..., inputs.history :] * unit[:, None]}
 
 

@@ -171,8 +171,9 @@ def _steady(
 
     def at(level: Array) -> Array:
         media = jnp.broadcast_to(level[..., None], (*level.shape, spec.memory))
-        return response.media_contribution(params, media, spec, inputs)[..., -1]
+        return respond(media)[..., -1]
 
+    respond = response.gains(params, inputs, spec, steady=True)
     return jax.vmap(at, in_axes=-1, out_axes=-1)(levels) * factor[:, None, None]
 
 
@@ -187,10 +188,11 @@ def _multiplied(
     unit = (factor[:, None] * present)[:, None]
     spent = response.seen(params, inputs, spec)
     inside = np.arange(spent.shape[-1]) >= inputs.history
+    respond = response.gains(params, inputs, spec)
 
     def at(multiplier: Array) -> Array:  # (geo,), the same in each
         media = spent * jnp.where(inside, multiplier[:, None, None], 1.0)
-        value = response.media_contribution(params, media, spec, inputs)
+        value = respond(media)
         value = value[..., inputs.history :]
         return (value * unit).sum(-1)
 

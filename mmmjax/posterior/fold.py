@@ -382,11 +382,10 @@ class _Work:
             made = programs.program(_over_draws, static, many, *rest, **keep)
             out = [(shape[1:], kind) for shape, kind in made.out]
             if any(part.added.values()):
-                tree = jax.tree.unflatten(made.tree, range(len(out)))
+                tree, timed = jax.tree.unflatten(made.tree, range(len(out))), self.timed
                 for path, i in jax.tree_util.tree_leaves_with_path(tree):
-                    key = getattr(path[-1], "key", None) if path else None
-                    of_all = isinstance(self.timed, tuple)
-                    dims = self.timed if of_all else self.timed.get(key, ())
+                    key = str(getattr(path[-1], "key", "")) if path else ""
+                    dims = timed if isinstance(timed, tuple) else timed.get(key, ())
                     more = [part.added.get(d, 0) for d in dims]
                     more += [0] * (len(out[i][0]) - len(more))
                     shape = (n - k for n, k in zip(out[i][0], more, strict=True))

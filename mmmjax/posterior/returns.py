@@ -298,8 +298,7 @@ def _values(
     if not media.shape[1]:
         return jnp.zeros((n_geos, 4, 0, n_rounds * n_slots))
 
-    def respond(media: Array) -> Array:
-        return response.media_contribution(params, media, spec, inputs)
+    respond = response.gains(params, inputs, spec)
 
     def change(inside: Array) -> Array:  # (geo, time) of one round
         window = media * inside[:, None]
