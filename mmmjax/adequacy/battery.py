@@ -202,7 +202,10 @@ def measured(x: np.ndarray, d: Design) -> np.ndarray:
     """What statistics are made of, of rows of one geo: (set + lag + series, row)."""
     y, n = np.ascontiguousarray(x.T), d.seen.sum()  # (time, row)
     along = d.columns.T.astype(np.float32) @ y
-    gain = np.add.reduceat(np.square(along), d.starts, axis=0)
+    square = np.square(along)
+    gain, width = square[d.starts], np.diff(d.starts, append=len(along))
+    for k in range(1, width.max(initial=1)):  # a third of the time of np.add.reduceat
+        gain[width > k] += square[d.starts[width > k] + k]
     gain[d.signed] = along[d.starts[d.signed]]
     lags = min(LAGS, len(y) // 4)
     rho = [np.einsum("tr,tr->r", y[k:], y[:-k]) / n for k in range(1, lags + 1)]

@@ -207,11 +207,11 @@ def departures(
     yield Columns("trend", "", np.stack([now, now**2, now**3], 1))
     cuts = np.arange(int(0.1 * n) + 1, int(0.9 * n), max(1, round(0.8 * n / CUTS)))
     t = np.arange(n)
-    for cut in cuts:
+    for cut, day in zip(cuts, dates[cuts].strftime("%Y-%m-%d"), strict=True):
         step = np.stack([t >= cut, np.maximum(t - cut, 0) / n], 1)
-        yield Columns("break", f"{dates[cut]:%Y-%m-%d}", step)
-        yield Columns("break", f"{dates[cut]:%Y-%m-%d}", step[:, :1])
-        yield Columns("break", f"{dates[cut]:%Y-%m-%d}", step[:, 1:])
+        yield Columns("break", day, step)
+        yield Columns("break", day, step[:, :1])
+        yield Columns("break", day, step[:, 1:])
     yield from calendar(dates, spec.waves, now)
     bent = (mean - mean.mean()) / (mean.std() or 1.0)
     yield Columns("curvature", "", np.stack([bent**2, bent**3], 1))
@@ -275,8 +275,8 @@ def calendar(dates: pd.DatetimeIndex, order: int, now: np.ndarray) -> Iterator[C
             yield Columns("season", "changing", (waves[[0, most]] * now).T)
     if len(dates) * days >= 1.8 * YEAR and days < 8:  # the same days of each year
         day = dates.day_of_year.to_numpy() % 364
-        for start in range(0, 364, 7):
-            label = f"{pd.Timestamp(2023, 1, 1) + pd.Timedelta(days=start + 14):%B %d}"
+        middle = pd.date_range("2023-01-15", periods=52, freq="7D").strftime("%B %d")
+        for start, label in zip(range(0, 364, 7), middle, strict=True):
             yield Columns("holiday", label, ((day - start) % 364 < 28)[:, None] * 1.0)
     if days < 2:
         week = dates.day_of_week.to_numpy()[:, None] == np.unique(dates.day_of_week)[:-1]

@@ -10,6 +10,7 @@ whitening; sizes from the problem itself):
     device   lanes b A                  the problem of every lane
              + C b (4 chunk (P + 8))    a chunk of draws, in and out
              + C b COLUMNS (H + T) w    what a gradient leaves on its way, w columns
+             + C b chunk G (H + T) c    of pooled geos: c media of a chunk of draws
 
 On a CPU host and device are the same memory. Half of a host and four fifths of a device
 are used.
@@ -33,7 +34,7 @@ from mmmjax.fleet.devices import Machine
 from mmmjax.fleet.engine import Ready
 from mmmjax.fleet.places import Local, Remote
 from mmmjax.fleet.schedule import Part
-from mmmjax.infer.lanes import lane_size, most
+from mmmjax.infer.lanes import lane_size, most, unfolding
 from mmmjax.infer.precondition import Problem, outline
 from mmmjax.resources import enough_memory
 from mmmjax.samplers import HMC, STATS, kept, most_draws
@@ -290,6 +291,7 @@ def size_of(problem: Problem, sampler: HMC) -> Size:
     lanes = chains // lane_size(chains)
     chunk = 4 * sampler.chunk * (scalars + STATS)
     device = wide * (lanes * numbers + chains * (chunk + gradient))
+    device += unfolding(problem, sampler)
     return Size(int(host), int(device), kept(sampler, scalars)[0])
 
 

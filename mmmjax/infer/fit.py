@@ -13,6 +13,7 @@ import numpy as np
 from mmmjax import checks
 from mmmjax.arguments import checked
 from mmmjax.draws import Draws, Fit
+from mmmjax.infer.lanes import unfolding
 from mmmjax.infer.precondition import Potential, Problem, outline, precondition
 from mmmjax.infer.progress import LOG, Progress
 from mmmjax.infer.threads import pool, single_blas
@@ -42,6 +43,7 @@ ENGINES: dict[type, str] = {  # modules of this room, loaded when they are used
     ChEES: "black", MCLMC: "black", MEADS: "black", SMC: "tempering",
 }  # fmt: skip
 COPIES = 5  # of the draws alive at the end: as they came, unfolded, joined
+PROGRAMS = 0.9e9  # bytes of a process that has compiled what it samples with
 _PACKAGES = ("mmmjax", "jax", "jaxlib", "numpyro", "blackjax", "numpy")
 _JUDGED = (
     "until",
@@ -86,10 +88,11 @@ def fit(
         sampler = NUTS() if panel.n_geos == 1 else HMC()
     seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
     found = prepare(spec, panel, on_empty)
-    size = int(outline(found.spec.structure(), found.data).center.size)
-    needed, of = kept(sampler, size)
-    fix = "fewer chains, or fewer draws in a chain"
-    enough_memory("sampler", COPIES * needed, of, fix)
+    shapes = outline(found.spec.structure(), found.data)
+    needed, of = kept(sampler, int(shapes.center.size))
+    needed = COPIES * needed + PROGRAMS
+    needed += unfolding(shapes, sampler) if isinstance(sampler, HMC) else 0
+    enough_memory("sampler", needed, of, "fewer chains, or fewer draws in a chain")
     with Progress(sampler.chains, progress) as shown:
         draws, info = sampled(found.spec, found.data, sampler, seed, shown, began)
     info["notes"] = [*found.notes, *info["notes"]]

@@ -46,7 +46,8 @@ def run(
         def advance(done: int, now: int) -> tuple[Draw, dict[str, np.ndarray]]:
             begin = (n_warm + done) * sampler.chunk
             draws = lanes.advance(begin, now, False, report)
-            return draws, {name: x[0] for name, x in lanes.unfold(draws.z).items()}
+            found = lanes.unfold(draws.z)
+            return draws._replace(z=()), {name: x[0] for name, x in found.items()}
 
         parts, params, judged = until_enough(sampler, advance, progress)
         kept: Draw = jax.tree.map(lambda *x: np.concatenate(x), *parts)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from mmmjax.arrays import TIME
 from mmmjax.infer import adaptation, lockstep
 from mmmjax.infer.adaptation import averaging
 from mmmjax.infer.density import Problem
@@ -25,9 +26,10 @@ from mmmjax.infer.threads import in_batches, in_threads, pool
 from mmmjax.programs import compiled
 from mmmjax.samplers import HMC
 from mmmjax.seeds import key_data
+from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["Lanes", "Programs", "build", "lane_size", "most", "statistics"]
+__all__ = ["Lanes", "Programs", "build", "lane_size", "most", "statistics", "unfolding"]
 
 SHARED = 4  # most chains of a lane, which share a step size
 
@@ -100,6 +102,20 @@ def statistics(draws: Draw, leaps: np.ndarray) -> dict[str, np.ndarray]:
 def most(problem: Problem, sampler: HMC) -> int:
     """Most leapfrogs of an iteration."""
     return sampler.most(isinstance(problem.block, Local))
+
+
+def unfolding(problem: Problem, sampler: HMC) -> int:
+    """Bytes alive while a chunk of draws of a market becomes parameters.
+
+    Where geos have parameters of their own the media of every draw: what is linear is
+    placed given them.
+    """
+    if not isinstance(problem.block, Local):
+        return 0
+    inputs, wide = problem.data.inputs, np.dtype(sampler.dtype).itemsize
+    sizes = inputs.sizes()
+    cells = sizes[GEO] * (inputs.history + sizes[TIME]) * sizes[CHANNEL]
+    return sampler.chains * sampler.chunk * cells * wide
 
 
 def _runtime(start: int, adapt: bool, sampler: HMC, most: int) -> tuple[np.ndarray, ...]:

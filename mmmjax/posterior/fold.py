@@ -106,8 +106,9 @@ def thinned(fit: Fit, max_draws: int | None = None) -> Fit:
             every = np.moveaxis(np.concatenate(rows, axis=2), 2, 0)
             step = max(1, min(total // ENOUGH, draws.n_draws // convergence.MIN_DRAWS))
             while step > 1:
-                kept = convergence.halves(every[..., ::step])
-                if convergence.ess(kept).min() >= ENOUGH:
+                some = every[..., ::step]
+                kept = (convergence.halves(some[b]) for b in convergence.blocks(some.shape))
+                if all(convergence.ess(rows).min() >= ENOUGH for rows in kept):
                     break
                 step -= 1
         _STEPS[fit] = step

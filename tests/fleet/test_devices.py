@@ -19,7 +19,10 @@ from mmmjax.fleet.engine import CONVERGED, REFITTED, Done, ready
 from mmmjax.fleet.plan import Size, batches_for, size_of
 from mmmjax.infer import density
 from mmmjax.infer import precondition as room
+from mmmjax.infer.lanes import unfolding
 from mmmjax.infer.threads import Stopped, cores, in_threads, working_on
+from mmmjax.prepare import prepare
+from tests.fits import make_panel
 from tests.infer.problems import CASES, data_of, panel, spec
 
 QUICK = mm.HMC(chains=4, warmup=50, draws=50, until=None)
@@ -184,6 +187,19 @@ def test_the_estimate_of_memory_is_of_the_size_of_the_arrays(narrow):
     assert large.device == small.device
     arrays = sum(np.asarray(x).nbytes for x in jax.tree.leaves(problem))
     assert arrays / 2 < small.device < 100 * arrays  # float32
+
+
+def test_the_estimate_of_memory_counts_geos():
+    """A chunk of draws is unfolded with the media of every geo, and a gradient as well."""
+    each = []
+    for n in (2, 4, 8):
+        many = make_panel(geos=tuple(f"g{i}" for i in range(n)))
+        found = prepare(mm.Spec(), many)
+        problem = room.outline(found.spec.structure(), found.data)
+        least = QUICK.chains * QUICK.chunk * many.media.size * 4
+        assert unfolding(problem, QUICK) >= least
+        each.append(size_of(problem, QUICK).device)
+    assert 1.8 < (each[2] - each[1]) / (each[1] - each[0]) < 2.2  # with geos, not squared
 
 
 def test_the_error_of_a_float_type_is_that_of_its_densities(narrow):
