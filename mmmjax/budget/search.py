@@ -62,6 +62,9 @@ BRIEF = 20  # evaluations of a climb on a smoothed utility that nothing is prove
 THOROUGH = 16  # starts from which on a search is given many hops and wider clouds too
 HOPS, FEW_HOPS = 12, 1  # climbs for each start that begin near the best end of all
 MOVED, FAR, NEAR = 3, 0.3, 0.03  # cells that a hop moves, about; how far, in ranges
+GROUPS = (8, 4, 2, 1)  # best ends that hop, of more cells than a cloud takes
+APART = 0.01  # mean distance, in ranges, below which two ends are one
+MATES = 4  # best ends that another is mixed with
 SPREADS = (0.1, 0.03, 0.01)  # of clouds, one after the other, in ranges
 LESS = 0.3  # each round smooths so much less
 ROUNDS = {"smooth": 1, "concave": 12, "rough": 6, "curved": 40}
@@ -196,6 +199,8 @@ def search(
     many, limits, region = starts.shape[0], problem.floors.shape[0], problem.region
     rough = not (kind.smooth or kind.concave or limits or kind.form.free_periods)
     ranges, key = ranges_of(region), jax.random.key(0)
+    wide = len(ranges) > MOST_CELLS
+    groups = GROUPS if wide else (1,)
 
     def climb(respond: Response, start: Array, widest: Any = WIDEST) -> Found:
         first = project(start, region, ranges)[0]
@@ -208,30 +213,34 @@ def search(
         ends = region.lower * problem.budget, ranges * problem.budget
         near, turns = tabled(respond, *ends), many * (1 + (HOPS if thorough else FEW_HOPS))
 
-    def turn(best: Found, count: Array) -> tuple[Found, None]:
-        """Climb from the next start, or after a hop from the best end so far."""
-        first, point = count < many, best.point
+    def turn(state: tuple[Any, ...], count: Array) -> tuple[tuple[Any, ...], None]:
+        """Climb from the next start, or after a hop from one of the best ends so far."""
+        best, points, values = state
+        first = count < many
+        phase = (count - many) * len(groups) // max(turns - many, 1)
+        among = jnp.minimum(jnp.asarray(groups)[phase], many)
+        ends = best_apart(points / ranges, values, many, APART)
+        slot = jnp.where(first, count, ends[count % among])
         widest = jnp.where(first, jnp.asarray(BLURS)[count % len(BLURS)], BLURS[-1])
-        which, far, where = jax.random.split(jax.random.fold_in(key, count), 3)
-        some = jax.random.bernoulli(which, min(1.0, MOVED / len(ranges)), ranges.shape)
-        noise = ranges * jax.random.normal(far, ranges.shape)
-        fresh = region.lower + ranges * jax.random.uniform(where, ranges.shape)
-        anywhere = jnp.where(some, fresh, point)
-        hops = jnp.stack([point + FAR * some * noise, anywhere, point + NEAR * noise])
-        hop = hops[count % len(hops)]
+        keys = jax.random.fold_in(key, count), count // among
+        hop = _hop(*keys, points[slot], points[ends[:MATES]] if wide else None, region)
         found = climb(near, jnp.where(first, starts[count % many], hop), widest)
         evaluations = best.evaluations + found.evaluations
         unset = (count == 0) | jnp.isnan(best.value)
         better = (found.value > best.value) | unset
         best = jax.tree.map(lambda a, b: jnp.where(better, a, b), found, best)
-        return best._replace(evaluations=evaluations), None
+        gain = found.value > values[slot]
+        points = points.at[slot].set(jnp.where(gain, found.point, points[slot]))
+        values = values.at[slot].max(jnp.where(gain, found.value, -jnp.inf))
+        return (best._replace(evaluations=evaluations), points, values), None
 
     none = _begin(problem, starts[0], limits, 0.0).best
-    best = jax.lax.scan(turn, none, jnp.arange(turns))[0]
+    state = none, starts, jnp.full(many, -jnp.inf)
+    best = jax.lax.scan(turn, state, jnp.arange(turns))[0][0]
     if not rough:
         return best
     point, count = best.point, best.evaluations
-    if len(ranges) <= MOST_CELLS:
+    if not wide:
 
         def value(shares: Array) -> Array:
             return worth(problem, near(shares * problem.budget), shares)
@@ -246,6 +255,33 @@ def search(
         point, _, count = jax.lax.scan(cloud, last, spreads)[0]
     end = climb(respond, point, BLURS[-1])
     return end._replace(evaluations=count + end.evaluations)
+
+
+def _hop(
+    key: Array, kind: Array, point: Array, mates: Array | None, region: Region
+) -> Array:
+    """Where to climb from next: a few cells far, a few anywhere, all near; half another's.
+
+    Args:
+        key: Of the random numbers.
+        kind: Which of these, in turn.
+        point: An end.
+        mates: Other ends; None: it is not mixed.
+        region: The region, shares.
+    """
+    ranges = ranges_of(region)
+    which, far, where = jax.random.split(key, 3)
+    some = jax.random.bernoulli(which, min(1.0, MOVED / len(ranges)), ranges.shape)
+    noise = ranges * jax.random.normal(far, ranges.shape)
+    fresh = region.lower + ranges * jax.random.uniform(where, ranges.shape)
+    anywhere = jnp.where(some, fresh, point)
+    hops = [point + FAR * some * noise, anywhere, point + NEAR * noise]
+    if mates is not None:
+        mate, half = jax.random.split(jax.random.fold_in(key, 1))
+        other = jax.random.choice(mate, mates)
+        halves = jax.random.bernoulli(half, 0.5, ranges.shape)
+        hops.append(jnp.where(halves, other, point))
+    return jnp.stack(hops)[kind % len(hops)]
 
 
 def best_apart(points: Array, values: Array, count: int, apart: float) -> Array:

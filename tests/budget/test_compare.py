@@ -34,8 +34,12 @@ def plan(fit):
     return optimize(fit, periods=6, bounds=(0, 3))
 
 
-@pytest.mark.parametrize("carry_in", ["zero", "history"])
-@pytest.mark.parametrize("flighting", ["even", "optimal", WEIGHTS])
+@pytest.mark.parametrize(
+    "flighting, carry_in",
+    [("even", "zero"), ("even", "history"), (WEIGHTS, "history"), ("optimal", "zero"),
+     pytest.param(WEIGHTS, "zero", marks=pytest.mark.slow(parts=3)),
+     pytest.param("optimal", "history", marks=pytest.mark.slow(parts=3))],
+)  # fmt: skip
 def test_a_plan_brings_what_it_says(fit, flighting, carry_in):
     plan = optimize(
         fit, periods=6, bounds=(0, 3), flighting=flighting, carry_in=carry_in,
