@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mmmjax import plot as plot
     from mmmjax import tables as tables
     from mmmjax import terms as terms
+    from mmmjax.added import add_geos as add_geos
     from mmmjax.adequacy import Judged as Judged
     from mmmjax.adequacy import judge as judge
     from mmmjax.backtesting import Backtest as Backtest
@@ -96,6 +97,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "mmmjax": ("facts", "likelihood", "plot", "tables", "terms"),
     "mmmjax.kernels": ("adstock", "saturation", "seasonality"),
+    "mmmjax.added": ("add_geos",),
     "mmmjax.adequacy": ("Judged", "judge"),
     "mmmjax.backtesting": ("Backtest", "backtest"),
     "mmmjax.budget": (

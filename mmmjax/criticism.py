@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from mmmjax import checks, metrics
+from mmmjax.added import without_added
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit, scalars, summary
 from mmmjax.infer.sites import hyperparameters
@@ -96,6 +97,8 @@ def prior_posterior(
             follow from others; all other moments are exact.
         seed: Seed of those draws.
     """
+    if (trained := without_added(fit)) is not fit:  # nothing was learned of the others
+        fit, table = trained, None
     table = summary(fit) if table is None else table
     data = model_data(fit.spec, fit.panel, fit.scale)
     known = _exact(fit, data)

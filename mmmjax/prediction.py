@@ -19,6 +19,7 @@ import xarray as xr
 from jaxtyping import Array
 
 from mmmjax import checks, metrics, response
+from mmmjax.added import with_geos_of
 from mmmjax.arguments import checked
 from mmmjax.arrays import TIME, Arrays
 from mmmjax.draws import Draws, Fit
@@ -74,8 +75,9 @@ def predict(
         fit: The fit.
         panel: None for the training window; a panel that follows training directly (a
             test panel, or ``fit.panel.read_future(table)``); or one of the training dates
-            with other media or controls.
-        seed: Seed of the noise.
+            with other media or controls. Geos that training lacks are from the pooled
+            prior, as :func:`mmmjax.add_geos` makes them.
+        seed: Seed of the noise, and of the parameters of new geos.
         draws: Keep every draw. False: mean, lo and hi only, whatever the size, of as many
             draws as :func:`contributions` takes.
         total: Sum over geos (one geo, "ALL"); periods without a row in the table count
@@ -88,6 +90,7 @@ def predict(
         Dataset: ``outcome`` (chain, draw, geo, date), or (summary, geo, date) without
         draws; ``observed`` (geo, date), NaN where unknown.
     """
+    fit = with_geos_of(fit, panel, seed)
     scope, fit = Scope.of(fit, panel), fit if draws else thinned(fit, max_draws)
     options: dict[str, Any] = _options(fit, scope, seed) | {"memory": memory}
     f, args = _outcome_total if total else _outcome, _arguments(fit, scope)
@@ -279,6 +282,7 @@ def scores_table(
     Columns: geo, crps (outcome units), r2, mape, coverage; of the test panel where one is
     given, else of training. Arguments as :func:`scores`.
     """
+    fit = with_geos_of(fit, test, seed)
     scope = Scope.of(fit, test)
     found = cells(fit, scope, seed=seed, prob=prob, memory=memory)
     parts = {g: slice(k, k + 1) for k, g in enumerate(scope.panel.geos)} | {
@@ -302,6 +306,7 @@ def judged(
         The table of :func:`forecast_table`, and the numbers of :func:`scores` of these
         periods; of a panel other than training their names end in ``_test``.
     """
+    fit = with_geos_of(fit, panel, seed)
     scope = Scope.of(fit, panel)
     keep: dict[str, Any] = {"seed": seed, "prob": prob, "memory": memory}
     found, whole = _both(fit, scope, keep)

@@ -1,7 +1,7 @@
 """The verdicts: findings of the draws and of the model, and the sentences over them."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax import exploration
+from mmmjax.added import ADDED, without_added
 from mmmjax.adequacy import words
 from mmmjax.adequacy.battery import Tested, battery, deviates
 from mmmjax.adequacy.claims import IMPOSSIBLE, claims, held_back, left_over
@@ -128,6 +129,8 @@ def judge(
         parameters: Its :func:`mmmjax.summary`, if at hand.
         priors: Its :func:`mmmjax.prior_posterior`, if at hand.
     """
+    if fit not in _KNOWN and ADDED in fit.info:
+        _KNOWN[fit] = _with_added(judge(without_added(fit)), fit)
     if fit not in _KNOWN:
         parameters = summary(fit) if parameters is None else parameters
         found = diagnostics(fit, parameters) if found is None else found
@@ -138,6 +141,17 @@ def judge(
             LOG.log(level, "%s", one.message, extra={"event": "finding"})
         _KNOWN[fit] = Judged(_sampled(found), adequate, data)
     return _KNOWN[fit]
+
+
+def _with_added(found: Judged, fit: Fit) -> Judged:
+    """The verdict on what was fitted, and which geos were not."""
+    more = []
+    for one in fit.info[ADDED]:
+        told = {n: x for n, x in one.items() if n not in ("try", "where")}
+        more.append(Finding(**told, where=tuple(one["where"]), remedy=one["try"]))
+    adequate = found.adequate
+    every = ranked((*adequate.findings, *more))
+    return replace(found, adequate=replace(adequate, findings=every))
 
 
 def judge_model(

@@ -28,7 +28,7 @@ from mmmjax.checks import (
 )
 from mmmjax.cli.parts import parse
 
-__all__ = ["Asked", "constraint_of", "read"]
+__all__ = ["Asked", "constraint_of", "pair", "read"]
 
 KEYS = (
     "periods", "budget", "bounds", "fix", "reference", "per_period", "carry_in", "up_to",
@@ -188,15 +188,16 @@ def _figure(option: str, text: Any) -> float:
         fail(option, text, "", "a number such as 0.5 or 2e6", "write digits only")
 
 
-def _pair(option: str, item: Any, optional: bool = False) -> tuple[str, float | None]:
+def pair(
+    option: str, item: Any, optional: bool = False, allowed: str = "CHANNEL=NUMBER"
+) -> tuple[str, float | None]:
     """Read NAME=NUMBER; NAME alone is None where that is allowed."""
-    if not isinstance(item, str):
-        fail(option, item, "", "CHANNEL=NUMBER", f'{option} "TV=1e6"')
-    name, equals, value = item.rpartition("=")
-    if not equals and optional:
+    name, equals, value = item.rpartition("=") if isinstance(item, str) else ("", "", "")
+    if not equals and optional and isinstance(item, str):
         return item, None
     if not equals:
-        fail(option, item, "", "CHANNEL=NUMBER", f'{option} "TV=1e6"')
+        example = "TV=1e6" if allowed.startswith("CHANNEL") else "North=1000"
+        fail(option, item, "", allowed, f'{option} "{example}"')
     return name.strip(), _figure(option, value)
 
 
@@ -204,7 +205,7 @@ def _fixed(given: Any) -> Any:
     """Texts "TV=0" or "TV", or a table or list of a plan file."""
     if given is None or isinstance(given, Mapping):
         return given if given is None else _amounts("fix", given)
-    return dict(_pair("--fix", item, optional=True) for item in _list(given)) or None
+    return dict(pair("--fix", item, optional=True) for item in _list(given)) or None
 
 
 def _money(given: Any) -> Any:
@@ -216,7 +217,7 @@ def _money(given: Any) -> Any:
         dates = str(items[0]).split(":") if len(items) == 1 else [str(d) for d in items]
         if len(dates) == 2:
             return dates[0].strip(), dates[1].strip()
-    return dict(_pair("--reference", item) for item in items) or None
+    return dict(pair("--reference", item) for item in items) or None
 
 
 def _bounds(given: Any) -> Any:

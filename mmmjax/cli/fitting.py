@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from mmmjax.added import add_geos
 from mmmjax.adequacy import judge
 from mmmjax.checks import InputError, Phrase, fail
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
+from mmmjax.cli.asked import pair
 from mmmjax.cli.codes import code
 from mmmjax.cli.options import (
     X64,
@@ -115,8 +117,18 @@ def predict(
             "such as 'decimal = \",\"'; again for another one."
         ),
     ] = None,
+    outcome_mean: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Mean outcome a period of a geo that training lacks, "North=1000", where '
+            "no population says how large it is; again for another one."
+        ),
+    ] = None,
 ) -> int:
-    """Forecast the periods after training from planned spend (or media) and controls."""
+    """Forecast the periods after training from planned spend (or media) and controls.
+
+    Geos that training lacks are from the pooled prior, and said.
+    """
     folder = files.folder(out or (run if run.is_dir() else run.parent) / "next")
     fit, found = files.load_run(run)
     try:
@@ -125,6 +137,13 @@ def predict(
         fix = "--read 'separator = \";\"'"
         fail("--read", Phrase(f"{read}: {error}"), "", "lines of [data]", fix)
     future = fit.panel.read_future(table, **written)
+    judged = judge(fit, found)
+    sizes: dict[str, Any] = dict(
+        pair("--outcome-mean", x, allowed="GEO=NUMBER") for x in outcome_mean or ()
+    )
+    if sizes or set(future.geos) > set(fit.panel.geos):
+        fit = add_geos(fit, future, outcome_mean=sizes)
+        show.warn(f"{fit.info['notes'][-1]}.")
     forecast = forecast_table(fit, future)
     folder.mkdir(parents=True, exist_ok=True)
     written = files.table(folder / files.FORECAST, forecast)
@@ -132,7 +151,6 @@ def predict(
     for finding in controls_beyond(fit.panel, future):
         show.warn(finding.message + ".")
     show.forecast(forecast, fit.panel)
-    judged = judge(fit, found)
     show.say(f"Verdict: {judged.sentence}")
     show.files([written])
     return code(found, judged)

@@ -418,7 +418,7 @@ def beyond(train: Panel, future: Panel) -> None:
     seen = train.present[:, train.window, None]
     top = np.where(seen, train.media[:, train.window], 0.0).max(1, keepdims=True)
     media = np.where(future.present[..., None], future.media, 0.0)
-    above = media > top * (1 + 1e-9)
+    above = (media > top * (1 + 1e-9)) & seen.any(1, keepdims=True)  # of known geos
     said = []
     for c in np.flatnonzero(above.any((0, 1))):
         first = checks.show(future.dates[int(above[..., c].any(0).argmax())])

@@ -133,7 +133,9 @@ class Panel(PanelRecord):
         """Read the periods after this panel: the same columns, without outcome.
 
         A paid channel may be given by its media, its spend or both; what is missing
-        follows from the cost per unit of this panel.
+        follows from the cost per unit of this panel. Geos that this panel lacks come last
+        (of a fit without them see :func:`mmmjax.add_geos`): their people and groups are in
+        the table where this panel has such columns.
 
         Args:
             table: A DataFrame or a file. A file is read as the training table was where
@@ -154,7 +156,7 @@ class Panel(PanelRecord):
                     frame = load_table(
                         table, dialect, wanted=wanted, texts=texts, future=True
                     )
-                names, costs = (self.channels, self.geos), self.cost_per_unit()
+                names, costs = (self.channels, self.geos), self.cost_per_unit(new=1)
                 fields = read_future(
                     frame, columns, *names, costs, self.freq, dialect, self.national
                 )
@@ -164,8 +166,10 @@ class Panel(PanelRecord):
         if fields is None:
             raise errors[-1]
         check_follows(fields["dates"], self.dates[-1], self.freq)
-        same = ("groups", "outcome_name", "currency", "outcome_value")
+        same = ("outcome_name", "currency", "outcome_value")
         kept = {name: getattr(self, name) for name in same}
+        new = fields["groups"]  # of geos that this panel lacks
+        kept["groups"] = {n: (*own, *new.get(n, ())) for n, own in self.groups.items()}
         if fields["population"] is None and self.people is not None:
             kept["population"] = self.people[:, -1]
         return spread(Panel(**(fields | kept)), self)
@@ -214,15 +218,17 @@ class Panel(PanelRecord):
         history = 0 if forced else first_outcome(chosen.outcome[:, times])
         return periods(chosen, times, history)
 
-    def cost_per_unit(self) -> np.ndarray:
+    def cost_per_unit(self, new: int = 0) -> np.ndarray:
         """Return money per unit of media, (geo, channel); NaN for organic channels.
 
         Total spend / total media of the modelled periods. A geo without media or without
         spend of a channel takes the channel's overall ratio, and so do all geos of a
-        national one; a channel with neither anywhere costs 1 a unit.
+        national one; a channel with neither anywhere costs 1 a unit. So many new geos,
+        of which nothing is known, come last.
         """
-        media = self.media[:, self.window].sum(1)
+        media = np.pad(self.media[:, self.window].sum(1), ((0, new), (0, 0)))
         spend = self.spend[:, self.window].sum(1)  # NaN for organic channels
+        spend = np.pad(spend, ((0, new), (0, 0)))
         total_media, total_spend = media.sum(0), spend.sum(0)
         known = (total_media > 0) & (total_spend > 0)
         overall = np.divide(
@@ -259,6 +265,8 @@ def spread(panel: Panel, like: Panel | None = None) -> Panel:
         panel: The panel, its national media divided in some way.
         like: The training panel that it follows, of the same geos; None: it is that.
     """
+    if not panel.national:
+        return panel
     of = panel if like is None else like
     here = [panel.channels.index(name) for name in panel.national]
     share = weights(of.outcome[:, of.window], panel.people, panel.present)[..., None]

@@ -246,7 +246,9 @@ def for_prediction(training: Panel, future: Panel) -> Panel:
             fail(f"test panel {field}", got, "", allowed, fix)
     if extra := [name for name in future.geos if name not in training.geos]:
         allowed = f"the geos of training ({listing(training.geos)})"
-        fail("test panel geos", extra[0], "", allowed, "drop its rows, or train on it too")
+        fix = "ask it of mm.add_geos(fit, panel), whose new geos are from the pooled prior"
+        fix += "; or drop its rows, or train on it too"
+        fail("test panel geos", extra[0], "", allowed, fix)
     order = [future.geos.index(name) for name in training.geos]
     arrays = ("outcome", "media", "spend", "controls", "present")
     ordered = {name: getattr(future, name)[order] for name in arrays}

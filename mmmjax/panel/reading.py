@@ -305,7 +305,8 @@ def read_future(
     """Return the fields of a panel without outcome whose columns are named as in `columns`.
 
     A paid channel may come as media, as spend, or as both: what is missing follows from
-    `cost_per_unit` (geo, channel).
+    `cost_per_unit` (geo, channel), its last row that of new geos. These come last, and
+    "groups" are theirs.
     """
     frame = _frame(df)
     have = set(frame.columns)
@@ -313,11 +314,12 @@ def read_future(
     origin: Origin | None = frame.attrs.get(ORIGIN)
     dialect = dialect or (Dialect() if origin is None else origin.dialect)
     source = Source(frame, columns.date, columns.geo, origin, dialect)
-    codes, names = np.zeros(len(frame), int), (NATIONAL,)
+    codes, names, new = np.zeros(len(frame), int), (NATIONAL,), []
     if columns.geo is not None:
         codes, names = read_geos(source)
-        _same_geos(names, geos)
-        codes = np.array([geos.index(name) for name in names])[codes]
+        new = _new_geos(names, geos)
+        _known_of_new(columns, have, new, national)
+        codes = np.array([geos.index(n) if n in geos else len(geos) for n in names])[codes]
     for i, (media, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
         gaps, own = channels[i] in national, columns.campaigns.get(channels[i], {})
         if own:
@@ -334,11 +336,15 @@ def read_future(
             known = _amounts(source, media, "media", gaps=gaps)
             frame = frame.assign(**{money: known * cost_per_unit[codes, i]})
     people = columns.population if columns.population in have else None
-    asked = columns.names(channels)._replace(outcome=None, population=people, groups=())
-    asked = asked._replace(national=national)
+    asked = columns.names(channels)._replace(outcome=None, population=people)
+    asked = asked._replace(national=national, groups=columns.groups if new else ())
     frame.attrs = df.attrs
     fields = read(frame, asked, freq, dialect)
-    order = [fields["geos"].index(name) for name in geos]
+    _not_misspelt(fields, new, geos)
+    found, geos = fields["geos"], (*geos, *new)
+    late = {n: own for n, own in fields["groups"].items() if new}
+    fields["groups"] = {n: [own[found.index(g)] for g in new] for n, own in late.items()}
+    order = [found.index(name) for name in geos]
     for name in ("outcome", "media", "spend", "controls", "present", "population"):
         fields[name] = fields[name] if fields[name] is None else fields[name][order]
     if fields["campaigns"] is not None:
@@ -364,24 +370,52 @@ def _bought(
     return frame
 
 
-def _same_geos(names: tuple[str, ...], geos: tuple[str, ...]) -> None:
-    unknown = [name for name in names if name not in geos]
-    if unknown:
-        near = closest(unknown[0], geos)
-        fix = f'did you mean "{near}"?' if near else "drop its rows"
-        fail(
-            "future table",
-            unknown[0],
-            "geo",
-            f"the geos of training ({listing(geos)})",
-            fix,
-        )
+def _new_geos(names: tuple[str, ...], geos: tuple[str, ...]) -> list[str]:
+    """Geos of a future table that training lacks; all of training must be there."""
+    new = [name for name in names if name not in geos]
     absent = [name for name in geos if name not in names]
+    for name in new:
+        if near := closest(name, absent):
+            allowed, fix = (
+                f"the geos of training ({listing(geos)})",
+                f'did you mean "{near}"?',
+            )
+            fail("future table", name, "geo", allowed, fix)
     if absent:
         raise InputError(
             f"future table: no rows for geo {listing(absent)}. Allowed: every geo of "
             "training. Fix: add its rows, with 0 where nothing is planned."
         )
+    return new
+
+
+def _known_of_new(
+    columns: Columns, have: set[str], new: list[str], national: tuple[str, ...]
+) -> None:
+    """Refuse new geos of which a future table does not say what a fit needs."""
+    wanted = [columns.population, *columns.groups]
+    lacks = [Phrase(f'"{name}"') for name in wanted if name and name not in have]
+    if new and (lacks or national):
+        got = Phrase(f"geo {listing(new, 6)} without {listing(lacks, 6)}")
+        allowed, fix = "the columns of training for new geos", "add them in all rows"
+        if national:
+            got = Phrase(f"geo {listing(new, 6)} beside national {listing(national, 6)}")
+            allowed = "the geos of training, over which national media are divided"
+            fix = "leave out its rows, or fit again with its rows of training"
+        fail("future table", got, "", allowed, fix)
+
+
+def _not_misspelt(fields: Mapping[str, Any], new: list[str], geos: tuple[str, ...]) -> None:
+    """Refuse a new geo whose rows are those that one of nearly its name lacks."""
+    there = dict(zip(fields["geos"], fields["present"], strict=True))
+    for name in new:
+        near = closest(name, geos)
+        if near and not (there[name] & there[near]).any():
+            allowed, fix = (
+                f"the geos of training ({listing(geos)})",
+                f'did you mean "{near}"?',
+            )
+            fail("future table", name, "geo", allowed, fix)
 
 
 def _all_there(columns: Columns, have: set[str]) -> None:

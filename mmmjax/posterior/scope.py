@@ -151,9 +151,13 @@ def summary(values: np.ndarray, dims: Sequence[str]) -> xr.Variable:
 
 
 def attributes(fit: Fit, **more: Any) -> Mapping[str, Any]:
-    """What a picture or a table needs to name units, and how many draws were used."""
+    """What a picture or a table needs to name units, how many draws were used, and which
+    geos are from the pooled prior.
+    """
     panel = fit.panel
     more["draws_used"] = fit.draws.n_chains * fit.draws.n_draws
+    if new := [geo for one in fit.info.get("added", []) for geo in one["where"]]:
+        more["pooled_prior"] = new
     if panel.outcome_value is not None:
         more["outcome_value"] = panel.outcome_value
     return {"outcome": panel.outcome_name, "currency": panel.currency, **more}

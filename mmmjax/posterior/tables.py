@@ -63,10 +63,12 @@ def channels_table(
     panel = scope.panel
     sums, observed = totals(fit, scope, memory=memory)
     outcome = np.nansum(scope.outcome, axis=1)
+    whole = np.append(outcome, outcome.sum())
+    whole = np.where(whole == 0, np.nan, whole)[:, None]
     measures: dict[str, np.ndarray] = {}
     spend = np.zeros((panel.n_geos + 1, 0))
     if observed is not None:
-        shares = _with_all(observed) / np.append(outcome, outcome.sum())[:, None]
+        shares = _with_all(observed) / whole
         measures["contribution"] = summarise(_with_all(sums["channel"]), prob)
         measures["share"] = summarise(shares, prob)
         spend = _returns(fit, measures, carryover, known, prob, memory)
