@@ -130,7 +130,13 @@ def judge(
         priors: Its :func:`mmmjax.prior_posterior`, if at hand.
     """
     if fit not in _KNOWN and ADDED in fit.info:
-        _KNOWN[fit] = _with_added(judge(without_added(fit)), fit)
+        made = judge(without_added(fit))  # nothing was learned of the others
+        more = []
+        for one in fit.info[ADDED]:
+            told = {n: x for n, x in one.items() if n not in ("try", "where")}
+            more.append(Finding(**told, where=tuple(one["where"]), remedy=one["try"]))
+        every = ranked((*made.adequate.findings, *more))
+        _KNOWN[fit] = replace(made, adequate=replace(made.adequate, findings=every))
     if fit not in _KNOWN:
         parameters = summary(fit) if parameters is None else parameters
         found = diagnostics(fit, parameters) if found is None else found
@@ -141,17 +147,6 @@ def judge(
             LOG.log(level, "%s", one.message, extra={"event": "finding"})
         _KNOWN[fit] = Judged(_sampled(found), adequate, data)
     return _KNOWN[fit]
-
-
-def _with_added(found: Judged, fit: Fit) -> Judged:
-    """The verdict on what was fitted, and which geos were not."""
-    more = []
-    for one in fit.info[ADDED]:
-        told = {n: x for n, x in one.items() if n not in ("try", "where")}
-        more.append(Finding(**told, where=tuple(one["where"]), remedy=one["try"]))
-    adequate = found.adequate
-    every = ranked((*adequate.findings, *more))
-    return replace(found, adequate=replace(adequate, findings=every))
 
 
 def judge_model(
