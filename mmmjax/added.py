@@ -8,10 +8,11 @@ Its units follow from what is known of it. Outcome, where each geo has its own: 
 times the mean (of logs) over the geos of training of unit / size. The size is a mean
 outcome that is stated; else the mean of the outcomes it has in periods of training, beside
 that of the others in the same ones; else its people. Only people say the size from outside:
-how far unit / people scatters over the geos of training, $s\sqrt{1 + 1/G}$ on the log, is
-drawn too, as a factor of the geo's own level, effects and noise. Media, where each geo has
-its own: as in training where it has rows in half of the periods, else as large beside its
-outcome as theirs. Costs of a unit: its own, or the channel's.
+how far the log of a head's mean outcome scatters over the G geos of training is drawn too,
+as a factor of the geo's own level, effects and noise, with variance $(s_{head}^2 -
+s_{unit}^2)(1 + 1/G)$, as $s_{unit}^2$, that of mean / unit, is in the pooled level already.
+Media, where each geo has its own: as in training where it has rows in half of the periods,
+else as large beside its outcome as theirs. Costs of a unit: its own, or the channel's.
 """
 
 import functools
@@ -286,14 +287,13 @@ def _size(
         fail(
             f'new geo "{name}"', got, "", f"its size, as each geo has its {noun} unit", fix
         )
-    good = sizes > 0
-    logs = np.log(unit[good] / sizes[good])
-    scatter = 0.0
+    usual = np.nanmean(outcome, axis=1)
+    good = (sizes > 0) & (usual > 0)
+    logs, scatter = np.log(unit[good] / sizes[good]), 0.0
     if by.endswith("people"):
-        scatter = float(logs.std(ddof=1) * np.sqrt(1 + 1 / len(logs)))
-        by += (
-            f" (a head's {noun} differs by {np.expm1(scatter):.0%}, which is in the draws)"
-        )
+        heads, own = (np.log(usual[good] / x[good]).var(ddof=1) for x in (sizes, unit))
+        scatter = float(np.sqrt(max(heads - own, 0.0) * (1 + 1 / len(logs))))
+        by += f" (a head's {noun} differs by {np.expm1(np.sqrt(heads)):.0%}: in the draws)"
     return float(np.exp(logs.mean()) * size), scatter, by
 
 

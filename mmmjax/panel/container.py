@@ -156,23 +156,14 @@ class Panel(PanelRecord):
                     frame = load_table(
                         table, dialect, wanted=wanted, texts=texts, future=True
                     )
-                names, costs = (self.channels, self.geos), self.cost_per_unit(new=1)
-                fields = read_future(
-                    frame, columns, *names, costs, self.freq, dialect, self.national
-                )
+                fields = read_future(frame, self, self.cost_per_unit(new=1), dialect)
                 break
             except InputError as error:
                 errors.append(error)
         if fields is None:
             raise errors[-1]
         check_follows(fields["dates"], self.dates[-1], self.freq)
-        same = ("outcome_name", "currency", "outcome_value")
-        kept = {name: getattr(self, name) for name in same}
-        new = fields["groups"]  # of geos that this panel lacks
-        kept["groups"] = {n: (*own, *new.get(n, ())) for n, own in self.groups.items()}
-        if fields["population"] is None and self.people is not None:
-            kept["population"] = self.people[:, -1]
-        return spread(Panel(**(fields | kept)), self)
+        return spread(Panel(**fields), self)
 
     @checked
     def with_facts(self, facts: Iterable[Any]) -> "Panel":

@@ -17,6 +17,7 @@ from mmmjax.panel.dialect import Dialect
 from mmmjax.panel.empty import left_empty
 from mmmjax.panel.files import ORIGIN, Origin
 from mmmjax.panel.national import one_series
+from mmmjax.panel.record import PanelRecord
 from mmmjax.shapes import (
     CAMPAIGN,
     CHAIN,
@@ -293,22 +294,15 @@ def _groups(
 
 
 def read_future(
-    df: Any,
-    columns: Columns,
-    channels: tuple[str, ...],
-    geos: tuple[str, ...],
-    cost_per_unit: np.ndarray,
-    freq: str,
-    dialect: Dialect | None = None,
-    national: tuple[str, ...] = (),
+    df: Any, train: PanelRecord, cost_per_unit: np.ndarray, dialect: Dialect | None = None
 ) -> dict[str, Any]:
-    """Return the fields of a panel without outcome whose columns are named as in `columns`.
+    """Return the fields of a panel that follows `train`: its columns, without outcome.
 
     A paid channel may come as media, as spend, or as both: what is missing follows from
-    `cost_per_unit` (geo, channel), its last row that of new geos. These come last, and
-    "groups" are theirs.
+    `cost_per_unit` (geo, channel), its last row that of new geos. These come last.
     """
-    frame = _frame(df)
+    columns, channels, geos = train.columns, train.channels, train.geos
+    national, frame = train.national, _frame(df)
     have = set(frame.columns)
     _all_there(columns, have)
     origin: Origin | None = frame.attrs.get(ORIGIN)
@@ -339,17 +333,21 @@ def read_future(
     asked = columns.names(channels)._replace(outcome=None, population=people)
     asked = asked._replace(national=national, groups=columns.groups if new else ())
     frame.attrs = df.attrs
-    fields = read(frame, asked, freq, dialect)
+    fields = read(frame, asked, train.freq, dialect)
     _not_misspelt(fields, new, geos)
-    found, geos = fields["geos"], (*geos, *new)
-    late = {n: own for n, own in fields["groups"].items() if new}
-    fields["groups"] = {n: [own[found.index(g)] for g in new] for n, own in late.items()}
-    order = [found.index(name) for name in geos]
+    found, late, groups = fields["geos"], fields["groups"], dict(train.groups)
+    for name in groups if new else ():
+        groups[name] = (*groups[name], *(late[name][found.index(geo)] for geo in new))
+    order = [found.index(name) for name in (*geos, *new)]
     for name in ("outcome", "media", "spend", "controls", "present", "population"):
         fields[name] = fields[name] if fields[name] is None else fields[name][order]
     if fields["campaigns"] is not None:
         fields["campaigns"] = fields["campaigns"].each(lambda x: x[order])
-    return fields | {"geos": geos, "columns": columns}
+    if fields["population"] is None and train.people is not None:
+        fields["population"] = train.people[:, -1]
+    same = ("columns", "outcome_name", "currency", "outcome_value")
+    kept = {name: getattr(train, name) for name in same}
+    return fields | kept | {"geos": (*geos, *new), "groups": groups}
 
 
 def _bought(
