@@ -263,17 +263,18 @@ def _size(
     outcome, here = train.outcome[:, train.window], panel.geos.index(name)
     at = panel.dates.get_indexer(train.dates[train.window])
     own = np.where(at < 0, np.nan, panel.outcome[here][at])
-    noun = train.outcome_name
+    noun, seen = train.outcome_name, np.isfinite(outcome).sum(1)
+    usual = np.nansum(outcome, 1) / np.maximum(seen, 1)  # 0 of geos added before
     if name in means:
         what = f'outcome_mean "{name}"'
         size = checks.number(what, means[name], low=0, open_low=True, fix="1000.0")
-        sizes = np.nanmean(outcome, axis=1)
+        sizes = usual
         by = f"by a mean {noun} of {size:g}, as stated"
     elif np.isfinite(own).any() and np.nanmean(own) > 0:
         part = outcome[:, np.isfinite(own)]
         sizes = np.nansum(part, 1) / np.maximum(np.isfinite(part).sum(1), 1)
         if not (sizes > 0).any():
-            sizes = np.nanmean(outcome, axis=1)
+            sizes = usual
         size, periods = float(np.nanmean(own)), int(np.isfinite(own).sum())
         by = f"by its {noun} in {periods} periods of training"
     elif train.people is not None and wide.people is not None:
@@ -287,7 +288,6 @@ def _size(
         fail(
             f'new geo "{name}"', got, "", f"its size, as each geo has its {noun} unit", fix
         )
-    usual = np.nanmean(outcome, axis=1)
     good = (sizes > 0) & (usual > 0)
     logs, scatter = np.log(unit[good] / sizes[good]), 0.0
     if by.endswith("people"):
