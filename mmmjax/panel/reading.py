@@ -311,8 +311,7 @@ def read_future(
     codes, names, new = np.zeros(len(frame), int), (NATIONAL,), []
     if columns.geo is not None:
         codes, names = read_geos(source)
-        new = _new_geos(names, geos)
-        _known_of_new(columns, have, new, national)
+        new = _new_geos(train, names, have)
         codes = np.array([geos.index(n) if n in geos else len(geos) for n in names])[codes]
     for i, (media, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
         gaps, own = channels[i] in national, columns.campaigns.get(channels[i], {})
@@ -334,7 +333,12 @@ def read_future(
     asked = asked._replace(national=national, groups=columns.groups if new else ())
     frame.attrs = df.attrs
     fields = read(frame, asked, train.freq, dialect)
-    _not_misspelt(fields, new, geos)
+    there = dict(zip(fields["geos"], fields["present"], strict=True))
+    for name in new:  # with the very rows that one of nearly its name lacks
+        near = closest(name, geos)
+        if near and not (there[name] & there[near]).any():
+            known = f"the geos of training ({listing(geos)})"
+            fail("future table", name, "geo", known, f'did you mean "{near}"?')
     found, late, groups = fields["geos"], fields["groups"], dict(train.groups)
     for name in groups if new else ():
         groups[name] = (*groups[name], *(late[name][found.index(geo)] for geo in new))
@@ -368,52 +372,33 @@ def _bought(
     return frame
 
 
-def _new_geos(names: tuple[str, ...], geos: tuple[str, ...]) -> list[str]:
-    """Geos of a future table that training lacks; all of training must be there."""
+def _new_geos(train: PanelRecord, names: tuple[str, ...], have: set[str]) -> list[str]:
+    """Geos of a future table that training lacks; all of training must be there.
+
+    Refused where the table does not say of them what a fit needs.
+    """
+    geos, known = train.geos, f"the geos of training ({listing(train.geos)})"
     new = [name for name in names if name not in geos]
     absent = [name for name in geos if name not in names]
     for name in new:
         if near := closest(name, absent):
-            allowed, fix = (
-                f"the geos of training ({listing(geos)})",
-                f'did you mean "{near}"?',
-            )
-            fail("future table", name, "geo", allowed, fix)
+            fail("future table", name, "geo", known, f'did you mean "{near}"?')
     if absent:
         raise InputError(
             f"future table: no rows for geo {listing(absent)}. Allowed: every geo of "
             "training. Fix: add its rows, with 0 where nothing is planned."
         )
-    return new
-
-
-def _known_of_new(
-    columns: Columns, have: set[str], new: list[str], national: tuple[str, ...]
-) -> None:
-    """Refuse new geos of which a future table does not say what a fit needs."""
-    wanted = [columns.population, *columns.groups]
+    wanted = [train.columns.population, *train.columns.groups]
     lacks = [Phrase(f'"{name}"') for name in wanted if name and name not in have]
-    if new and (lacks or national):
+    if new and train.national:
+        got = Phrase(f"geo {listing(new, 6)} beside national {listing(train.national, 6)}")
+        fix = "leave out its rows, or fit again with its rows of training"
+        fail("future table", got, "", f"{known}: national media are divided over them", fix)
+    if new and lacks:
         got = Phrase(f"geo {listing(new, 6)} without {listing(lacks, 6)}")
         allowed, fix = "the columns of training for new geos", "add them in all rows"
-        if national:
-            got = Phrase(f"geo {listing(new, 6)} beside national {listing(national, 6)}")
-            allowed = "the geos of training, over which national media are divided"
-            fix = "leave out its rows, or fit again with its rows of training"
         fail("future table", got, "", allowed, fix)
-
-
-def _not_misspelt(fields: Mapping[str, Any], new: list[str], geos: tuple[str, ...]) -> None:
-    """Refuse a new geo whose rows are those that one of nearly its name lacks."""
-    there = dict(zip(fields["geos"], fields["present"], strict=True))
-    for name in new:
-        near = closest(name, geos)
-        if near and not (there[name] & there[near]).any():
-            allowed, fix = (
-                f"the geos of training ({listing(geos)})",
-                f'did you mean "{near}"?',
-            )
-            fail("future table", name, "geo", allowed, fix)
+    return new
 
 
 def _all_there(columns: Columns, have: set[str]) -> None:
