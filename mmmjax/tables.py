@@ -28,6 +28,7 @@ from mmmjax.posterior.explained import curves_table as curves
 from mmmjax.posterior.explained import decomposition_table as decomposition
 from mmmjax.posterior.explained import returns_table as returns
 from mmmjax.posterior.explained import sweep_table as sweep
+from mmmjax.posterior.shrinkage import pooled_over_geos
 from mmmjax.posterior.shrinkage import shrinkage_table as shrinkage
 from mmmjax.posterior.tables import channels_table as channels
 from mmmjax.posterior.tables import weekly_table as weekly
@@ -72,8 +73,10 @@ def __dir__() -> list[str]:
 NAMES = (
     "channels", "weekly", "parameters", "priors", "fitted", "forecast", "returns", "curves",
     "sweep", "decomposition", "carryover", "campaigns",
+    "shrinkage",
 )  # fmt: skip
-"""In the order in which they are written; campaigns where the panel has some."""
+"""In the order in which they are written; campaigns where the panel has some, shrinkage
+where geos are pooled."""
 
 _OF_BUDGETS = {
     "knowledge": ("regret", "knowledge_table"),
@@ -134,6 +137,8 @@ def every(
     }
     if fit.panel.campaigns is None:
         del jobs["campaigns"]
+    if pooled_over_geos(fit):
+        jobs["shrinkage"] = lambda: shrinkage(fit, None)
     verdicts = ("parameters", "priors", "diagnostics", "judged")
     made = {"sampled": verdicts, "predicted": names}
     needed = [job for job in jobs if any(n not in found for n in made.get(job, (job,)))]

@@ -82,10 +82,8 @@ def campaigns_table(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> pd
     assert own is not None
     flat = lambda name: found[name].to_numpy().reshape(-1, *found[name].shape[2:])
     media, spend = found["media"].to_numpy(), found["spend"].to_numpy()
-    weight, whole = (
-        flat("weight"),
-        lambda x: np.concatenate([x, x.sum(-2, keepdims=True)], -2),
-    )
+    whole = lambda x: np.concatenate([x, x.sum(-2, keepdims=True)], -2)
+    weight = flat("weight")
     heavy = np.where(media.sum(0) > 0, media, 1.0)
     overall = (weight * heavy).sum(1, keepdims=True) / heavy.sum(0)
     contribution, gain = whole(flat("contribution")), whole(flat("incremental"))

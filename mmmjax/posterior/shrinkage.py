@@ -20,15 +20,26 @@ from mmmjax import checks
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit
 from mmmjax.posterior.scope import PROB, summarise
-from mmmjax.prior import sites
+from mmmjax.prior import Level, sites
 from mmmjax.shapes import GEO
 
-__all__ = ["shrinkage_table"]
+__all__ = ["pooled_over_geos", "shrinkage_table"]
+
+
+def pooled_over_geos(fit: Fit) -> dict[str, Level]:
+    """Parameters that are pooled over geos in a fit, and how."""
+    return {
+        name: level
+        for name, prior in fit.spec.priors.items()
+        if name in fit.draws.params
+        for level in (site.level for site in sites(name, prior))
+        if level and level.value == name and level.over == GEO
+    }
 
 
 @checked
 def shrinkage_table(
-    fit: Fit, parameter: str = "saturation_beta", *, prob: float = PROB
+    fit: Fit, parameter: str | None = "saturation_beta", *, prob: float = PROB
 ) -> pd.DataFrame:
     """Own, pooled and population estimate of every geo, a row per geo and member.
 
@@ -40,23 +51,21 @@ def shrinkage_table(
 
     Args:
         fit: The fit.
-        parameter: One that is pooled over geos.
+        parameter: One that is pooled over geos; None: all of them, one after the other.
         prob: Probability inside [lo, hi].
 
     Raises:
         InputError: The parameter is not pooled over geos in this fit.
     """
-    pooled = {
-        name: level
-        for name, prior in fit.spec.priors.items()
-        for level in (site.level for site in sites(name, prior))
-        if level and level.value == name and level.over == GEO
-    }
+    pooled = pooled_over_geos(fit)
     fix = "fit mm.Spec() to a panel of geos, whose priors are pooled, then "
     fix += 'mm.plot.shrinkage(fit); or write pooled = { over = "geo" } in the prior'
     if not pooled:
-        got = checks.Phrase(f"{parameter}, in a fit that pools nothing over geos")
+        got = checks.Phrase(f"{parameter or 'all'}, in a fit that pools nothing over geos")
         checks.fail("parameter", got, "", "a parameter that is pooled over geos", fix)
+    if parameter is None:
+        each = [shrinkage_table(fit, name, prob=prob) for name in pooled]
+        return pd.concat(each, ignore_index=True)
     level = pooled[checks.choice("parameter", parameter, tuple(pooled))]
     flat, dims = fit.flat(), fit.dims(parameter)
     labels = [list(map(str, fit.coords()[d])) for d in dims[1:]]

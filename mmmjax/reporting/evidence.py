@@ -54,6 +54,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
                 *_spread("mroas"), "now_mean", "after_mean"),
     "campaigns": ("geo", "channel", "campaign", "media", "spend", *_spread("weight"),
                   *_spread("contribution"), *_spread("share"), *_spread("roas")),
+    "shrinkage": ("parameter", "geo", "channel", "own", "own_lo", "own_hi",
+                  *_spread("pooled"), *_spread("population"), "weight"),
     "priors": ("parameter", "index", "prior_mean", "prior_sd", "posterior_mean",
                "posterior_sd", "contraction"),
     "backtest": ("fold", "model", "split", "test_start", "test_end", "crps", "r2", "mape",

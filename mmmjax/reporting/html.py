@@ -67,8 +67,8 @@ def report(
         tables: What is known already and need not be computed again, by name. Tables with
             the columns of the files of a run: "channels", "weekly", "parameters", "fitted",
             "forecast", "decomposition", "curves", "carryover", "sweep", "returns",
-            "priors", "campaigns", and of a backtest, shown only if given, "backtest",
-            "backtest_forecast" and "backtest_parameters"; "scores" (of
+            "priors", "campaigns", "shrinkage", and of a backtest, shown only if given,
+            "backtest", "backtest_forecast" and "backtest_parameters"; "scores" (of
             :func:`mmmjax.scores` with the same test) and "diagnostics". What is None or
             not given is computed.
 
@@ -159,6 +159,7 @@ def tables(found: Evidence) -> dict[str, rows.Table]:
         rows.channels(found),
         rows.by_geo(found),
         rows.campaigns(found),
+        rows.shrinkage(found),
         rows.windows(found),
         rows.scores(found),
         rows.parameters(found),

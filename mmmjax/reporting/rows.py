@@ -183,6 +183,29 @@ def campaigns(found: Evidence) -> Table | None:
     return Table("campaigns", heads, rows, 2, note, whole, _units(found))
 
 
+def shrinkage(found: Evidence) -> Table | None:
+    """Own, pooled and population effect of every geo and channel, and what weighs."""
+    table = found.table("shrinkage")
+    if table is None:
+        return None
+    effects = {found.fit.spec.full(t, "saturation_beta") for t in found.fit.spec.media}
+    some = table.loc[table["parameter"].isin([*effects])]
+    if some.empty:
+        return None
+    shown = some.rename(columns={"own": "own_mean"})
+    columns = [[Cell(str(x)) for x in shown[name]] for name in ("geo", "channel")]
+    columns += [_intervals(shown, name) for name in ("own", "pooled", "population")]
+    columns.append([Cell(f"{x:.0%}") for x in shown["weight"]])
+    rows = [list(row) for row in zip(*columns, strict=True)][:MAX_ROWS]
+    heads = ["geo", "channel", "its own data", "pooled", "all geos", "weight of all geos"]
+    note = "Effect at full saturation, scaled units (small print: 94% interval): what the "
+    note += (
+        "data of a geo say alone (empty where they say nothing), the estimate, and what "
+    )
+    note += "is typical. The CSV file has all pooled parameters."
+    return Table("shrinkage", heads, rows, 2, note, table, _units(found))
+
+
 def _heads(found: Evidence) -> list[str]:
     spend = f"spend ({found.currency})" if found.currency else "spend"
     unit = found.returned

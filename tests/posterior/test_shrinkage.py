@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mmmjax as mm
@@ -58,6 +59,27 @@ def test_dividing_the_population_out_leaves_what_the_data_said(parameter):
     np.testing.assert_allclose(
         rows["pooled_mean"], FIT.draws.params[parameter][0, ..., *([1] * k)].mean(0)
     )
+
+
+def test_all_pooled_parameters_stand_under_each_other_and_in_the_report(tmp_path):
+    few = {name: x[:, :50] for name, x in FIT.draws.params.items()}
+    fit = replace(FIT, draws=Draws(few), sampler=mm.NUTS())
+    every = tables.shrinkage(fit, None)
+    assert list(every["parameter"].unique()) == ["intercept", "saturation_beta", "y_sigma"]
+    one = every.loc[every["parameter"] == "intercept"]
+    pd.testing.assert_frame_equal(one, tables.shrinkage(fit, "intercept"))
+    found = tables.every(fit)
+    pd.testing.assert_frame_equal(found["shrinkage"], every)
+    mm.report(fit, tmp_path / "report.html", tables=found)
+    text = (tmp_path / "report.html").read_text()
+    assert 'data-name="shrinkage"' in text
+    assert "weight of all geos" in text
+    alone = mm.sample_prior(
+        mm.Spec(seasonality=None), make_panel(geos=("a",), periods=30), 9
+    )
+    assert tables.NAMES[-1] == "shrinkage"
+    with pytest.raises(InputError, match="pools nothing over geos"):
+        tables.shrinkage(alone, None)
 
 
 def test_what_is_not_pooled_has_no_such_table():

@@ -18,7 +18,7 @@ from mmmjax.prepare import prepare
 from tests.infer.problems import panel, spec
 from tests.infer.test_nuts import mcse
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(parts=12)
 LIKELIHOODS = [mm.likelihood.StudentT(), mm.likelihood.TruncatedNormal(low=0.0)]
 
 
