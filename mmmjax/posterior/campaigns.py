@@ -61,7 +61,10 @@ def campaigns(fit: Fit, *, memory: int = MEMORY) -> xr.Dataset:
     args = (scope.factor, scope.present.astype(float))
     found = fold(fit, _values, *args, by_geo=True, memory=memory)
     data = {n: per_draw(fit, x, (GEO, CAMPAIGN)) for n, x in found.items()}
-    media, spend = _amounts(fit)
+    panel = fit.panel
+    at = [panel.channels.index(name) for name in own.channels]
+    pairs = ((panel.media, own.media), (panel.spend, own.spend))
+    media, spend = ((x[..., at] * s)[:, panel.window].sum(1) for x, s in pairs)
     data |= {"media": ((GEO, CAMPAIGN), media), "spend": ((GEO, CAMPAIGN), spend)}
     coords: dict[str, Any] = {GEO: list(scope.panel.geos), CAMPAIGN: list(own.labels)}
     coords[CHANNEL] = (CAMPAIGN, list(own.channels))
@@ -108,16 +111,6 @@ def campaigns_table(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> pd
         for end, numbers in zip(("mean", "lo", "hi"), out, strict=True):
             table[f"{name}_{end}"] = numbers.ravel()
     return table
-
-
-def _amounts(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
-    """Media and spend of campaigns in training, (geo, campaign)."""
-    panel, own = fit.panel, fit.panel.campaigns
-    assert own is not None
-    at = [panel.channels.index(name) for name in own.channels]
-    pairs = ((panel.media, own.media), (panel.spend, own.spend))
-    media, spend = ((x[..., at] * s)[:, panel.window].sum(1) for x, s in pairs)
-    return media, spend
 
 
 def _values(
