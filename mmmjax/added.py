@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Array
 from numpyro.primitives import Messenger
 
-from mmmjax import checks, laws
+from mmmjax import checks
 from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail, listing
 from mmmjax.draws import Draws, Fit
@@ -373,16 +373,16 @@ def _resized(
     any_ = next(iter(params.values()))
     rng = np.random.default_rng([seed, n])
     factor = np.exp(scatter * rng.standard_normal((*any_.shape[:2], len(scatter))))
-    shift = spec.likelihood.link is not laws.IDENTITY
-    names = {
+    linear = {
         spec.full(term, name)
         for term in spec.parts
         for name, one in term.parameters().items()
         if one.linear or (name == "saturation_beta" and term in spec.media)
     }
-    if type(spec.likelihood).spread is Likelihood.spread:
-        names.add(spec.likelihood.noise)
-    for name in ({"intercept"} if shift else names) & {*params}:
+    straight = spec.likelihood.straight
+    own_size = type(spec.likelihood).spread is Likelihood.spread
+    noise = {spec.likelihood.noise} if own_size else set()
+    for name in ((linear if straight else {"intercept"}) | noise) & {*params}:
         dims = spec.dims(name)
         if GEO not in dims:
             continue
@@ -390,5 +390,6 @@ def _resized(
         at = (*(slice(None),) * axis, slice(n, None))
         shape = (*factor.shape[:2], *(len(scatter) if d == GEO else 1 for d in dims))
         own, wide = factor.reshape(shape), params[name].copy()
-        wide[at] = wide[at] + np.log(own) if shift else wide[at] * own
+        times = straight or name in noise
+        wide[at] = wide[at] * own if times else wide[at] + np.log(own)
         params[name] = wide

@@ -217,6 +217,22 @@ def test_by_population_the_scatter_of_a_heads_outcome_is_drawn():
     assert "a head's sales differs" in wide.info["notes"][-1]
 
 
+def test_under_a_log_link_the_scatter_is_added_to_the_level():
+    df = table()
+    law = mm.likelihood.LogNormal(link="log")
+    fit = fit_of(df, spec_of(likelihood=law), draws=1500, population="people")
+    later = panel_of(cut(df, (*OLD, *NEW), late=True), population="people")
+    wide = mm.add_geos(fit, later)
+    people = df.groupby("geo")["people"].first().to_numpy()[:4]
+    mean = cut(df, OLD).groupby("geo")["sales"].mean().to_numpy()
+    heads, own = (np.log(mean / x).var(ddof=1) for x in (people, fit.scale.outcome))
+    z = values(wide, "intercept")[:, 4] - values(fit, "intercept_typical")
+    expected = np.hypot(values(fit, "intercept_spread"), np.sqrt(1.25 * (heads - own)))
+    assert stats.kstest(z / expected, "norm").pvalue > 1e-3
+    z = np.log(values(wide, "y_sigma")[:, 4] / values(fit, "y_sigma_typical"))
+    assert stats.kstest(z / values(fit, "y_sigma_spread"), "norm").pvalue > 1e-3
+
+
 def test_one_outcome_unit_for_all_needs_no_size():
     df = table()
     fit = fit_of(df, spec_of(outcome_scale="shared", media_scale="shared"), draws=4)
