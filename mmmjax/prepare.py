@@ -94,9 +94,21 @@ def prepare(
     shared = overlaps(spec, panel, data.inputs, data.target.mask)
     told = (f for x in panel.facts for f in x.findings())
     findings = (*late, *weekday, *findings, *_lags(spec, panel), *narrow, *told, *shared)
-    findings = (*findings, *_levers(spec, panel, scale))
+    findings = (*findings, *_levers(spec, panel, scale), *_signed(spec, panel))
     said = tuple(finding.message for finding in findings)
     return Prepared(spec, panel, scale, data, findings, (*notes, *said))
+
+
+def _signed(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
+    """Which channels may lower the outcome."""
+    own = [spec.full(term, "saturation_beta") for term in spec.media]
+    of = zip(panel.channels, spec.owners(panel), strict=True)
+    names = tuple(c for c, k in of if not spec.priors[own[k]].within(0.0, math.inf))
+    if not names:
+        return ()
+    what = f"{checks.listing(names, 6)} may lower the outcome: the effect has any sign"
+    means = "Returns may be negative, and a plan is certified only where no draw is"
+    return (Finding("note", "signed_media", what, names, None, means),)
 
 
 def _levers(spec: Spec, panel: Panel, scale: Scale) -> tuple[Finding, ...]:

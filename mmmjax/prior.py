@@ -433,7 +433,7 @@ class Parameter(NamedTuple):
     prior: Prior
     support: Support = "real"
     linear: bool = False
-    pooled: float | None = None
+    pooled: float | DataValue | None = None
 
 
 class Level(NamedTuple):

@@ -50,6 +50,9 @@ class Media(Term):
         adstock: Record of ``mm.adstock``.
         saturation: Record of ``mm.saturation``.
         adstock_first: Carry-over before saturation, or after it.
+        sign: "positive", or "any" of channels that may lower the outcome: their
+            saturation_beta is as likely below 0 as above, of the same size. Returns may
+            be negative then, and plans are certified where no draw is.
 
     Raises:
         InputError: Not a record of its kind; channels that are no list of names.
@@ -63,9 +66,11 @@ class Media(Term):
     adstock: Adstock = field(default_factory=Geometric)
     saturation: Saturation = field(default_factory=Logistic)
     adstock_first: bool = True
+    sign: str = "positive"
 
     def __post_init__(self) -> None:
         """Check the choices."""
+        checks.choice("sign", self.sign, ("positive", "any"))
         if self.channels is None:
             return
         names = self.channels
@@ -92,8 +97,10 @@ class Media(Term):
         time or in flights, and all media together a share of the outcome that is stated.
         Effects of geos differ by a half, rarely by threefold.
         """
-        prior = Prior("HalfNormal", scale=media_share)
-        beta = {"saturation_beta": Parameter((CHANNEL,), prior, pooled=0.5)}
+        prior, spread = Prior("HalfNormal", scale=media_share), 0.5
+        if self.sign == "any":  # of geos they differ by as much as they are
+            prior, spread = Prior("Normal", loc=0.0, scale=media_share), media_share
+        beta = {"saturation_beta": Parameter((CHANNEL,), prior, pooled=spread)}
         out: dict[str, Parameter] = {}
         for part in (self.adstock.parameters(), self.saturation.parameters(), beta):
             for twice in out.keys() & part.keys():
