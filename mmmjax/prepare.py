@@ -24,7 +24,7 @@ from mmmjax.prior import Prior, replace_prior
 from mmmjax.scaling import Scale
 from mmmjax.shapes import GEO
 from mmmjax.spec import Spec, among
-from mmmjax.terms import Controls, Media, Term, Waves
+from mmmjax.terms import Controls, Interaction, Media, Term, Waves
 from mmmjax.terms.overlap import overlaps
 
 __all__ = ["Prepared", "prepare", "scale_of", "with_scales"]
@@ -212,6 +212,8 @@ def _without(spec: Spec, gone: Container[str]) -> Spec:
             terms += [replace(term, channels=kept)] if kept else []
         elif isinstance(term, Controls):
             terms.append(term.without(gone))
+        elif isinstance(term, Interaction):
+            terms += [] if any(c in gone for c in term.channels) else [term]
         else:
             terms.append(term)
     names = replace(spec, terms=tuple(terms), priors={}).parameters

@@ -19,7 +19,7 @@ from mmmjax.panel import Panel
 from mmmjax.scaling import Scale
 from mmmjax.shapes import CAMPAIGN, CHANNEL, GEO
 from mmmjax.spec import Spec
-from mmmjax.terms import Frame, Media, Term
+from mmmjax.terms import Frame, Interaction, Media, Term
 
 __all__ = [
     "align",
@@ -37,6 +37,7 @@ __all__ = [
     "places",
     "seen",
     "total",
+    "usual_media",
 ]
 
 Params = Mapping[str, Any]
@@ -201,16 +202,50 @@ def aligned(params: Params, term: Term, spec: Spec) -> dict[str, Any]:
 
 
 def media_contribution(
-    params: Params, media: Float[Array, "geo channel time"], spec: Spec, inputs: Arrays
+    params: Params,
+    media: Float[Array, "geo channel time"],
+    spec: Spec,
+    inputs: Arrays,
+    beside: Float[Array, "geo channel time"] | None = None,
 ) -> Float[Array, "geo channel time"]:
     """What every channel brings from any media, in the panel's order.
 
     Args:
-        params: One draw.
+        params: One draw; without a pair's parameter what the pair brings is left out.
         media: Scaled media of all channels.
         spec: The model.
         inputs: Of the panel: they say which term has which channel.
+        beside: Media of the others while one channel is asked about: each channel then has
+            all of what it brings together with another. None: those of ``media``, and half
+            of it, so that channels add up.
     """
+    found = _alone(params, media, spec, inputs)
+    pairs = [t for t in spec.interactions if spec.full(t, "gamma_interaction") in params]
+    if not pairs:
+        return found
+    beta = [spec.full(term, "saturation_beta") for term in spec.media]
+    unit = {**params, **{n: jnp.ones_like(params[n]) for n in beta if n in params}}
+    bent = others = _alone(unit, media, spec, inputs)
+    if beside is not None:
+        others = _alone(unit, beside, spec, inputs)
+    for term in pairs:
+        p, at = aligned(params, term, spec), inputs[f"{term.name}.pair"]
+        for one, other in ((at[0], at[1]), (at[1], at[0])):
+            whole = term(p, {"first": bent[:, one], "second": others[:, other]})
+            found = found.at[:, one].add(0.5 * whole if beside is None else whole)
+    return found
+
+
+def usual_media(inputs: Arrays, periods: int) -> Float[Array, "geo channel time"]:
+    """Scaled media that stay as they were in the mean of periods in which any ran."""
+    media = inputs[MEDIA][..., inputs.history :]
+    ran = jnp.maximum((media.sum(1) > 0).sum(-1), 1)
+    mean = media.sum(-1) / ran[:, None]
+    return jnp.broadcast_to(mean[..., None], (*mean.shape, periods))
+
+
+def _alone(params: Params, media: Array, spec: Spec, inputs: Arrays) -> Array:
+    """What channels bring each by itself: see :func:`media_contribution`."""
     if len(spec.media) == 1:
         return spec.media[0].effect(aligned(params, spec.media[0], spec), media)
     own = [(term, inputs[spec.dim(term, CHANNEL)]) for term in spec.media]
@@ -279,8 +314,8 @@ def components(
     sizes = inputs.sizes()
     out: dict[str, Array] = {}
     for term in spec.parts if terms is None else terms:
-        if term.over and not sizes[term.over]:
-            continue
+        if (term.over and not sizes[term.over]) or isinstance(term, Interaction):
+            continue  # that of two channels is in theirs
         if not isinstance(term, Media):
             value = term(aligned(params, term, spec), inputs.of(term.name))
             middle = (sizes[term.over],) if term.over else ()
@@ -354,12 +389,20 @@ def gains(
     Returns:
         Function of scaled media (geo, channel, past + time + more) of all channels.
     """
-    effect = lambda media: media_contribution(params, media, spec, inputs)
+    own = seen(params, inputs, spec)
+
+    def effect(media: Array) -> Array:
+        length = media.shape[-1]
+        late = ((0, 0), (0, 0), (0, max(length - own.shape[-1], 0)))
+        beside = usual_media(inputs, length) if steady else jnp.pad(own, late)
+        return media_contribution(params, media, spec, inputs, beside)
+
     if spec.likelihood.straight:
         return effect
     found, link = components(params, inputs, spec), spec.likelihood.between
     there = inputs[PRESENT][:, None] > 0
-    rest = total(found)[:, None] - found[CHANNEL]
+    whole = media_contribution(params, own, spec, inputs, own)[..., inputs.history :]
+    rest = total(found)[:, None] - whole
     sizes = jnp.where(there, link.inverse(rest), 0.0).sum(-1, keepdims=True)
     usual = link.forward(sizes / jnp.maximum(there.sum(-1, keepdims=True), 1))
     rest = jnp.where(there, rest, usual)

@@ -20,7 +20,7 @@ from mmmjax.kernels.saturation import SATURATIONS, Saturation
 from mmmjax.likelihood import LIKELIHOODS, OUTCOME, Likelihood, Target
 from mmmjax.prior import DIMS, Parameter, Prior, Support
 from mmmjax.shapes import CHAIN, CHANNEL, DATE, DRAW, GEO
-from mmmjax.terms import TERMS, Media, Term
+from mmmjax.terms import TERMS, Interaction, Media, Term
 from mmmjax.terms.base import Group
 
 __all__ = ["OURS", "ROLES", "Role", "check", "check_class", "role_of", "same"]
@@ -129,7 +129,7 @@ def check_class(name: str, cls: type, role: Role | None = None) -> None:
             checks.fail("dim", dim, where, allowed, fix)
     group = getattr(cls, "group", None)
     groups = [g for g in get_args(Group) if g != CHANNEL]
-    if name == "term" and not issubclass(cls, Media) and group not in groups:
+    if name == "term" and not issubclass(cls, Media | Interaction) and group not in groups:
         fix = f'group: ClassVar[str] = "{groups[0]}"'
         checks.fail("group", group, where, listing(groups, 6, "or"), fix)
 

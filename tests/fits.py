@@ -16,6 +16,7 @@ from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 
 MADE = {
+    "interaction": {"channels": ["TV", "Search"]},
     "events": {"events": {"launch": "2021-02-03", "sale": ["2021-03-01:2021-03-09"]}},
     "holidays": {"country": "DE", "only": ["Good Friday", "Labor Day"], "after": 3},
     "steps": {"steps": {"shop": "2021-03-03"}, "ramp": 20},

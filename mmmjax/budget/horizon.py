@@ -1,11 +1,12 @@
 """The response of a plan: spend over a window, its tail, and what came before.
 
 A cell is one paid channel in one geo of one fit; its response depends on its own spend
-alone. Adstock is linear, so spend that follows a given profile is carried over once,
-before the search: a level of the window is then a factor of the money, and only the
-saturation is evaluated again. Constant spend has few distinct levels: ``max_lag - 1``
-ramp-up periods, one steady level, which counts as often as it occurs, ``max_lag - 1`` tail
-periods. Spend that is free in every period goes through the whole forward function.
+alone, but for pairs of channels that act together. Adstock is linear, so spend that
+follows a given profile is carried over once, before the search: a level of the window is
+then a factor of the money, and only the saturation is evaluated again. Constant spend has
+few distinct levels: ``max_lag - 1`` ramp-up periods, one steady level, which counts as
+often as it occurs, ``max_lag - 1`` tail periods. Spend that is free in every period goes
+through the whole forward function.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mmmjax import response
+from mmmjax import checks, response
 from mmmjax.draws import Fit
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
@@ -62,6 +63,7 @@ class Window(NamedTuple):
             after the other by term back into theirs; of one term nothing.
         split: Where a variable is the money of several cells: the variable of every cell
             and the share of it that the cell gets, both (cell,).
+        partners: Of each pair of channels that act together the other cell of all, (cell,).
     """
 
     draws: dict[str, Any]
@@ -72,6 +74,7 @@ class Window(NamedTuple):
     periods: Any
     cells: Any = ()
     split: Any = None
+    partners: Any = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,11 @@ class Form:
     function: Callable[..., Any] | None = None
     free_periods: int = 0
     block: int = 2**30
+
+    @property
+    def joint(self) -> bool:
+        """Whether a variable's response depends on other variables too."""
+        return bool(self.free_periods or (self.spec and self.spec.interactions))
 
 
 def even_levels(periods: int, max_lag: int) -> tuple[np.ndarray, np.ndarray]:
@@ -178,6 +186,7 @@ def make_window(
         pattern,
         multiplicity,
         cells,
+        partners=_partners(fits),
     )
     if free or not all(term.factored for term in spec.media):
         return window
@@ -201,7 +210,35 @@ def _of_cells(fit: Fit, max_draws: int | None) -> dict[str, Float[np.ndarray, "d
             values = values[:, :, paid] if dim in dims else values[:, :, None]
             whole = np.broadcast_to(values, (len(values), panel.n_geos, len(paid)))
             out[name] = whole.reshape(len(values), -1)
+    for term in spec.interactions:
+        name = spec.full(term, "gamma_interaction")
+        values = np.asarray(flat[name], np.float64).reshape(len(flat[name]), -1, 1)
+        has = np.isin(np.array(panel.channels)[panel.paid], term.channels)
+        whole = np.broadcast_to(values * has, (len(values), panel.n_geos, len(has)))
+        out[name] = whole.reshape(len(values), -1)
     return out
+
+
+def _partners(fits: Sequence[Fit]) -> tuple[np.ndarray, ...]:
+    """Of every pair of channels that act together the other cell of each cell."""
+    out = []
+    for term in fits[0].spec.interactions:
+        every, begin = [], 0
+        for fit in fits:
+            names = np.array(fit.panel.channels)[fit.panel.paid].tolist()
+            place, pair = np.arange(len(names)), [c for c in term.channels if c in names]
+            if len(pair) < 2:
+                got, fix = checks.Phrase("no spend"), "give the channel a column of spend"
+                what = f'spend of "{term.channels[0]}" and "{term.channels[1]}"'
+                allowed = "money of both, as they act together"
+                checks.fail(what, got, "", allowed, fix)
+            at = [names.index(c) for c in pair]
+            place[at] = at[::-1]
+            for _ in range(fit.panel.n_geos):
+                every.append(begin + place)
+                begin += len(names)
+        out.append(np.concatenate(every))
+    return tuple(out)
 
 
 def by_term(
@@ -225,6 +262,21 @@ def by_term(
         if own.size
     ]
     return jnp.concatenate(parts, axis=1)[:, order]
+
+
+def _effects(window: Window, spec: Spec, f: Callable[..., Array], media: Array) -> Array:
+    """What cells bring, ``f`` of their media, and half of what they bring together."""
+    found = by_term(window, spec, f, media)
+    if not window.partners:
+        return found
+    draws = window.draws
+    beta = [spec.full(term, "saturation_beta") for term in spec.media]
+    unit = {name: jnp.ones_like(draws[name]) for name in beta if name in draws}
+    bent = by_term(window._replace(draws=draws | unit), spec, f, media)
+    for term, partner in zip(spec.interactions, window.partners, strict=True):
+        p = {"gamma_interaction": draws[spec.full(term, "gamma_interaction")]}
+        found += 0.5 * term(p, {"first": bent, "second": bent[:, partner]})
+    return found
 
 
 def _per_money(
@@ -430,7 +482,7 @@ def _profiled(window: Window, form: Form) -> Response:
 
         def unfactored(spend: Array) -> Array:
             media = jnp.concatenate([history, spend[:, None] * pattern], axis=-1)
-            effect = by_term(window, spec, Media.effect, media)
+            effect = _effects(window, spec, Media.effect, media)
             effect = effect[..., history.shape[-1] :]
             return jnp.asarray(window.outcome) * (effect * window.periods).sum(-1)
 
@@ -438,7 +490,7 @@ def _profiled(window: Window, form: Form) -> Response:
 
     def level(spend: Array, count: Any, factor: Array, *before: Array) -> Array:
         media = sum(before, start=spend * factor)
-        return count * by_term(window, spec, Media.settled, media[..., None])[..., 0]
+        return count * _effects(window, spec, Media.settled, media[..., None])[..., 0]
 
     def gross(spend: Array) -> Array:
         counts, factors = jnp.asarray(window.periods), draws["factors"]
@@ -469,7 +521,7 @@ def _free(window: Window, form: Form) -> Response:
         before = jnp.broadcast_to(before, (_count(window), *before.shape[-2:]))
         media = jnp.broadcast_to(media, (_count(window), *media.shape))
         media = jnp.concatenate([before, media], axis=-1)
-        effect = by_term(window, spec, Media.effect, media)[..., past:]
+        effect = _effects(window, spec, Media.effect, media)[..., past:]
         return jnp.asarray(window.outcome) * effect.sum(-1)
 
     return gross

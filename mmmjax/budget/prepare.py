@@ -440,6 +440,8 @@ def _doubt(
         if not first.concave:
             return "the response curves are not said to be concave"
         return first.bent(region.lower, region.upper)
+    for pair in first.spec.interactions:
+        return f"{' and '.join(pair.channels)} act together"
     for term in first.spec.media:
         names = {name: first.spec.full(term, name) for name in term.parameters()}
         if not names.keys() or not all(name in window.draws for name in names.values()):

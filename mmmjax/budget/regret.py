@@ -175,6 +175,10 @@ def _prepared(fit: Fits, plan: Plan | None, asked: dict[str, Any]) -> Prepared:
     if prepared.free_periods:
         fix = "give weights, or the plan, whose flighting is then kept"
         fail("flighting", "optimal", "", '"even" or weights of the periods', fix)
+    if prepared.kind.form.joint:
+        got = Phrase("channels that act together")
+        allowed = "channels that each bring what their own spend brings"
+        fail("fit", got, "", allowed, "compare plans with mm.scenarios")
     if prepared.limits.floors or prepared.limits.on_off:
         shown = Phrase("roas_floor or minimum_if_on")
         allowed = "group, per_geo and max_change"

@@ -197,7 +197,7 @@ def search(
     """
     respond = response_of(problem.window, kind.form)
     many, limits, region = starts.shape[0], problem.floors.shape[0], problem.region
-    rough = not (kind.smooth or kind.concave or limits or kind.form.free_periods)
+    rough = not (kind.smooth or kind.concave or limits or kind.form.joint)
     ranges, key = ranges_of(region), jax.random.key(0)
     wide = len(ranges) > MOST_CELLS
     groups = GROUPS if wide else (1,)
@@ -508,7 +508,7 @@ def _pulled(
     The function takes weights (draw,) or (draw, cell) and returns gradient and second
     derivative by variable; 0 for a second derivative that is not known.
     """
-    if form.free_periods:
+    if form.joint:
         samples, back = jax.vjp(respond, spend)
 
         def through(weights: Array) -> tuple[Array, Array]:

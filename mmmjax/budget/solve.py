@@ -281,7 +281,7 @@ def _search(
 @partial(jax.jit, static_argnames=("form",))
 def _evaluate(problem: Problem, spend: Array, *, form: Form) -> tuple[Array, ...]:
     respond = response_of(problem.window, form)
-    if form.free_periods:
+    if form.joint:
         samples, back = jax.vjp(respond, spend)
         marginal = back(jnp.full_like(samples, 1.0 / samples.shape[0]))[0]
     else:

@@ -125,6 +125,8 @@ def _values(
     effect = respond(media)
     before = respond(media - window)
     gain = response.of_campaigns(params, window, effect - before, spec, inputs)
+    if spec.likelihood.straight:  # parts that add up, of channels that act together too
+        effect = response.media_contribution(params, media, spec, inputs)
     every = response.of_campaigns(params, media, effect, spec, inputs)[..., past : past + n]
     weights, places = [], []
     for term in spec.media:

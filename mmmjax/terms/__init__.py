@@ -9,6 +9,7 @@ from mmmjax.terms.base import Frame, Term
 from mmmjax.terms.drift import Drift
 from mmmjax.terms.events import Events
 from mmmjax.terms.holidays import Holidays
+from mmmjax.terms.interaction import Interaction
 from mmmjax.terms.linear import Controls, Intercept, Trend, Waves
 from mmmjax.terms.mean import Mean
 from mmmjax.terms.media import Media
@@ -22,6 +23,7 @@ __all__ = [
     "Events",
     "Frame",
     "Holidays",
+    "Interaction",
     "Intercept",
     "Knots",
     "Mean",
@@ -51,6 +53,7 @@ TERMS: dict[str, type[Term]] = {
         Drift,
         Events,
         Holidays,
+        Interaction,
         Steps,
         Piecewise,
         Knots,

@@ -8,6 +8,7 @@ from mmmjax import checks
 from mmmjax.panel import Panel
 from mmmjax.shapes import CAMPAIGN, CHANNEL, CONTROL, GEO
 from mmmjax.terms.base import Term
+from mmmjax.terms.interaction import Interaction
 from mmmjax.terms.linear import Controls, Waves
 from mmmjax.terms.media import Media
 
@@ -23,6 +24,11 @@ class Mean:
     def media(self) -> tuple[Media, ...]:
         """Its media terms."""
         return tuple(term for term in self.parts if isinstance(term, Media))
+
+    @functools.cached_property
+    def interactions(self) -> tuple[Interaction, ...]:
+        """Its pairs of channels that act together."""
+        return tuple(term for term in self.parts if isinstance(term, Interaction))
 
     @property
     def memory(self) -> int:

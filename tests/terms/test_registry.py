@@ -76,7 +76,7 @@ def one_draw(spec, seed=0):
 def part(spec, term, params, inputs):
     """What the term adds, (geo, [member,] time)."""
     found = response.components(params, inputs, spec)
-    return found[CHANNEL] if isinstance(term, Media) else found[term.name]
+    return found[CHANNEL] if term.group == CHANNEL else found[term.name]
 
 
 def test_the_registry_is_by_kind():
@@ -257,6 +257,6 @@ def test_a_fit_with_it_is_saved_explained_and_forecast(term, tmp_path):
         np.testing.assert_array_equal(again.draws.params[name], values)
         assert again.dims(name) == spec.dims(name)
     parts = mm.contributions(again)
-    name = CHANNEL if isinstance(term, Media) else term.name
+    name = CHANNEL if term.group == CHANNEL else term.name
     assert f"{name}_contribution" in parts
     assert np.isfinite(mm.predict(again, later)["outcome"]).all()
