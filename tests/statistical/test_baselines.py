@@ -9,7 +9,7 @@ import pytest
 
 import mmmjax as mm
 
-pytestmark = pytest.mark.slow(parts=7)
+pytestmark = pytest.mark.slow(parts=8)
 
 DATES = pd.date_range("2022-01-03", periods=150, freq="W-MON")
 TERMS = {
@@ -20,6 +20,7 @@ TERMS = {
     ),
     "slow": (mm.terms.Piecewise(5), mm.terms.Waves(2, grows=True)),
     "smooth": (mm.terms.Knots(8), mm.terms.Waves(1, "month", name="months")),
+    "pair": (mm.terms.Interaction(["tv", "radio"]),),
     "controls": (mm.terms.Controls(sign={"price": "negative"}, lag={"price": [0, 2]}),),
 }
 REPLICAS = 8
