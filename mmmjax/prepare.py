@@ -108,7 +108,10 @@ def _signed(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
         return ()
     what = f"{checks.listing(names, 6)} may lower the outcome: the effect has any sign"
     means = "Returns may be negative, and a plan is certified only where no draw is"
-    return (Finding("note", "signed_media", what, names, None, means),)
+    remedy = 'Where a channel cannot harm: no sign = "any", and a prior of saturation_beta '
+    remedy += "that is positive"
+    found = Finding("note", "signed_media", what, names, None, means, remedy)
+    return (found,)
 
 
 def _levers(spec: Spec, panel: Panel, scale: Scale) -> tuple[Finding, ...]:
