@@ -100,7 +100,11 @@ def prepare(
 
 
 def _signed(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
-    """Which channels may lower the outcome."""
+    """Which channels may lower the outcome.
+
+    Said of every prior of saturation_beta with values below 0, asked for by ``sign`` of a
+    media term or written out.
+    """
     own = [spec.full(term, "saturation_beta") for term in spec.media]
     of = zip(panel.channels, spec.owners(panel), strict=True)
     names = tuple(c for c, k in of if not spec.priors[own[k]].within(0.0, math.inf))
