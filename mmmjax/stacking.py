@@ -48,7 +48,8 @@ class Compared:
             predictive density of the outcome, the larger the better), se, difference to the
             best and difference_se, weight (of stacking, sum 1), effective_parameters,
             bad_k (periods whose estimate is not reliable, Pareto k above 0.7), r_hat,
-            sampled (whether its draws can be used).
+            sampled (whether its draws can be used). A candidate with a chain that never
+            moved has no score and the weight 0.
         fits: Their fits by name.
     """
 
@@ -120,11 +121,19 @@ def compare_specs(
 def compared(fits: Mapping[str, Fit]) -> Compared:
     """The same of fits that are there: see :func:`compare_specs`."""
     _alike(fits)
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # told as bad_k
-        each: dict[str, Any] = {
-            name: arviz.loo(fit.to_arviz(log_likelihood=True), pointwise=True)
-            for name, fit in fits.items()
-        }
+    each: dict[str, Any] = {}
+    stuck = dict.fromkeys(fits)  # chains that never moved: there is no tail to smooth
+    for name, fit in fits.items():
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # as bad_k
+            try:
+                each[name] = arviz.loo(fit.to_arviz(log_likelihood=True), pointwise=True)
+            except ValueError:
+                continue
+        stuck.pop(name)
+    if len(each) < 2:
+        got = Phrase(f"chains that do not move in {checks.listing(stuck, 12)}")
+        fix = "sample them longer, or compare others"
+        checks.fail("fits", got, "", "two candidates whose draws can be scored", fix)
     table: Any = arviz.compare(each, method="stacking", round_to="none")
     rows = []
     for name, row in table.iterrows():
@@ -143,7 +152,12 @@ def compared(fits: Mapping[str, Fit]) -> Compared:
                 "sampled": judged.converged,
             }
         )
-    return Compared(pd.DataFrame(rows), dict(fits))
+    out = pd.DataFrame(rows)
+    for name in stuck:
+        row = {"model": name, "weight": 0.0, "bad_k": int(fits[name].panel.mask.sum())}
+        row |= {"r_hat": diagnostics(fits[name]).max_r_hat, "sampled": False}
+        out.loc[len(out), list(row)] = list(row.values())
+    return Compared(out.astype({"sampled": bool, "bad_k": int}), dict(fits))
 
 
 @checked

@@ -9,6 +9,7 @@ import pytest
 from scipy import optimize, special
 
 import mmmjax as mm
+from mmmjax.draws import Draws
 from mmmjax.stacking import compared
 from tests.fits import make_fit, make_panel, make_spec
 
@@ -170,3 +171,26 @@ def test_what_cannot_be_mixed_is_refused(change, words):
 def test_candidates_are_fitted_side_by_side_and_one_alone_is_refused():
     with pytest.raises(mm.InputError, match="two candidates or more"):
         mm.compare_specs({"one": mm.Spec()}, PANEL)
+
+
+def test_a_candidate_whose_chain_never_moved_has_no_score():
+    every = fits(draws=40)
+    first = every["geometric hill"]
+    stuck = {n: a.copy() for n, a in first.draws.params.items()}
+    for name, values in stuck.items():  # far from everything the other chain says
+        values[0] = values[0, :1] + 9.0 * (name == "intercept")
+    every["geometric hill"] = dataclasses.replace(first, draws=Draws(stuck))
+    with pytest.raises(ValueError, match="same"):
+        arviz.loo(every["geometric hill"].to_arviz(True))
+    found = compared(every)
+    row = found.table.set_index("model").loc["geometric hill"]
+    assert found.weights["geometric hill"] == 0
+    assert np.isnan(row["elpd"])
+    assert not row["sampled"]
+    assert list(found.table["model"])[-1] == "geometric hill"
+    assert sum(found.weights.values()) == pytest.approx(1)
+    assert "geometric hill" in str(found)
+    assert mm.roas(found.stacked())["roas"].shape[1] == 40
+    two = {n: every[n] for n in ("geometric hill", "delayed hill")}
+    with pytest.raises(mm.InputError, match='do not move in "geometric hill"'):
+        compared(two)
