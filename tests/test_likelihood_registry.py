@@ -85,7 +85,7 @@ def spec_of(record):
     return Spec(likelihood=record, adstock=mm.adstock.Geometric(4), seasonality=None)
 
 
-def panel_of(record, periods=60):
+def panel_of(record, periods=24):
     """Outcomes that the record allows."""
     panel = national_panel(periods)
     return replace(panel, outcome=record.possible(panel.outcome))
@@ -178,25 +178,25 @@ def test_the_target_masks_what_is_missing_and_keeps_units(record):
     outcome[0, [3, 7]] = np.nan
     panel = replace(panel, outcome=outcome)
     target = record.target(panel, scale_of(spec_of(record), panel))
-    assert target.outcome.shape == target.mask.shape == (1, 60)
+    assert target.outcome.shape == target.mask.shape == (1, 24)
     assert target.low.shape == target.unit.shape == (1, 1)
     np.testing.assert_array_equal(target.mask, np.isfinite(outcome))
     back = target.outcome * np.asarray(record.original(target))
     np.testing.assert_allclose(back[target.mask], outcome[target.mask], rtol=1e-12)
-    long = target.padded(70)
-    assert not long.mask[:, 60:].any()
+    long = target.padded(34)
+    assert not long.mask[:, 24:].any()
     for some in (target, long):
         law = record.law(np.full(some.mask.shape, 0.4), noise(record), some)
         assert np.isfinite(law.log_prob(some.outcome)).all()
-    np.testing.assert_array_equal(long.outcome[:, :60], target.outcome)
+    np.testing.assert_array_equal(long.outcome[:, :24], target.outcome)
     response, weight = record.working(target)
-    assert response.shape == weight.shape == (1, 60)
+    assert response.shape == weight.shape == (1, 24)
     np.testing.assert_array_equal(weight > 0, target.mask)
 
 
 @every
 def test_outcomes_that_it_does_not_allow_are_refused_with_their_place(record):
-    panel = national_panel(60)
+    panel = national_panel(24)
     outcome = panel.outcome.copy()
     outcome[0, 5] = -7.5
     panel = replace(panel, outcome=outcome)
@@ -235,7 +235,7 @@ def test_gradients_at_the_edges_are_finite(record, dtype):
     def total(mean, p):
         traces.append(1)
         p = {**p, **record.derived(p)}
-        law = record.law(jnp.full((1, 60), mean), p, target).mask(target.mask)
+        law = record.law(jnp.full((1, 24), mean), p, target).mask(target.mask)
         return law.log_prob(target.outcome).sum()
 
     names = list(record.parameters())
@@ -281,7 +281,7 @@ def _anywhere_in_the_step(record: Likelihood, law: Any) -> None:
 def test_single_precision_is_enough_for_counts_of_any_size(size):
     """Differences of the log density over a step of a sampler, against SciPy in float64."""
     rng = np.random.default_rng(0)
-    y = rng.poisson(size, 60).astype(float)
+    y = rng.poisson(size, 24).astype(float)
     for near in (1.0, 1.0 + 0.3 / np.sqrt(size)):
         for name, law, exact in (
             ("poisson", lambda m: laws.Poisson(m), lambda m: stats.poisson.logpmf(y, m)),
@@ -320,7 +320,7 @@ def test_a_forecast_has_the_mean_and_the_density_of_the_law(record):
     error = np.sqrt(((grid - expected) ** 2 * mass).sum() / 4000)
     drawn = mm.predict(fit, seed=1)["outcome"].to_numpy()[0, :, 0]
     z = (drawn.mean(0) / unit - expected) / error
-    assert np.abs(z).max() < 4.5  # 60 periods
+    assert np.abs(z).max() < 4.5  # 24 periods
     np.testing.assert_allclose(record.possible(drawn), drawn, rtol=1e-12)
     density = mm.log_likelihood(fit)["outcome"].to_numpy()[0, 0, 0]
     each = np.asarray(law.log_prob(target.outcome[0])) - np.log(unit)
