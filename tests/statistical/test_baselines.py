@@ -21,7 +21,7 @@ TERMS = {
     "slow": (mm.terms.Piecewise(5), mm.terms.Waves(2, grows=True)),
     "smooth": (mm.terms.Knots(8), mm.terms.Waves(1, "month", name="months")),
     "pair": (mm.terms.Interaction(["tv", "radio"]),),
-    "controls": (mm.terms.Controls(sign={"price": "negative"}, lag={"price": [0, 2]}),),
+    "controls": (mm.terms.Controls(sign={"price": "negative"}),),
 }
 REPLICAS = 8
 
