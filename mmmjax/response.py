@@ -389,19 +389,22 @@ def gains(
     Returns:
         Function of scaled media (geo, channel, past + time + more) of all channels.
     """
-    own = seen(params, inputs, spec)
+    own = seen(params, inputs, spec) if spec.interactions else None
 
     def effect(media: Array) -> Array:
-        length = media.shape[-1]
-        late = ((0, 0), (0, 0), (0, max(length - own.shape[-1], 0)))
-        beside = usual_media(inputs, length) if steady else jnp.pad(own, late)
+        beside, length = None, media.shape[-1]
+        if own is not None:
+            late = ((0, 0), (0, 0), (0, max(length - own.shape[-1], 0)))
+            beside = usual_media(inputs, length) if steady else jnp.pad(own, late)
         return media_contribution(params, media, spec, inputs, beside)
 
     if spec.likelihood.straight:
         return effect
     found, link = components(params, inputs, spec), spec.likelihood.between
     there = inputs[PRESENT][:, None] > 0
-    whole = media_contribution(params, own, spec, inputs, own)[..., inputs.history :]
+    whole = found[CHANNEL]
+    if own is not None:
+        whole = media_contribution(params, own, spec, inputs, own)[..., inputs.history :]
     rest = total(found)[:, None] - whole
     sizes = jnp.where(there, link.inverse(rest), 0.0).sum(-1, keepdims=True)
     usual = link.forward(sizes / jnp.maximum(there.sum(-1, keepdims=True), 1))
