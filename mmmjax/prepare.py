@@ -22,9 +22,9 @@ from mmmjax.panel.calendar import describe, offset, period_days
 from mmmjax.panel.reading import first_outcome
 from mmmjax.prior import Prior, replace_prior
 from mmmjax.scaling import Scale
-from mmmjax.shapes import GEO
+from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec, among
-from mmmjax.terms import Controls, Interaction, Media, Term, Waves
+from mmmjax.terms import Controls, Interaction, Media, Reach, Term, Waves
 from mmmjax.terms.overlap import overlaps
 
 __all__ = ["Prepared", "prepare", "scale_of", "with_scales"]
@@ -95,6 +95,14 @@ def prepare(
     told = (f for x in panel.facts for f in x.findings())
     findings = (*late, *weekday, *findings, *_lags(spec, panel), *narrow, *told, *shared)
     findings = (*findings, *_levers(spec, panel, scale), *_signed(spec, panel))
+    terms = [term for term in spec.media if isinstance(term, Reach)]
+    heard = [c for t in terms for c in spec.labels(panel)[spec.dim(t, CHANNEL)]]
+    if names := tuple(name for name in panel.reached if name not in heard):
+        what = f"{checks.listing(names, 6)}: modelled on impressions, reach times frequency"
+        means = "An impression counts the same, however often a person has seen it before"
+        fix = f'"{names[0]}" = {{ kind = "reach" }} under [model.channels]'
+        found = Finding("note", "frequency_unused", what, names, None, means, fix)
+        findings = (*findings, found)
     said = tuple(finding.message for finding in findings)
     return Prepared(spec, panel, scale, data, findings, (*notes, *said))
 

@@ -19,7 +19,7 @@ from mmmjax.panel import Panel
 from mmmjax.scaling import Scale
 from mmmjax.shapes import CAMPAIGN, CHANNEL, GEO
 from mmmjax.spec import Spec
-from mmmjax.terms import Frame, Interaction, Media, Term
+from mmmjax.terms import Frame, Interaction, Media, Reach, Term
 
 __all__ = [
     "align",
@@ -83,6 +83,8 @@ def make_inputs(
             axes[f"{term.name}.{name}"] = tuple(spec.dim(term, d) for d in dims)
     for name, (array, dims) in _campaigns(spec, panel, scale, after, history).items():
         values[name], axes[name] = array, dims
+    for name, (array, dims) in _frequencies(spec, panel, scale, after, history).items():
+        values[name], axes[name] = array, dims
     for name, (array, dim) in _memberships(spec, panel).items():
         values[name], axes[name] = array, (dim,)
     if not spec.likelihood.straight:
@@ -128,13 +130,49 @@ def _campaigns(
     return out
 
 
+def _frequencies(
+    spec: Spec, panel: Panel, scale: Scale, after: Panel | None, history: int
+) -> dict[str, tuple[np.ndarray, tuple[str, ...]]]:
+    """Arrays of every term of reach: "frequency" (geo, channel, history + time), "usual".
+
+    Where a panel has none (money that is planned, no impressions) it is as usual.
+    """
+    out: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
+    for term in spec.media:
+        if not isinstance(term, Reach):
+            continue
+        dim = spec.dim(term, CHANNEL)
+        names = spec.labels(panel)[dim]
+        known = (panel if after is None else after).reached
+        if lack := [name for name in names if name not in known]:
+            fix = f'media "{lack[0]}" = {{ reach = "people", frequency = "times", spend = '
+            got = checks.Phrase(f'"{lack[0]}" without reach and frequency')
+            allowed = f"channels that have both ({checks.listing(known, 12) or 'none'})"
+            fix += f'"cost" }} under [data], or leave it out of channels of "{term.name}"'
+            checks.fail(f"channels of {term.name}", got, "spec", allowed, fix)
+        at = [panel.channels.index(name) for name in names]
+        often = [p.frequency for p in (after, panel) if p is not None]
+        usual = np.ones(len(panel.channels)) if scale.frequency is None else scale.frequency
+        nothing = np.full(panel.media.shape, np.nan)
+        often = [nothing if x is None else x for x in often]
+        if after is not None:
+            often[0] = often[0][:, often[0].shape[1] - history :]
+        every = np.concatenate(often, axis=1)[..., at]
+        every = np.where(np.isnan(every), usual[at], every)
+        out |= {
+            f"{term.name}.frequency": (np.swapaxes(every, 1, 2), (GEO, dim, PAST)),
+            f"{term.name}.usual": (usual[at], (dim,)),
+        }
+    return out
+
+
 def seen(
     params: Params, inputs: Arrays, spec: Spec
 ) -> Float[Array, "geo channel past_and_time"]:
-    """Media as carry-over sees them: those of campaigns by their weights.
+    """Media as carry-over sees them: campaigns by their weights, impressions as heard.
 
-    ``inputs`` holds the media of channels; where their campaigns are split as in training
-    both are the same.
+    ``inputs`` holds the media of channels; where their campaigns are split, and people hear
+    them as often, as in training, both are the same.
     """
     media = inputs[MEDIA]
     for term in spec.media:
@@ -142,7 +180,17 @@ def seen(
         if "share" in x:
             more = (campaign_weights(params, x, term, spec) - 1.0)[..., None] * x["share"]
             media = media * (1.0 + jnp.einsum("ck,gkt->gct", x["member"], more))
-    return media
+    if not any(isinstance(term, Reach) for term in spec.media):
+        return media
+    several, parts = len(spec.media) > 1, []
+    for term in spec.media:
+        own = media[:, inputs[spec.dim(term, CHANNEL)]] if several else media
+        if isinstance(term, Reach) and own.shape[1]:
+            x, p = inputs.of(term.name), aligned(params, term, spec)
+            often, usual = jnp.asarray(x["frequency"]), jnp.asarray(x["usual"])
+            own = own * term.heard(p, often, usual)
+        parts.append(own)
+    return jnp.concatenate(parts, axis=1)[:, inputs[ORDER]] if several else parts[0]
 
 
 def campaign_weights(

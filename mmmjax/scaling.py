@@ -31,6 +31,8 @@ class Scale:
             geos, (campaign,); None without campaigns.
         baseline: What each control is counted from, its own units, (control,): 0 but of
             levers; None without levers.
+        frequency: Exposures of each person reached over training, (channel,), 1 where that
+            is not known; None without channels of reach and frequency.
     """
 
     outcome: np.ndarray
@@ -39,6 +41,7 @@ class Scale:
     people: np.ndarray | None = None
     campaigns: np.ndarray | None = None
     baseline: np.ndarray | None = None
+    frequency: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read only."""
@@ -99,7 +102,9 @@ class Scale:
         media = np.where(media > 0, media, 1.0)
         if people is not None:
             media = media * people[:, None]
-        return cls(outcome, media, panel.cost_per_unit(), people, _parts(panel), baseline)
+        often = None if panel.frequency is None else panel.usual_frequency()
+        cost, parts = panel.cost_per_unit(), _parts(panel)
+        return cls(outcome, media, cost, people, parts, baseline, often)
 
     def scale_outcome(self, outcome: np.ndarray) -> np.ndarray:
         """Outcome units to scaled units, (geo, time)."""

@@ -39,7 +39,7 @@ from mmmjax.prior import (
 )
 from mmmjax.roles import ROLES, check, role_of
 from mmmjax.shapes import CAMPAIGN, GEO
-from mmmjax.terms import Controls, Intercept, Mean, Media, Term, Trend, Waves
+from mmmjax.terms import Controls, Intercept, Mean, Media, Reach, Term, Trend, Waves
 
 __all__ = ["Spec", "among", "hyperparameters"]
 
@@ -397,7 +397,10 @@ def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
     for channel, own in channels.items():
         name = re.sub(r"\W", "_", channel.lower())
         name = name if name.isidentifier() else f"channel_{name}"
-        term = {"kind": Media.kind, "name": name, "channels": [channel], **usual, **own}
+        usual_of = dict(usual)
+        if own.get("kind") == Reach.kind:  # what is carried over is not saturated again
+            usual_of.pop("saturation", None)
+        term = {"kind": Media.kind, "name": name, "channels": [channel], **usual_of, **own}
         args["terms"] = (*args.get("terms", ()), _record_from_dict("term", term))
     if (given := table.get("controls")) is not None:
         args["terms"] = (*args.get("terms", ()), Controls.of(given))

@@ -60,6 +60,7 @@ PANEL_DIMS = {
     "spend": (GEO, DATE, CHANNEL),
     "controls": (GEO, DATE, CONTROL),
     "population": (GEO,),
+    "frequency": (GEO, DATE, CHANNEL),
 }
 SCALE_DIMS = {
     "outcome": (GEO,),
@@ -68,6 +69,7 @@ SCALE_DIMS = {
     "people": (GEO,),
     "campaigns": (CAMPAIGN,),
     "baseline": (CONTROL,),
+    "frequency": (CHANNEL,),
 }
 
 
@@ -331,7 +333,8 @@ def _arrays(
     empty: dict[str, Any] = {
         n: np.zeros([sizes[dim] for dim in d]) for n, d in dims.items()
     }
-    empty |= dict.fromkeys(("population", "people", "campaigns", "baseline"))
+    none = ("population", "people", "campaigns", "baseline", "frequency")
+    empty |= dict.fromkeys(none)
     return {n: data[n].values if n in data else empty[n] for n in dims}
 
 

@@ -28,6 +28,7 @@ from mmmjax.posterior.explained import curves_table as curves
 from mmmjax.posterior.explained import decomposition_table as decomposition
 from mmmjax.posterior.explained import returns_table as returns
 from mmmjax.posterior.explained import sweep_table as sweep
+from mmmjax.posterior.frequency import optimal_frequency as frequency
 from mmmjax.posterior.shrinkage import pooled_over_geos
 from mmmjax.posterior.shrinkage import shrinkage_table as shrinkage
 from mmmjax.posterior.tables import channels_table as channels
@@ -35,6 +36,7 @@ from mmmjax.posterior.tables import weekly_table as weekly
 from mmmjax.prediction import forecast_table as forecast
 from mmmjax.prediction import judged, judged_through
 from mmmjax.prediction import scores_table as scores
+from mmmjax.terms import Reach
 
 if TYPE_CHECKING:
     from mmmjax.budget.compare import scenarios_table as scenarios
@@ -52,6 +54,7 @@ __all__ = [
     "every",
     "fitted",
     "forecast",
+    "frequency",
     "knowledge",
     "outcome",
     "parameters",
@@ -72,11 +75,9 @@ def __dir__() -> list[str]:
 
 NAMES = (
     "channels", "weekly", "parameters", "priors", "fitted", "forecast", "returns", "curves",
-    "sweep", "decomposition", "carryover", "campaigns",
-    "shrinkage",
+    "sweep", "decomposition", "carryover", "campaigns", "frequency", "shrinkage",
 )  # fmt: skip
-"""In the order in which they are written; campaigns where the panel has some, shrinkage
-where geos are pooled."""
+"""In the order in which they are written; the last three of a fit that has them."""
 
 _OF_BUDGETS = {
     "knowledge": ("regret", "knowledge_table"),
@@ -134,11 +135,14 @@ def every(
         "decomposition": lambda: decomposition(fit),
         "carryover": lambda: carryover(fit),
         "campaigns": lambda: campaigns(fit),
+        "frequency": lambda: frequency(fit),
     }
     if fit.panel.campaigns is None:
         del jobs["campaigns"]
     if pooled_over_geos(fit):
         jobs["shrinkage"] = lambda: shrinkage(fit, None)
+    if not any(isinstance(term, Reach) for term in fit.spec.media):
+        del jobs["frequency"]
     verdicts = ("parameters", "priors", "diagnostics", "judged")
     made = {"sampled": verdicts, "predicted": names}
     needed = [job for job in jobs if any(n not in found for n in made.get(job, (job,)))]

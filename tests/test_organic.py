@@ -62,7 +62,7 @@ WRONG = {
     "text": ({"News": NEWS | {"organic": "yes"}}, None, "true or false"),
     "key": ({"News": {"column": "sends", "organc": True}}, None, 'mean "organic"'),
     "no column": ({"News": {"organic": True}}, None, 'column = "sends"'),
-    "two": ({"News": NEWS | {"campaigns": {"A": "a", "B": "tv"}}}, None, "got both"),
+    "two": ({"News": NEWS | {"campaigns": {"A": "a", "B": "tv"}}}, None, "or campaigns"),
     "list": ({"News": NEWS | {"column": ["sends"]}}, None, "one column"),
     "paid": ({"News": NEWS | {"spend": "a"}}, None, "take organic away"),
     "paid apart": ({"News": NEWS}, {"News": "a"}, "take organic away"),

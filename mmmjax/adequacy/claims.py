@@ -37,6 +37,7 @@ IMPOSSIBLE = ("media_above_outcome", "negative_baseline")
 NOUNS: dict[str, tuple[str, Literal["warning", "note"]]] = {
     "adstock": ("carry-over", "warning"),
     "saturation": ("curve", "note"),
+    "exposures": ("curve of frequency", "note"),
 }
 """Kernel -> what its parameters are of a channel, and how much a wider one matters."""
 

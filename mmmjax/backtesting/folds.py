@@ -156,4 +156,5 @@ def padded(panel: Panel, history: int, n_periods: int) -> Panel:
         dates=pd.date_range(start, periods=history + n_periods, freq=step),
         history=history,
         campaigns=panel.campaigns and panel.campaigns.each(lambda x: pad(x, 0.0)),
+        frequency=None if panel.frequency is None else pad(panel.frequency, np.nan),
     )

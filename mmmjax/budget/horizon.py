@@ -50,9 +50,9 @@ class Window(NamedTuple):
 
     Args:
         draws: Parameters of every cell by name, (draw, cell); "factors" of the levels, see
-            :func:`_factored`; with campaigns "past", ``history`` as their weights make it,
-            (draw, cell, past); for a response of one's own whatever its function takes,
-            (draw, ...).
+            :func:`_factored`; with campaigns or reach "past", ``history`` as carry-over
+            sees it, (draw, cell, past); for a response of one's own whatever its
+            function takes, (draw, ...).
         media_per_money: Scaled media that one unit of money buys, (cell, period), or
             (cell, 1) in any period.
         outcome: Outcome units of one scaled unit, (cell,).
@@ -151,7 +151,7 @@ def make_window(
     past = lag - 1 if carry_in == "history" else 0
     most = kept if len(fits) > 1 else max_draws
     flats = [_of_cells(fit, most) for fit in fits]
-    if past and any(fit.panel.campaigns for fit in fits):
+    if past and any(fit.panel.campaigns or fit.panel.reached for fit in fits):
         weighed = [_weighed(fit, most, past) for fit in fits]
         flats = [flat | {"past": x} for flat, x in zip(flats, weighed, strict=True)]
     for market, flat in enumerate(flats[1:], start=1):
@@ -303,7 +303,7 @@ def _history(fit: Fit, past: int) -> Float[np.ndarray, "cell past"]:
 def _weighed(
     fit: Fit, max_draws: int | None, past: int
 ) -> Float[np.ndarray, "draw cell past"]:
-    """History of every draw, media of campaigns by their weights."""
+    """History of every draw, media as carry-over sees them."""
     history, inputs = _history(fit, past), fit.inputs()
     paid, flat = np.flatnonzero(fit.panel.paid), fit.flat(max_draws)
     flat = {name: np.asarray(x, np.float64) for name, x in flat.items()}

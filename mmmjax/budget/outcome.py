@@ -226,7 +226,7 @@ def blank(
     return replace(
         train, outcome=np.full(shape, np.nan), media=media, spend=spend, population=last,
         controls=given, present=np.ones(shape, bool), dates=dates, history=0,
-        campaigns=None,
+        campaigns=None, frequency=None,
     )  # fmt: skip
 
 

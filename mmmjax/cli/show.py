@@ -119,6 +119,13 @@ def panel(train: Panel, test: Panel | None) -> None:
                 "campaigns" if own.channels[0] == channel else "",
                 f"{channel}: {checks.listing(texts, 8)}",
             )
+    for name in train.reached:
+        c = train.channels.index(name)
+        often, seen = train.frequency[..., c], train.media[..., c]  # type: ignore[index]
+        usual, most = train.usual_frequency()[c], np.nanmax(often, initial=1.0)
+        reach = np.where(np.isnan(often), 0.0, seen / often)[:, train.window].sum(0).mean()
+        text = f"{name}: {amount(reach)} people a {noun}, reached {usual:.1f} times (at "
+        entry("reach" if name == train.reached[0] else "", f"{text}most {most:.1f})")
     if test is not None:
         _against(train, test)
 

@@ -124,4 +124,5 @@ def over_geos(panel: Panel) -> Panel:
     }
     one = {name: array[None] for name, array in arrays.items()}
     none = {"population": None, "facts": (), "groups": {}, "campaigns": None}
+    none["frequency"] = None
     return replace(panel, **one, **none, geos=(ALL,))

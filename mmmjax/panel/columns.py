@@ -41,7 +41,7 @@ class Columns:
         date: Column of dates.
         outcome: Column of the outcome; None for a table without one.
         media: Column of each channel's media, in channel order; of a channel of campaigns
-            their columns, with " + " between.
+            their columns, with " + " between, of reach and frequency with " * ".
         spend: Column of each channel's spend; the media column where media is spend,
             None for organic channels.
         controls: Column of each control.
@@ -52,6 +52,7 @@ class Columns:
         groups: Columns of groups of geos, the coarsest first.
         campaigns: By channel, the column of the media of each of its campaigns.
         costs: The same of their spend, where that has columns of its own.
+        reach: By channel, its columns of "reach" and "frequency".
     """
 
     date: str = "date"
@@ -66,6 +67,7 @@ class Columns:
     groups: tuple[str, ...] = ()
     campaigns: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     costs: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    reach: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def names(self, channels: tuple[str, ...]) -> Names:
         """Return what to ask for to read the same columns again."""
@@ -75,7 +77,7 @@ class Columns:
         return Names(
             self.date,
             self.outcome,
-            dict(zip(channels, self.media, strict=True)) | self.campaigns,
+            dict(zip(channels, self.media, strict=True)) | self.campaigns | self.reach,
             self.controls,
             self.geo,
             {name: column for name, column in paired if column is not None}
@@ -92,6 +94,8 @@ class Columns:
                 yield field, column
         every = (*self.campaigns.values(), *self.costs.values())
         sums = {" + ".join(own.values()) for own in every}
+        sums |= {" * ".join(own.values()) for own in self.reach.values()}
+        yield from (pair for own in self.reach.values() for pair in own.items())
         yield from (("media", column) for column in self.media if column not in sums)
         yield from (
             ("campaigns", c) for own in self.campaigns.values() for c in own.values()
@@ -126,15 +130,18 @@ def resolve(frame: pd.DataFrame, names: Names) -> tuple[Columns, tuple[str, ...]
     for field in ("date", "outcome", "geo", "population"):
         if (column := getattr(names, field)) is not None:
             _exists(field, column, have, frame)
-    media, spend = read_tables(names.media, names.spend)
+    media, spend, reach = read_tables(names.media, names.spend)
     campaigns, costs = dict[str, Any](), dict[str, Any]()
     if isinstance(media, Mapping):
         media, campaigns = _summed("media", media, have, frame)
-        _direction("media", {k: v for k, v in media.items() if k not in campaigns}, have)
+        alone = {k: v for k, v in media.items() if k not in {**campaigns, **reach}}
+        _direction("media", alone, have)
         pairs = {str(name): str(column) for name, column in media.items()}
-        for name, column in pairs.items():
-            if name not in campaigns:
-                _exists(f'media "{name}"', column, have, frame)
+        for name, column in alone.items():
+            _exists(f'media "{name}"', str(column), have, frame)
+        for name, own in reach.items():
+            for key, column in own.items():
+                _exists(f'{key} of "{name}"', column, have, frame)
         channels, media_columns = tuple(pairs), tuple(pairs.values())
     else:
         channels = media_columns = _expand("media", media, have, frame)
@@ -153,6 +160,7 @@ def resolve(frame: pd.DataFrame, names: Names) -> tuple[Columns, tuple[str, ...]
         groups=_expand("groups", names.groups, have, frame),
         campaigns=campaigns,
         costs={name: own for name, own in costs.items() if own != campaigns[name]},
+        reach=reach,
     )
     _used_once(columns, have)
     _no_clash(channels, columns.controls)

@@ -20,7 +20,7 @@ from mmmjax.panel.dialect import NUMBERS as OF_NUMBERS
 from mmmjax.panel.files import load_table
 from mmmjax.panel.national import weights
 from mmmjax.panel.reading import first_outcome, read, read_future
-from mmmjax.panel.record import NUMBERS, PanelRecord, known, periods
+from mmmjax.panel.record import PanelRecord, known, numbers, periods
 
 __all__ = [
     "Panel",
@@ -60,6 +60,7 @@ class Panel(PanelRecord):
         national: Channels whose media are one series, divided over the geos.
         groups: The group of each geo (geo,) by the name of its column, the coarsest first.
         campaigns: What some channels are sums of.
+        frequency: Exposures of each reached, (geo, time, channel); else NaN.
     """
 
     @classmethod
@@ -91,7 +92,7 @@ class Panel(PanelRecord):
             date: Column of dates: the start of each period, at one regular frequency.
             media: Columns of media, one per channel, or {channel: column}; of a channel
                 that is a sum of campaigns (creatives) {campaign: column}, spend alike; or
-                {"column": "sends", "organic": True}, {"column": ..., "spend": ...}.
+                {"column": "sends", "organic": True}, or {"reach": ..., "frequency": ...}.
             outcome: Column of the outcome; empty cells are masked. None: no outcome.
             controls: Columns of controls; globs such as "hldy_*" are allowed.
             geo: Column that names the geo of each row; None: one national market.
@@ -146,7 +147,7 @@ class Panel(PanelRecord):
         file = isinstance(table, (str, Path))
         texts = {name for name in (columns.date, columns.geo) if name}
         wanted = texts | {name for name in (*columns.media, *columns.controls)}
-        wanted |= {*columns_in(columns.campaigns)}
+        wanted |= {*columns_in(columns.campaigns), *columns_in(columns.reach)}
         ways = [written] if written or not file else [columns.dialect, {}]
         for way in ways[: 1 + bool(columns.dialect)]:
             dialect = dialect_of(way)
@@ -196,7 +197,7 @@ class Panel(PanelRecord):
         if not names or len(set(names)) != len(names):
             fail("geos", names, "", "at least one geo, each once", "name each geo once")
         index = [self.geos.index(name) for name in names]
-        arrays = {name: getattr(self, name)[index] for name in NUMBERS}
+        arrays = numbers(self, lambda x: x[index])
         people = None if self.population is None else self.population[index]
         facts = tuple(f for f in self.facts if f.about(self, names, self.channels))
         groups = {name: tuple(own[i] for i in index) for name, own in self.groups.items()}

@@ -11,6 +11,7 @@ import numpy as np
 from mmmjax.checks import Phrase, choice, fail, listing, show
 from mmmjax.panel.calendar import check_follows
 from mmmjax.panel.container import Panel, check_names, spread
+from mmmjax.panel.record import numbers
 
 __all__ = ["for_prediction", "for_training"]
 
@@ -172,6 +173,7 @@ def _keep(panel: Panel, media: np.ndarray, controls: np.ndarray) -> Panel:
         panel,
         media=panel.media[..., media],
         spend=panel.spend[..., media],
+        frequency=None if panel.frequency is None else panel.frequency[..., media],
         channels=channels,
         national=tuple(name for name in panel.national if name in channels),
         facts=tuple(f for f in panel.facts if f.about(panel, panel.geos, channels)),
@@ -186,6 +188,7 @@ def _keep(panel: Panel, media: np.ndarray, controls: np.ndarray) -> Panel:
             controls=tuple(named.controls[i] for i in controls),
             campaigns={c: x for c, x in named.campaigns.items() if c in channels},
             costs={c: x for c, x in named.costs.items() if c in channels},
+            reach={c: x for c, x in named.reach.items() if c in channels},
         ),
     )
 
@@ -250,8 +253,7 @@ def for_prediction(training: Panel, future: Panel) -> Panel:
         fix += "; or drop its rows, or train on it too"
         fail("test panel geos", extra[0], "", allowed, fix)
     order = [future.geos.index(name) for name in training.geos]
-    arrays = ("outcome", "media", "spend", "controls", "present")
-    ordered = {name: getattr(future, name)[order] for name in arrays}
+    ordered = numbers(future, lambda x: x[order])
     if (own := training.campaigns) is not None:  # those of training, as they are now
         now = future.campaigns and future.campaigns.each(lambda x: x[order])
         own = own.like(now, *ordered["outcome"].shape)

@@ -12,12 +12,13 @@ from mmmjax.checks import InputError, Phrase, closest, fail, listing
 from mmmjax.panel.calendar import no_gaps, no_repeats, regular
 from mmmjax.panel.campaigns import Campaigns
 from mmmjax.panel.cells import Source, read_dates, read_geos, read_numbers
+from mmmjax.panel.channel import FREQUENCY, REACH
 from mmmjax.panel.columns import Columns, Names, resolve
 from mmmjax.panel.dialect import Dialect
 from mmmjax.panel.empty import left_empty
 from mmmjax.panel.files import ORIGIN, Origin
 from mmmjax.panel.national import one_series
-from mmmjax.panel.record import PanelRecord
+from mmmjax.panel.record import NUMBERS, PanelRecord
 from mmmjax.shapes import (
     CAMPAIGN,
     CHAIN,
@@ -95,6 +96,9 @@ def read(
         values["outcome"] = left_empty(leave_empty, values["outcome"], dates, geos, way)
     history = first_outcome(values["outcome"]) if names.outcome else 0
     _controls_known(source, columns, values["controls"], cells, history)
+    people = _population(source, names.population, cells, present)
+    if people is not None and columns.reach:
+        _at_most_all(source, columns, channels, values, people, cells, whole)
     return {
         **values,
         "present": present,
@@ -102,7 +106,7 @@ def read(
         "geos": geos,
         "channels": channels,
         "control_names": columns.controls,
-        "population": _population(source, names.population, cells, present),
+        "population": people,
         "national": whole,
         "groups": _groups(source, columns.groups, codes, len(geos)),
         "outcome_name": names.outcome or "outcome",
@@ -148,7 +152,7 @@ def _values(
     if columns.outcome is not None:
         outcome[cells] = read_numbers(source, columns.outcome, "outcome")
     media = np.zeros((*shape, len(columns.media)))
-    spend = np.zeros_like(media)
+    spend, frequency = np.zeros_like(media), np.full_like(media, np.nan)
     pairs, parts = list[tuple[str, str]](), (list[np.ndarray](), list[np.ndarray]())
     for i, (column, money) in enumerate(zip(columns.media, columns.spend, strict=True)):
         kind = _whole if national[i] else _amounts
@@ -161,7 +165,17 @@ def _values(
 
         name = channels[i]
         own, costs = columns.campaigns.get(name, {}), columns.costs.get(name, {})
-        each = grids("media", own.values() or [column])
+        pair = columns.reach.get(name)
+        if pair:
+            (reached,) = grids(REACH, [pair[REACH]])
+            often = np.full(shape, np.nan)
+            often[cells] = _frequency(
+                source, pair, reached[cells], cells if national[i] else None, present
+            )
+            frequency[..., i] = np.where(reached > 0, often, np.nan)
+            each = [np.where(reached > 0, reached * often, 0.0)]
+        else:
+            each = grids("media", own.values() or [column])
         media[..., i] = sum(each[1:], start=each[0])
         bought = each
         if money is None:
@@ -182,7 +196,78 @@ def _values(
     stacked = (np.stack(part, -1) if part else np.zeros((*shape, 0)) for part in parts)
     campaigns = Campaigns.of(pairs, *stacked)
     found = {"outcome": outcome, "media": media, "spend": spend, "controls": controls}
+    found["frequency"] = frequency if columns.reach else None
     return found | {"campaigns": campaigns}
+
+
+def _frequency(
+    source: Source,
+    pair: Mapping[str, str],
+    reached: np.ndarray,
+    cells: tuple[np.ndarray, np.ndarray] | None,
+    present: np.ndarray,
+) -> np.ndarray:
+    """Exposures of each person reached, of every row; at least 1 where there are any.
+
+    Args:
+        source: The table.
+        pair: Columns of reach and frequency.
+        reached: People reached, of every row.
+        cells: Of a national channel, whose frequency stands in all rows of a date or in
+            one; None of another.
+        present: Whether there is a row, (geo, time).
+    """
+    column = pair[FREQUENCY]
+    values = read_numbers(source, column, FREQUENCY)
+    if cells is not None:
+        grid = np.full(present.shape, np.nan)
+        grid[cells] = values
+        series, other = one_series(grid)
+        if (bad := np.flatnonzero(other[cells])).size:
+            got, fix = Phrase("another than in other rows of the date"), "write the same"
+            where = source.where(int(bad[0]), column)
+            fail("national frequency", got, where, "one value a date", fix)
+        values = series[cells[1]]
+    if (bad := np.flatnonzero((reached > 0) & ~(values >= 1))).size:
+        row = int(bad[0])
+        more = f" ({bad.size} such cells in this column)" if bad.size > 1 else ""
+        got = "a missing value" if np.isnan(values[row]) else f"{values[row]:.10g}"
+        got = Phrase(f"{got} where {reached[row]:,.10g} are reached")
+        fix = (
+            f'exposures a period divided by "{pair[REACH]}", the people reached at least '
+            "once in it: write it so, or swap the two columns if they are swapped"
+        )
+        where = source.where(row, column) + more
+        fail(FREQUENCY, got, where, "numbers of 1 or more", fix)
+    return values
+
+
+def _at_most_all(
+    source: Source,
+    columns: Columns,
+    channels: tuple[str, ...],
+    values: Mapping[str, Any],
+    people: np.ndarray,
+    cells: tuple[np.ndarray, np.ndarray],
+    whole: tuple[str, ...],
+) -> None:
+    """Refuse more people reached in a period than there are."""
+    for name, pair in columns.reach.items():
+        i = channels.index(name)
+        reached, there = values["media"][..., i] / values["frequency"][..., i], people
+        if name in whole:
+            reached = np.broadcast_to(np.nansum(reached, 0), people.shape)
+            there = np.broadcast_to(people.sum(0), people.shape)
+        bad = np.flatnonzero((reached > there * (1 + 1e-9))[cells])
+        if bad.size:
+            at = tuple(int(index[bad[0]]) for index in cells)
+            got = Phrase(f"{reached[at]:,.10g} of a population of {there[at]:,.10g}")
+            fix = (
+                "count each person once in a period (impressions are reach times "
+                "frequency), in the unit of the population"
+            )
+            where = source.where(int(bad[0]), pair[REACH])
+            fail(REACH, got, where, "at most the population", fix)
 
 
 def _whole(
@@ -299,12 +384,13 @@ def read_future(
     """Return the fields of a panel that follows `train`: its columns, without outcome.
 
     A paid channel may come as media, as spend, or as both: what is missing follows from
-    `cost_per_unit` (geo, channel), its last row that of new geos. These come last.
+    `cost_per_unit` (geo, channel), its last row that of new geos. These come last. Money of
+    a channel of reach buys impressions, at the frequency in its column or the usual one.
     """
     columns, channels, geos = train.columns, train.channels, train.geos
     national, frame = train.national, _frame(df)
     have = set(frame.columns)
-    _all_there(columns, have)
+    _all_there(columns, channels, have)
     origin: Origin | None = frame.attrs.get(ORIGIN)
     dialect = dialect or (Dialect() if origin is None else origin.dialect)
     source = Source(frame, columns.date, columns.geo, origin, dialect)
@@ -322,6 +408,21 @@ def read_future(
                 continue
             amounts = [_amounts(source, c, "media", gaps=gaps) for c in own.values()]
             frame = frame.assign(**{money: sum(amounts) * cost})
+        elif pair := columns.reach.get(channels[i]):
+            cost, alone = cost_per_unit[codes, i], codes[:0]
+            if pair[REACH] not in have:
+                seen = _amounts(source, str(money), "spend", gaps=gaps) / cost
+                times: Any = train.usual_frequency()[i]
+                if pair[FREQUENCY] in have:
+                    times = _frequency(source, pair, seen, None, alone)
+                    times = np.where(seen > 0, times, 1.0)
+                both = {pair[REACH]: seen / times, pair[FREQUENCY]: times}
+                frame = frame.assign(**both)
+            elif money is not None and money not in have:
+                reached = _amounts(source, pair[REACH], REACH, gaps=gaps)
+                times = _frequency(source, pair, reached, None, alone)
+                seen = np.where(reached > 0, reached * times, 0.0)
+                frame = frame.assign(**{money: seen * cost})
         elif media not in have and money is not None:
             known = _amounts(source, money, "spend", gaps=gaps)
             frame = frame.assign(**{media: known / cost_per_unit[codes, i]})
@@ -343,7 +444,7 @@ def read_future(
     for name in groups if new else ():
         groups[name] = (*groups[name], *(late[name][found.index(geo)] for geo in new))
     order = [found.index(name) for name in (*geos, *new)]
-    for name in ("outcome", "media", "spend", "controls", "present", "population"):
+    for name in (*NUMBERS, FREQUENCY, "population"):
         fields[name] = fields[name] if fields[name] is None else fields[name][order]
     if fields["campaigns"] is not None:
         fields["campaigns"] = fields["campaigns"].each(lambda x: x[order])
@@ -401,7 +502,7 @@ def _new_geos(train: PanelRecord, names: tuple[str, ...], have: set[str]) -> lis
     return new
 
 
-def _all_there(columns: Columns, have: set[str]) -> None:
+def _all_there(columns: Columns, channels: tuple[str, ...], have: set[str]) -> None:
     """Say everything a future table lacks at once."""
     wanted = [columns.date, columns.geo, *columns.controls]
     missing = [Phrase(f'"{name}"') for name in wanted if name and name not in have]
@@ -411,11 +512,18 @@ def _all_there(columns: Columns, have: set[str]) -> None:
         for name, column in own.items()
     ]
     sums = {" + ".join(own.values()) for own in columns.campaigns.values()}
+    sums |= {" * ".join(own.values()) for own in columns.reach.values()}
     plain = zip(columns.media, columns.spend, strict=True)
     for media, money in (*(pair for pair in plain if pair[0] not in sums), *of_campaigns):
         if media not in have and money not in have:
             either = f'"{media}"' if money in (None, media) else f'"{media}" or "{money}"'
             missing.append(Phrase(either))
+    for channel, own in columns.reach.items():
+        money = columns.spend[channels.index(channel)]
+        if {*own.values()} - have and (money not in have or own[REACH] in have):
+            lacks = [f'"{name}"' for name in own.values() if name not in have]
+            other = f' (or "{money}" in place of both)' if money else ""
+            missing.append(Phrase(" and ".join(lacks) + other))
     if missing:
         fix = (
             "add these columns, named as in training: the spend (or media) planned for "

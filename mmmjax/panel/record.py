@@ -1,7 +1,7 @@
 """What a panel holds, and what follows from it."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,17 +12,86 @@ from mmmjax.checks import Phrase, closest, fail, listing, number, show
 from mmmjax.findings import Finding
 from mmmjax.panel.calendar import describe, offset
 from mmmjax.panel.campaigns import Campaigns
+from mmmjax.panel.channel import FREQUENCY, REACH
 from mmmjax.panel.columns import Columns
 from mmmjax.panel.national import by_period
 from mmmjax.shapes import NATIONAL
 
-__all__ = ["NUMBERS", "PanelRecord", "joined", "known", "periods"]
+__all__ = ["NUMBERS", "PanelRecord", "joined", "known", "numbers", "periods"]
 
 NUMBERS = ("outcome", "media", "spend", "controls", "present")
 
 
+class Seen:
+    """What follows from the numbers of a panel."""
+
+    outcome: np.ndarray
+    media: np.ndarray
+    spend: np.ndarray
+    dates: pd.DatetimeIndex
+    geos: tuple[str, ...]
+    channels: tuple[str, ...]
+    population: np.ndarray | None
+    history: int
+    columns: Columns
+    frequency: np.ndarray | None
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Whether the outcome was observed, (geo, time)."""
+        return np.isfinite(self.outcome)
+
+    @property
+    def paid(self) -> np.ndarray:
+        """Whether each channel has a spend, (channel,); the others are organic."""
+        return ~np.isnan(self.spend).all((0, 1))
+
+    @property
+    def organic(self) -> tuple[str, ...]:
+        """Names of the channels without spend."""
+        return tuple(self.channels[i] for i in np.flatnonzero(~self.paid))
+
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """Names of the channels whose media are reach times frequency."""
+        if self.frequency is None:
+            return ()
+        known = np.isfinite(self.frequency).any((0, 1))
+        pairs = zip(self.channels, known, strict=True)
+        return tuple(n for n, yes in pairs if yes or n in self.columns.reach)
+
+    def usual_frequency(self) -> np.ndarray:
+        """Impressions over reach of the window and all geos, (channel,); 1 if unknown."""
+        if self.frequency is None:
+            return np.ones(len(self.channels))
+        seen = np.where(np.isfinite(self.frequency), self.media, 0.0)[:, self.window]
+        reached = seen / np.where(seen > 0, self.frequency[:, self.window], 1.0)
+        seen, reached = seen.sum((0, 1)), reached.sum((0, 1))
+        return np.divide(seen, reached, np.ones_like(seen), where=reached > 0)
+
+    @property
+    def people(self) -> np.ndarray | None:
+        """Population in every period, (geo, time); None where it is not known."""
+        return by_period(self.population, len(self.dates))
+
+    @property
+    def window(self) -> slice:
+        """The modelled periods: all after the history."""
+        return slice(self.history, None)
+
+    @property
+    def n_geos(self) -> int:
+        """Number of geos."""
+        return len(self.geos)
+
+    @property
+    def n_periods(self) -> int:
+        """Number of modelled periods, the history not counted."""
+        return len(self.dates) - self.history
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class PanelRecord:
+class PanelRecord(Seen):
     """Fields and numbers of a panel; :class:`mmmjax.Panel` says what they are."""
 
     outcome: np.ndarray
@@ -46,6 +115,7 @@ class PanelRecord:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     national: tuple[str, ...] = ()
     campaigns: Campaigns | None = None
+    frequency: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Copy the arrays, check their shapes and make them read only."""
@@ -72,6 +142,7 @@ class PanelRecord:
             "controls": (*cells, len(self.control_names)),
             "present": cells,
             "population": cells,
+            "frequency": (*cells, len(self.channels)),
         }
         if self.population is not None and np.ndim(self.population) == 1:
             shapes["population"] = cells[:1]
@@ -124,6 +195,11 @@ class PanelRecord:
                 amounts = _of_campaigns(self, i, own, columns.costs.get(self.channels[i]))
                 if self.channels[i] not in columns.costs and money != media:
                     amounts.append((money, self.spend[..., i]))
+            if (pair := columns.reach.get(self.channels[i])) and self.frequency is not None:
+                often = self.frequency[..., i]
+                people = np.where(np.isnan(often), 0.0, self.media[..., i] / often)
+                amounts = [(pair[REACH], people), amounts[1]]
+                table[pair[FREQUENCY]] = often[geo, time]
             for name, array in amounts:
                 if name is not None and name not in table:
                     table[name] = array.sum(0)[time] if whole else array[geo, time]
@@ -153,6 +229,8 @@ class PanelRecord:
             digest.update(repr(self.facts).encode())
         if self.groups:
             digest.update(repr(dict(self.groups)).encode())
+        if self.frequency is not None:
+            digest.update(b"frequency" + self.frequency.astype("<f8").tobytes())
         return digest.hexdigest()
 
     def __repr__(self) -> str:
@@ -178,6 +256,7 @@ class PanelRecord:
             f"national, divided by {by}": self.national,
             "campaigns": self.campaigns.labels if self.campaigns else (),
             "organic": self.organic,
+            "reach and frequency": self.reached,
         }
         for what, names in named.items():
             if names:
@@ -188,45 +267,18 @@ class PanelRecord:
         lines += [f"  {fact.kind} {fact.formula()}" for fact in self.facts]
         return "\n".join(lines)
 
-    @property
-    def mask(self) -> np.ndarray:
-        """Whether the outcome was observed, (geo, time)."""
-        return np.isfinite(self.outcome)
 
-    @property
-    def paid(self) -> np.ndarray:
-        """Whether each channel has a spend, (channel,); the others are organic."""
-        return ~np.isnan(self.spend).all((0, 1))
-
-    @property
-    def organic(self) -> tuple[str, ...]:
-        """Names of the channels without spend."""
-        return tuple(self.channels[i] for i in np.flatnonzero(~self.paid))
-
-    @property
-    def people(self) -> np.ndarray | None:
-        """Population in every period, (geo, time); None where it is not known."""
-        return by_period(self.population, len(self.dates))
-
-    @property
-    def window(self) -> slice:
-        """The modelled periods: all after the history."""
-        return slice(self.history, None)
-
-    @property
-    def n_geos(self) -> int:
-        """Number of geos."""
-        return len(self.geos)
-
-    @property
-    def n_periods(self) -> int:
-        """Number of modelled periods, the history not counted."""
-        return len(self.dates) - self.history
+def numbers(
+    panel: PanelRecord, change: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the arrays over (geo, time) that a panel has, each changed alike."""
+    names = (*NUMBERS, *(["frequency"] if panel.frequency is not None else []))
+    return {name: change(getattr(panel, name)) for name in names}
 
 
 def periods[P: PanelRecord](panel: P, times: slice, history: int) -> P:
     """Return the panel of some periods, the first `history` of them not modelled."""
-    arrays = {name: getattr(panel, name)[:, times] for name in NUMBERS}
+    arrays = numbers(panel, lambda x: x[:, times])
     people = None if panel.people is None else panel.people[:, times]
     own = {"population": people, "dates": panel.dates[times], "history": history}
     own["campaigns"] = panel.campaigns and panel.campaigns.each(lambda x: x[:, times])
@@ -238,6 +290,10 @@ def joined[P: PanelRecord](first: P, second: P) -> P:
     join = lambda name: np.concatenate([getattr(p, name) for p in (first, second)], axis=1)
     people = None if first.people is None else join("people")
     arrays = {name: join(name) for name in NUMBERS}
+    if first.frequency is not None:
+        nothing = np.full(second.media.shape, np.nan)
+        then = nothing if second.frequency is None else second.frequency
+        arrays["frequency"] = np.concatenate([first.frequency, then], axis=1)
     dates, own = first.dates.append(second.dates), first.campaigns
     if own is not None:
         then = own.like(second.campaigns, *second.outcome.shape)

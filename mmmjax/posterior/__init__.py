@@ -2,8 +2,8 @@
 
 `fold` streams over draws; `scope` says which panel and cells a question is about;
 `contributions`, `campaigns`, `returns`, `curves` and `carryover` answer in labelled xarray
-data, `tables` and `explained` as the command line writes it. Some functions are named as
-their module: import from here.
+data, `frequency`, `tables` and `explained` in tables, as the command line writes them. Some
+functions are named as their module: import from here.
 """
 
 from mmmjax.posterior.campaigns import campaigns, campaigns_table
@@ -18,6 +18,7 @@ from mmmjax.posterior.explained import (
     sweep_table,
 )
 from mmmjax.posterior.fold import fold, fold_cells, thinned
+from mmmjax.posterior.frequency import optimal_frequency
 from mmmjax.posterior.returns import incremental, mroas, returns, roas
 from mmmjax.posterior.tables import channels_table, weekly_table
 
@@ -36,6 +37,7 @@ __all__ = [
     "fold_cells",
     "incremental",
     "mroas",
+    "optimal_frequency",
     "returns",
     "returns_table",
     "roas",

@@ -56,6 +56,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
                   *_spread("contribution"), *_spread("share"), *_spread("roas")),
     "shrinkage": ("parameter", "geo", "channel", "own", "own_lo", "own_hi",
                   *_spread("pooled"), *_spread("population"), "weight"),
+    "frequency": ("geo", "channel", "usual", *_spread("best"), "frequency",
+                  *_spread("gain"), "roas_mean", "roas_best_mean"),
     "priors": ("parameter", "index", "prior_mean", "prior_sd", "posterior_mean",
                "posterior_sd", "contraction"),
     "backtest": ("fold", "model", "split", "test_start", "test_end", "crps", "r2", "mape",

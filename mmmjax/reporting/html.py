@@ -67,7 +67,7 @@ def report(
         tables: What is known already and need not be computed again, by name. Tables with
             the columns of the files of a run: "channels", "weekly", "parameters", "fitted",
             "forecast", "decomposition", "curves", "carryover", "sweep", "returns",
-            "priors", "campaigns", "shrinkage", and of a backtest, shown only if given,
+            "priors", "campaigns", "frequency", "shrinkage", and of a backtest, if given,
             "backtest", "backtest_forecast" and "backtest_parameters"; "scores" (of
             :func:`mmmjax.scores` with the same test) and "diagnostics". What is None or
             not given is computed.
@@ -160,6 +160,7 @@ def tables(found: Evidence) -> dict[str, rows.Table]:
         rows.by_geo(found),
         rows.campaigns(found),
         rows.shrinkage(found),
+        rows.frequency(found),
         rows.windows(found),
         rows.scores(found),
         rows.parameters(found),

@@ -206,6 +206,28 @@ def shrinkage(found: Evidence) -> Table | None:
     return Table("shrinkage", heads, rows, 2, note, table, _units(found))
 
 
+def frequency(found: Evidence) -> Table | None:
+    """How often people see each channel of reach, and how often they should."""
+    table = found.table("frequency")
+    if table is None:
+        return None
+    whole, unit = for_geo(table, None), found.returned
+    often, one = (
+        [Cell(f"{x:.1f}") for x in whole[name]] for name in ("usual", "frequency")
+    )
+    columns = [[Cell(str(x)) for x in whole["channel"]], often, _intervals(whole, "best")]
+    columns += [one, _intervals(whole, "gain")]
+    for name in ("roas_mean", "roas_best_mean"):
+        money = unit.times * whole[name]
+        columns.append([Cell(amount(x) if np.isfinite(x) else "") for x in money])
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    heads = ["channel", "frequency in training", "best frequency", "largest mean response"]
+    heads += [f"gain ({found.outcome})", unit.name, "at this frequency"]
+    note = "The same impressions and money on fewer or more people. Small print: 94% "
+    note += "interval. The gain is of the frequency with the largest mean response."
+    return Table("frequency", heads, rows, 1, note, whole, _units(found))
+
+
 def _heads(found: Evidence) -> list[str]:
     spend = f"spend ({found.currency})" if found.currency else "spend"
     unit = found.returned

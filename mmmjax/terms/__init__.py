@@ -14,6 +14,7 @@ from mmmjax.terms.linear import Controls, Intercept, Trend, Waves
 from mmmjax.terms.mean import Mean
 from mmmjax.terms.media import Media
 from mmmjax.terms.piecewise import Knots, Piecewise
+from mmmjax.terms.reach import Reach
 from mmmjax.terms.steps import Steps
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Media",
     "Parameter",
     "Piecewise",
+    "Reach",
     "Steps",
     "Term",
     "Trend",
@@ -48,6 +50,7 @@ TERMS: dict[str, type[Term]] = {
         Intercept,
         Trend,
         Media,
+        Reach,
         Controls,
         Waves,
         Drift,

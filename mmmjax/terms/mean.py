@@ -129,7 +129,7 @@ def _campaigns(
 
 def _usual(term: Term) -> bool:
     """Whether a term has the name of its kind, and so needs none before its parameters."""
-    return term.name == type(term).name
+    return term.name == (CHANNEL if isinstance(term, Media) else type(term).name)
 
 
 def _channels(mean: Mean, panel: Panel) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Terms of the baseline: truths of the prior are recovered, and draws are good."""
+"""Terms of the baseline, and reach: truths of the prior are recovered, draws are good."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,9 @@ TERMS = {
     "smooth": (mm.terms.Knots(8), mm.terms.Waves(1, "month", name="months")),
     "pair": (mm.terms.Interaction(["tv", "radio"]),),
     "controls": (mm.terms.Controls(sign={"price": "negative"}),),
+    "reach": (mm.terms.Reach("video", ["video"], mm.adstock.Geometric(4)),),
 }
+VIDEO = {"reach": "people", "frequency": "times", "organic": True}
 REPLICAS = 8
 
 
@@ -42,11 +44,13 @@ def test_truths_of_the_prior_lie_in_their_intervals(part, monkeypatch):
         "date": DATES, "y": rng.uniform(0.5, 1.0, 150), "tv": rng.gamma(2.0, 1.0, 150),
         "radio": rng.gamma(2.0, 1.0, 150) * (rng.uniform(size=150) < 0.5),
     })  # fmt: skip
+    frame["people"], frame["times"] = rng.gamma(2.0, 1.0, 150), rng.uniform(1, 8, 150)
+    media = {"tv": "tv", "video": VIDEO} if part == "reach" else ["tv", "radio"]
     given: list[str] = []
     if part == "controls":
         given = ["price", "stock"]
         frame[given] = rng.normal(size=(150, 2))
-    names = {"date": "date", "outcome": "y", "media": ["tv", "radio"], "controls": given}
+    names = {"date": "date", "outcome": "y", "media": media, "controls": given}
     panel = mm.Panel.from_frame(frame, **names)
     spec = mm.Spec(
         adstock=mm.adstock.Geometric(4), seasonality=None, scale="max", terms=TERMS[part]

@@ -19,7 +19,7 @@ from mmmjax.model import model_data
 from mmmjax.prepare import scale_of
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
-from mmmjax.terms import TERMS, Frame, Media
+from mmmjax.terms import TERMS, Frame, Media, Reach
 from tests.fits import MADE, make_fit, shared
 from tests.posterior.examples import geo_panel
 
@@ -30,7 +30,8 @@ NEAR = {
     "negative": (-1e3, -1.0, -1e-6),
 }  # fmt: skip
 """Edges of what a parameter can be, by its support; of an interval those of its prior."""
-USUAL = [cls(**MADE.get(kind, {})) for kind, cls in TERMS.items()]
+IN_PLACE = {**MADE, "reach": {"name": CHANNEL}}  # of the usual media
+USUAL = [cls(**IN_PLACE.get(kind, {})) for kind, cls in TERMS.items()]
 SIGNED = {"sign": {"price": "negative"}, "lag": {"price": [0, 1], "promo": 2}}
 USUAL.append(mm.terms.Controls(**SIGNED))
 OTHER = [dataclasses.replace(term, name="own") for term in USUAL]
@@ -57,6 +58,8 @@ def in_spec(spec, term):
 def panels():
     """Training, what follows, and both."""
     whole = geo_panel(periods=30, history=2, unbalanced=False)
+    often = np.random.default_rng(0).uniform(1.0, 4.0, whole.media.shape)
+    whole = dataclasses.replace(whole, frequency=often)
     return (*whole.split(whole.dates[-7]), whole)
 
 
@@ -109,7 +112,8 @@ def test_labels_are_as_many_as_sizes_and_arrays_have_them(term):
     for name, dims in inputs.axes:
         assert len(dims) == np.ndim(inputs[name])
     places = {CHANNEL} if len(spec.media) > 1 else set()  # where its channels stand
-    assert set(inputs.of(term.name)) - places == set(term.data)
+    heard = {"frequency", "usual"} if isinstance(term, Reach) else set()
+    assert set(inputs.of(term.name)) - places == set(term.data) | heard
     for name, (axes, _) in term.data.items():
         got = dict(inputs.axes)[f"{term.name}.{name}"]
         assert got == tuple(spec.dim(term, d) for d in axes)
