@@ -206,6 +206,11 @@ def _with_rows(train: Panel, panel: Panel, new: list[str]) -> Panel:
         pairs = ((own.media, wide.media), (own.spend, wide.spend))
         media, spend = (np.concatenate(pair) for pair in pairs)
         own = replace(own, media=media, spend=spend)
+    if train.frequency is not None:
+        rows = np.full((more, *train.frequency.shape[1:]), np.nan)
+        if panel.frequency is not None:
+            rows[:, to] = panel.frequency[here][:, from_][..., order["channels"]]
+        arrays["frequency"] = np.concatenate([train.frequency, rows])
     geos = (*train.geos, *new)
     return replace(
         train, **arrays, geos=geos, population=people, groups=groups, campaigns=own
@@ -244,12 +249,13 @@ def _units(
             media[i] = np.where(none, 1.0, own)
     cost = np.concatenate([old.cost_per_unit, wide.cost_per_unit()[n:]])
     both = lambda a, b: np.concatenate([a, b])
-    scale = Scale(
-        both(old.outcome, unit),
-        both(old.media, media),
-        cost,
-        None if old.people is None or people is None else both(old.people, people[n:]),
-        old.campaigns,
+    known = old.people is not None and people is not None
+    scale = replace(
+        old,
+        outcome=both(old.outcome, unit),
+        media=both(old.media, media),
+        cost_per_unit=cost,
+        people=both(old.people, np.asarray(people)[n:]) if known else None,
     )
     text = "Units of all geos are the same" if shared else f"Size: {'; '.join(said)}"
     return scale, scatter, text
