@@ -114,10 +114,9 @@ def counterfactual(
         if dims[0] == GEO
     }
     f = over_geos(_compared) if total else _compared
-    found = fold(
-        fit, f, both, counted, *prediction._arguments(fit, known), by_geo=not total,
-        memory=memory, **(prediction._options(fit, known, seed) | {"timed": _DIMS}),
-    )  # fmt: skip
+    options: dict[str, Any] = prediction._options(fit, known, seed) | {"timed": _DIMS}
+    more = prediction._arguments(fit, known)
+    found = fold(fit, f, both, counted, *more, by_geo=not total, memory=memory, **options)
     every = known.coords(total)
     spend = np.stack([side.spend[:, span].sum(axis=1) for side in sides])
     dates = known.dates[span]
