@@ -318,8 +318,9 @@ class Likelihood:
         """
         if self.straight:
             return target.outcome, target.mask * 1.0
-        size = np.maximum(target.outcome, _LOW)
-        return np.log(size), target.mask * (size / _MIDDLE) ** 2
+        of = target.outcome.__array_namespace__()  # NumPy, or JAX where it is traced
+        size = of.maximum(target.outcome, _LOW)
+        return of.log(size), target.mask * (size / _MIDDLE) ** 2
 
     def variance(self, p: Values) -> Any:
         """Noise around :meth:`working` where its weights are 1, (geo, 1) or (1, 1)."""
@@ -348,8 +349,10 @@ class Likelihood:
             return special.ndtri(np.asarray(self.law(mean, p, target).cdf(target.outcome)))
 
 
-def _refuse(panel: Panel, bad: np.ndarray, allowed: str) -> None:
-    """Name the first observed outcome that a law does not allow."""
+def _refuse(
+    panel: Panel, bad: np.ndarray, allowed: str, other: str = "use the Normal likelihood"
+) -> None:
+    """Name the first observed outcome that a law does not allow, and another law."""
     found = np.argwhere(panel.mask & bad)
     if not found.size:
         return
@@ -357,7 +360,7 @@ def _refuse(panel: Panel, bad: np.ndarray, allowed: str) -> None:
     place = [f'column "{panel.outcome_name}"', f"date {checks.show(panel.dates[t])}"]
     place += [f'geo "{panel.geos[g]}"'] if panel.n_geos > 1 else []
     more = f" ({len(found)} such cells)" if len(found) > 1 else ""
-    fix = "correct the cell (empty means missing), or use the Normal likelihood"
+    fix = f"correct the cell (empty means missing), or {other}"
     got = panel.outcome[g, t]
     checks.fail("outcome", got, ", ".join(place) + more, allowed, fix)
 
@@ -510,7 +513,8 @@ class _Positive(_Linked):
             return super().working(target)
         by = target.unit if not self.scaled else 1.0
         least = _LOW if self.scaled else 0.5 / target.unit
-        return np.log(np.maximum(target.outcome / by, least)), target.mask * 1.0
+        of = target.outcome.__array_namespace__()
+        return of.log(of.maximum(target.outcome / by, least)), target.mask * 1.0
 
     def variance(self, p: Values) -> Any:
         """See :meth:`Likelihood.variance`: where the mean usually is."""
@@ -572,7 +576,9 @@ class _Counts(_Positive):
     def check(self, panel: Panel) -> None:
         """See :meth:`Likelihood.check`."""
         seen = np.nan_to_num(panel.outcome)
-        _refuse(panel, seen != self.possible(seen), "whole numbers from 0, as of counts")
+        other = 'of amounts, such as money: likelihood = { kind = "log_normal" } or "gamma"'
+        allowed = "whole numbers from 0, as of counts"
+        _refuse(panel, seen != self.possible(seen), allowed, other)
 
     def working(self, target: Target) -> tuple[Any, Any]:
         """See :meth:`Likelihood.working`."""
@@ -615,7 +621,7 @@ class Poisson(_Counts):
         if self.straight:
             return target.outcome / target.unit, target.mask * target.unit / _MIDDLE
         log, mask = super().working(target)
-        return log, mask * target.unit * np.exp(log)
+        return log, mask * target.unit * log.__array_namespace__().exp(log)
 
     def variance(self, p: Values) -> Any:
         """See :meth:`Likelihood.variance`."""

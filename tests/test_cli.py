@@ -42,8 +42,8 @@ TABLES = {
     "marginal_mean,marginal_lo,marginal_hi",
     "decomposition.csv": "geo,component,share_mean,share_lo,share_hi,total_mean,total_lo,"
     "total_hi",
-    "carryover.csv": "channel,geo,lag,mean,lo,hi,half_life_mean,half_life_lo,half_life_hi,"
-    "t90_mean,t90_lo,t90_hi,cut_mean,cut_lo,cut_hi",
+    "carryover.csv": "channel,geo,lag,days,mean,lo,hi,half_life_mean,half_life_lo,"
+    "half_life_hi,t90_mean,t90_lo,t90_hi,cut_mean,cut_lo,cut_hi",
 }
 OF_A_FIT = {*TABLES, "fit.nc", "spec.toml", "diagnostics.json"}
 SHORT = ["--chains", "2", "--warmup", "50", "--draws", "50", "--no-report"]

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import pandas as pd
 import pytest
 from numpyro import handlers
 from numpyro.distributions import constraints
@@ -347,3 +348,15 @@ def test_a_new_record_is_fitted_forecast_and_judged_by_being_listed(tmp_path):
     mm.save(fit, tmp_path / "fit.nc")
     again = mm.load(tmp_path / "fit.nc")
     assert again.spec == fit.spec
+
+
+@pytest.mark.parametrize("kind", ["poisson", "negative_binomial"])
+def test_amounts_are_sent_to_laws_of_amounts(kind):
+    money = pd.DataFrame({"date": pd.date_range("2023-01-02", periods=20, freq="W-MON")})
+    money["sales"], money["tv"] = np.linspace(10.5, 20.25, 20), np.arange(20.0)
+    panel = mm.Panel.from_frame(money, date="date", outcome="sales", media=["tv"])
+    text = f'[model]\nlikelihood = {{ kind = "{kind}" }}\n'
+    with pytest.raises(mm.InputError, match="whole numbers from 0") as error:
+        prepare(mm.Spec.from_toml(text), panel)
+    line = str(error.value).partition("money: ")[2].partition(" or ")[0]
+    prepare(mm.Spec.from_toml(f"[model]\n{line}\n"), panel)

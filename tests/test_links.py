@@ -227,3 +227,12 @@ def test_a_world_of_products_is_fitted_judged_forecast_and_kept(tmp_path):
     assert again.spec == fit.spec
     found = mm.counterfactual(fit, {train.channels[0]: 0.0})
     assert float(found["difference_outcome"].mean()) < 0
+
+
+@every
+def test_the_working_response_is_the_same_when_it_is_traced(record):
+    """Panels whose geos are pooled ask for it inside a compiled program."""
+    target = record.target(counted(geo_panel(), record), scale_of(Spec(), geo_panel()))
+    pairs = zip(record.working(target), jax.jit(record.working)(target), strict=True)
+    for here, traced in pairs:
+        np.testing.assert_allclose(here, traced, rtol=1e-6)

@@ -178,7 +178,7 @@ def prepare(
         fix = (
             'compare plans by mm.counterfactual or mmmjax whatif, or fit link = "identity"'
         )
-        fail("likelihood", Phrase(got), "of the fit", allowed, fix)
+        fail("likelihood", Phrase(got), "the fit", allowed, fix)
     if isinstance(about, ResponseCurves):
         quarter, periods = False, 1 if periods is None else periods
     elif periods is None:

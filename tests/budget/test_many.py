@@ -93,6 +93,7 @@ def test_shadow_price_is_what_a_little_more_brings(limits):
         np.testing.assert_allclose(plan.shadow_price, slope, rtol=1e-3)
 
 
+@pytest.mark.slow(parts=3)
 def test_alphas_price_the_tail():
     alphas = [0.0, 0.5, 1.0]
     found = mm.frontier(FIT, alphas=alphas, **HOW)
@@ -214,6 +215,6 @@ def test_one_description_of_a_plan():
     described = set(get_type_hints(Asked))
     taken = set(inspect.signature(prepare).parameters) - {"fits", "window"}
     search = {"fit", "target", "probability", "starts", "seed", "tolerance"}
-    search |= {"max_evaluations"}
+    search |= {"max_evaluations", "levers", "controls"}  # a search over margins around it
     assert described == taken
     assert described == set(inspect.signature(mm.optimize).parameters) - search
