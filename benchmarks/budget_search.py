@@ -76,7 +76,7 @@ def leave_out(part: str) -> None:
     if part == "hops":
         search.HOPS = 0
     if part == "evolve":
-        search.evolve = lambda worth, region, x, value, spread: (x, value, 0)
+        search.evolve = lambda worth, region, x, value, *how: (x, value, 0)
     if part == "starts":
         solve.starts_of = lambda prepared, problem, count, seed: PLAIN["starts"](
             prepared, problem, 1, seed
@@ -142,8 +142,8 @@ def run(
                 "certified": plan.certified,
                 "evaluations": plan.evaluations,
             })  # fmt: skip
-            for row in rows:
-                same = [r for r in rows if r["what"] == row["what"]]
+            for row in (r for r in rows if "most" in r):
+                same = [r for r in rows if r["what"] == row["what"] and "most" in r]
                 same = [r for r in same if r["utility"] == row["utility"]]
                 most = max(r["most"] for r in same)
                 row["short"] = (most - row["objective"]) / row["size"]

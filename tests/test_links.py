@@ -9,6 +9,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import integrate
 
@@ -18,6 +19,7 @@ from mmmjax.graph import structure
 from mmmjax.likelihood import LIKELIHOODS, OUTCOME
 from mmmjax.model import model_data
 from mmmjax.posterior.fold import room
+from mmmjax.posterior.scope import Scope
 from mmmjax.prepare import scale_of
 from mmmjax.spec import Spec
 from tests.fits import make_fit
@@ -199,9 +201,116 @@ def test_a_lift_is_of_the_outcome_at_the_mean_of_everything_else():
     np.testing.assert_allclose(found - np.log(fit.scale.outcome[0]), far, rtol=1e-8)
 
 
-def test_a_plan_says_why_there_is_none():
-    with pytest.raises(mm.InputError, match=r'link = "log"'):
-        mm.optimize(log_fit(), periods=4)
+PLANNED = 6  # periods; the adstock of these fits lasts 4
+
+
+def brought(fit, spends, carry_in, periods):
+    """Outcome with spend, (geo, channel, period or 1), over that without: (plan, draw).
+
+    By the forward function: controls and free media at their mean, spend, then the tail.
+    """
+    train, tail = fit.panel, fit.spec.memory - 1
+    seen = train.present[:, train.window]
+    means = lambda x: np.array(
+        [x[g, train.window][seen[g]].mean(0) for g in range(train.n_geos)]
+    )
+    days = pd.date_range(train.dates[-1], periods=periods + tail + 1, freq=train.freq)[1:]
+    every = (train.n_geos, len(days))
+    media = np.broadcast_to(means(train.media)[:, None], (*every, len(train.channels)))
+    after = replace(
+        train, dates=days, history=0, media=np.array(media), facts=(),
+        controls=np.repeat(means(train.controls)[:, None], len(days), 1),
+        outcome=np.full(every, np.nan), present=np.ones(every, bool),
+        spend=np.zeros((*every, len(train.channels))),
+    )  # fmt: skip
+    cost, paid = train.cost_per_unit(), np.flatnonzero(train.paid)
+
+    @jax.jit
+    def of(media):
+        each = lambda p: response.level(p, inputs.replace(media=media), fit.spec)
+        whole = jax.lax.map(each, fit.flat())
+        return (whole * fit.scale.outcome[:, None]).sum((1, 2))
+
+    inputs, out = Scope.of(fit, after).inputs, []
+    for spend in (np.zeros_like(spends[0]), *spends):
+        media = np.array(inputs["media"])
+        if carry_in == "zero":
+            media[:, paid, : inputs.history] = 0.0
+        bought = spend / (cost * fit.scale.media)[:, paid, None]
+        media[:, paid, inputs.history :] = 0.0
+        media[:, paid, inputs.history : inputs.history + periods] = bought
+        out.append(np.asarray(of(media)))
+    return np.array(out[1:]) - out[0]
+
+
+ASKED = [
+    (national_panel, "zero", {"periods": 2}),  # shorter than the memory
+    (geo_panel, "history", {}),
+    (national_panel, "history", {"flighting": [3, 1, 0, 0, 2, 1.0]}),
+    (geo_panel, "zero", {"flighting": "optimal", "max_evaluations": 3}),
+]
+
+
+@pytest.mark.parametrize(("panel", "carry_in", "more"), ASKED)
+def test_a_plan_counts_the_whole_predictor(panel, carry_in, more):
+    fit = log_fit(panel=panel(), draws=4)
+    ask = {"periods": PLANNED, "carry_in": carry_in, "starts": 2} | more
+    plan = mm.optimize(fit, **ask)
+    assert not plan.certified
+    assert plan.gap_reason == 'effects multiply (link = "log")'
+    spend = plan.spend_by_period.to_numpy()  # (geo, channel, period)
+    found = brought(fit, [spend], carry_in, ask["periods"])[0]
+    np.testing.assert_allclose(plan.response.sel(plan="optimized"), found, rtol=1e-6)
+    by = plan.response_by_channel.sel(plan="optimized").sum("channel")
+    np.testing.assert_allclose(by, found, rtol=1e-6)
+    judged = mm.evaluate(fit, {"it": plan}).sel(plan="it")
+    np.testing.assert_allclose(judged["response"], found, rtol=1e-6)
+    if "flighting" not in more:
+        np.testing.assert_allclose(judged["marginal"], plan.marginal, rtol=1e-6)
+        up = spend * (1 + 1e-4 * (np.arange(spend.shape[1]) == 0)[:, None])
+        rise = (brought(fit, [up], carry_in, ask["periods"])[0] - found).mean()
+        slope = (plan.marginal * plan.optimized).isel(channel=0).sum()
+        assert rise / 1e-4 == pytest.approx(float(slope), rel=1e-2)
+
+
+def best_on_a_grid(fit, plan, worth_of):
+    total = plan.budget / PLANNED
+    least = max(plan.lower[0, 0], plan.budget - plan.upper[0, 1]) / PLANNED
+    most = min(plan.upper[0, 0], plan.budget - plan.lower[0, 1]) / PLANNED
+    first = np.linspace(float(least), float(most), 201)
+    spends = np.stack([first, total - first], -1)[:, None, :, None]
+    return worth_of(brought(fit, list(spends), "zero", PLANNED)).max()
+
+
+ASK = {"periods": PLANNED, "bounds": (0.1, 3.0), "starts": 8}
+
+
+def test_no_split_on_a_grid_is_better():
+    fit = log_fit(panel=national_panel(40), draws=10)
+    plan = mm.optimize(fit, **ASK)
+    best = best_on_a_grid(fit, plan, lambda x: x.mean(1))
+    assert best * (1 - 1e-3) <= plan.objective <= best * (1 + 1e-2)
+    with pytest.raises(mm.InputError, match="multiply"):
+        mm.knowledge(fit, periods=PLANNED)
+
+
+@pytest.mark.slow(parts=2)
+def test_risk_markets_and_budgets_are_planned_too():
+    fit, other = (log_fit(panel=national_panel(40, seed=s), draws=10) for s in (4, 9))
+    plan = mm.optimize(fit, utility="sharpe", **ASK)
+    best = best_on_a_grid(fit, plan, lambda x: x.mean(1) / x.std(1, ddof=1))
+    assert best * (1 - 1e-3) <= plan.objective <= best * (1 + 1e-2)
+    two = mm.optimize({"x": fit, "y": other}, starts=2, periods=PLANNED)
+    spends = two.spend_by_period.to_numpy()[:, None]
+    each = [brought(f, [x], "zero", PLANNED)[0].mean() for f, x in
+            zip((fit, other), spends, strict=True)]  # fmt: skip
+    assert two.objective == pytest.approx(sum(each), rel=1e-9)
+    alone = mm.optimize(fit, **ASK)
+    levels = np.array([0.8, 1.0, 1.2]) * alone.budget
+    line = mm.frontier(fit, levels, reference=[*map(float, alone.reference[0])], **ASK)
+    assert (np.diff(line["objective"]) > 0).all()
+    assert float(line["objective"][1]) == pytest.approx(alone.objective, rel=1e-3)
+    assert not line["certified"].any()
 
 
 def test_a_world_of_products_is_fitted_judged_forecast_and_kept(tmp_path):

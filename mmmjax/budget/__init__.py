@@ -1,17 +1,17 @@
 """Budgets: what to spend, with proof.
 
-Asking: `request` reads what a market may spend, `constraints` what else a plan respects,
-`curves` holds response curves of one's own, `layout` puts the cells of all markets in a row
-and `prepare` makes a problem of arrays of it. Solving: `horizon` evaluates the one forward
-function on a window, `utility` (with `algebra`, `formula`, `own`, `smoothing`) is what a
-plan maximises, `region` (with `nested`, `interior`) projects, `ascent` climbs, `starts`
-and `evolve` help where nothing is proven, `search` joins them; `switches` and `goal` solve
-several problems for one plan, `solve` one, `many` a whole table. Telling:
-`tabulate` names the numbers, `record` holds them, `wording` is their text and `scenario`
-the Plan with both; `compare` evaluates any plans (as `given` reads them), `outcome`
-forecasts under them, `regret` (with `grid`) says what knowing more would be worth. (No
-module is called `optimize`: a public function and a module of one name would hide each
-other.)
+Asking: `request` reads what a market may spend, `constraints` what else a plan
+respects, `curves` holds response curves of one's own, `layout` puts the cells of all
+markets in a row and `prepare` makes a problem of arrays of it. Solving: `horizon`
+evaluates the one forward function on a window (`ahead`: what else the window has),
+`utility` (with `algebra`, `formula`, `own`, `smoothing`) is what a plan maximises,
+`region` (with `nested`, `interior`) projects, `ascent` climbs, `starts` and `evolve`
+help where nothing is proven, `search` joins them; `switches` and `goal` solve several
+problems for one plan, `solve` one, `many` a whole table. Telling: `tabulate` names the
+numbers, `record` holds them, `wording` is their text and `scenario` the Plan with both;
+`compare` evaluates any plans (as `given` reads them), `outcome` forecasts under them,
+`regret` (with `grid`) says what knowing more would be worth. (No module is called
+`optimize`: a public function and a module of one name would hide each other.)
 """
 
 from mmmjax.budget.compare import evaluate as evaluate

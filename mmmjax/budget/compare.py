@@ -93,11 +93,12 @@ def evaluate(
         ``_hi`` over the first plan and ``probability_better``, NaN for the first;
         ``channel_mean``, ``_lo``, ``_hi`` (plan, channel). Outcome per money: ``roas``,
         ``roas_lo``, ``roas_hi`` (plan,) and ``channel_roas``, ``_lo``, ``_hi`` (plan,
-        channel), NaN without spend; with `outcome_value` ``net_mean``, ``_lo``,
-        ``_hi`` over the first plan and ``probability_net`` (money after the cost of media,
-        NaN for the first); ``mroas`` (plan, channel) of one more unit of money, over geos
-        as the channel's (else the reference); ``marginal`` (plan, geo, channel), NaN for a
-        channel that a market lacks. ``utility_value`` (plan, utility). Attribute condition.
+        channel), NaN without spend; with `outcome_value` (a plan of levers: at its margin)
+        ``net_mean``, ``_lo``, ``_hi`` over the first plan and ``probability_net`` (money
+        after the cost of media, NaN for the first); ``mroas`` (plan, channel) of one more
+        unit of money, over geos as the channel's (else the reference); ``marginal`` (plan,
+        geo, channel), NaN for a channel that a market lacks. ``utility_value`` (plan,
+        utility). Attribute condition.
 
     Raises:
         InputError: Plans that cannot be read or do not belong together.
@@ -105,21 +106,21 @@ def evaluate(
     noise = number("spend_noise", spend_noise, low=0.0, fix="spend_noise=0.1")
     seed = integer("seed", seed, low=0, fix="seed=0")
     prob = number("prob", prob, low=0.0, high=1.0, open_low=True, open_high=True)
-    prepared = _prepared(
+    prepared, value = _prepared(
         fit, plans, periods=periods, reference=reference, per_period=per_period,
         flighting=flighting, carry_in=carry_in, cost_per_unit=cost_per_unit,
         max_draws=max_draws,
     )  # fmt: skip
     one = isinstance(utilities, str | Utility) or callable(utilities)
     each: Any = [utilities] if one else utilities
-    wanted = tuple(valued(as_utility(u), value_of(prepared.markets)) for u in each)
+    wanted = tuple(valued(as_utility(u), value) for u in each)
     for utility in wanted:
         check_utility(utility, len(prepared.layout.channels))
     named = named_plans(plans, prepared, reference)
     spends = {n: spend_of(prepared, f'plan "{n}"', plan) for n, plan in named.items()}
     with jax.enable_x64(True):
         found = _answers(prepared, list(spends.values()), wanted, noise, seed, prob)
-    out = _dataset(prepared, spends, found, prob)
+    out = _dataset(prepared, spends, found, prob, value)
     if wanted:
         out = out.assign_coords({UTILITY: list(map(str, wanted))})
         out["utility_value"] = ((PLAN, UTILITY), found.worth)
@@ -165,8 +166,11 @@ def scenarios_table(found: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(condition=found.attrs.get("condition", ""))
 
 
-def _prepared(fit: Fits, plans: Any, **asked: Any) -> Prepared:
-    """Cells, window and reference; what was not asked for is as in the first Plan."""
+def _prepared(fit: Fits, plans: Any, **asked: Any) -> tuple[Prepared, float | None]:
+    """Cells, window and reference, and money per unit of outcome: that of a plan of levers.
+
+    What was not asked for is as in the first Plan.
+    """
     each = plans.values() if isinstance(plans, Mapping) else plans
     each = [plans] if isinstance(plans, Plan) else each
     each = each if isinstance(each, Iterable) else ()
@@ -195,7 +199,9 @@ def _prepared(fit: Fits, plans: Any, **asked: Any) -> Prepared:
     asked["per_period"] = bool(asked["per_period"])
     found = prepare(fit, bounds=0.0, **asked)
     cells = found.window._replace(split=None)  # plans are given by cell
-    return replace(found, window=cells)
+    margins = [plan.outcome_value for plan in made if plan.levers]
+    value = margins[0] if margins else value_of(found.markets)
+    return replace(found, window=cells), value
 
 
 class _Found(NamedTuple):
@@ -277,7 +283,11 @@ def _all(
 
     def samples_of(plan: Any) -> tuple[Array, Array]:
         respond = _response(question, form, plan[1], noisy)
-        return jax.jvp(respond, (plan[0],), (jnp.ones_like(plan[0]),))
+        if form.joint:
+            samples, back = jax.vjp(respond, plan[0])
+            return samples, back(jnp.full_like(samples, 1.0 / samples.shape[0]))[0]
+        samples, slopes = jax.jvp(respond, (plan[0],), (jnp.ones_like(plan[0]),))
+        return samples, slopes.mean(0)
 
     utilities = question.utilities
     if any(bind(u, np.zeros(1), np.zeros(1)) is not u for u in utilities):
@@ -287,14 +297,14 @@ def _all(
         utilities = tuple(bind(utility, brought, cost) for utility in utilities)
 
     def answer(plan: Any) -> _Found:
-        samples, slopes = samples_of(plan)
+        samples, marginal = samples_of(plan)
         brought = samples @ question.members
         cost = plan[0] @ question.members
         worth = [utility(brought, cost) for utility in utilities]
         return _Found(
             brought.sum(1),
             _interval(brought, inside),
-            slopes.mean(0),
+            marginal,
             jnp.stack(worth) if worth else jnp.zeros(0),
         )
 
@@ -351,8 +361,9 @@ def _interval(draws: Float[Array, "draw channel"], inside: int) -> Array:
 
 
 def _dataset(
-    prepared: Prepared, spends: Mapping[str, Spend], found: _Found, prob: float
-) -> xr.Dataset:
+    prepared: Prepared, spends: Mapping[str, Spend], found: _Found, prob: float,
+    value: float | None,
+) -> xr.Dataset:  # fmt: skip
     """Name the answers."""
     layout, unit = prepared.layout, prepared.layout.unit
     money = np.stack([spend.money for spend in spends.values()])
@@ -379,7 +390,6 @@ def _dataset(
         "gain": ((PLAN,), _summary(gains, prob)),
         "channel": (channels, np.moveaxis(found.channels, 1, 0)),
     }
-    value = value_of(prepared.markets)
     if value is not None:
         net = value * gains - (total - total[0])[:, None]
         chance = (net > 0).mean(1)

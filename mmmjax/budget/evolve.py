@@ -46,6 +46,7 @@ def evolve(
     point: Float[Array, " cell"],
     value: Float[Array, ""],
     spread: Float[ArrayLike, ""] = 0.01,
+    key: Array | None = None,
 ) -> tuple[Float[Array, " cell"], Float[Array, ""], Int[Array, ""]]:
     """Best point that clouds around a feasible one come to.
 
@@ -55,6 +56,7 @@ def evolve(
         point: Where to begin.
         value: Utility there.
         spread: Of the first cloud, shares of the range of each cell.
+        key: Of the clouds.
 
     Returns:
         (point, value, evaluations); never worse than the start.
@@ -63,7 +65,7 @@ def evolve(
     parents = POINTS // BRED
     weight = np.log(parents + 0.5) - np.log(np.arange(1, parents + 1))
     weight = jnp.asarray(weight / weight.sum())
-    key = jax.random.key(0)
+    key = jax.random.key(0) if key is None else key
     project_all = jax.vmap(lambda x: project(x, region, metric)[0])
     tiny = 1e-10 * jnp.eye(cells)
 

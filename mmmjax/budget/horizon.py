@@ -1,12 +1,13 @@
 """The response of a plan: spend over a window, its tail, and what came before.
 
 A cell is one paid channel in one geo of one fit; its response depends on its own spend
-alone, but for pairs of channels that act together. Adstock is linear, so spend that
-follows a given profile is carried over once, before the search: a level of the window is
-then a factor of the money, and only the saturation is evaluated again. Constant spend has
-few distinct levels: ``max_lag - 1`` ramp-up periods, one steady level, which counts as
-often as it occurs, ``max_lag - 1`` tail periods. Spend that is free in every period goes
-through the whole forward function.
+alone, but for pairs of channels that act together, and for links under which the channels
+of a geo multiply: they share what they bring as contributions do. Adstock is linear, so
+spend that follows a given profile is carried over once, before the search: a level of the
+window is then a factor of the money, and only the saturation is evaluated again. Constant
+spend has few distinct levels: ``max_lag - 1`` ramp-up periods, one steady level, which
+counts as often as it occurs, ``max_lag - 1`` tail periods. Spend that is free in every
+period goes through the whole forward function.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mmmjax import checks, response
+from mmmjax.budget.ahead import rest_of
 from mmmjax.draws import Fit
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
@@ -51,8 +53,9 @@ class Window(NamedTuple):
     Args:
         draws: Parameters of every cell by name, (draw, cell); "factors" of the levels, see
             :func:`_factored`; with campaigns or reach "past", ``history`` as carry-over
-            sees it, (draw, cell, past); for a response of one's own whatever its
-            function takes, (draw, ...).
+            sees it, (draw, cell, past); where effects do not add up "around", all other
+            terms in the window and its tail, (draw, cell, period); for a response of one's
+            own whatever its function takes, (draw, ...).
         media_per_money: Scaled media that one unit of money buys, (cell, period), or
             (cell, 1) in any period.
         outcome: Outcome units of one scaled unit, (cell,).
@@ -64,6 +67,7 @@ class Window(NamedTuple):
         split: Where a variable is the money of several cells: the variable of every cell
             and the share of it that the cell gets, both (cell,).
         partners: Of each pair of channels that act together the other cell of all, (cell,).
+        geos: Where effects do not add up 1 where a cell lies in a geo, (cell, geo).
     """
 
     draws: dict[str, Any]
@@ -75,6 +79,7 @@ class Window(NamedTuple):
     cells: Any = ()
     split: Any = None
     partners: Any = ()
+    geos: Any = ()
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,9 @@ class Form:
     @property
     def joint(self) -> bool:
         """Whether a variable's response depends on other variables too."""
-        return bool(self.free_periods or (self.spec and self.spec.interactions))
+        spec = self.spec
+        mixed = spec and (spec.interactions or not spec.likelihood.straight)
+        return bool(self.free_periods or mixed)
 
 
 def even_levels(periods: int, max_lag: int) -> tuple[np.ndarray, np.ndarray]:
@@ -154,6 +161,14 @@ def make_window(
     if past and any(fit.panel.campaigns or fit.panel.reached for fit in fits):
         weighed = [_weighed(fit, most, past) for fit in fits]
         flats = [flat | {"past": x} for flat, x in zip(flats, weighed, strict=True)]
+    geos: Any = ()
+    if not spec.likelihood.straight:
+        paid = [int(np.sum(fit.panel.paid)) for fit in fits]
+        for flat, fit, many in zip(flats, fits, paid, strict=True):
+            rest = rest_of(fit, periods + lag - 1, most)
+            flat["around"] = np.repeat(rest, many, axis=1)
+        each = np.repeat(paid, [fit.panel.n_geos for fit in fits])
+        geos = np.repeat(np.eye(len(each)), each, axis=0)
     for market, flat in enumerate(flats[1:], start=1):
         order = np.random.default_rng(market).permutation(kept)
         flats[market] = {name: values[order] for name, values in flat.items()}
@@ -187,6 +202,7 @@ def make_window(
         multiplicity,
         cells,
         partners=_partners(fits),
+        geos=geos,
     )
     if free or not all(term.factored for term in spec.media):
         return window
@@ -277,6 +293,32 @@ def _effects(window: Window, spec: Spec, f: Callable[..., Array], media: Array) 
         p = {"gamma_interaction": draws[spec.full(term, "gamma_interaction")]}
         found += 0.5 * term(p, {"first": bent, "second": bent[:, partner]})
     return found
+
+
+def _rise(window: Window, spec: Spec, effects: Array, around: Array | None) -> Array:
+    """What effects, (draw, cell, time), bring to the mean, shared by the cells of a geo."""
+    if around is None:
+        return effects
+    whole = jnp.einsum("dct,cg->dgt", effects, window.geos)
+    whole = jnp.einsum("dgt,cg->dct", whole, window.geos)
+    return effects * spec.likelihood.between.rise(around, whole)
+
+
+def _around(window: Window, spec: Spec) -> Array | None:
+    """All other terms in every level, (draw, cell, level): the mean of those it stands for.
+
+    None where effects add up.
+    """
+    if "around" not in window.draws:
+        return None
+    around, first = jnp.asarray(window.draws["around"]), spec.memory - 1
+    more = around.shape[-1] - np.shape(window.pattern)[-1]  # periods but one of the steady
+    if more <= 0:
+        return jnp.pad(around, [(0, 0), (0, 0), (0, -more)], mode="edge")
+    link, last = spec.likelihood.between, spec.memory + more
+    steady = link.inverse(around[..., first:last]).mean(-1, keepdims=True)
+    parts = around[..., :first], link.forward(steady), around[..., last:]
+    return jnp.concatenate(parts, -1)
 
 
 def _per_money(
@@ -477,31 +519,37 @@ def _profiled(window: Window, form: Form) -> Response:
     """Spend that follows the pattern: carried over before, saturated level by level."""
     spec, draws = form.spec, window.draws
     assert spec is not None
+    around = _around(window, spec)
     if "factors" not in draws:
         pattern, history = _media_of_money(window)
 
         def unfactored(spend: Array) -> Array:
             media = jnp.concatenate([history, spend[:, None] * pattern], axis=-1)
             effect = _effects(window, spec, Media.effect, media)
-            effect = effect[..., history.shape[-1] :]
+            effect = _rise(window, spec, effect[..., history.shape[-1] :], around)
             return jnp.asarray(window.outcome) * (effect * window.periods).sum(-1)
 
         return unfactored
 
-    def level(spend: Array, count: Any, factor: Array, *before: Array) -> Array:
+    def level(spend: Array, count: Any, rest: Any, factor: Array, *before: Array) -> Array:
         media = sum(before, start=spend * factor)
-        return count * _effects(window, spec, Media.settled, media[..., None])[..., 0]
+        effect = _effects(window, spec, Media.settled, media[..., None])
+        return count * _rise(window, spec, effect, rest)[..., 0]
 
     def gross(spend: Array) -> Array:
         counts, factors = jnp.asarray(window.periods), draws["factors"]
         total = jnp.zeros_like(factors[0][0])
+        rest: list[Any] = [None] * len(factors)
+        if around is not None:
+            rest = [around[..., i : i + 1] for i in range(len(factors))]
         if len(factors) <= UNROLLED:  # one fused loop over draws and cells
             for index, parts in enumerate(factors):
-                total += level(spend, counts[index], *parts)
+                total += level(spend, counts[index], rest[index], *parts)
         else:
             stacked = [jnp.stack(parts) for parts in zip(*factors, strict=True)]
+            every = None if around is None else jnp.stack(rest)
             turn = lambda sum_, part: (sum_ + level(spend, *part), None)
-            total, _ = jax.lax.scan(turn, total, (counts, *stacked), unroll=8)
+            total, _ = jax.lax.scan(turn, total, (counts, every, *stacked), unroll=8)
         return jnp.asarray(window.outcome) * total
 
     return gross
@@ -522,6 +570,7 @@ def _free(window: Window, form: Form) -> Response:
         media = jnp.broadcast_to(media, (_count(window), *media.shape))
         media = jnp.concatenate([before, media], axis=-1)
         effect = _effects(window, spec, Media.effect, media)[..., past:]
+        effect = _rise(window, spec, effect, window.draws.get("around"))
         return jnp.asarray(window.outcome) * effect.sum(-1)
 
     return gross

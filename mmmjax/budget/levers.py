@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmmjax.budget import outcome
+from mmmjax.budget import ahead, outcome
 from mmmjax.budget.record import Gain, Moved, Set, relative_gap
 from mmmjax.budget.scenario import Plan
 from mmmjax.budget.utility import as_utility, mean_response, profit
@@ -74,6 +74,10 @@ def joint(
     if not isinstance(fit, Fit):
         got = Phrase("several fits, or curves")
         fail("levers", got, "", "one fit", "plan the levers of one market at a time")
+    if not fit.spec.likelihood.straight:
+        got = Phrase(f'link = "{fit.spec.likelihood.link}"')
+        fix = "plan media alone, and compare values of levers with mm.counterfactual"
+        fail("levers", got, "the fit", "levers that add to the outcome", fix)
     wanted, whole = as_utility(utility), profit()
     usual = (mean_response().kind, whole.kind)
     if wanted.kind not in usual or wanted.parameters.get("value") is not None:
@@ -334,7 +338,7 @@ def _world(
             fail("controls", name, "a lever of the plan", "controls besides levers", fix)
 
     def level(values: Mapping[str, float]) -> np.ndarray:
-        window = outcome.blank(fit, dates, controls, None, levers=values, average=True)
+        window = ahead.blank(fit, dates, controls, None, levers=values, average=True)
         scope = Scope.of(fit, window)
         keep: dict[str, Any] = {"inputs": scope.inputs, "by_geo": True}
         return fold(some, outcome.level, scope.factor, **keep).sum((1, 2), dtype=float)

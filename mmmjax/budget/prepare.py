@@ -172,13 +172,6 @@ def prepare(
     choice("carry_in", carry_in, ("zero", "history"))
     markets = markets_of(fits)
     quarter, about = periods is None, next(iter(markets.values()))
-    law = None if isinstance(about, ResponseCurves) else about.spec.likelihood
-    if law is not None and not law.straight:
-        got, allowed = f'link = "{law.link}"', "channels whose effects add up, cell by cell"
-        fix = (
-            'compare plans by mm.counterfactual or mmmjax whatif, or fit link = "identity"'
-        )
-        fail("likelihood", Phrase(got), "the fit", allowed, fix)
     if isinstance(about, ResponseCurves):
         quarter, periods = False, 1 if periods is None else periods
     elif periods is None:
@@ -440,6 +433,8 @@ def _doubt(
         if not first.concave:
             return "the response curves are not said to be concave"
         return first.bent(region.lower, region.upper)
+    if not first.spec.likelihood.straight:
+        return f'effects multiply (link = "{first.spec.likelihood.link}")'
     for pair in first.spec.interactions:
         return f"{' and '.join(pair.channels)} act together"
     for term in first.spec.media:

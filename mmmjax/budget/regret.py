@@ -176,7 +176,7 @@ def _prepared(fit: Fits, plan: Plan | None, asked: dict[str, Any]) -> Prepared:
         fix = "give weights, or the plan, whose flighting is then kept"
         fail("flighting", "optimal", "", '"even" or weights of the periods', fix)
     if prepared.kind.form.joint:
-        got = Phrase("channels that act together")
+        got = Phrase("channels that act together, or multiply")
         allowed = "channels that each bring what their own spend brings"
         fail("fit", got, "", allowed, "compare plans with mm.scenarios")
     if prepared.limits.floors or prepared.limits.on_off:

@@ -184,7 +184,7 @@ class _Progress(NamedTuple):
 
 
 def search(
-    problem: Problem, kind: Kind, starts: Array, tolerance: Any, limit: Any
+    problem: Problem, kind: Kind, starts: Array, tolerance: Any, limit: Any, seed: Any = 0
 ) -> Found:
     """Best point from several starts; one start is enough where the problem is concave.
 
@@ -194,11 +194,12 @@ def search(
         starts: Points to begin with, (start, variable); they are projected here.
         tolerance: Relative gap at which a climb stops.
         limit: Most evaluations of one climb.
+        seed: Of hops and clouds.
     """
     respond = response_of(problem.window, kind.form)
     many, limits, region = starts.shape[0], problem.floors.shape[0], problem.region
     rough = not (kind.smooth or kind.concave or limits or kind.form.joint)
-    ranges, key = ranges_of(region), jax.random.key(0)
+    ranges, key = ranges_of(region), jax.random.key(seed)
     wide = len(ranges) > MOST_CELLS
     groups = GROUPS if wide else (1,)
 
@@ -247,7 +248,7 @@ def search(
 
         def cloud(last: tuple[Array, ...], spread: Array) -> tuple[tuple[Array, ...], None]:
             point, most, count = last
-            point, most, more = evolve(value, region, point, most, spread)
+            point, most, more = evolve(value, region, point, most, spread, key)
             return (point, most, count + more), None
 
         last = best.point, best.value, count

@@ -109,7 +109,7 @@ def optimize(
             them; those left out are at their mean of training.
         max_draws: Use at most this many draws, evenly spaced; None: all.
         starts: Points a search begins from where nothing is proven (weeks as variables: 2).
-        seed: Of the starts.
+        seed: Of the random numbers of the search.
         tolerance: Relative gap at which the solver stops.
         max_evaluations: Points of one climb after which it gives up and says so.
 
@@ -239,7 +239,8 @@ def solve(prepared: Prepared, settings: Settings) -> Solved:
     problem, reference, seen = scaled_problem(prepared)
     size = problem.size
     starts = starts_of(prepared, problem, settings.starts, settings.seed)
-    end = _search(problem, starts, settings.tolerance, settings.limit, kind=prepared.kind)
+    how = settings.tolerance, settings.limit, settings.seed
+    end = _search(problem, starts, *how, kind=prepared.kind)
     found = jax.tree.map(np.asarray, end)
     if int(found.status) == NOT_FINITE:
         fail_not_finite()
@@ -273,9 +274,9 @@ def scaled_problem(prepared: Prepared) -> tuple[Problem, np.ndarray, Seen]:
 
 @partial(jax.jit, static_argnames=("kind",))
 def _search(
-    problem: Problem, starts: Array, tolerance: Any, limit: Any, *, kind: Kind
+    problem: Problem, starts: Array, tolerance: Any, limit: Any, seed: Any, *, kind: Kind
 ) -> Found:
-    return search(problem, kind, starts, tolerance, limit)
+    return search(problem, kind, starts, tolerance, limit, seed)
 
 
 @partial(jax.jit, static_argnames=("form",))

@@ -185,6 +185,12 @@ def test_text_files_and_report_say_the_levers(tmp_path, capsys):
     plan = mm.optimize(fit, periods=6, levers=levers, controls={"rain": 1.5})
     assert told["profit"]["plan"]["mean"] == pytest.approx(plan.levers.profit["plan"].mean)
     assert told["says"] == plan.to_dict()["levers"]["says"]
+    rows = pd.read_csv(tmp_path / "plan" / "scenarios.csv")
+    rows = rows[rows["channel"] == "ALL"].set_index("plan")
+    margin, more = plan.levers.margin[1], rows["spend"].diff()["plan"]
+    assert margin > 1.3 * fit.panel.outcome_value  # net money is at the planned one
+    net = margin * rows["gain_mean"]["plan"] - more
+    assert rows["net_mean"]["plan"] == pytest.approx(net, rel=1e-5)
 
 
 @pytest.mark.parametrize(
