@@ -86,7 +86,7 @@ def evaluate(
         prob: Probability inside every [lo, hi], a highest-density interval.
 
     Returns:
-        Money: ``spend`` (plan, geo, channel), ``total_spend`` (plan,);
+        Attribute condition. Money: ``spend`` (plan, geo, channel), ``total_spend`` (plan,);
         ``extrapolated`` (plan, geo, channel): whether some period spends more than any of
         training. Responses over the window and its tail, outcome units: ``response`` (plan,
         draw) and ``response_mean``, ``_lo``, ``_hi`` (plan,); ``gain_mean``, ``_lo``,
@@ -96,9 +96,8 @@ def evaluate(
         channel), NaN without spend; with `outcome_value` (a plan of levers: at its margin)
         ``net_mean``, ``_lo``, ``_hi`` over the first plan and ``probability_net`` (money
         after the cost of media, NaN for the first); ``mroas`` (plan, channel) of one more
-        unit of money, over geos as the channel's (else the reference); ``marginal`` (plan,
-        geo, channel), NaN for a channel that a market lacks. ``utility_value`` (plan,
-        utility). Attribute condition.
+        unit, over geos as the channel's (else the reference); ``marginal`` (plan, geo,
+        channel), NaN for a channel that a market lacks. ``utility_value`` (plan, utility).
 
     Raises:
         InputError: Plans that cannot be read or do not belong together.

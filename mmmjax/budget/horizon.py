@@ -157,18 +157,12 @@ def make_window(
     kept = count if max_draws is None else min(count, max_draws)
     past = lag - 1 if carry_in == "history" else 0
     most = kept if len(fits) > 1 else max_draws
-    flats = [_of_cells(fit, most) for fit in fits]
+    flats = [_of_cells(fit, most, periods) for fit in fits]
     if past and any(fit.panel.campaigns or fit.panel.reached for fit in fits):
         weighed = [_weighed(fit, most, past) for fit in fits]
         flats = [flat | {"past": x} for flat, x in zip(flats, weighed, strict=True)]
-    geos: Any = ()
-    if not spec.likelihood.straight:
-        paid = [int(np.sum(fit.panel.paid)) for fit in fits]
-        for flat, fit, many in zip(flats, fits, paid, strict=True):
-            rest = rest_of(fit, periods + lag - 1, most)
-            flat["around"] = np.repeat(rest, many, axis=1)
-        each = np.repeat(paid, [fit.panel.n_geos for fit in fits])
-        geos = np.repeat(np.eye(len(each)), each, axis=0)
+    each = np.concatenate([[np.sum(f.panel.paid)] * f.panel.n_geos for f in fits])
+    geos = np.repeat(np.eye(len(each)), each, axis=0)
     for market, flat in enumerate(flats[1:], start=1):
         order = np.random.default_rng(market).permutation(kept)
         flats[market] = {name: values[order] for name, values in flat.items()}
@@ -202,7 +196,7 @@ def make_window(
         multiplicity,
         cells,
         partners=_partners(fits),
-        geos=geos,
+        geos=() if spec.likelihood.straight else geos,
     )
     if free or not all(term.factored for term in spec.media):
         return window
@@ -211,8 +205,13 @@ def make_window(
     return window._replace(draws=draws | {"factors": factors})
 
 
-def _of_cells(fit: Fit, max_draws: int | None) -> dict[str, Float[np.ndarray, "draw cell"]]:
-    """Parameters of every media term, of every geo and paid channel that it has."""
+def _of_cells(
+    fit: Fit, max_draws: int | None, periods: int
+) -> dict[str, Float[np.ndarray, "draw cell"]]:
+    """Parameters of every media term, of every geo and paid channel that it has.
+
+    And, where effects do not add up, all other terms in the window and its tail.
+    """
     spec, panel = fit.spec, fit.panel
     flat, labels, out = fit.flat(max_draws), spec.labels(panel), {}
     for term in spec.media:
@@ -232,6 +231,9 @@ def _of_cells(fit: Fit, max_draws: int | None) -> dict[str, Float[np.ndarray, "d
         has = np.isin(np.array(panel.channels)[panel.paid], term.channels)
         whole = np.broadcast_to(values * has, (len(values), panel.n_geos, len(has)))
         out[name] = whole.reshape(len(values), -1)
+    if not spec.likelihood.straight:
+        rest = rest_of(fit, periods + spec.memory - 1, max_draws)
+        out["around"] = np.repeat(rest, int(np.sum(panel.paid)), axis=1)
     return out
 
 
