@@ -32,6 +32,7 @@ from mmmjax.spec import Spec
 __all__ = ["Case", "Draft", "draft", "joined", "read"]
 
 TABLES = ("data", "model", "sampler", "fleet")
+FACTS = "facts"
 SHARED = ("seed", "on_empty")  # keys of [fleet] that a case reads too
 DATA = ("path", *COLUMNS, *LABELS, *DIALECT, "train_until", "on_empty")
 NEEDED = ("path", "date", "outcome")
@@ -93,6 +94,8 @@ def draft(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Draft
     given = {k: v for k, v in (overrides or {}).items() if v is not None}
     problems = Problems()
     collect = problems.collect
+    if isinstance(told := tables.pop(FACTS, None), list):  # as [[data.fact]]
+        tables["data"] = {**named, "fact": [*named.get("fact", []), *told]}
     for key in tables:
         collect(lambda key=key: known(key, TABLES, path.name, "table"))
     parts = {name: collect(lambda name=name: part(tables, name)) for name in TABLES}
@@ -123,7 +126,7 @@ def draft(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Draft
 
 def _panels(data: Mapping[str, Any], folder: Path) -> tuple[Panel, Panel, Panel | None]:
     """Read the table and cut it at train_until: (all, train, test or None)."""
-    args = columns_of(data, NEEDED)
+    args = columns_of(data, NEEDED, folder)
     panel = Panel.from_file(folder / data["path"], **args)
     if "train_until" not in data:
         return panel, panel, None

@@ -108,7 +108,7 @@ def read(path: Path, overrides: Mapping[str, Any] | None = None) -> FleetCase:
     sources = collect(lambda: _sources(found["data"], path.parent))
     for name in sources or ():
         collect(lambda name=name: check_market(name))
-    how = _markets(found, sources, problems)
+    how = _markets(found, sources, problems, path.parent)
     sampler = collect(lambda: _sampler(found["sampler"]))
     settings = found["fleet"] | given
     for key, table in (("seed", "sampler"), ("on_empty", "data")):
@@ -259,7 +259,7 @@ def _rows(frame: pd.DataFrame, column: str) -> Sources:
 
 
 def _markets(
-    tables: Mapping[str, Any], sources: Sources | None, problems: Problems
+    tables: Mapping[str, Any], sources: Sources | None, problems: Problems, folder: Path
 ) -> dict[str, _Market]:
     """How each market is read, what is common under what is its own."""
     own = tables["market"]
@@ -273,22 +273,22 @@ def _markets(
     spec = spec_of(tables["model"], problems.collect)
     data = {k: v for k, v in tables["data"].items() if k in (*OF_A_MARKET, "market")}
     plain = sources is None or any(name not in own for name in names)
-    common = _common(data, spec, problems if plain else Problems())
+    common = _common(data, spec, problems if plain else Problems(), folder)
     found = {}
     for name in [*names, *(name for name in own if name not in names)]:
         collect = problems.under(f'[market."{name}"]')
         market = common
         if name in own:
-            market = _market(own[name], data, tables["model"], spec, collect)
+            market = _market(own[name], data, tables["model"], spec, collect, folder)
         if market is not None:
             found[name] = market
     return found
 
 
 def _common(
-    data: Mapping[str, Any], spec: Spec | None, problems: Problems
+    data: Mapping[str, Any], spec: Spec | None, problems: Problems, folder: Path
 ) -> _Market | None:
-    columns = problems.collect(lambda: columns_of(data, NEEDED))
+    columns = problems.collect(lambda: columns_of(data, NEEDED, folder))
     if columns is None or spec is None:
         return None
     return _Market(columns, data.get("train_until"), spec)
@@ -296,7 +296,7 @@ def _common(
 
 def _market(
     own: Any, data: Mapping[str, Any], model: Mapping[str, Any], spec: Spec | None,
-    collect: Any,
+    collect: Any, folder: Path,
 ) -> _Market | None:  # fmt: skip
     """A market with tables of its own."""
     if not isinstance(own, dict):
@@ -309,7 +309,7 @@ def _market(
     for key in mine["data"]:
         collect(lambda key=key: known(key, one, "[data]"))
     merged = {**data, **{k: v for k, v in mine["data"].items() if k in OF_A_MARKET}}
-    columns = collect(lambda: columns_of(merged, NEEDED))
+    columns = collect(lambda: columns_of(merged, NEEDED, folder))
     if mine["model"]:
         if not tried(mine["model"], collect) or spec is None:
             return None

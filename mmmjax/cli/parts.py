@@ -12,6 +12,7 @@ from typing import Any
 from mmmjax import checks, facts
 from mmmjax.checks import InputError, Phrase
 from mmmjax.panel import DIALECT, Panel, date_of
+from mmmjax.panel.container import dialect_of
 from mmmjax.prior import Prior
 from mmmjax.spec import Spec
 
@@ -23,10 +24,10 @@ __all__ = [
 CASE_FILE = "write one (docs/files.md), or `mmmjax simulate --out demo`"
 COLUMNS = ("date", "outcome", "media", "controls", "geo", "spend", "population")
 COLUMNS = (*COLUMNS, "groups", "national")
-LABELS = ("freq", "currency", "outcome_value", "leave_empty", "fact")
+LABELS = ("freq", "currency", "outcome_value", "leave_empty", "fact", "lift_tests")
 NAMES = {"media": " or a table name = column", "controls": "", "groups": "", "national": ""}
 NAMES["spend"] = NAMES["media"]
-TEXT = ("geo", "population", "freq", "currency")
+TEXT = ("geo", "population", "freq", "currency", "lift_tests")
 
 type Collect = Callable[[Callable[[], Any]], Any]
 
@@ -118,8 +119,16 @@ def agreed(key: str, tables: Mapping[str, Mapping[str, Any]], default: Any = Non
     return values[0] if values else default
 
 
-def columns_of(data: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, Any]:
-    """Arguments of :meth:`mmmjax.Panel.from_frame` that a table [data] gives."""
+def columns_of(
+    data: Mapping[str, Any], needed: tuple[str, ...], folder: Path
+) -> dict[str, Any]:
+    """Arguments of :meth:`mmmjax.Panel.from_frame` that a table [data] gives.
+
+    Args:
+        data: The table.
+        needed: Keys that it must have.
+        folder: That of the file, which the path of lift tests is relative to.
+    """
     missing = [key for key in needed if key not in data]
     if missing:
         checks.fail(
@@ -144,8 +153,12 @@ def columns_of(data: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, An
             checks.number(f"[data] {key}", value, low=0, open_low=True, fix=f"{key} = 1.0")
     found = {k: data[k] for k in (*COLUMNS, *LABELS, *DIALECT) if k in data}
     found.setdefault("media", [])
-    if "fact" in found:
-        found["facts"] = facts.read(found.pop("fact"), "data.fact")
+    told = facts.read(found.pop("fact", []), "data.fact")
+    if "lift_tests" in found:
+        written = dialect_of({k: data[k] for k in DIALECT if k in data})
+        told += facts.of_table(folder / found.pop("lift_tests"), written)
+    if told:
+        found["facts"] = told
     return found
 
 

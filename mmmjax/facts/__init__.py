@@ -11,10 +11,15 @@ from collections.abc import Iterable
 from mmmjax import checks
 from mmmjax.checks import Phrase
 from mmmjax.facts.base import Fact, facts_from, stacked
+from mmmjax.facts.experiment import LiftTest
+from mmmjax.facts.files import of_table, of_tables
 from mmmjax.facts.lift import Lift
 from mmmjax.roles import Role, check_class
 
-__all__ = ["FACTS", "ROLE", "Fact", "Lift", "check_facts", "read", "stacked"]
+__all__ = [
+    "FACTS", "ROLE", "Fact", "Lift", "LiftTest", "check_facts", "of_table", "read",
+    "stacked",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:
@@ -22,7 +27,7 @@ def __dir__() -> list[str]:
     return list(__all__)
 
 
-FACTS: dict[str, type[Fact]] = {fact.kind: fact for fact in (Lift,)}
+FACTS: dict[str, type[Fact]] = {fact.kind: fact for fact in (Lift, LiftTest)}
 """Every fact by its kind."""
 
 OURS = frozenset(FACTS.values())
@@ -47,4 +52,4 @@ def check_facts(classes: Iterable[type]) -> None:
 
 def read(tables: object, where: str = "facts") -> tuple[Fact, ...]:
     """Facts of tables as :meth:`Fact.to_dict` gives them and [[data.fact]] writes them."""
-    return facts_from(tables, FACTS, where)
+    return facts_from(of_tables(tables), FACTS, where)

@@ -2,10 +2,11 @@
 
 import dataclasses
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Array
 
 from mmmjax.arrays import Arrays
@@ -15,7 +16,7 @@ from mmmjax.panel import Panel
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 
-__all__ = ["Fact", "facts_from", "stacked"]
+__all__ = ["Fact", "day_of", "facts_from", "stacked"]
 
 
 class Fact:
@@ -36,6 +37,10 @@ class Fact:
         """Whether it still holds of some geos and channels of a panel."""
         return True
 
+    def within(self, dates: pd.DatetimeIndex, freq: str) -> bool:
+        """Whether all periods that it is about are among some; a cut leaves others out."""
+        return True
+
     def without_unit(self, panel: Panel, spec: Spec) -> str:
         """Why a training panel gives its numbers no unit; empty where it does."""
         return ""
@@ -52,6 +57,17 @@ class Fact:
         """Its numbers in scaled units (NumPy), of the same shapes for all of its kind."""
         raise NotImplementedError
 
+    @classmethod
+    def stack(
+        cls, facts: Sequence[Any], panel: Panel, scale: Scale, spec: Spec
+    ) -> dict[str, np.ndarray]:
+        """Arrays of all facts of the kind, one row each; of facts that know each other one.
+
+        The density of a kind is the sum of :meth:`log_density` over the rows.
+        """
+        rows = [fact.arrays(panel, scale, spec) for fact in facts]
+        return {name: np.stack([one[name] for one in rows]) for name in rows[0]}
+
     @staticmethod
     def log_density(
         p: Mapping[str, Any], x: Mapping[str, Any], spec: Spec, inputs: Arrays
@@ -66,13 +82,27 @@ class Fact:
         """
         raise NotImplementedError
 
+    def rows(self) -> list[dict[str, Any]]:
+        """What the table of tests says of each of its results; of what is none nothing.
+
+        "test" (its name), "channel", "geo", "start", "end", "of" (the unit), "result" and
+        "error", as they are compared with :meth:`predicted`.
+        """
+        return []
+
+    @staticmethod
+    def predicted(
+        p: Mapping[str, Any], x: Mapping[str, Any], spec: Spec, inputs: Arrays
+    ) -> Array:
+        """Results of a test by the model, in units of their errors; as log_density."""
+        raise NotImplementedError
+
     def to_dict(self) -> dict[str, Any]:
         """As plain text and numbers; what is None is left out."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # pyright: ignore
         fields = {name: value for name, value in fields.items() if value is not None}
-        if self.until is not None:
-            fields["until"] = str(self.until)
-        return {"kind": self.kind} | fields
+        days = {n: str(x) for n, x in fields.items() if isinstance(x, datetime.date)}
+        return {"kind": self.kind} | fields | days
 
 
 def facts_from(
@@ -94,16 +124,26 @@ def facts_from(
     return tuple(made)
 
 
+def day_of(field: str, value: Any) -> datetime.date:
+    """A date of a fact, as text the year first."""
+    iso = not isinstance(value, str) or value[4:5] == "-"
+    day: Any = pd.to_datetime(value, errors="coerce") if iso else pd.NaT  # pyright: ignore
+    if pd.isna(day):
+        fix = f'{field.partition(" ")[0]}="2025-03-30"'
+        fail(field, value, "", "a date such as 2025-03-30", fix)
+    return day.date()
+
+
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def stacked(panel: Panel, scale: Scale, spec: Spec) -> dict[str, dict[str, np.ndarray]]:
     """Arrays of a panel's facts by kind, sorted, one row a fact; of no facts nothing."""
-    rows: dict[str, list[Mapping[str, np.ndarray]]] = {}
+    known: dict[str, list[Fact]] = {}
     for fact in panel.facts:
-        rows.setdefault(fact.kind, []).append(fact.arrays(panel, scale, spec))
+        known.setdefault(fact.kind, []).append(fact)
     return {
-        kind: {name: np.stack([one[name] for one in every]) for name in every[0]}
-        for kind, every in sorted(rows.items())
+        kind: type(facts[0]).stack(facts, panel, scale, spec)
+        for kind, facts in sorted(known.items())
     }

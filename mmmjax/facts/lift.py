@@ -9,13 +9,12 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 from jaxtyping import Array
 
 from mmmjax import checks, response
 from mmmjax.arguments import checked
 from mmmjax.arrays import Arrays
-from mmmjax.facts.base import Fact
+from mmmjax.facts.base import Fact, day_of
 from mmmjax.findings import Finding
 from mmmjax.panel import Panel
 from mmmjax.scaling import Scale
@@ -75,12 +74,7 @@ class Lift(Fact):
             fix = "what was spent more than x in a period, below 0 where it was cut"
             checks.fail(f"delta_x {at}", own["delta_x"], "", allowed, fix)
         if self.until is not None:
-            day: Any = pd.to_datetime(self.until, errors="coerce")  # pyright: ignore
-            iso = not isinstance(self.until, str) or self.until[4:5] == "-"
-            if pd.isna(day) or not iso:
-                allowed, fix = "a date such as 2025-03-30", 'until="2025-03-30"'
-                checks.fail(f"until {at}", self.until, "", allowed, fix)
-            own["until"] = day.date()
+            own["until"] = day_of(f"until {at}", self.until)
         for name, value in own.items():
             object.__setattr__(self, name, value)
 
@@ -154,6 +148,21 @@ class Lift(Fact):
         p: Mapping[str, Any], x: Mapping[str, Any], spec: Spec, inputs: Arrays
     ) -> Array:
         """Normal density of the lift, in units of ``unit`` of :meth:`arrays`."""
+        z = x["lift"] / x["error"] - Lift.predicted(p, x, spec, inputs)
+        return -0.5 * z**2 - jnp.log(x["error"]) - 0.5 * math.log(2 * math.pi)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """See :meth:`Fact.rows`."""
+        name = f"{self.channel} {self.x:g} {self.delta_x:+g}"
+        about = {"test": name, "channel": self.channel, "geo": self.geo or "ALL"}
+        about |= {"start": "", "end": str(self.until or ""), "of": "per_period"}
+        return [about | {"result": self.delta_y, "error": self.sigma}]
+
+    @staticmethod
+    def predicted(
+        p: Mapping[str, Any], x: Mapping[str, Any], spec: Spec, inputs: Arrays
+    ) -> Array:
+        """See :meth:`Fact.predicted`."""
         geos, channels = inputs[response.MEDIA].shape[:2]
         respond = response.gains(p, inputs, spec, steady=True)
 
@@ -164,5 +173,4 @@ class Lift(Fact):
             return (steady[:, x["channel"]] * x["weight"]).sum()
 
         low, high = jax.vmap(at)(x["levels"])
-        z = (x["lift"] - (high - low)) / x["error"]
-        return -0.5 * z**2 - jnp.log(x["error"]) - 0.5 * math.log(2 * math.pi)
+        return (high - low) / x["error"]

@@ -71,7 +71,10 @@ class Look(NamedTuple):
         spec, sizes = market.spec, market.data.inputs.sizes()
         padded = (TIME, CHANNEL, CONTROL)
         fixed = tuple(sorted((d, n) for d, n in sizes.items() if d not in padded))
-        facts = tuple(sorted(fact.kind for fact in market.panel.facts))
+        facts = tuple(
+            (kind, *((name, x.shape) for name, x in sorted(rows.items())))
+            for kind, rows in market.data.facts.items()
+        )
         return cls(shape_of(market.data), (spec.structure(), fixed, facts))
 
 

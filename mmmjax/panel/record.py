@@ -281,6 +281,8 @@ def periods[P: PanelRecord](panel: P, times: slice, history: int) -> P:
     arrays = numbers(panel, lambda x: x[:, times])
     people = None if panel.people is None else panel.people[:, times]
     own = {"population": people, "dates": panel.dates[times], "history": history}
+    modelled = panel.dates[times][history:]
+    own["facts"] = tuple(f for f in panel.facts if f.within(modelled, panel.freq))
     own["campaigns"] = panel.campaigns and panel.campaigns.each(lambda x: x[:, times])
     return replace(panel, **arrays, **own)
 

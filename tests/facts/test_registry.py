@@ -20,6 +20,34 @@ EXAMPLES = {  # two of each kind
         mm.facts.Lift("TV", x=40.0, delta_x=10.0, delta_y=6.0, sigma=2.0),
         mm.facts.Lift("Mail", 3.0, -3.0, -1.0, 2.0, geo="north", until="2022-03-01"),
     ),
+    "lift_test": (
+        mm.facts.LiftTest(
+            "TV",
+            "2022-01-16",
+            "2022-01-29",
+            30.0,
+            "total",
+            spend_control=0.0,
+            error=4.0,
+            tail=1,
+            geos="north",
+            group="g",
+            shared_error=1.0,
+        ),
+        mm.facts.LiftTest(
+            ["TV", "Mail"],
+            "2022-01-16",
+            "2022-02-05",
+            (1.0, 2.0, 2.0),
+            "percent",
+            spend_test={"TV": "x2", "Mail": (3.0, 1.0, 2.0)},
+            error=1.0,
+            nu=None,
+            group="g",
+            shared_error=0.5,
+            until="2022-03-01",
+        ),
+    ),
 }
 
 
@@ -53,7 +81,7 @@ def test_one_trace_finite_slopes_and_the_same_in_wider_arrays(kind):
         return KINDS[kind].log_density(p, x, spec, inputs)
 
     both = jax.jit(jax.value_and_grad(density))
-    for i in range(2):
+    for i in (0, -1):  # of a kind whose facts know each other one row
         x = {n: jnp.asarray(row[i]) for n, row in rows.items()}
         value, slope = both(p, x, cast(data.inputs))
         assert value.shape == ()
