@@ -96,6 +96,7 @@ ARRAYS = {  # key -> its line, lines that stand there both times, the file
         {},
         None,
     ),
+    "lift_tests": ('"tests.csv"', {}, "tests"),
     "on_empty": ('"drop"', {"controls": '["price", "flat"]', "on_empty": '"prior"'}, None),
     "separator": ('";"', {}, "semicolons"),
     "encoding": ('"utf-16"', {}, "utf-16"),
@@ -135,6 +136,10 @@ def files(folder, kind):
         written[kind].to_csv(folder / "t.csv", index=False)
     elif kind == "semicolons":
         frame.to_csv(folder / "t.csv", index=False, sep=";")
+    elif kind == "tests":
+        row = "TV,2021-03-01,2021-03-28,0,total,9,2"
+        head = "channel,start,end,spend_control,of,result,error"
+        (folder / "tests.csv").write_text(f"{head}\n{row}\n")
     elif kind == "utf-16":
         frame.to_csv(folder / "t.csv", index=False, encoding="utf-16")
     elif kind in ("title", "comment"):
