@@ -17,9 +17,16 @@ from mmmjax.facts.lift import Lift
 from mmmjax.roles import Role, check_class
 
 __all__ = [
-    "FACTS", "ROLE", "Fact", "Lift", "LiftTest", "check_facts", "of_table", "read",
+    "FACTS",
+    "ROLE",
+    "Fact",
+    "Lift",
+    "LiftTest",
+    "check_facts",
+    "of_table",
+    "read",
     "stacked",
-]  # fmt: skip
+]
 
 
 def __dir__() -> list[str]:
