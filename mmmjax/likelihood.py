@@ -8,7 +8,6 @@ far the mean falls below the bound (see :func:`truncated_normal_logpdf`).
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -17,12 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from jax.scipy.special import erfc
-from jaxtyping import Array, ArrayLike, Float
-from numpyro.distributions import constraints
 from scipy import special
 
 from mmmjax import checks, laws
+from mmmjax.laws import truncated_normal_logpdf
 from mmmjax.panel import Panel
 from mmmjax.prior import Parameter, Prior
 from mmmjax.scaling import Scale
@@ -53,141 +50,6 @@ OUTCOME = "y"
 """Name of the observed site, and of its node in the graph."""
 
 Values = Mapping[str, Any]  # of parameters, by name
-
-_LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
-_LEAST = 2.0**-24  # of a random number: noise of 5.4 scales at most
-_TAIL = -10.0  # below it the series has a relative error under 1e-11
-
-
-def _log_mills(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    r"""$\log\Phi(z) + z^2/2$ for z <= -10 by its asymptotic series.
-
-    Source: Abramowitz and Stegun (1964), 26.2.12.
-    """
-    u = 1.0 / (z * z)
-    series = jnp.ones_like(z)
-    for k in range(21, 0, -2):  # 1 - u (1 - 3u (1 - 5u (...))), ten terms
-        series = 1.0 - k * u * series
-    return jnp.log(series) - jnp.log(-z) - _LOG_SQRT_2PI
-
-
-@jax.custom_jvp
-def truncated_normal_logpdf(
-    x: Float[ArrayLike, "..."],
-    loc: Float[ArrayLike, "..."],
-    scale: Float[ArrayLike, "..."],
-    low: Float[ArrayLike, "..."],
-) -> Float[Array, "..."]:
-    r"""Log density of Normal(loc, scale) kept to x >= low.
-
-    $\log p = -\tfrac12 (t - m)^2 - \log\Phi(m) - \log\sigma - \tfrac12\log 2\pi$ with
-    $t = (x - low)/\sigma$, $m = (loc - low)/\sigma$. For m < -10 the two squares cancel
-    analytically and $\log\Phi(m) + m^2/2$ comes from its asymptotic series, so that value
-    and gradient stay accurate down to m = -1e3 in float32. The derivative is written out
-    (hazard $\phi(m)/\Phi(m)$): autodiff evaluates erfc several times over.
-    """
-    return _log_density(x, loc, scale, low)[0]
-
-
-def _log_density(
-    x: Any, loc: Any, scale: Any, low: Any
-) -> tuple[Array, Array, Array, Array]:
-    """Log density, t, m and its derivative in m."""
-    scale = jnp.asarray(scale)
-    t, m, z = (x - low) / scale, (loc - low) / scale, (x - loc) / scale
-    far = m < _TAIL
-    near_m, far_m = jnp.where(far, _TAIL, m), jnp.where(far, m, 2 * _TAIL)
-    half = 0.5 * erfc(jnp.where(near_m > 0, near_m, -near_m) * math.sqrt(0.5))
-    log_cdf = jnp.log(jnp.where(near_m > 0, 1.0 - half, half))
-    hazard = jnp.exp(-0.5 * near_m**2 - log_cdf - _LOG_SQRT_2PI)
-    log_mills, mills_slope = jax.jvp(_log_mills, (far_m,), (jnp.ones_like(far_m),))
-    value = jnp.where(far, t * (far_m - 0.5 * t) - log_mills, -0.5 * z**2 - log_cdf)
-    slope = jnp.where(far, t - mills_slope, -hazard)
-    return value - jnp.log(scale) - _LOG_SQRT_2PI, t, m, slope
-
-
-@truncated_normal_logpdf.defjvp
-def _truncated_normal_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    _, _, scale, _ = primals
-    dx, dloc, dscale, dlow = tangents
-    x, loc, _, _ = primals
-    value, t, m, slope = _log_density(*primals)
-    dt = (dx - dlow - t * dscale) / scale
-    dm = (dloc - dlow - m * dscale) / scale
-    z = (x - loc) / scale
-    dz = (dx - dloc - z * dscale) / scale
-    fit = jnp.where(m < _TAIL, (m - t) * dt, -z * dz)
-    return value, fit + slope * dm - dscale / scale
-
-
-class LowerTruncatedNormal(dist.Distribution):
-    """Normal kept above ``low``; numpyro's own loses its normaliser in the far tail."""
-
-    arg_constraints: ClassVar = {
-        "loc": constraints.real,
-        "scale": constraints.positive,
-        "low": constraints.real,
-    }
-    reparametrized_params: ClassVar = ["loc", "scale", "low"]
-
-    def __init__(
-        self, loc: Any, scale: Any, low: Any, *, validate_args: bool | None = None
-    ):
-        shape = jnp.broadcast_shapes(jnp.shape(loc), jnp.shape(scale), jnp.shape(low))
-        self.loc, self.scale, self.low = loc, scale, low
-        super().__init__(batch_shape=shape, validate_args=validate_args)
-
-    @constraints.dependent_property(is_discrete=False, event_dim=0)  # pyright: ignore
-    def support(self) -> Any:
-        """Everything from the bound upwards."""
-        return constraints.greater_than_eq(self.low)
-
-    def log_prob(self, value: Any) -> Array:
-        """Density with its normaliser, finite however far the mean lies below the bound."""
-        return truncated_normal_logpdf(value, self.loc, self.scale, self.low)
-
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Draw by :func:`sample_truncated`."""
-        shape = sample_shape + self.batch_shape
-        return sample_truncated(key, self.loc, self.scale, self.low, shape)
-
-
-def sample_truncated(
-    key: Array, loc: Any, scale: Any, low: Any, shape: tuple[int, ...]
-) -> Array:
-    r"""Draws of Normal(loc, scale) kept above low, right in the far tail too.
-
-    Bulk (m > -4): inverse of the upper tail, $x = loc - \sigma\,\Phi^{-1}(u\,\Phi(m))$.
-    Tail: exponential draws of rate -m as starting value (Robert 1995), four Newton steps on
-    the log of the survival function, which is exact to rounding.
-
-    The noise, in units of scale, is float32 whatever the type of the result: 24 bits of a
-    random number are enough, and its quantile costs a third.
-    """
-    dtype = jnp.result_type(loc, scale, low, jnp.float32)
-    log_u = jnp.log(jax.random.uniform(key, shape, jnp.float32, minval=_LEAST))
-    m = jnp.broadcast_to((loc - low) / scale, shape).astype(jnp.float32)
-    bulk = jnp.maximum(m, -4.0)
-    inner = -jax.scipy.special.ndtri(jnp.exp(log_u) * jax.scipy.special.ndtr(bulk))
-    a = -jnp.minimum(m, -4.0)  # x = low + scale * t with log S(a + t) - log S(a) = log u
-    far = a > -_TAIL
-    near_a, far_a = jnp.where(far, -_TAIL, a), jnp.where(far, a, -2 * _TAIL)
-    near_base, far_base = jax.scipy.special.log_ndtr(-near_a), _log_mills(-far_a)
-
-    def newton(_: Any, t: Array) -> Array:
-        near = jax.scipy.special.log_ndtr(-(near_a + t))
-        gone = jnp.where(
-            far, -t * (a + 0.5 * t) + _log_mills(-(far_a + t)) - far_base, near - near_base
-        )
-        hazard = jnp.exp(-0.5 * (near_a + t) ** 2 - _LOG_SQRT_2PI - near)
-        hazard = jnp.where(a + t > 8.0, (a + t) * (1 + 1 / (a + t) ** 2), hazard)
-        return jnp.maximum(t + (gone - log_u) / hazard, 0.0)
-
-    steps = jnp.where(jnp.any(m <= -4.0), 4, 0)  # of a batch without tails: none
-    t = jax.lax.fori_loop(0, steps, newton, -log_u / a)
-    above = low + scale * jnp.maximum(t, 0.0)
-    found = jnp.where(m > -4.0, jnp.maximum(loc + scale * inner, low), above)
-    return found.astype(dtype)
 
 
 @jax.tree_util.register_dataclass
@@ -240,6 +102,8 @@ class Likelihood:
     kind: ClassVar[str]
     link: str = "identity"  # a field of the records that have a choice
     """Name of one of :data:`LINKS`: the mean is its inverse of the sum of the terms."""
+    autoregressive: bool = False  # so too
+    """Whether errors follow one another, so that what was seen says more of what comes."""
     scaled: ClassVar[bool] = True
     """Whether outcomes are divided by the unit of the mean; counts would not be."""
     noise: ClassVar[str] = "y_sigma"
@@ -297,15 +161,28 @@ class Likelihood:
         return Target(outcome, mask, np.zeros_like(unit), unit)
 
     def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
-        """The outcome around its mean; reads what ``target`` says of a geo, not of a cell.
+        """The outcome around its mean; draws read what ``target`` says of geos, not cells.
 
-        So the same law serves the periods that are forecast.
+        So the same law serves the periods that are forecast. Its density is of each cell,
+        where errors follow one another given the cells before it.
         """
         raise TypeError(f"{type(self).__name__} is not a likelihood record")
 
     def around(self, predictor: Any, p: Values, target: Target) -> dist.Distribution:
         """:meth:`law` around the mean that the sum of the terms makes."""
         return self.law(self.between.inverse(predictor), p, target)
+
+    def left(self, mean: Any, p: Values, target: Target) -> Mapping[str, Any]:
+        """What the outcome of a window says of noise after it, (geo, 1): joins ``p``."""
+        return {}
+
+    def whitened(
+        self, x: np.ndarray, mean: np.ndarray, p: Values, target: Target
+    ) -> np.ndarray:
+        """Changes x (..., time) of a geo's mean as :meth:`deviates` sees them, times the
+        size of the noise; all of that geo, ``p`` numbers.
+        """
+        return x
 
     def original(self, target: Target) -> Any:
         """Outcome units per unit of the law, (geo, 1)."""
@@ -382,22 +259,79 @@ class _Linked(Likelihood):
 
     def __repr__(self) -> str:
         """As it would be written in Python."""
-        return f"{type(self).__name__}({'' if self.straight else f'link={self.link!r}'})"
+        told = [(f.name, f.default) for f in dataclasses.fields(self)]
+        told = [(n, getattr(self, n)) for n, usual in told if getattr(self, n) != usual]
+        return f"{type(self).__name__}({', '.join(f'{n}={x!r}' for n, x in told)})"
+
+
+# what a model of sales lacks (weather, stock, competitors) lasts for weeks: rho is rarely
+# below 0, and near 1 it would be a level that drifts, which is a term of its own
+_RHO = Parameter(
+    (), Prior("TruncatedNormal", loc=0.4, scale=0.4, low=-1.0, high=1.0), "interval"
+)
 
 
 @dataclass(frozen=True, repr=False)
 class Normal(_Linked):
-    """Normal(mu, y_sigma)."""
+    """Normal(mu, y_sigma).
+
+    Args:
+        link: See :data:`LINKS`.
+        autoregressive: Errors follow one another, an AR(1) for each geo: what is left over
+            is y_rho times that of the period before, and new noise of size y_sigma. It
+            starts from its long-run law; over a gap of k periods the correlation is
+            y_rho^k. Forecasts go on from the last outcome that was seen.
+    """
 
     kind: ClassVar[str] = "normal"
+    autoregressive: bool = field(default=False, metadata={"usual": True})
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        super().__post_init__()
+        if not isinstance(self.autoregressive, bool):
+            allowed, fix = "true or false", "autoregressive = true"
+            checks.fail("likelihood autoregressive", self.autoregressive, "", allowed, fix)
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """See :meth:`Likelihood.parameters`."""
+        more = {"y_rho": _RHO} if self.autoregressive else {}
+        return {"y_sigma": _SIGMA, **more}
+
+    def formula(self) -> Mapping[str, str]:
+        """See :meth:`Likelihood.formula`."""
+        ar = self.autoregressive
+        return {OUTCOME: "AR1(mu, y_rho, y_sigma)" if ar else "Normal(mu, y_sigma)"}
 
     def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
-        return dist.Normal(mean, p["y_sigma"])
+        if not self.autoregressive:
+            return dist.Normal(mean, p["y_sigma"])
+        before = (p.get("y_start", 0.0), p.get("y_known", 0.0))
+        return laws.Autoregressive(mean, p["y_sigma"], p["y_rho"], target.mask, *before)
+
+    def left(self, mean: Any, p: Values, target: Target) -> Mapping[str, Any]:
+        """See :meth:`Likelihood.left`."""
+        law = self.law(mean, p, target)
+        if not isinstance(law, laws.Autoregressive):
+            return {}
+        return {f"y_{name}": x for name, x in law.left(target.outcome).items()}
 
     def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
-        """See :meth:`Likelihood.deviates`."""
-        return (target.outcome - mean) / p["y_sigma"]
+        """See :meth:`Likelihood.deviates`: of an AR(1) the new noise."""
+        left = (target.outcome - mean) / p["y_sigma"]
+        return self.whitened(left, mean, p, target)
+
+    def whitened(
+        self, x: np.ndarray, mean: np.ndarray, p: Values, target: Target
+    ) -> np.ndarray:
+        """See :meth:`Likelihood.whitened`."""
+        if not self.autoregressive:
+            return x
+        with jax.enable_x64(True):
+            law = laws.Autoregressive(0.0, 1.0, p["y_rho"], target.mask)
+            expected, variance = map(np.asarray, law.given(jnp.asarray(x)))
+        return np.where(target.mask, (x - expected) / np.sqrt(variance), x)
 
 
 @dataclass(frozen=True)
@@ -438,7 +372,7 @@ class TruncatedNormal(Likelihood):
 
     def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
-        return LowerTruncatedNormal(mean, p["y_sigma"], target.low)
+        return laws.LowerTruncatedNormal(mean, p["y_sigma"], target.low)
 
     def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """See :meth:`Likelihood.deviates`."""

@@ -56,6 +56,8 @@ __all__ = [
     "scores_table",
 ]
 
+LEFT = ("y_start", "y_known")  # of `Likelihood.left`
+
 
 @checked
 def predict(
@@ -77,7 +79,9 @@ def predict(
             test panel, or ``fit.panel.read_future(table)``); or one of the training dates
             with other media or controls. Geos that training lacks are from the pooled
             prior, as :func:`mmmjax.add_geos` makes them.
-        seed: Seed of the noise, and of the parameters of new geos.
+        seed: Seed of the noise, and of the parameters of new geos. Errors that follow one
+            another go on from the last outcome of training in a panel that follows it, and
+            from their long-run law in training.
         draws: Keep every draw. False: mean, lo and hi only, whatever the size, of as many
             draws as :func:`contributions` takes.
         total: Sum over geos (one geo, "ALL"); periods without a row in the table count
@@ -179,7 +183,9 @@ def prior_predictive(
 def log_likelihood(fit: Fit, *, memory: int = MEMORY) -> xr.Dataset:
     """Log density of every observed outcome under every draw, in original units.
 
-    The density is per unit of the outcome, so that fits with other scales compare.
+    The density is per unit of the outcome, so that fits with other scales compare. Where
+    errors follow one another it is that of an outcome given those before it: LOO is then of
+    one step ahead.
 
     Returns:
         Dataset: ``outcome`` (chain, draw, geo, date), NaN where there is no outcome.
@@ -357,17 +363,21 @@ def _told(
 
 def cells(
     fit: Fit, scope: Scope, *, seed: int = 0, prob: float = PROB, memory: int = MEMORY,
-    total: bool = False, first: int | None = None,
+    total: bool = False, first: int | None = None, before: Arrays | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Mean, lo, hi and CRPS of the prediction of every cell, (4, geo, time).
 
     CRPS is NaN where nothing was observed; if that is so everywhere, and for the total over
     geos, its row is left out. ``first`` periods are one window, those after it another,
-    each with the noise that it has alone. Of large panels some draws are taken, see
-    :func:`mmmjax.posterior.fold.thinned`.
+    each with the noise that it has alone. ``before`` stands for the inputs of training,
+    where what is left over there says more of what comes. Of large panels some draws are
+    taken, see :func:`mmmjax.posterior.fold.thinned`.
     """
     fit = thinned(fit)
-    args, options = _arguments(fit, scope), _options(fit, scope, seed)
+    args, options = (
+        _arguments(fit, scope),
+        _options(fit, scope, seed, before, first is not None),
+    )
     if first is not None:
         args = (*args[:-1], np.zeros((scope.factor.size, first)), args[-1])
     known = not total and np.isfinite(scope.outcome).any()
@@ -438,11 +448,22 @@ def cell_scores(observed: np.ndarray, found: np.ndarray) -> dict[str, float]:
     }
 
 
-def _options(fit: Fit, scope: Scope, seed: int) -> dict[str, Any]:
-    """Inputs, and one random key for every draw."""
+def _options(
+    fit: Fit, scope: Scope, seed: int, before: Arrays | None = None, through: bool = False
+) -> dict[str, Any]:
+    """Inputs, one random key for every draw, and what training says of the noise after it.
+
+    ``before`` stands for the training inputs; ``through``: the window begins with training.
+    """
     seed = checks.integer("seed", seed, low=0)
     n_draws = fit.draws.n_chains * fit.draws.n_draws
     each = {"key": key_data(seed, count=n_draws)}
+    later = through or scope.dates[0] > fit.panel.dates[-1]
+    if later and fit.spec.likelihood.autoregressive:
+        train = Scope.of(fit)
+        args = (fit.spec.likelihood.target(train.panel, fit.scale),)
+        keep: dict[str, Any] = {"inputs": train.inputs if before is None else before}
+        each |= fold(fit, _left, *args, by_geo=True, **keep)
     return {"inputs": scope.inputs, "each": each, "timed": (GEO, TIME)}
 
 
@@ -455,6 +476,14 @@ def _arguments(fit: Fit, scope: Scope) -> tuple[Target, np.ndarray, np.ndarray]:
 def _noise(params: Mapping[str, Any], spec: Spec) -> dict[str, Array]:
     """Parameters of the likelihood; what follows from them is computed anew."""
     return noise_of({**params, **spec.likelihood.derived(params)}, spec)
+
+
+def _left(
+    params: Mapping[str, Any], inputs: Arrays, spec: Spec, target: Target
+) -> Mapping[str, Array]:
+    """What the outcome of training leaves to the noise after it, (geo, 1)."""
+    mu = response.level(params, inputs, spec)
+    return spec.likelihood.left(mu, _noise(params, spec), target)
 
 
 def _outcome(
@@ -479,8 +508,9 @@ def _through(
     windows = [mu[:, :n], mu[:, n:]]
     longest = max(window.shape[1] for window in windows)
     padded = [jnp.pad(x, ((0, 0), (0, longest - x.shape[1]))) for x in windows]
-    draw = lambda mu: _drawn(mu, params, spec, target, numbers)
-    drawn = jax.vmap(draw)(jnp.stack(padded))
+    left = {n: jnp.stack([0 * params[n], params[n]]) for n in LEFT if n in params}
+    draw = lambda mu, own: _drawn(mu, {**params, **own}, spec, target, numbers)
+    drawn = jax.vmap(draw)(jnp.stack(padded), left)
     cut = [y[:, : x.shape[1]] for x, y in zip(windows, drawn, strict=True)]
     return jnp.concatenate(cut, axis=1) * spec.likelihood.original(target)
 
@@ -495,7 +525,8 @@ def _drawn(
         law = spec.likelihood.around(mu, noise, known)
         return jnp.asarray(law.sample(jax.random.fold_in(key, number)))
 
-    each = {n: jnp.broadcast_to(x, (len(mu), 1)) for n, x in _noise(params, spec).items()}
+    noise = _noise(params, spec) | {n: params[n][numbers] for n in LEFT if n in params}
+    each = {n: jnp.broadcast_to(x, (len(mu), 1)) for n, x in noise.items()}
     return jax.vmap(of_geo)(mu, each, target, numbers)
 
 

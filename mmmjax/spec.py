@@ -666,6 +666,7 @@ def _unknown_parameter(name: str, names: Sequence[str]) -> None:
     hints = {
         "gamma_fourier": "this spec has no seasonality: set seasonality=Fourier(order)",
         "trend_slope": "this spec has no trend: set trend=True",
+        "y_rho": 'likelihood = { kind = "normal", autoregressive = true } has it',
     }
     for cls in LIKELIHOODS.values():
         new = {n: f"only the {cls.__name__} likelihood has it" for n in cls().parameters()}

@@ -7,7 +7,7 @@ import pytest
 from jax.test_util import check_grads
 from scipy import special, stats
 
-from mmmjax import likelihood
+from mmmjax import laws
 
 M = np.array([-1000, -300, -50, -20, -10.001, -9.999, -5, -1, 0, 1e-9, 0.5, 3, 8, 50])
 
@@ -24,13 +24,13 @@ def oracle(x, m, scale):
 def test_float32_density_matches_and_its_gradient_is_finite(x):
     m = M.astype(np.float32)
     scale = np.float32(0.1)
-    value = likelihood.truncated_normal_logpdf(x, m * scale, scale, 0.0)
+    value = laws.truncated_normal_logpdf(x, m * scale, scale, 0.0)
     exact = oracle(
         float(np.float32(x)), (m * scale).astype(float) / float(scale), float(scale)
     )
     np.testing.assert_allclose(value, exact, rtol=1e-5, atol=1e-5)
     slope = jax.vmap(
-        jax.grad(likelihood.truncated_normal_logpdf, (0, 1, 2, 3)), (None, 0, None, None)
+        jax.grad(laws.truncated_normal_logpdf, (0, 1, 2, 3)), (None, 0, None, None)
     )
     assert all(np.isfinite(s).all() for s in slope(jnp.float32(x), m * scale, scale, 0.0))
 
@@ -38,7 +38,7 @@ def test_float32_density_matches_and_its_gradient_is_finite(x):
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("x", [1e-3, 0.5, 1.0])
 def test_float64_density_matches(x):
-    value = likelihood.truncated_normal_logpdf(x, M * 0.1, 0.1, 0.0)
+    value = laws.truncated_normal_logpdf(x, M * 0.1, 0.1, 0.0)
     np.testing.assert_allclose(value, oracle(x, M * 0.1 / 0.1, 0.1), rtol=1e-10, atol=1e-10)
 
 
@@ -46,7 +46,7 @@ def test_float64_density_matches(x):
 @pytest.mark.parametrize("m", [-40.0, -10.5, -9.5, -2.0, 0.0, 0.3, 6.0])
 def test_written_derivatives_match_differences_to_second_order(m):
     args = (0.8, m * 0.3, 0.3, 0.1)
-    check_grads(likelihood.truncated_normal_logpdf, args, order=2, rtol=1e-4, atol=1e-4)
+    check_grads(laws.truncated_normal_logpdf, args, order=2, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.usefixtures("x64")
@@ -54,7 +54,7 @@ def test_written_derivatives_match_differences_to_second_order(m):
 def test_draws_have_the_right_distribution_in_the_tail_too(m):
     n = 20_000
     loc, scale, low = 1.0 + m * 2.0, 2.0, 1.0
-    x = likelihood.sample_truncated(jax.random.key(3), loc, scale, low, (n,))
+    x = laws.sample_truncated(jax.random.key(3), loc, scale, low, (n,))
     assert np.isfinite(x).all()
     assert (np.asarray(x) >= low).all()
     # probability integral transform from erfcx: uniform if right (fails 1 seed in 10,000)

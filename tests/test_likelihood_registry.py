@@ -109,7 +109,7 @@ def outcomes(law, target):
     if law.support.is_discrete:
         grid = np.arange(10_000.0)
         return grid, np.exp(np.asarray(law.log_prob(grid)))
-    bounded = isinstance(law, likelihood.LowerTruncatedNormal)
+    bounded = isinstance(law, laws.LowerTruncatedNormal)
     low = float(target.low[0, 0]) if bounded else -200.0
     low = 1e-6 if law.support is constraints.positive else low
     grid = np.linspace(low, 200.0, 2_000_001)

@@ -10,6 +10,7 @@ still an assumption.
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+import jax
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -67,6 +68,23 @@ def claims(
             means="Under a log link effects multiply: a channel is worth more beside "
             "others. Contributions share what all media bring together, and add up to the "
             "mean of the outcome; returns are what goes with one channel alone",
+        )
+    law = fit.spec.likelihood
+    if law.autoregressive:
+        mean, p = seen.mu.mean(0), seen.noise
+        with jax.enable_x64(True):
+            last = law.left(mean, p, law.target(fit.panel, fit.scale))["y_start"]
+        rho, unit = float(p["y_rho"].mean()), fit.scale.outcome
+        ahead = (p["y_rho"] * p["y_sigma"] * np.asarray(last))[:, 0] @ unit
+        gap = float(ahead / (mean[:, -1] @ unit))
+        yield Finding(
+            "note",
+            "errors_last",
+            f"errors last (correlation of neighbours {rho:.2f}): the next period is "
+            f"expected {gap:+.1%} from the sum of its contributions",
+            value=gap,
+            means="A forecast goes on from the last errors and comes back to the mean; "
+            "contributions, returns and plans are of that mean",
         )
     if whole > 0 and media.shape[1]:
         yield from _impossible(fit, seen, media / whole)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+import jax
 import numpy as np
 import pandas as pd
 
@@ -112,18 +113,22 @@ def design(fit: Fit, seen: Evidence, geo: int, held: Sequence[int] = ()) -> Desi
     x, spread = seen.inputs, seen.sigma[geo]
     mean = seen.mu[:, geo].mean(0)
     effect = seen.channel[:, geo].mean(0)  # (channel, time)
+    law, noise = fit.spec.likelihood, {n: p[geo] for n, p in seen.noise.items()}
+    target = jax.tree.map(lambda a: a[geo], law.target(fit.panel, fit.scale))
+    whitened = lambda a: law.whitened(a, mean, noise, target)  # as residuals are
     own = (x[n][geo] if d[0] == GEO else x[n] for n, d in x.axes if d[-1] == TIME)
     followed = [part.reshape(-1, len(here)) for part in own]  # by the other terms
     few = slice(None, None, max(1, len(seen.mu) // DRAWS))
     given = []
     for c in held:
-        moves = (seen.channel[few, geo, c] - effect[c]) * here
+        moves = whitened(seen.channel[few, geo, c] - effect[c]) * here
         square, turn = np.linalg.eigh(moves @ moves.T)
         turn = turn * (square > LOST**2 * square[-1])
         given.append(turn[:, -HELD:].T @ moves)
-    linear = np.concatenate([np.ones((1, len(here))), *followed, effect, *given])
+    linear = whitened(np.concatenate([np.ones((1, len(here))), *followed, effect]))
+    linear = np.concatenate([linear, *given])
     basis = beyond(linear.T[None] * here[:, None])[0]
-    some = seen.mu[few, geo] - mean
+    some = whitened(seen.mu[few, geo] - mean)
     some = np.where(here, some, 0.0) / (np.sqrt(len(some)) * spread)
     some -= (some @ basis) @ basis.T
     followed, turn = np.linalg.eigh(some @ some.T)
@@ -138,7 +143,8 @@ def design(fit: Fit, seen: Evidence, geo: int, held: Sequence[int] = ()) -> Desi
     columns: list[np.ndarray] = [np.zeros((0, 0))] * len(sets)
     for width in {c.values.shape[1] for c in sets}:  # sets of one width in one step
         own = [i for i, c in enumerate(sets) if c.values.shape[1] == width]
-        values = np.stack([sets[i].values for i in own]) * here[:, None]
+        values = np.stack([sets[i].values for i in own])
+        values = np.swapaxes(whitened(np.swapaxes(values, 1, 2)), 1, 2) * here[:, None]
         values += partly @ ((rest - 1)[:, None] * (partly.T @ values))
         for i, v, q in zip(own, values, beyond(values, basis), strict=True):
             columns[i] = q * np.sign((q * v).sum() or 1.0) if sets[i].signed else q

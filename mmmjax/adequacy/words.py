@@ -1,6 +1,7 @@
 """What the tests of residuals found, in words: what, how strong, its meaning, a remedy."""
 
 import dataclasses
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from mmmjax.adequacy.evidence import Evidence
 from mmmjax.checks import show
 from mmmjax.draws import Fit
 from mmmjax.findings import Finding
+from mmmjax.likelihood import Likelihood, Normal
 from mmmjax.prior import Prior, replace_prior
 from mmmjax.spec import Spec
 from mmmjax.terms import Drift, Term, Trend, Waves
@@ -100,6 +102,10 @@ def said(fit: Fit, tested: Tested) -> Iterator[Finding]:
         where = tuple(n for n in fit.panel.channels if n in label.split(" and "))
         remedy = _remedy(fit, code, label)
         yield Finding("serious", code, text, where, share, means, remedy)
+    law = fit.spec.likelihood
+    free = isinstance(law, Normal) and not law.autoregressive
+    lasting = f"; what then is left over may last, {noise(law, 'autoregressive')}"
+    lasting = lasting if free else ""
     if any(code in found for code in MEMORY):
         yield Finding(
             "serious",
@@ -108,7 +114,7 @@ def said(fit: Fit, tested: Tested) -> Iterator[Finding]:
             (),
             tested.lag,
             "Something with a memory is missing, and intervals are too narrow",
-            _slow(fit),
+            _slow(fit) + lasting,
         )
     if any(code in found for code in TAILS):
         size = np.abs(np.nan_to_num(tested.left))
@@ -313,6 +319,14 @@ def _under(spec: Spec, term: Term) -> str:
     """Where in a case a line of a term stands."""
     own = f'under [[model.term]] name = "{term.name}"'
     return own if term in spec.terms else "under [model]"
+
+
+def noise(law: Likelihood, field: str) -> str:
+    """What to write so that a likelihood has one more of its choices."""
+    told = {"kind": law.kind, "link": law.link, field: True}
+    told = {name: x for name, x in told.items() if (name, x) != ("link", "identity")}
+    inside = ", ".join(f"{name} = {json.dumps(x)}" for name, x in told.items())
+    return f"likelihood = {{ {inside} }} under [model]"
 
 
 def _slow(fit: Fit) -> str:

@@ -285,8 +285,10 @@ def _scored(plan: _Plan, done: Done, drawn: _Drawn) -> Run:
     else:
         judged = diagnostics(_media_apart(fit))
         test_scope = replace(test_scope, inputs=_silent(test_scope.inputs))
-        few = _thinned(fit)
-        train, test = (cells(few, s, seed=plan.seed) for s in (train_scope, test_scope))
+        few, still = _thinned(fit), _silent(fit.inputs())
+        train, test = (
+            cells(few, s, seed=plan.seed, before=still) for s in (train_scope, test_scope)
+        )
     if len(test) == 3:  # nothing observed
         test = np.concatenate([test, np.full_like(test[:1], np.nan)])
     return Run(
