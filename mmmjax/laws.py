@@ -471,9 +471,16 @@ class Autoregressive(dist.Distribution):
     reparametrized_params: ClassVar = ["loc", "scale"]
 
     def __init__(
-        self, loc: Any, scale: Any, rho: Any, seen: Any = None, start: Any = 0.0,
-        known: Any = 0.0, *, validate_args: bool | None = None,
-    ):  # fmt: skip
+        self,
+        loc: Any,
+        scale: Any,
+        rho: Any,
+        seen: Any = None,
+        start: Any = 0.0,
+        known: Any = 0.0,
+        *,
+        validate_args: bool | None = None,
+    ):
         """Broadcast mean, noise and correlation."""
         shape = jnp.broadcast_shapes(jnp.shape(loc), jnp.shape(scale), jnp.shape(rho))
         self.loc, self.scale, self.rho = loc, scale, rho

@@ -463,7 +463,7 @@ def _options(
         train = Scope.of(fit)
         args = (fit.spec.likelihood.target(train.panel, fit.scale),)
         keep: dict[str, Any] = {"inputs": train.inputs if before is None else before}
-        each |= fold(fit, _left, *args, by_geo=True, **keep)
+        each |= fold(fit, errors_left, *args, by_geo=True, **keep)
     return {"inputs": scope.inputs, "each": each, "timed": (GEO, TIME)}
 
 
@@ -478,7 +478,7 @@ def _noise(params: Mapping[str, Any], spec: Spec) -> dict[str, Array]:
     return noise_of({**params, **spec.likelihood.derived(params)}, spec)
 
 
-def _left(
+def errors_left(
     params: Mapping[str, Any], inputs: Arrays, spec: Spec, target: Target
 ) -> Mapping[str, Array]:
     """What the outcome of training leaves to the noise after it, (geo, 1)."""
