@@ -72,6 +72,9 @@ if TYPE_CHECKING:
     from mmmjax.prior import media_share as media_share
     from mmmjax.prior import pooled as pooled
     from mmmjax.prior import spend_share as spend_share
+    from mmmjax.refreshing import Drift as Drift
+    from mmmjax.refreshing import drift as drift
+    from mmmjax.refreshing import refresh as refresh
     from mmmjax.registries import register as register
     from mmmjax.registries import registry as registry
     from mmmjax.reporting import fleet_report as fleet_report
@@ -166,6 +169,7 @@ _ROOMS = {
     ),
     "mmmjax.scaling": ("Scale",),
     "mmmjax.spec": ("Spec",),
+    "mmmjax.refreshing": ("Drift", "drift", "refresh"),
     "mmmjax.stacking": ("Compared", "compare_specs", "stack"),
     "mmmjax.store": ("load", "save"),
 }

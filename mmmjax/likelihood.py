@@ -63,18 +63,21 @@ class Target:
         low: Smallest outcome that is allowed, (geo, 1), in units of the law; 0 where the
             law has no bound.
         unit: Outcome units per unit of the mean, (geo, 1).
+        weight: How much of each outcome counts, (geo, time); None: all of it.
     """
 
     outcome: Any
     mask: Any
     low: Any
     unit: Any
+    weight: Any = None
 
     def padded(self, periods: int) -> "Target":
         """The same with masked periods at the end, as long as ``periods`` in all."""
         more = ((0, 0), (0, periods - np.shape(self.mask)[1]))
         outcome, mask = np.pad(self.outcome, more, mode="edge"), np.pad(self.mask, more)
-        return dataclasses.replace(self, outcome=outcome, mask=mask)
+        weight = None if self.weight is None else np.pad(self.weight, more)
+        return dataclasses.replace(self, outcome=outcome, mask=mask, weight=weight)
 
 
 # noise is below the size of the outcome itself

@@ -161,7 +161,12 @@ def program(
     params = sample_parameters(spec, data)
     mu = mean(params, data.inputs, spec)
     outcome = spec.likelihood.around(mu, noise_of(params, spec), data.target)
-    numpyro.sample(OUTCOME, outcome.mask(data.target.mask), obs=data.target.outcome)
+    outcome = outcome.mask(data.target.mask)
+    if data.target.weight is None:
+        numpyro.sample(OUTCOME, outcome, obs=data.target.outcome)
+    else:
+        each = outcome.log_prob(data.target.outcome)
+        numpyro.factor(OUTCOME, (data.target.weight * each).sum())
     for (kind, rows), fact in zip(sorted(data.facts.items()), data.laws, strict=True):
         law = fact.log_density
         each = jax.vmap(lambda x, law=law: law(params, x, spec, data.inputs))(rows)

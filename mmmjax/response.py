@@ -73,6 +73,7 @@ def make_inputs(
         past = np.swapaxes(scale.scale_media(after.media, after), 1, 2)
         media = np.concatenate([past[..., past.shape[-1] - history :], media], axis=-1)
         start = n_train = after.n_periods
+    n_train = n_train if scale.clock is None else int(scale.clock)
     dates = panel.dates if after is not None else panel.dates[history:]
     frame = Frame(panel, scale, dates, start, n_train, after)
     values: dict[str, np.ndarray] = {MEDIA: media}

@@ -33,6 +33,8 @@ class Scale:
             levers; None without levers.
         frequency: Exposures of each person reached over training, (channel,), 1 where that
             is not known; None without channels of reach and frequency.
+        clock: Periods that trends count as one window, where those are not the panel's
+            own: of a fit that was refreshed, those of the first; else None.
     """
 
     outcome: np.ndarray
@@ -42,11 +44,12 @@ class Scale:
     campaigns: np.ndarray | None = None
     baseline: np.ndarray | None = None
     frequency: np.ndarray | None = None
+    clock: float | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read only."""
         for each in fields(self):
-            if getattr(self, each.name) is None:
+            if getattr(self, each.name) is None or each.name == "clock":
                 continue
             array = np.array(getattr(self, each.name), np.float64)
             array.setflags(write=False)

@@ -70,6 +70,7 @@ SCALE_DIMS = {
     "campaigns": (CAMPAIGN,),
     "baseline": (CONTROL,),
     "frequency": (CHANNEL,),
+    "clock": (),
 }
 
 
@@ -319,7 +320,7 @@ def _dataset(
 ) -> xr.Dataset:
     """The arrays of a record that have members; a dim without any cannot be stored."""
     arrays = {n: (d, getattr(holder, n)) for n, d in dims.items()}
-    kept = {n: (d, a) for n, (d, a) in arrays.items() if a is not None and a.size}
+    kept = {n: (d, a) for n, (d, a) in arrays.items() if a is not None and np.size(a)}
     if "population" in kept and kept["population"][1].ndim == 2:
         kept["population"] = ((GEO, DATE), kept["population"][1])
     used = [dim for d, _ in kept.values() for dim in d]
@@ -333,7 +334,7 @@ def _arrays(
     empty: dict[str, Any] = {
         n: np.zeros([sizes[dim] for dim in d]) for n, d in dims.items()
     }
-    none = ("population", "people", "campaigns", "baseline", "frequency")
+    none = ("population", "people", "campaigns", "baseline", "frequency", "clock")
     empty |= dict.fromkeys(none)
     return {n: data[n].values if n in data else empty[n] for n in dims}
 

@@ -40,6 +40,7 @@ COMMANDS = {  # in the order of the help: name, and the module and function behi
     "check": ("fitting", "check"),
     "fit": ("fitting", "fit"),
     "predict": ("fitting", "predict"),
+    "refresh": ("refresh", "refresh"),
     "fleet": ("fleet", "fleet"),
     "optimize": ("plan", "plan"),
     "whatif": ("whatif", "whatif"),

@@ -1,0 +1,55 @@
+"""``mmmjax refresh``: a run brought up to date with the rows that came since."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmmjax.cli import case as cases
+from mmmjax.cli import files, show
+from mmmjax.cli.codes import code
+from mmmjax.cli.fitting import reported
+from mmmjax.cli.options import CaseFile, NoReport, Out, Run, Seed
+from mmmjax.prepare import prepare
+from mmmjax.refreshing import drift
+from mmmjax.refreshing import refresh as refreshed
+from mmmjax.resources import only_run
+
+__all__ = ["refresh"]
+
+DRIFT = "drift.csv"
+
+
+def refresh(
+    run: Run,
+    case: CaseFile,
+    out: Out = Path("refreshed"),
+    discount: Annotated[
+        float, typer.Option(help="How much older outcomes count, above 0 to 1.")
+    ] = 1.0,
+    causes: Annotated[
+        bool, typer.Option("--causes", help="Fit what is between, to say what moved it.")
+    ] = False,
+    seed: Seed = None,
+    no_report: NoReport = False,
+) -> int:
+    """Bring a run up to date with the rows of a case that came after it.
+
+    The table is read as [data] of CASE says; model, units and sampler are those of RUN.
+    """
+    files.folder(out)
+    fit, _ = files.load_run(run)
+    asked = cases.read(case, {"seed": seed})
+    if prepare(asked.spec, fit.panel, asked.on_empty).spec != fit.spec:
+        show.warn(f"[model] of {case} is not that of {run}, which is kept: see spec.toml.")
+    with only_run("--out", out):
+        new = refreshed(fit, asked.train, discount=discount, seed=asked.seed)
+        show.notes(new.info["notes"], logged=True)
+        written = files.write_fit(new, out, asked.test)
+    show.verdict(new, written.diagnostics, written.tables["judged"])
+    moved = drift(fit, new, causes=causes, seed=asked.seed)
+    show.say(str(moved))
+    paths = [*written.paths, files.table(out / DRIFT, moved.table)]
+    about = {"test": asked.test, "tables": written.tables}
+    show.files([*paths, *reported(new, out, no_report, **about)])
+    return code(written.diagnostics, written.tables["judged"])

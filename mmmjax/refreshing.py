@@ -1,0 +1,286 @@
+r"""A fit brought up to date by the rows that came after it, and what moved.
+
+What was known is the posterior of the earlier fit itself, a discount away: its outcomes
+count with the weight d in (0, 1], those that came since with 1,
+$p(\theta) L_{before}(\theta)^d L_{since}(\theta)$: the power prior of Ibrahim and Chen
+(2000). No row counts twice, and d = 1 is a fit of all rows. Units, priors and the clock of
+trends stay those of the first fit: every parameter keeps its meaning, and nothing moves
+because a maximum, a share or a window did.
+
+A Gaussian in the sampler's coordinates was tried in place of $L_{before}$: it saves no
+time, as one gradient of all rows costs what the map to parameters does, and moved the ROAS
+of a channel that is hard to know by its posterior sd at the first trial.
+
+Source: Ibrahim and Chen (2000), "Power prior distributions for regression models";
+discounting old data is that of West and Harrison (1997, ch. 6).
+"""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mmmjax import checks, convergence
+from mmmjax.arguments import checked
+from mmmjax.checks import Phrase, fail, listing, show
+from mmmjax.draws import Fit
+from mmmjax.findings import LOG, Finding
+from mmmjax.infer.fit import sampled
+from mmmjax.infer.progress import Progress
+from mmmjax.model import model_data
+from mmmjax.panel import Panel, for_prediction, joined, periods
+from mmmjax.posterior.returns import roas
+from mmmjax.samplers import NUTS, Sampler
+from mmmjax.scaling import Scale
+from mmmjax.shapes import CHAIN, CHANNEL, DRAW, GEO
+from mmmjax.spec import Spec
+
+__all__ = ["Drift", "drift", "refresh"]
+
+REFRESHED = "refreshed"  # in the record of a run: every refresh, the oldest first
+
+
+@checked
+def refresh(
+    fit: Fit,
+    panel: Panel,
+    sampler: Sampler | None = None,
+    *,
+    discount: float = 1.0,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Fit:
+    """Bring a fit up to date with the rows that came after it.
+
+    Args:
+        fit: The earlier fit; a refreshed one too.
+        panel: The table of now: rows that follow training directly, with or without those
+            of before. Its channels, controls and geos are those of the fit.
+        sampler: Settings; by default those of the fit.
+        discount: How much of what was known still counts, (0, 1]: 1 all of it, 0.5 as if
+            from half as many data.
+        seed: The same seed, data and settings give the same draws on the same machine.
+        progress: Show live progress; None shows it on a terminal only.
+
+    Returns:
+        A fit of all rows, old and new, in the units of the earlier fit. Rows of training
+        are those of the earlier fit: where the table has others now its notes say so.
+
+    Raises:
+        InputError: No row after training, or other channels, controls or geos.
+    """
+    began = time.perf_counter()
+    discount = checks.number("discount", discount, low=0, high=1, open_low=True)
+    seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
+    later, found = _later(fit.panel, panel)
+    facts = (*fit.panel.facts, *(f for f in panel.facts if f not in fit.panel.facts))
+    whole = replace(joined(fit.panel, later), facts=facts)
+    for fact in facts:
+        fact.check(whole)
+    clock = int(fit.scale.clock or fit.panel.n_periods)
+    scale = replace(fit.scale, clock=float(clock))
+    fit.spec.likelihood.check(whole)
+    record = {"from": show(later.dates[0]), "outcomes": int(later.mask.sum())}
+    every = [*fit.info.get(REFRESHED, []), {**record, "discount": discount}]
+    data = model_data(fit.spec, whole, scale)
+    first = periods(fit.panel, slice(0, fit.panel.history + clock), fit.panel.history)
+    known = model_data(fit.spec, replace(first, facts=()), fit.scale).hyper
+    target = replace(data.target, weight=_weights(whole, every))
+    data = replace(data, hyper=known, target=target)
+    chosen: Sampler = sampler or fit.sampler or NUTS()
+    with Progress(chosen.chains, progress) as shown:
+        draws, info = sampled(fit.spec, data, chosen, seed, shown, began)
+    what = f"refreshed with {checks.amount(record['outcomes'])} outcomes from "
+    what += f"{record['from']} on, in the units of before"
+    means = "" if discount == 1 else f"Each outcome of before counts {discount:g}"
+    found.append(Finding("note", REFRESHED, what, (), discount, means))
+    info[REFRESHED] = every
+    info["notes"] = [*(one.message for one in found), *info["notes"]]
+    for note in info["notes"]:
+        LOG.info("%s", note, extra={"event": "finding"})
+    return Fit(fit.spec, whole, scale, chosen, draws, seed, info)
+
+
+def _weights(panel: Panel, refreshes: list[dict[str, Any]]) -> np.ndarray | None:
+    """How much outcomes count after some refreshes, (geo, time); None: all of each."""
+    dates, weight = panel.dates[panel.window], np.ones(panel.n_periods)
+    for one in refreshes:
+        weight[dates < pd.Timestamp(one["from"])] *= one["discount"]
+    if (weight == 1).all():
+        return None
+    return np.broadcast_to(weight, (panel.n_geos, panel.n_periods)).copy()
+
+
+def _later(before: Panel, panel: Panel) -> tuple[Panel, list[Finding]]:
+    """The rows after training, as training has them, and what to say of those before."""
+    last: Any = before.dates[-1]
+    cut = int((panel.dates <= last).sum())
+    if cut == len(panel.dates):
+        got = Phrase(f"rows up to {show(panel.dates[-1])}")
+        fix = "add the rows that came since, or fit again where earlier ones were corrected"
+        fail("panel", got, "", f"rows after {show(last)}, the end of training", fix)
+    later = for_prediction(before, periods(panel, slice(cut, None), 0))
+    if not later.mask.any():
+        got = Phrase(f"no outcome from {show(later.dates[0])} on")
+        fail("outcome", got, "", "an observed outcome to learn from", "add the outcomes")
+    return later, _revised(before, panel)
+
+
+def _revised(before: Panel, panel: Panel) -> list[Finding]:
+    """That rows of training have other numbers now."""
+    at = before.dates.get_indexer(panel.dates)
+    geos = [panel.geos.index(geo) for geo in before.geos]
+    order = {"media": [panel.channels.index(c) for c in before.channels]}
+    order["controls"] = [panel.control_names.index(c) for c in before.control_names]
+    said = []
+    for name in ("outcome", "media", "controls"):
+        old = getattr(before, name)[:, at[at >= 0]]
+        new = getattr(panel, name)[geos][:, at >= 0]
+        new = new[..., order[name]] if name in order else new
+        moved = ~np.isclose(old, new, rtol=1e-9, equal_nan=True)
+        if moved.any():
+            when = before.dates[at[at >= 0]][moved.any((0, *range(2, moved.ndim)))]
+            said.append(Phrase(f"{int(moved.sum())} of {name} from {show(when[0])} on"))
+    if not said:
+        return []
+    what = f"rows of training have other numbers now: {listing(said)}"
+    means = "They count as they were when the fit learnt from them"
+    remedy = "Fit again where that matters; mm.drift(old, new) says what it moves"
+    return [Finding("warning", "revised", what, (), float(len(said)), means, remedy)]
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """What moved between two fits of one market, and why.
+
+    Args:
+        table: A row for each channel and one for all paid ones ("ALL"), over the periods
+            that both were trained on: channel, quantity ("roas", or "incremental" of an
+            organic channel), old, new (posterior means), moved, error (Monte Carlo, of
+            moved), old_sd, in_sds (moved / old_sd), beyond_error (more than three errors);
+            with causes the part of each in moved: units, prior or spec, data.
+        window: First and last date of those periods.
+        causes: What can have moved it, in the order in which it was changed.
+    """
+
+    table: pd.DataFrame
+    window: tuple[str, str]
+    causes: tuple[str, ...]
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What moved beyond Monte Carlo error, the farthest first, and the larger cause."""
+        far = [row for row in self.table.to_dict("records") if row["beyond_error"]]
+        found = []
+        for row in sorted(far, key=lambda row: -abs(row["in_sds"])):
+            old, new = (checks.amount(row[name]) for name in ("old", "new"))
+            what = f"{row['quantity']} of {row['channel']} moved from {old} to {new}, "
+            what += f"{abs(row['in_sds']):.2g} of its posterior sd"
+            parts = {name: row[name] for name in self.causes}
+            most = max(parts, key=lambda name: abs(parts[name])) if parts else ""
+            words = {"data": "the rows that came or changed", "units": "other units",
+                     "prior": "other priors", "spec": "another spec"}  # fmt: skip
+            means = f"Most by {words[most]}: {checks.amount(parts[most])}" if parts else ""
+            level = "warning" if abs(row["in_sds"]) > 1 else "note"
+            where = (str(row["channel"]),)
+            found.append(Finding(level, "moved", what, where, row["in_sds"], means))
+        return tuple(found)
+
+    def __str__(self) -> str:
+        """The table, and what it says."""
+        first = f"{self.window[0]} to {self.window[1]}, training of both"
+        said = [one.message for one in self.findings()]
+        said = said or ["Nothing moved beyond three Monte Carlo errors"]
+        return "\n".join([first, self.table.round(4).to_string(index=False), *said])
+
+
+@checked
+def drift(old: Fit, new: Fit, *, causes: bool = False, seed: int = 0) -> Drift:
+    """What moved between two fits of one market, and why.
+
+    Args:
+        old: The earlier fit.
+        new: The later one, refreshed or fitted again.
+        causes: Fit again what is between them, to say what each change moved: first the
+            units of the new fit, then its priors and spec, both on the old rows; the rest
+            is data. A fit for each of these that differs.
+        seed: Of these fits.
+
+    Raises:
+        InputError: No period, or no channel, that both were trained on.
+    """
+    a, b = (set(fit.panel.dates[fit.panel.window]) for fit in (old, new))
+    both = sorted(a & b)
+    channels = [c for c in old.panel.channels if c in new.panel.channels]
+    if not both or not channels:
+        what = "period" if not both else "channel"
+        fix = "compare fits of one market"
+        fail("fits", Phrase(f"no {what} in both"), "", f"a {what} that both have", fix)
+    window = (show(both[0]), show(both[-1]))
+    path: list[tuple[str, Fit]] = [("", old)]
+    if causes:
+        path += _between(old, new, seed)
+    found = [_returns(fit, window, channels) for _, fit in (*path, ("data", new))]
+    first, last = found[0], found[-1]
+    table = pd.DataFrame({"channel": first["channel"], "quantity": first["quantity"]})
+    table["old"], table["new"] = first["mean"], last["mean"]
+    table["moved"] = table["new"] - table["old"]
+    table["error"] = np.hypot(first["error"], last["error"])
+    table["old_sd"] = first["sd"]
+    table["in_sds"] = table["moved"] / table["old_sd"]
+    table["beyond_error"] = table["moved"].abs() > 3 * table["error"]
+    names = [name for name, _ in path[1:]] + ["data"] if causes else []
+    for name, one, other in zip(names, found, found[1:], strict=False):
+        table[name] = other["mean"] - one["mean"]
+    return Drift(table, window, tuple(names))
+
+
+def _returns(fit: Fit, window: tuple[str, str], channels: list[str]) -> pd.DataFrame:
+    """Mean, sd and Monte Carlo error of what channels returned in a window, all geos."""
+    found = roas(fit, window)
+    gain = found["incremental"].sum(GEO).sel({CHANNEL: channels})
+    spend = found["spend"].sum(GEO, skipna=False).sel({CHANNEL: channels})
+    paid = (spend > 0).to_numpy()
+    value = xr.where(spend > 0, gain / spend.where(spend > 0), gain)
+    rows = {str(c): value.sel({CHANNEL: c}) for c in channels}
+    quantity = ["roas" if yes else "incremental" for yes in paid]
+    if paid.any():
+        rows["ALL"] = (gain * paid).sum(CHANNEL) / float(spend.where(spend > 0).sum())
+        quantity.append("roas")
+    x = np.stack([row.transpose(CHAIN, DRAW).to_numpy() for row in rows.values()])
+    table = pd.DataFrame({"channel": list(rows), "quantity": quantity})
+    table["mean"], table["sd"] = x.mean((1, 2)), x.std((1, 2), ddof=1)
+    table["error"] = convergence.mcse(x)[0]
+    return table
+
+
+def _between(old: Fit, new: Fit, seed: int) -> list[tuple[str, Fit]]:
+    """Fits of the old rows with what the new fit changed, one after the other."""
+    out: list[tuple[str, Fit]] = []
+    same = all(
+        np.allclose(getattr(old.scale, n), getattr(new.scale, n), rtol=1e-9)
+        for n in ("outcome", "media")
+        if getattr(old.scale, n).shape == getattr(new.scale, n).shape
+    )
+    if (old.panel.channels, old.panel.control_names, old.panel.geos) != (
+        new.panel.channels, new.panel.control_names, new.panel.geos,
+    ):  # fmt: skip
+        fix = "drift(old, new) without causes"
+        got = Phrase("other channels, controls or geos")
+        fail("causes", got, "", "fits of the same channels, controls and geos", fix)
+    if not same:
+        out.append(("units", _again(old.spec, old.panel, new.scale, old, seed)))
+    if old.spec != new.spec:
+        name = "prior" if replace(new.spec, priors=old.spec.priors) == old.spec else "spec"
+        out.append((name, _again(new.spec, old.panel, new.scale, new, seed)))
+    return out
+
+
+def _again(spec: Spec, panel: Panel, scale: Scale, like: Fit, seed: int) -> Fit:
+    """A fit of a panel in given units, by the sampler of another."""
+    sampler, data = like.sampler, model_data(spec, panel, scale)
+    with Progress(sampler.chains, False) as shown:
+        draws, info = sampled(spec, data, sampler, seed, shown)
+    return Fit(spec, panel, scale, sampler, draws, seed, info)
