@@ -38,9 +38,16 @@ from mmmjax.scaling import Scale
 from mmmjax.shapes import CHAIN, CHANNEL, DRAW, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["Drift", "drift", "refresh"]
+__all__ = ["Drift", "drift", "refresh", "weights"]
 
 REFRESHED = "refreshed"  # in the record of a run: every refresh, the oldest first
+
+WORDS = {
+    "data": "the rows that came or changed",
+    "units": "other units",
+    "prior": "other priors",
+    "spec": "another spec",
+}
 
 
 @checked
@@ -88,7 +95,7 @@ def refresh(
     data = model_data(fit.spec, whole, scale)
     first = periods(fit.panel, slice(0, fit.panel.history + clock), fit.panel.history)
     known = model_data(fit.spec, replace(first, facts=()), fit.scale).hyper
-    target = replace(data.target, weight=_weights(whole, every))
+    target = replace(data.target, weight=weights(whole, every))
     data = replace(data, hyper=known, target=target)
     chosen: Sampler = sampler or fit.sampler or NUTS()
     with Progress(chosen.chains, progress) as shown:
@@ -104,7 +111,7 @@ def refresh(
     return Fit(fit.spec, whole, scale, chosen, draws, seed, info)
 
 
-def _weights(panel: Panel, refreshes: list[dict[str, Any]]) -> np.ndarray | None:
+def weights(panel: Panel, refreshes: list[dict[str, Any]]) -> np.ndarray | None:
     """How much outcomes count after some refreshes, (geo, time); None: all of each."""
     dates, weight = panel.dates[panel.window], np.ones(panel.n_periods)
     for one in refreshes:
@@ -126,11 +133,6 @@ def _later(before: Panel, panel: Panel) -> tuple[Panel, list[Finding]]:
     if not later.mask.any():
         got = Phrase(f"no outcome from {show(later.dates[0])} on")
         fail("outcome", got, "", "an observed outcome to learn from", "add the outcomes")
-    return later, _revised(before, panel)
-
-
-def _revised(before: Panel, panel: Panel) -> list[Finding]:
-    """That rows of training have other numbers now."""
     at = before.dates.get_indexer(panel.dates)
     geos = [panel.geos.index(geo) for geo in before.geos]
     order = {"media": [panel.channels.index(c) for c in before.channels]}
@@ -145,11 +147,12 @@ def _revised(before: Panel, panel: Panel) -> list[Finding]:
             when = before.dates[at[at >= 0]][moved.any((0, *range(2, moved.ndim)))]
             said.append(Phrase(f"{int(moved.sum())} of {name} from {show(when[0])} on"))
     if not said:
-        return []
+        return later, []
     what = f"rows of training have other numbers now: {listing(said)}"
     means = "They count as they were when the fit learnt from them"
     remedy = "Fit again where that matters; mm.drift(old, new) says what it moves"
-    return [Finding("warning", "revised", what, (), float(len(said)), means, remedy)]
+    found = Finding("warning", "revised", what, (), float(len(said)), means, remedy)
+    return later, [found]
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,9 +183,7 @@ class Drift:
             what += f"{abs(row['in_sds']):.2g} of its posterior sd"
             parts = {name: row[name] for name in self.causes}
             most = max(parts, key=lambda name: abs(parts[name])) if parts else ""
-            words = {"data": "the rows that came or changed", "units": "other units",
-                     "prior": "other priors", "spec": "another spec"}  # fmt: skip
-            means = f"Most by {words[most]}: {checks.amount(parts[most])}" if parts else ""
+            means = f"Most by {WORDS[most]}: {checks.amount(parts[most])}" if parts else ""
             level = "warning" if abs(row["in_sds"]) > 1 else "note"
             where = (str(row["channel"]),)
             found.append(Finding(level, "moved", what, where, row["in_sds"], means))
@@ -264,9 +265,10 @@ def _between(old: Fit, new: Fit, seed: int) -> list[tuple[str, Fit]]:
         for n in ("outcome", "media")
         if getattr(old.scale, n).shape == getattr(new.scale, n).shape
     )
-    if (old.panel.channels, old.panel.control_names, old.panel.geos) != (
-        new.panel.channels, new.panel.control_names, new.panel.geos,
-    ):  # fmt: skip
+    if any(
+        getattr(old.panel, name) != getattr(new.panel, name)
+        for name in ("channels", "control_names", "geos")
+    ):
         fix = "drift(old, new) without causes"
         got = Phrase("other channels, controls or geos")
         fail("causes", got, "", "fits of the same channels, controls and geos", fix)

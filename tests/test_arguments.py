@@ -114,7 +114,8 @@ print(json.dumps({"said": said, "asked": asked}))
 
 # records of the library's own making
 RESULTS = {
-    f"mmmjax.{name}" for name in ("FleetReturns", "Finding", "Judged", "Draws", "Compared")
+    f"mmmjax.{name}"
+    for name in ("FleetReturns", "Finding", "Judged", "Draws", "Compared", "Drift")
 }
 
 

@@ -12,7 +12,7 @@ from mmmjax import simulate
 from mmmjax.checks import InputError
 from mmmjax.model import model_data, program
 from mmmjax.prior import Prior
-from mmmjax.refreshing import _weights
+from mmmjax.refreshing import weights
 from mmmjax.response import make_inputs
 
 SHORT = mm.HMC(chains=4, warmup=250, draws=400)
@@ -55,7 +55,7 @@ def test_older_outcomes_count_by_the_discount_and_no_row_twice(geos):
     data = model_data(ready.spec, ready.panel, ready.scale)
     first = {"from": str(made.panel.dates[20].date()), "discount": 0.5}
     second = {"from": str(made.panel.dates[30].date()), "discount": 0.25}
-    weight = _weights(made.panel, [first, second])
+    weight = weights(made.panel, [first, second])
     expected = np.repeat([0.125, 0.25, 1.0], [20, 10, 10])
     np.testing.assert_array_equal(weight, np.broadcast_to(expected, (geos, 40)))
     weighed = replace(data, target=replace(data.target, weight=weight))
@@ -74,7 +74,7 @@ def test_older_outcomes_count_by_the_discount_and_no_row_twice(geos):
 def test_it_is_a_fit_of_all_rows_where_nothing_is_discounted(run):
     made, train, old, _ = run
     new = mm.refresh(old, made.panel, seed=1)
-    assert _weights(made.panel, new.info["refreshed"]) is None
+    assert weights(made.panel, new.info["refreshed"]) is None
     only = mm.refresh(old, made.panel.split(train.dates[-1])[1], seed=1)
     for name, x in new.draws.params.items():  # with or without the rows of before
         np.testing.assert_array_equal(x, only.draws.params[name])
@@ -88,7 +88,7 @@ def test_a_refresh_of_a_refresh_keeps_the_first_clock(run, tmp_path):
     assert once.scale.clock == 72
     twice = mm.refresh(once, made.panel, mm.Laplace(draws=200), discount=0.5)
     assert (twice.scale.clock, len(twice.info["refreshed"])) == (72, 2)
-    weight = _weights(twice.panel, twice.info["refreshed"])
+    weight = weights(twice.panel, twice.info["refreshed"])
     assert weight is not None
     np.testing.assert_array_equal(weight[0, [0, 71, 72, 80, 81]], [0.25, 0.25, 0.5, 0.5, 1])
     future = mm.predict(twice, seed=1)["outcome"]
