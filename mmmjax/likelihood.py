@@ -91,6 +91,7 @@ LINKS = {"identity": laws.IDENTITY, "log": laws.LOG_MEAN}
 """Between the mean and the sum of the terms, by name."""
 
 _MIDDLE = 0.5  # of the unit of the mean: where it usually is
+_NEVER_NONE = 1e-6  # of a variance that grows: what is left where the mean is 0
 _LOW = 0.05  # of that unit: an outcome whose log is taken is at least so large
 
 
@@ -272,46 +273,87 @@ class _Linked(Likelihood):
 _RHO = Parameter(
     (), Prior("TruncatedNormal", loc=0.4, scale=0.4, low=-1.0, high=1.0), "interval"
 )
+# a share of a variance: noise of one size is as likely as noise that is a share of the mean
+_GROWTH = Parameter((), Prior("Beta", concentration1=1.0, concentration0=1.0), "unit")
 
 
 @dataclass(frozen=True, repr=False)
-class Normal(_Linked):
+class _Symmetric(_Linked):
+    """A law of errors around the mean whose noise may grow with it.
+
+    Where it grows its variance is y_sigma^2 (1 - y_growth + y_growth (mu / m)^2), a part of
+    one size and a part that is a share of the mean, m half the unit of the mean: there the
+    noise is y_sigma. Unlike a power of the mean it needs no positive mean and does not
+    vanish with it: where mu is near 0 it is y_sigma sqrt(1 - y_growth), the least it is.
+
+    Args:
+        link: See :data:`LINKS`.
+        growing: Whether noise grows with the mean.
+    """
+
+    growing: bool = field(default=False, metadata={"usual": True})
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        super().__post_init__()
+        for f in dataclasses.fields(self):
+            chosen = getattr(self, f.name)
+            if f.name != "link" and not isinstance(chosen, bool):
+                allowed, fix = "true or false", f"{f.name} = true"
+                checks.fail(f"likelihood {f.name}", chosen, "", allowed, fix)
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """See :meth:`Likelihood.parameters`."""
+        return {"y_sigma": _SIGMA} | ({"y_growth": _GROWTH} if self.growing else {})
+
+    def formula(self) -> Mapping[str, str]:
+        """See :meth:`Likelihood.formula`."""
+        kind = "AR1" if self.autoregressive else type(self).__name__
+        takes = ", ".join(["mu", *self.parameters()])
+        return {OUTCOME: f"{kind}({takes})"}
+
+    def size(self, mean: Any, p: Values) -> Any:
+        """Noise of each cell, NumPy or JAX as the mean is."""
+        if not self.growing:
+            return p["y_sigma"]
+        rest = 1.0 + _NEVER_NONE - p["y_growth"]
+        return p["y_sigma"] * (rest + p["y_growth"] * (mean / _MIDDLE) ** 2) ** 0.5
+
+    def whitened(
+        self, x: np.ndarray, mean: np.ndarray, p: Values, target: Target
+    ) -> np.ndarray:
+        """See :meth:`Likelihood.whitened`."""
+        return x * (p["y_sigma"] / self.size(mean, p)) if self.growing else x
+
+
+@dataclass(frozen=True, repr=False)
+class Normal(_Symmetric):
     """Normal(mu, y_sigma).
 
     Args:
         link: See :data:`LINKS`.
+        growing: Noise grows with the mean: its variance is y_sigma^2 (1 - y_growth +
+            y_growth (mu / m)^2), m half the unit of the mean.
         autoregressive: Errors follow one another, an AR(1) for each geo: what is left over
             is y_rho times that of the period before, and new noise of size y_sigma. It
             starts from its long-run law; over a gap of k periods the correlation is
-            y_rho^k. Forecasts go on from the last outcome that was seen.
+            y_rho^k. Forecasts go on from the last outcome that was seen. Where noise grows
+            this is of errors in units of the noise.
     """
 
     kind: ClassVar[str] = "normal"
     autoregressive: bool = field(default=False, metadata={"usual": True})
 
-    def __post_init__(self) -> None:
-        """Check the choices."""
-        super().__post_init__()
-        if not isinstance(self.autoregressive, bool):
-            allowed, fix = "true or false", "autoregressive = true"
-            checks.fail("likelihood autoregressive", self.autoregressive, "", allowed, fix)
-
     def parameters(self) -> Mapping[str, Parameter]:
         """See :meth:`Likelihood.parameters`."""
-        more = {"y_rho": _RHO} if self.autoregressive else {}
-        return {"y_sigma": _SIGMA, **more}
-
-    def formula(self) -> Mapping[str, str]:
-        """See :meth:`Likelihood.formula`."""
-        ar = self.autoregressive
-        return {OUTCOME: "AR1(mu, y_rho, y_sigma)" if ar else "Normal(mu, y_sigma)"}
+        return {**super().parameters(), **({"y_rho": _RHO} if self.autoregressive else {})}
 
     def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
         if not self.autoregressive:
-            return dist.Normal(mean, p["y_sigma"])
-        before = (p.get("y_start", 0.0), p.get("y_known", 0.0))
-        return laws.Autoregressive(mean, p["y_sigma"], p["y_rho"], target.mask, *before)
+            return dist.Normal(mean, self.size(mean, p))
+        more = (target.mask, p.get("y_start", 0.0), p.get("y_known", 0.0))
+        return laws.Autoregressive(mean, self.size(mean, p), p["y_rho"], *more)
 
     def left(self, mean: Any, p: Values, target: Target) -> Mapping[str, Any]:
         """See :meth:`Likelihood.left`."""
@@ -329,6 +371,7 @@ class Normal(_Linked):
         self, x: np.ndarray, mean: np.ndarray, p: Values, target: Target
     ) -> np.ndarray:
         """See :meth:`Likelihood.whitened`."""
+        x = super().whitened(x, mean, p, target)
         if not self.autoregressive:
             return x
         with jax.enable_x64(True):
@@ -386,14 +429,19 @@ class TruncatedNormal(Likelihood):
 
 
 @dataclass(frozen=True, repr=False)
-class StudentT(_Linked):
-    """StudentT(y_nu, mu, y_sigma) with y_nu = 2 + y_nu_excess: outliers weigh less."""
+class StudentT(_Symmetric):
+    """StudentT(y_nu, mu, y_sigma) with y_nu = 2 + y_nu_excess: outliers weigh less.
+
+    Args:
+        link: See :data:`LINKS`.
+        growing: As that of :class:`Normal`.
+    """
 
     kind: ClassVar[str] = "student_t"
 
     def parameters(self) -> Mapping[str, Parameter]:
         """See :meth:`Likelihood.parameters`."""
-        return {"y_sigma": _SIGMA, "y_nu_excess": _NU_EXCESS}
+        return {**super().parameters(), "y_nu_excess": _NU_EXCESS}
 
     def derived(self, p: Values) -> Mapping[str, Any]:
         """See :meth:`Likelihood.derived`."""
@@ -401,11 +449,12 @@ class StudentT(_Linked):
 
     def formula(self) -> Mapping[str, str]:
         """See :meth:`Likelihood.formula`."""
-        return {OUTCOME: "StudentT(mu, y_sigma, y_nu)", "y_nu": "2 + y_nu_excess"}
+        law = super().formula()[OUTCOME].replace("y_nu_excess", "y_nu")
+        return {OUTCOME: law, "y_nu": "2 + y_nu_excess"}
 
     def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
-        return laws.StudentT(p["y_nu"], mean, p["y_sigma"])
+        return laws.StudentT(p["y_nu"], mean, self.size(mean, p))
 
     def variance(self, p: Values) -> Any:
         """See :meth:`Likelihood.variance`: the inverse of the information of a cell."""
@@ -418,7 +467,7 @@ class StudentT(_Linked):
 
     def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """See :meth:`Likelihood.deviates`."""
-        z = (target.outcome - mean) / p["y_sigma"]
+        z = (target.outcome - mean) / self.size(mean, p)
         return -np.sign(z) * special.ndtri(special.stdtr(p["y_nu"], -abs(z)))
 
 

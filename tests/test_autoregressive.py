@@ -112,7 +112,7 @@ def test_it_is_a_value_and_says_what_it_is():
     assert repr(AR) == "Normal(autoregressive=True)"
     assert spec.structure().likelihood.autoregressive
     texts = {node.name: node.text for node in structure(spec).nodes}
-    assert "AR1(mu, y_rho, y_sigma)" in texts["y"]
+    assert "AR1(mu, y_sigma, y_rho)" in texts["y"]
     low, high = stats.truncnorm(-3.5, 1.5, 0.4, 0.4).ppf([0.05, 0.95])
     assert -0.3 < low < 0
     assert 0.8 < high < 1

@@ -67,12 +67,13 @@ class Counts(Likelihood):
         return stats.norm.ppf(np.mean(ends, axis=0))
 
 
-TYPICAL = {"y_sigma": 0.2, "y_nu_excess": 3.0}
-EDGES = {"y_sigma": (1e-3, 1e3), "y_nu_excess": (1e-6, 1e4)}
+TYPICAL = {"y_sigma": 0.2, "y_nu_excess": 3.0, "y_growth": 0.7}
+EDGES = {"y_sigma": (1e-3, 1e3), "y_nu_excess": (1e-6, 1e4), "y_growth": (0.0, 1.0)}
 MEANS = (-10.0, 0.0, 0.4, 10.0)
 BOUND = 20.0  # of the truncated normal, outcome units
 RECORDS = [cls() for cls in (*LIKELIHOODS.values(), Counts)]
 RECORDS += [likelihood.TruncatedNormal(low=BOUND)]
+RECORDS += [likelihood.Normal(growing=True), likelihood.StudentT(growing=True)]
 every = pytest.mark.parametrize("record", RECORDS, ids=repr)
 
 
@@ -134,7 +135,7 @@ def test_it_is_a_value_and_goes_through_toml(record):
     spec = spec_of(record)
     assert Spec.from_toml(spec.to_toml()) == spec
     assert hash(type(record)(**dataclasses.asdict(record))) == hash(record)
-    assert spec.structure().likelihood == type(record)()
+    assert spec.structure().likelihood == record.structure()
 
 
 @every

@@ -20,6 +20,7 @@ from mmmjax.adequacy.evidence import Evidence
 from mmmjax.adequacy.words import season, wider
 from mmmjax.draws import Fit
 from mmmjax.findings import Finding
+from mmmjax.likelihood import Normal
 from mmmjax.metrics import r2
 
 __all__ = ["IMPOSSIBLE", "claims", "held_back", "left_over"]
@@ -70,12 +71,12 @@ def claims(
             "mean of the outcome; returns are what goes with one channel alone",
         )
     law = fit.spec.likelihood
-    if law.autoregressive:
+    if isinstance(law, Normal) and law.autoregressive:
         mean, p = seen.mu.mean(0), seen.noise
         with jax.enable_x64(True):
             last = law.left(mean, p, law.target(fit.panel, fit.scale))["y_start"]
         rho, unit = float(p["y_rho"].mean()), fit.scale.outcome
-        ahead = (p["y_rho"] * p["y_sigma"] * np.asarray(last))[:, 0] @ unit
+        ahead = (p["y_rho"] * law.size(mean[:, -1:], p) * np.asarray(last))[:, 0] @ unit
         gap = float(ahead / (mean[:, -1] @ unit))
         yield Finding(
             "note",

@@ -14,7 +14,7 @@ from mmmjax.adequacy.evidence import Evidence
 from mmmjax.checks import show
 from mmmjax.draws import Fit
 from mmmjax.findings import Finding
-from mmmjax.likelihood import Likelihood, Normal
+from mmmjax.likelihood import Likelihood, Normal, StudentT
 from mmmjax.prior import Prior, replace_prior
 from mmmjax.spec import Spec
 from mmmjax.terms import Drift, Term, Trend, Waves
@@ -136,6 +136,9 @@ def said(fit: Fit, tested: Tested) -> Iterator[Finding]:
         )
     if any(code in found for code in SPREAD):
         how = "level" if "spread_level" in found else "time"
+        other = 'likelihood = { kind = "student_t" } under [model]'
+        if how == "level" and isinstance(law, Normal | StudentT) and not law.growing:
+            other = f"{noise(law, 'growing')}, of noise that grows with the mean"
         yield Finding(
             "serious",
             "spread",
@@ -144,8 +147,7 @@ def said(fit: Fit, tested: Tested) -> Iterator[Finding]:
             (how,),
             min(tested.p[code] for code in SPREAD),
             "Noise is not the same everywhere, so that some periods are believed too much",
-            "Fit a window in which it is steady, or write likelihood = { kind = "
-            '"student_t" } under [model]',
+            f"Fit a window in which it is steady, or write {other}",
         )
     yield from _geos(fit, tested)
 
@@ -323,8 +325,10 @@ def _under(spec: Spec, term: Term) -> str:
 
 def noise(law: Likelihood, field: str) -> str:
     """What to write so that a likelihood has one more of its choices."""
-    told = {"kind": law.kind, "link": law.link, field: True}
-    told = {name: x for name, x in told.items() if (name, x) != ("link", "identity")}
+    told: dict[str, object] = {"kind": law.kind}
+    for f in dataclasses.fields(law):  # pyright: ignore
+        value = True if f.name == field else getattr(law, f.name)
+        told |= {} if value == f.default else {f.name: value}
     inside = ", ".join(f"{name} = {json.dumps(x)}" for name, x in told.items())
     return f"likelihood = {{ {inside} }} under [model]"
 
