@@ -21,6 +21,8 @@ from mmmjax.criticism import prior_posterior as priors
 from mmmjax.draws import Fit
 from mmmjax.draws import diagnostics as diagnose
 from mmmjax.draws import summary as parameters
+from mmmjax.experiments import lift_tests_table as lift_tests
+from mmmjax.experiments import tested
 from mmmjax.panel import Panel
 from mmmjax.posterior.campaigns import campaigns_table as campaigns
 from mmmjax.posterior.explained import carryover_table as carryover
@@ -56,6 +58,7 @@ __all__ = [
     "forecast",
     "frequency",
     "knowledge",
+    "lift_tests",
     "outcome",
     "parameters",
     "priors",
@@ -75,9 +78,10 @@ def __dir__() -> list[str]:
 
 NAMES = (
     "channels", "weekly", "parameters", "priors", "fitted", "forecast", "returns", "curves",
-    "sweep", "decomposition", "carryover", "campaigns", "frequency", "shrinkage",
+    "sweep", "decomposition", "carryover", "campaigns", "frequency", "lift_tests",
+    "shrinkage",
 )  # fmt: skip
-"""In the order in which they are written; the last three of a fit that has them."""
+"""In the order in which they are written; the last four of a fit that has them."""
 
 _OF_BUDGETS = {
     "knowledge": ("regret", "knowledge_table"),
@@ -139,6 +143,8 @@ def every(
     }
     if fit.panel.campaigns is None:
         del jobs["campaigns"]
+    if tested(fit):
+        jobs["lift_tests"] = lambda: lift_tests(fit)
     if pooled_over_geos(fit):
         jobs["shrinkage"] = lambda: shrinkage(fit, None)
     if not any(isinstance(term, Reach) for term in fit.spec.media):

@@ -26,6 +26,7 @@ from mmmjax.draws import (
     diagnostics,
     summary,
 )
+from mmmjax.experiments import conflicts
 from mmmjax.findings import LOG, Finding, ranked
 
 __all__ = ["UNSEEN", "Judged", "Verdict", "judge", "judge_model"]
@@ -162,7 +163,7 @@ def judge_model(
     left = deviates(fit, seen)
     tested = battery(designs, left)
     said = [*claims(fit, seen, rows, parameters), *words.untested(tested, seen)]
-    said += left_over(fit, seen, left, designs, rows, held)
+    said += [*left_over(fit, seen, left, designs, rows, held), *conflicts(fit)]
     said += [] if tested is None else words.said(fit, tested)
     said = [words.not_again(one, fit.spec) for one in said]
     return _adequate(ranked(said), tested)

@@ -236,7 +236,8 @@ class LiftTest(Fact):
         """See :meth:`Fact.rows`."""
         place = "ALL" if self.geos is None else " + ".join(self.geos)
         about = {"test": self.label, "channel": " + ".join(self.channel), "geo": place}
-        about |= {"start": str(self.start), "end": str(self.end), "of": self.of}
+        about |= {"start": str(self.start), "end": str(self.end)}
+        about["of"] = "roas" if self.of == "cost_per_outcome" else self.of
         y, error = _covariance(self)[:2]
         return [about | {"result": a, "error": b} for a, b in zip(y, error, strict=True)]
 

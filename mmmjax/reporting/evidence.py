@@ -56,6 +56,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
                   *_spread("contribution"), *_spread("share"), *_spread("roas")),
     "shrinkage": ("parameter", "geo", "channel", "own", "own_lo", "own_hi",
                   *_spread("pooled"), *_spread("population"), "weight"),
+    "lift_tests": ("test", "channel", "measured", "error", *_spread("prior"),
+                   *_spread("rest"), "mean", "lo", "hi", "pull", "p_value", "how"),
     "frequency": ("geo", "channel", "usual", *_spread("best"), "frequency",
                   *_spread("gain"), "roas_mean", "roas_best_mean"),
     "priors": ("parameter", "index", "prior_mean", "prior_sd", "posterior_mean",

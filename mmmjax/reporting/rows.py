@@ -206,6 +206,29 @@ def shrinkage(found: Evidence) -> Table | None:
     return Table("shrinkage", heads, rows, 2, note, table, _units(found))
 
 
+def lift_tests(found: Evidence) -> Table | None:
+    """What each lift test measured, beside prior, the rest of the data and posterior."""
+    table = found.table("lift_tests")
+    if table is None:
+        return None
+    names = [[Cell(str(x)) for x in table[name]] for name in ("test", "channel", "of")]
+    pairs = zip(table["measured"], table["error"], strict=True)
+    measured = [Cell(f"{y:,.4g}", f"+- {error:,.2g}") for y, error in pairs]
+    shown = table.rename(columns={n: f"all_{n}" for n in ("mean", "lo", "hi")})
+    columns = [*names, measured]
+    columns += [_intervals(shown, name) for name in ("prior", "rest", "all")]
+    columns.append([Cell("" if x != x else f"{x:+.1f}") for x in table["pull"]])
+    columns.append([Cell("" if x != x else f"{x:.2g}") for x in table["p_value"]])
+    rows = [list(row) for row in zip(*columns, strict=True)][:MAX_ROWS]
+    heads = ["test", "channel", "of", "measured", "prior", "rest of the data", "posterior"]
+    note = (
+        "Pull: measured less what everything but the test says, in standard deviations of "
+    )
+    note += "that difference; p: how often chance alone does that. Below 0.01 the test is "
+    note += "wrong or the series is confounded. Empty: the rest says nothing of it."
+    return Table("lift_tests", [*heads, "pull", "p"], rows, 3, note, table)
+
+
 def frequency(found: Evidence) -> Table | None:
     """How often people see each channel of reach, and how often they should."""
     table = found.table("frequency")
