@@ -27,8 +27,8 @@ __all__ = [
     "vif",
 ]
 
-BLOCK = 4_000_000
-"""Numbers in one block: 32 MB in float64."""
+BLOCK = 2**17
+"""Numbers in one block: 1 MB in float64, which stays in the caches while it is sorted."""
 
 APART = 2.5
 """Times the second largest from which a largest value says nothing about the others."""
@@ -126,11 +126,11 @@ def hdi(draws: Any, prob: float = 0.94, axis: int = 0) -> tuple[np.ndarray, np.n
     outside = samples - inside
     for part in _blocks(samples, flat.shape[1]):
         rows = np.array(flat[:, part].T, kind, order="C")
-        if outside <= inside:  # only the tails need to be in order
+        if outside <= inside and kind == np.float64:  # only the tails need to be in order
             rows.partition((outside - 1, inside), axis=1)
             starts, ends = np.sort(rows[:, :outside]), np.sort(rows[:, inside:])
         else:
-            rows.sort(axis=1)
+            rows.sort(axis=1)  # float32: faster by vectors than the tails alone
             starts, ends = rows[:, :outside], rows[:, inside:]
         first = np.argmin(ends - starts, axis=1)
         cell = np.arange(len(rows))

@@ -27,6 +27,7 @@ from mmmjax.likelihood import Target
 from mmmjax.model import ModelData, noise_of, sample_parameters
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold, fold_cells, thinned
+from mmmjax.posterior.pooling import Total, over_geos, reduce_geos
 from mmmjax.posterior.scope import (
     ALL,
     PROB,
@@ -97,7 +98,7 @@ def predict(
     fit = with_geos_of(fit, panel, seed)
     scope, fit = Scope.of(fit, panel), fit if draws else thinned(fit, max_draws)
     options: dict[str, Any] = _options(fit, scope, seed) | {"memory": memory}
-    f, args = _outcome_total if total else _outcome, _arguments(fit, scope)
+    f, args = over_geos(_there) if total else _outcome, _arguments(fit, scope)
     if draws:
         outcome = per_draw(
             fit, fold(fit, f, *args, by_geo=not total, **options), (GEO, DATE)
@@ -344,9 +345,9 @@ def _both(
     fit: Fit, scope: Scope, keep: Mapping[str, Any]
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """:func:`cells` of every geo, and of their sum where there are several."""
-    several = scope.panel.n_geos > 1
-    whole = cells(fit, scope, total=True, **keep) if several else None
-    return cells(fit, scope, **keep), whole
+    n_geos = scope.panel.n_geos
+    found = cells(fit, scope, total=None, **keep)
+    return found[:, :n_geos], found[:, n_geos:] if n_geos > 1 else None
 
 
 def _told(
@@ -363,15 +364,16 @@ def _told(
 
 def cells(
     fit: Fit, scope: Scope, *, seed: int = 0, prob: float = PROB, memory: int = MEMORY,
-    total: bool = False, first: int | None = None, before: Arrays | None = None,
+    total: Total = False, first: int | None = None, before: Arrays | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Mean, lo, hi and CRPS of the prediction of every cell, (4, geo, time).
 
-    CRPS is NaN where nothing was observed; if that is so everywhere, and for the total over
-    geos, its row is left out. ``first`` periods are one window, those after it another,
-    each with the noise that it has alone. ``before`` stands for the inputs of training,
-    where what is left over there says more of what comes. Of large panels some draws are
-    taken, see :func:`mmmjax.posterior.fold.thinned`.
+    CRPS is NaN where nothing was observed, and for the sum over geos; if that is so
+    everywhere its row is left out. Where geos are added up, cells without a row are zero.
+    ``first`` periods are one window, those after it another, each with the noise that it
+    has alone. ``before`` stands for the inputs of training, where what is left over there
+    says more of what comes. Of large panels some draws are taken, see
+    :func:`mmmjax.posterior.fold.thinned`.
     """
     fit = thinned(fit)
     args, options = (
@@ -380,20 +382,21 @@ def cells(
     )
     if first is not None:
         args = (*args[:-1], np.zeros((scope.factor.size, first)), args[-1])
-    known = not total and np.isfinite(scope.outcome).any()
+    known = total is not True and np.isfinite(scope.outcome).any()
 
-    def reduce(tile: np.ndarray, geos: slice, times: slice) -> np.ndarray:
+    def reduce(tile: np.ndarray, geos: slice | None, times: slice) -> np.ndarray:
         interval = summarise(tile, prob)
         if not known:
             return interval
-        score = metrics.crps_cells(scope.outcome[geos, times], tile)
+        score = np.full(tile.shape[1:], np.nan)
+        if geos is not None:
+            score = metrics.crps_cells(scope.outcome[geos, times], tile)
         return np.concatenate([interval, score[None]])
 
-    each, sums = (_outcome, _outcome_total)
-    if first is not None:
-        each, sums = (_through, _through_total)
-    f = sums if total else each
-    return fold_cells(fit, f, reduce, *args, by_geo=not total, memory=memory, **options)
+    each, there = (_outcome, _there) if first is None else (_through, _through_there)
+    keep: dict[str, Any] = {"n_last": len(scope.dates), "memory": memory, **options}
+    f = each if total is False else there
+    return reduce_geos(fit, f, reduce, *args, total=total, **keep)
 
 
 def cells_table(
@@ -530,14 +533,14 @@ def _drawn(
     return jax.vmap(of_geo)(mu, each, target, numbers)
 
 
-def _outcome_total(*args: Any) -> Array:
-    """The same summed over geos, cells without a row as zero: (1, time)."""
-    return jnp.where(args[-1], _outcome(*args), 0.0).sum(0, keepdims=True)
+def _there(*args: Any) -> Array:
+    """:func:`_outcome`, zero in cells without a row."""
+    return jnp.where(args[-1], _outcome(*args), 0.0)
 
 
-def _through_total(*args: Any) -> Array:
-    """:func:`_through` summed in the same way."""
-    return jnp.where(args[-1], _through(*args), 0.0).sum(0, keepdims=True)
+def _through_there(*args: Any) -> Array:
+    """:func:`_through`, zero in cells without a row."""
+    return jnp.where(args[-1], _through(*args), 0.0)
 
 
 def _log_density(

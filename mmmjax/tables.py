@@ -129,14 +129,17 @@ def every(
         each = (table, prior, draws, judge(fit, draws, table, prior))
         return dict(zip(verdicts, each, strict=True))
 
+    def contributed() -> dict[str, Any]:  # the first has what the second is made of
+        table = found["weekly"] if "weekly" in found else weekly(fit)
+        return {"weekly": table, "decomposition": decomposition(fit)}
+
     jobs: dict[str, Callable[[], Any]] = {  # the long ones first
         "sampled": sampled,
         "sweep": lambda: sweep(fit),
         "returns": lambda: returns(fit),
-        "weekly": lambda: weekly(fit),
+        "contributed": contributed,
         "predicted": predicted,
         "curves": lambda: curves(fit),
-        "decomposition": lambda: decomposition(fit),
         "carryover": lambda: carryover(fit),
         "campaigns": lambda: campaigns(fit),
         "frequency": lambda: frequency(fit),
@@ -151,12 +154,14 @@ def every(
         del jobs["frequency"]
     verdicts = ("parameters", "priors", "diagnostics", "judged")
     made = {"sampled": verdicts, "predicted": names}
+    made["contributed"] = ("weekly", "decomposition")
     needed = [job for job in jobs if any(n not in found for n in made.get(job, (job,)))]
     # compiling and sorting run abreast; threads of matrices would wait for each other
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = {name: pool.submit(jobs[name]) for name in needed}
         done = {name: job.result() for name, job in waiting.items()}
-    found = done.pop("sampled", {}) | done.pop("predicted", {}) | done | found
+    several = [done.pop(name, {}) for name in made]
+    found = {n: x for part in several for n, x in part.items()} | done | found
     if "channels" not in found:
         found["channels"] = channels(fit, known=found["returns"])
     return found

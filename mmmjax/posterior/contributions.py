@@ -19,7 +19,7 @@ from mmmjax.arguments import checked
 from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
-from mmmjax.posterior.fold import MEMORY, fold, fold_cells, thinned
+from mmmjax.posterior.fold import DTYPE, MEMORY, fold, fold_cells, thinned
 from mmmjax.posterior.pooling import Total, over_geos, pooled, reduce_geos
 from mmmjax.posterior.scope import (
     PROB,
@@ -43,9 +43,9 @@ GROUPS = ("baseline", "controls", "seasonality", "mu")
 """What stands behind the channels in weekly.csv."""
 
 KEPT = 64 * 2**20
-_TOTALS: WeakKeyDictionary[Fit, tuple[dict[str, np.ndarray], np.ndarray | None]] = (
-    WeakKeyDictionary()
-)
+_TOTALS: WeakKeyDictionary[Fit, "Totals"] = WeakKeyDictionary()
+
+type Totals = tuple[dict[str, np.ndarray], np.ndarray | None]
 
 
 @checked
@@ -101,7 +101,7 @@ def contributions(
         f"{n}_contribution" if n in terms else n: summary(v, (GEO, *over.get(n, ()), DATE))
         for n, v in found.items()
     }
-    sums, observed = totals(fit, scope, memory=memory)
+    sums, observed = _sums_of(fit, scope, memory)
     outcome = np.nansum(scope.outcome, axis=1)
     if total:
         sums, observed = jax.tree.map(lambda x: x.sum(1, keepdims=True), (sums, observed))
@@ -150,9 +150,9 @@ def decomposition(
     scope = Scope.of(fit, panel)
     sums, _ = totals(fit, scope, memory=memory)
     sums = {name: pooled(values, total, axis=1) for name, values in sums.items()}
-    groups = response.grouped(sums, fit.spec, -1)
-    parts = [sums["channel"]] if "channel" in sums else []
-    draws = np.concatenate([*parts, *(v[..., None] for v in groups.values())], axis=-1)
+    groups = [name for name in sums if name != CHANNEL]
+    parts = [x if name == CHANNEL else x[..., None] for name, x in sums.items()]
+    draws = np.concatenate(parts, axis=-1)
     whole = draws.sum(axis=-1, keepdims=True)
     shares = draws / np.where(whole == 0, np.nan, whole)
     every, names = scope.coords(total), [*scope.panel.channels, *groups]
@@ -162,7 +162,8 @@ def decomposition(
         "mu_total": summary(summarise(whole[..., 0], prob), (GEO,)),
     }
     coords = {SUMMARY: ["mean", "lo", "hi"], GEO: every[GEO], COMPONENT: names}
-    return xr.Dataset(data, coords, attributes(fit, prob=prob, share_of="fitted mean"))
+    about = attributes(thinned(fit), prob=prob, share_of="fitted mean")
+    return xr.Dataset(data, coords, about)
 
 
 def weekly(
@@ -183,39 +184,76 @@ def weekly(
     """
     scope, some = Scope.of(fit, panel), thinned(fit, max_draws)
     sizes = scope.inputs.sizes()
-    has = {"mu"} | {t.group for t in fit.spec.parts if not t.over or sizes[t.over]}
-    has = has - {"control"} | ({"controls"} if "control" in has else set())
+    has = [t.group for t in fit.spec.parts if not t.over or sizes[t.over]]
+    has = ["controls" if group == "control" else group for group in has]
+    names = [name for name in GROUPS if name in (*has, "mu")]
+    observed = np.isfinite(scope.outcome)
+    n_channels, n_times = len(scope.panel.channels), len(scope.dates)
+    sums, seen = [
+        np.zeros((some.draws.n_chains * some.draws.n_draws, len(observed), n))
+        for n in (n_channels + len(names), n_channels)
+    ]
+    kept = panel is None and max_draws is None and not total
+
+    def reduce(draws: np.ndarray, geos: slice | None, times: slice) -> np.ndarray:
+        nonlocal kept
+        kept = kept and times == slice(0, n_times)
+        if kept and geos is not None:
+            sums[:, geos] = draws.sum(-1, dtype=float)
+            there = draws[:, :, :n_channels] * observed[geos, None]
+            seen[:, geos] = there.sum(-1, dtype=float)
+        return summarise(draws, prob)
+
     found = reduce_geos(
-        some, _grouped, lambda draws, *_: summarise(draws, prob),
-        scope.factor, scope.present.astype(float), total=total,
-        n_last=len(scope.dates), inputs=scope.inputs, memory=memory,
+        some, _grouped, reduce, scope.factor, scope.present.astype(float), total=total,
+        n_last=n_times, inputs=scope.inputs, memory=memory,
+        dtype=DTYPE if some is fit else "float32",
     )  # fmt: skip
+    if kept:
+        channels = {CHANNEL: sums[..., :n_channels]} if n_channels else {}
+        own = [name for name in dict.fromkeys(has) if name in names]
+        groups = {name: sums[..., n_channels + names.index(name)] for name in own}
+        _keep(fit, (channels | groups, seen if n_channels else None))
     if not total:  # the sum over geos, if it is there, has every period
         away = ~scope.present
         np.moveaxis(found[:, : len(away)], -1, 2)[:, away] = np.nan
-    return [*scope.panel.channels, *(name for name in GROUPS if name in has)], found
+    return [*scope.panel.channels, *names], found
 
 
-def totals(
-    fit: Fit, scope: Scope, *, memory: int = MEMORY
-) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """Sums over the window of every draw: components, and channels where observed.
+def totals(fit: Fit, scope: Scope, *, memory: int = MEMORY) -> Totals:
+    """Sums over the window of the draws that tables are made of.
 
     Those of training are kept beside a fit, up to :data:`KEPT` bytes: several tables are
-    made of them.
+    made of them, and :func:`weekly` has them by the way.
+
+    Returns:
+        "channel" (draw, geo, channel), and groups of the other components (draw, geo);
+        channels over the observed periods only (None without).
     """
     if scope.panel is fit.panel and fit in _TOTALS:
         return _TOTALS[fit]
+    sums, observed = _sums_of(thinned(fit), scope, memory)
+    channels = {CHANNEL: sums[CHANNEL]} if CHANNEL in sums else {}
+    made = channels | response.grouped(sums, fit.spec, -1), observed
+    if scope.panel is fit.panel:
+        _keep(fit, made)
+    return made
+
+
+def _keep(fit: Fit, made: Totals) -> None:
+    if sum(x.nbytes for x in jax.tree.leaves(made)) <= KEPT:
+        _TOTALS[fit] = made
+
+
+def _sums_of(fit: Fit, scope: Scope, memory: int) -> Totals:
+    """Sums over the window of every draw: components, and channels where observed."""
     observed = np.isfinite(scope.outcome)
     args = (scope.factor, scope.present.astype(float), observed.astype(float))
     dims = {t.name: (GEO, t.over) for t in fit.spec.parts if t.over}
     dims |= {CHANNEL: (GEO, CHANNEL), "observed": (GEO, CHANNEL)}
     keep: dict[str, Any] = {"by_geo": True, "memory": memory, "timed": dims}
     found = fold(fit, _sums, *args, inputs=scope.inputs, **keep)
-    sums = found["present"], found.get("observed")
-    if scope.panel is fit.panel and sum(x.nbytes for x in jax.tree.leaves(sums)) <= KEPT:
-        _TOTALS[fit] = sums
-    return sums
+    return found["present"], found.get("observed")
 
 
 def _parts(

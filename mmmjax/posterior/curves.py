@@ -70,14 +70,15 @@ def curves(
     """
     points = checks.integer("points", points, low=2)
     upto = checks.number("upto", upto, low=0, open_low=True)
-    scope, fit = Scope.of(fit), thinned(fit, max_draws)
+    scope, some = Scope.of(fit), thinned(fit, max_draws)
+    dtype = DTYPE if some is fit else "float32"
     panel, fraction = scope.panel, np.linspace(0.0, upto, points)
     media = panel.media[:, panel.history :]
     largest = media.max(axis=1)  # (geo, channel)
     count = np.maximum(scope.present.sum(axis=1), 1)[:, None]
     levels = largest[..., None] * fraction
     args = (scope.factor, levels / fit.scale.media_next(panel)[..., None])
-    values = _reduce(fit, _steady, args, total, prob, memory=memory)
+    values = _reduce(some, _steady, args, total, prob, memory=memory, dtype=dtype)
     dims, cost = (GEO, CHANNEL, POINT), fit.scale.cost_per_unit
     data = {}
     for name, amount in {
@@ -91,7 +92,7 @@ def curves(
     return xr.Dataset(
         {"response": summary(values, dims), **data},
         _coords(scope, total) | {"fraction": (POINT, fraction)},
-        attributes(fit, prob=prob),
+        attributes(some, prob=prob),
     )
 
 
@@ -130,9 +131,12 @@ def sweep(
         checks.fail("multipliers", multipliers, "", "at least one", "sweep(fit, [0.5, 1])")
     scope, some = Scope.of(fit), thinned(fit, max_draws)
     n_geos, dtype = scope.panel.n_geos, DTYPE if some is fit else "float32"
-    args = (scope.factor, scope.present.astype(float), np.tile(factors, (n_geos, 1)))
+    asked = factors if (factors == 1).any() else np.append(factors, 1.0)
+    now = np.full(n_geos, np.flatnonzero(asked == 1)[0])
+    args = (scope.factor, scope.present.astype(float), now, np.tile(asked, (n_geos, 1)))
     keep: dict[str, Any] = {"memory": memory, "dtype": dtype}
     values = _reduce(some, _multiplied, args, total, prob, rows=(3,), **keep)
+    values = values[..., : factors.size]
     spend = pooled(scope.spend.sum(axis=1), total)[..., None]  # NaN for organic channels
     dims = (GEO, CHANNEL, MULTIPLIER)
     data = {
@@ -179,11 +183,12 @@ def _steady(
 
 def _multiplied(
     params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array, present: Array,
-    multipliers: Array,
+    now: Array, multipliers: Array,
 ) -> Array:  # fmt: skip
     """Contribution of the window under scaled spend: (geo, 3, channel, multiplier).
 
-    Rows: contribution, its difference to that of multiplier 1, its slope in the multiplier.
+    Rows: contribution, its difference to that of multiplier 1 (the one numbered ``now``,
+    in every geo), its slope in the multiplier.
     """
     unit = (factor[:, None] * present)[:, None]
     spent = response.seen(params, inputs, spec)
@@ -199,7 +204,6 @@ def _multiplied(
     def both(multiplier: Array) -> tuple[Array, Array]:
         return jax.jvp(at, (multiplier,), (jnp.ones_like(multiplier),))
 
-    with_one = jnp.pad(multipliers, ((0, 0), (0, 1)), constant_values=1.0)
-    value, slope = jax.lax.map(both, with_one.T)  # (multiplier, geo, channel)
-    found = jnp.stack([value, value - value[-1:], slope])[:, :-1]
+    value, slope = jax.lax.map(both, multipliers.T)  # (multiplier, geo, channel)
+    found = jnp.stack([value, value - value[now[0]], slope])
     return jnp.transpose(found, (2, 0, 3, 1))

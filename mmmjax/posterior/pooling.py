@@ -73,7 +73,7 @@ def reduce_geos(
     add = lambda *tile: reduce(sums.add(*tile), *tile[1:])
     each = fold_cells(fit, f, add, *args, memory=memory - memory // 4, **options)
     # too large to keep: a second pass, summed inside
-    whole = summed() if sums.draws is None else reduce(sums.draws, None, slice(n_last))
+    whole = summed() if sums.draws is None else reduce(sums.draws, None, slice(0, n_last))
     return jax.tree.map(lambda a, b: np.concatenate([a, b], axis=1), each, whole)
 
 

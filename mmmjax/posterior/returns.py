@@ -17,6 +17,7 @@ the window, have no return: NaN.
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +32,14 @@ from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
 from mmmjax.posterior.fold import DTYPE, MEMORY, fold, thinned
 from mmmjax.posterior.pooling import Total, pooled, reduce_geos
-from mmmjax.posterior.scope import Scope, attributes, chain_coords, per_draw, summarise
+from mmmjax.posterior.scope import (
+    PROB,
+    Scope,
+    attributes,
+    chain_coords,
+    per_draw,
+    summarise,
+)
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
 
@@ -45,7 +53,7 @@ Window = Sequence[Any] | str | None  # checked in spans_of
 _PERIODS = {"year": "Y", "quarter": "Q", "month": "M"}
 LEVEL = 3  # of _values, which transposes large arrays: twice as fast as at 1
 _DIMS = (GEO, "row", CHANNEL)  # of _values
-_NOW, _AFTER = 0, 1  # rows of _values: the gain, then its slope (2 and 3)
+_WHOLE: WeakKeyDictionary[Fit, np.ndarray] = WeakKeyDictionary()
 
 
 @checked
@@ -215,8 +223,13 @@ def summaries(
         nothing = np.zeros((3, *spend.shape))
         return Summaries(nothing, nothing, spend, spend, spend)
     plan = _Rounds.of(scope, spans, fit.spec.memory - 1)
+    whole = slice(0, len(scope.dates))
+    at = int(plan.place[spans.index(whole)]) if whole in spans else plan.n_slots
+    at = plan.n_slots if max_draws is not None or total is False else at
 
-    def reduce(draws: np.ndarray, *_: Any) -> dict[str, np.ndarray]:
+    def reduce(draws: np.ndarray, geos: slice | None, slots: slice) -> dict[str, Any]:
+        if (geos is None or scope.panel.n_geos == 1) and slots.start <= at < slots.stop:
+            _WHOLE[fit] = draws[:, 0, ..., at - slots.start].astype(float)
         now, after, slope, slope_after = np.moveaxis(draws, 2, 0)
         means = [part.mean(axis=0, keepdims=True) for part in (now, after)]
         return {
@@ -235,6 +248,19 @@ def summaries(
     )
     paid = np.where(spend > 0, spend, np.nan)
     return Summaries(gain / paid, slope / paid, now, after, spend)
+
+
+def over_all(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of ROAS and mROAS of training over all geos, (draw, channel); NaN unpaid.
+
+    Of the draws that tables are made of; :func:`summaries` has them by the way.
+    """
+    if fit not in _WHOLE:
+        summaries(fit, [slice(0, fit.panel.n_periods)], total=True, prob=PROB)
+    now, after, slope, slope_after = np.moveaxis(_WHOLE[fit], 1, 0)
+    spend = _spend(Scope.of(fit), [slice(None)])[0].sum(0)
+    paid = np.where(spend > 0, spend, np.nan)
+    return (now + after) / paid, (slope + slope_after) / paid
 
 
 class _Rounds(NamedTuple):

@@ -16,8 +16,7 @@ from mmmjax.panel import Panel
 from mmmjax.plot.colours import channel_colours
 from mmmjax.plot.labels import Return, for_geo, period_noun
 from mmmjax.posterior.contributions import totals
-from mmmjax.posterior.fold import thinned
-from mmmjax.posterior.returns import returns
+from mmmjax.posterior.returns import over_all
 from mmmjax.posterior.scope import ALL, Scope
 from mmmjax.reporting.planned import Interval as Interval
 from mmmjax.reporting.planned import Planned as Planned
@@ -278,12 +277,8 @@ def media_of(fit: Fit) -> Media | None:
     if bought is None:
         none = float("nan")
         return Media(*every, none, None, none, [], organic=free)
-    found = returns(thinned(fit))
-    spend = found["spend"].to_numpy()[:, paid].sum(axis=0)  # (channel,) over geos
-    each, ahead = (
-        found[name].to_numpy()[..., paid].reshape(-1, spend.size)
-        for name in ("roas_total", "mroas_total")
-    )
+    spend = scope.spend[..., paid].sum((0, 1))  # (channel,) over geos
+    each, ahead = (draws[:, paid] for draws in over_all(fit))
     names = [n for n, is_paid in zip(scope.panel.channels, paid, strict=True) if is_paid]
     known = np.nan_to_num(each, nan=-np.inf)
     won = np.bincount(known.argmax(1), minlength=len(names)) / len(each)
