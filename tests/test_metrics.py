@@ -81,6 +81,14 @@ def test_hdi_agrees_with_arviz_across_blocks():
     np.testing.assert_array_equal(np.stack([low[some], high[some]], -1), expected)
 
 
+@pytest.mark.parametrize("prob", [0.3, 0.94])
+def test_hdi_in_single_precision_is_of_the_same_draws(prob):
+    draws = np.random.default_rng(6).normal(size=(500, 300)).astype(np.float32)
+    draws[3, 5] = np.nan
+    found = [metrics.hdi(x, prob) for x in (draws, draws.astype(float))]
+    np.testing.assert_array_equal(*found)
+
+
 def test_hdi_takes_any_axis_and_keeps_missing_cells_missing():
     draws = np.random.default_rng(3).normal(size=(3, 100))
     draws[1, 7] = np.nan

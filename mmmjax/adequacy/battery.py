@@ -202,11 +202,12 @@ def measured(x: np.ndarray, d: Design) -> np.ndarray:
     """What statistics are made of, of rows of one geo: (set + lag + series, row)."""
     y, n = np.ascontiguousarray(x.T), d.seen.sum()  # (time, row)
     along = d.columns.T.astype(np.float32) @ y
-    square = np.square(along)
+    as_is = along[d.starts[d.signed]]
+    square = np.square(along, out=along)
     gain, width = square[d.starts], np.diff(d.starts, append=len(along))
     for k in range(1, width.max(initial=1)):  # a third of the time of np.add.reduceat
         gain[width > k] += square[d.starts[width > k] + k]
-    gain[d.signed] = along[d.starts[d.signed]]
+    gain[d.signed] = as_is
     lags = min(LAGS, len(y) // 4)
     rho = [np.einsum("tr,tr->r", y[k:], y[:-k]) / n for k in range(1, lags + 1)]
     square = y * y
@@ -236,7 +237,8 @@ def combined(
     score = gain[one] / np.sqrt(np.maximum(degrees[one], 1)).astype(np.float32)[:, None]
     gain[one] = np.square(np.maximum(score, 0.0))
     size, cost = USUAL / (2 * (1 + USUAL)), 0.5 * free * np.log1p(USUAL)
-    ratio = np.float32(size) * gain - cost.astype(np.float32)[:, None]
+    ratio = np.float32(size) * gain
+    ratio -= cost.astype(np.float32)[:, None]
     ratio[one] = np.where(score > 0, ratio[one] + np.float32(np.log(2)), NEVER)
     ratio[free == 0] = NEVER
     codes = np.array([code for code, _ in d.sets])
@@ -244,9 +246,10 @@ def combined(
     for code in dict.fromkeys(codes.tolist()):
         mine = ratio[codes == code]
         most = mine.max(0)
+        mine -= most
         weight = d.weight[codes == code].astype(np.float32)
         names.append(code)
-        found.append(most + np.log(weight @ np.exp(mine - most)))
+        found.append(most + np.log(weight @ np.exp(mine, out=mine)))
     rho, series = x[n_sets : -len(SERIES)], np.abs(x[-len(SERIES) :])
     series[SERIES.index("heavy")] *= -1  # it is small where tails are heavy
     names += ["lag1", "ljung_box", *SERIES]

@@ -132,7 +132,7 @@ def sweep(
     scope, some = Scope.of(fit), thinned(fit, max_draws)
     n_geos, dtype = scope.panel.n_geos, DTYPE if some is fit else "float32"
     asked = factors if (factors == 1).any() else np.append(factors, 1.0)
-    now = np.full(n_geos, np.flatnonzero(asked == 1)[0])
+    now = np.full(n_geos, np.flatnonzero(asked == 1)[0], np.int32)
     args = (scope.factor, scope.present.astype(float), now, np.tile(asked, (n_geos, 1)))
     keep: dict[str, Any] = {"memory": memory, "dtype": dtype}
     values = _reduce(some, _multiplied, args, total, prob, rows=(3,), **keep)

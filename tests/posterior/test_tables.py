@@ -8,11 +8,15 @@ from mmmjax import metrics
 from mmmjax.posterior import (
     channels_table,
     contributions,
+    decomposition,
     mroas,
     returns_table,
     roas,
     weekly_table,
 )
+from mmmjax.posterior.contributions import totals
+from mmmjax.posterior.returns import over_all
+from mmmjax.posterior.scope import Scope
 from tests.posterior.examples import FITS, flat, geo_fit, national_fit
 
 CHANNELS = [
@@ -116,3 +120,21 @@ def test_returns_at_hand_give_the_same_channels(make):
     pd.testing.assert_frame_equal(
         channels_table(fit, known=known), channels_table(fit), rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("kind", FITS)
+def test_what_one_table_keeps_for_others_is_what_they_make_alone(kind):
+    fit, again = FITS[kind](draws=30), FITS[kind](draws=30)
+    weekly_table(fit)
+    returns_table(fit)
+    kept, alone = (totals(x, Scope.of(x)) for x in (fit, again))
+    assert list(kept[0]) == list(alone[0])
+    for name, values in alone[0].items():
+        np.testing.assert_allclose(kept[0][name], values, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(kept[1], alone[1], rtol=1e-9, atol=1e-9)
+    both = (decomposition(x, total=None) for x in (fit, again))
+    np.testing.assert_allclose(*(x["share"].to_numpy() for x in both), rtol=1e-9)
+    found = flat(roas(fit)["roas_total"]), flat(mroas(fit)["mroas_total"])
+    for x in (fit, again):
+        for values, draws in zip(over_all(x), found, strict=True):
+            np.testing.assert_allclose(values, draws, rtol=1e-9)
