@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from mmmjax.stacking import stack as stack
     from mmmjax.store import load as load
     from mmmjax.store import save as save
+    from mmmjax.terms import moving as moving
 
 __version__ = "0.1.0"
 
@@ -172,9 +173,10 @@ _ROOMS = {
     "mmmjax.refreshing": ("Drift", "drift", "refresh"),
     "mmmjax.stacking": ("Compared", "compare_specs", "stack"),
     "mmmjax.store": ("load", "save"),
+    "mmmjax.terms": ("moving",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
-_MODULES = {*_ROOMS["mmmjax"], *_ROOMS["mmmjax.kernels"], "constraints", "utility"}
+_MODULES = {*_ROOMS["mmmjax"], *_ROOMS["mmmjax.kernels"], "moving", "constraints", "utility"}
 
 __all__ = sorted([*_ROOM_OF, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -10,13 +10,19 @@ import numpy as np
 
 from mmmjax.shapes import GEO
 
-__all__ = ["PAST", "TIME", "Arrays"]
+__all__ = ["AFTER", "PAST", "TIME", "TRAINING", "Arrays"]
 
 TIME = "time"
 """Axis of the periods that are modelled."""
 
 PAST = "past+time"
 """Axis of those periods with ``history`` periods of context before them."""
+
+AFTER = "time+after"
+"""Axis of those periods with some more after them, which effects still reach."""
+
+TRAINING = "training"
+"""Axis of the periods of training, whatever the window."""
 
 
 @jax.tree_util.register_dataclass
@@ -26,8 +32,8 @@ class Arrays:
 
     Args:
         values: By name, "media" or "<term>.<name>"; axes named "time" come last.
-        axes: (name, names of its axes) of every array: "geo", "time", "past+time", or any
-            dim of a term.
+        axes: (name, names of its axes) of every array: "geo", "time", "past+time",
+            "time+after", "training", or any dim of a term.
         history: Periods of context before the first that is modelled.
     """
 
@@ -51,7 +57,7 @@ class Arrays:
             out |= dict(zip(dims, np.shape(self.values[name]), strict=True))
         if PAST in out:
             out[TIME] = out.pop(PAST) - self.history
-        return out
+        return {dim: n for dim, n in out.items() if dim not in (AFTER, TRAINING)}
 
     def replace(self, **values: Any) -> "Arrays":
         """The same with other values of some arrays."""
@@ -78,7 +84,7 @@ class Arrays:
             periods: Periods, at least as many as now; the new ones come last.
         """
         before, after = history - self.history, periods - self.sizes()[TIME]
-        ends = {TIME: (0, after), PAST: (before, after)}
+        ends = {dim: (0, after) for dim in (TIME, AFTER, TRAINING)} | {PAST: (before, after)}
         longer = self._each(lambda x, dims: np.pad(x, [ends.get(d, (0, 0)) for d in dims]))
         return dataclasses.replace(longer, history=history)
 
@@ -95,7 +101,9 @@ class Arrays:
             first, second = self.values[name], later.values[name]
             if dims[-1:] == (PAST,):
                 second = second[..., later.history :]
-            ends = dims[-1:] in ((TIME,), (PAST,))
+            if dims[-1:] == (AFTER,):
+                first = first[..., : self.sizes()[TIME]]
+            ends = dims[-1:] in ((TIME,), (PAST,), (AFTER,))
             return np.concatenate([first, second], axis=-1) if ends else first
 
         return dataclasses.replace(self, values={n: join(n, d) for n, d in self.axes})

@@ -226,7 +226,7 @@ def _contributions(
         short = "" if list(names) == list(names.values()) else f"{term.name}."
         if isinstance(term, Media):
             step = f"{short}media"
-            (effect,) = (spec.full(term, name) for name in term.within())
+            effect = spec.full(term, "campaign_effect")
             if effect in present:
                 inside = f"{short}campaigns"
                 over = (GEO, spec.dim(term, CAMPAIGN), DATE)
@@ -243,6 +243,13 @@ def _contributions(
                 inside = ", ".join([*takes, *numbers])
                 made.add(step, "part", dims, f"{type(record).__name__}({inside})", takes)
             last = [names["saturation_beta"], step]
+            if term.moving:
+                takes = [spec.full(term, n) for m in term.movers for n in m.parameters()]
+                made.add(
+                    f"{short}multiplier", "part", dims,
+                    f"exp(f) / its mean over training, f of {', '.join(takes)}", takes,
+                )  # fmt: skip
+                last.append(f"{short}multiplier")
             text = " * ".join(last)
         else:
             text, last = term.formula(), list(names.values())

@@ -95,6 +95,7 @@ def prepare(
     told = (f for x in panel.facts for f in x.findings())
     findings = (*late, *weekday, *findings, *_lags(spec, panel), *narrow, *told, *shared)
     findings = (*findings, *_levers(spec, panel, scale), *_signed(spec, panel))
+    findings = (*findings, *_moving(spec, panel))
     terms = [term for term in spec.media if isinstance(term, Reach)]
     heard = [c for t in terms for c in spec.labels(panel)[spec.dim(t, CHANNEL)]]
     if names := tuple(name for name in panel.reached if name not in heard):
@@ -124,6 +125,22 @@ def _signed(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
     remedy += "that is positive"
     found = Finding("note", "signed_media", what, names, None, means, remedy)
     return (found,)
+
+
+def _moving(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
+    """Which channels' effects move in time, and what that makes of their numbers."""
+    owner, found = spec.owners(panel) if panel.channels else np.zeros(0), []
+    for number, term in enumerate(spec.media):
+        names = tuple(np.array(panel.channels)[owner == number].tolist())
+        if not (term.moving and names):
+            continue
+        kinds = checks.listing([Phrase(one.kind) for one in term.movers], 6, "and")
+        what = f"effects of {checks.listing(names, 6)} move in time ({kinds})"
+        means = "Their multipliers have the mean 1 over training: coefficients and curves "
+        means += "are those of training on average, a return is that of its window, a plan "
+        means += "counts on the multipliers of its own, less sure the later it is"
+        found.append(Finding("note", "moving_effects", what, names, None, means))
+    return tuple(found)
 
 
 def _levers(spec: Spec, panel: Panel, scale: Scale) -> tuple[Finding, ...]:

@@ -8,6 +8,7 @@ from mmmjax.checks import Phrase, fail, listing
 from mmmjax.facts import FACTS, ROLE, Fact, check_facts
 from mmmjax.roles import ROLES, check_class, same
 from mmmjax.spec import Spec
+from mmmjax.terms import Media
 
 __all__ = ["register", "registry"]
 
@@ -19,8 +20,8 @@ def register[T: type | Utility](thing: T) -> T:
 
     Args:
         thing: A frozen dataclass with a ``kind``, derived from ``mm.adstock.Adstock``,
-            ``mm.saturation.Saturation``, ``mm.terms.Term``, ``mm.likelihood.Likelihood``
-            (every field with a default) or ``mm.facts.Fact``: write ``@mm.register`` above
+            ``mm.saturation.Saturation``, ``mm.terms.Term``, ``mm.moving.Moving``,
+            ``mm.likelihood.Likelihood`` (every field with a default) or ``mm.facts.Fact``: write ``@mm.register`` above
             it; or a ``mm.utility.custom(...)``, which text then finds by its name.
 
     Returns:
@@ -54,6 +55,8 @@ def register[T: type | Utility](thing: T) -> T:
     name = found[0]
     check_class(name, cls)
     part: dict[str, Any] = {"terms": (cls(),)} if name == "term" else {name: cls()}
+    if name == "moving":
+        part = {"terms": (Media(moving=cls()),)}
     Spec(**part)
     ROLES[name].kinds[cls.kind] = cls
     return thing

@@ -32,10 +32,12 @@ __all__ = [
     "make_inputs",
     "mean",
     "media_contribution",
+    "multiplier",
     "of_campaigns",
     "parts",
     "places",
     "seen",
+    "still",
     "total",
     "usual_media",
 ]
@@ -198,8 +200,7 @@ def campaign_weights(
     params: Params, x: Mapping[str, Any], term: Media, spec: Spec
 ) -> Float[Array, "geo campaign"]:
     """Weights of the campaigns of a media term in one draw, geo of size 1 where shared."""
-    (name,) = term.within()
-    full = spec.full(term, name)
+    full = spec.full(term, "campaign_effect")
     effect = align(params[full], spec.dims(full), (GEO, spec.dim(term, CAMPAIGN)))
     return term.weights(effect, x)
 
@@ -242,9 +243,14 @@ def align(value: Any, dims: tuple[str, ...], to: tuple[str, ...]) -> Any:
     return jnp.asarray(value)[tuple(slice(None) if d in dims else None for d in to)]
 
 
-def aligned(params: Params, term: Term, spec: Spec) -> dict[str, Any]:
-    """Parameters of a term (those present) by its own names, each over (geo, *dims)."""
-    own = {name: spec.full(term, name) for name in term.parameters()}
+def aligned(
+    params: Params, term: Term, spec: Spec, names: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """Parameters of a term (those present) by its own names, each over (geo, *dims).
+
+    ``names``: of which; None: of all but those of campaigns and of what effects move by.
+    """
+    own = {name: spec.full(term, name) for name in names or term.parameters()}
     own = {name: full for name, full in own.items() if full in params}
     dims = {full: (GEO, *spec.parameters[full].dims) for full in own.values()}
     return {n: align(params[f], spec.dims(f), dims[f]) for n, f in own.items()}
@@ -273,7 +279,8 @@ def media_contribution(
     if not pairs:
         return found
     beta = [spec.full(term, "saturation_beta") for term in spec.media]
-    unit = {**params, **{n: jnp.ones_like(params[n]) for n in beta if n in params}}
+    ones = {n: jnp.ones_like(params[n]) for n in beta if n in params}
+    unit = still(params, spec) | ones  # what a pair brings together does not move
     bent = others = _alone(unit, media, spec, inputs)
     if beside is not None:
         others = _alone(unit, beside, spec, inputs)
@@ -283,6 +290,28 @@ def media_contribution(
             whole = term(p, {"first": bent[:, one], "second": others[:, other]})
             found = found.at[:, one].add(0.5 * whole if beside is None else whole)
     return found
+
+
+def still(params: Params, spec: Spec) -> dict[str, Any]:
+    """Without what effects move by: they are then those of all of training together."""
+    names = {
+        spec.full(term, name)
+        for term in spec.media
+        for one in term.movers
+        for name in one.parameters()
+    }
+    return {name: value for name, value in params.items() if name not in names}
+
+
+def multiplier(
+    params: Params, inputs: Arrays, spec: Spec, term: Media
+) -> Float[Array, "geo channel time"] | None:
+    """What the effects of a media term are multiplied by from the first period that is
+    modelled on; None where they do not move, or ``params`` are :func:`still`.
+    """
+    names = [name for one in term.movers for name in one.parameters()]
+    p = aligned(params, term, spec, names) if names else {}
+    return term.multiplier(p, inputs.of(term.name)) if p else None
 
 
 def usual_media(inputs: Arrays, periods: int) -> Float[Array, "geo channel time"]:
@@ -295,14 +324,20 @@ def usual_media(inputs: Arrays, periods: int) -> Float[Array, "geo channel time"
 
 def _alone(params: Params, media: Array, spec: Spec, inputs: Arrays) -> Array:
     """What channels bring each by itself: see :func:`media_contribution`."""
+
+    def brought(term: Media, media: Array) -> Array:
+        effect = term.effect(aligned(params, term, spec), media)
+        by = multiplier(params, inputs, spec, term)
+        if by is None:
+            return effect
+        late = effect.shape[-1] - inputs.history - by.shape[-1]  # no effect is left there
+        ends = ((0, 0), (0, 0), (inputs.history, max(late, 0)))
+        return effect * jnp.pad(by, ends, constant_values=1.0)[..., : effect.shape[-1]]
+
     if len(spec.media) == 1:
-        return spec.media[0].effect(aligned(params, spec.media[0], spec), media)
+        return brought(spec.media[0], media)
     own = [(term, inputs[spec.dim(term, CHANNEL)]) for term in spec.media]
-    parts = [
-        term.effect(aligned(params, term, spec), media[:, place])
-        for term, place in own
-        if place.size
-    ]
+    parts = [brought(term, media[:, place]) for term, place in own if place.size]
     return jnp.concatenate(parts, axis=1)[:, inputs[ORDER]]
 
 
@@ -433,19 +468,21 @@ def gains(
         params: One draw.
         inputs: Of the window.
         spec: The model.
-        steady: Everything else is at its mean in every period.
+        steady: Everything else is at its mean in every period, and effects that move are
+            those of training on average.
 
     Returns:
         Function of scaled media (geo, channel, past + time + more) of all channels.
     """
     own = seen(params, inputs, spec) if spec.interactions else None
+    now = still(params, spec) if steady else params
 
     def effect(media: Array) -> Array:
         beside, length = None, media.shape[-1]
         if own is not None:
             late = ((0, 0), (0, 0), (0, max(length - own.shape[-1], 0)))
             beside = usual_media(inputs, length) if steady else jnp.pad(own, late)
-        return media_contribution(params, media, spec, inputs, beside)
+        return media_contribution(now, media, spec, inputs, beside)
 
     if spec.likelihood.straight:
         return effect

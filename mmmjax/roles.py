@@ -22,6 +22,7 @@ from mmmjax.prior import DIMS, Parameter, Prior, Support
 from mmmjax.shapes import CHAIN, CHANNEL, DATE, DRAW, GEO
 from mmmjax.terms import TERMS, Interaction, Media, Term
 from mmmjax.terms.base import Group
+from mmmjax.terms.moving import MOVING, Moving
 
 __all__ = ["OURS", "ROLES", "Role", "check", "check_class", "role_of", "same"]
 
@@ -56,6 +57,9 @@ ROLES = {
     ),
     "likelihood": Role(Likelihood, LIKELIHOODS, ("law",), "mm.likelihood.Normal()"),
     "term": Role(Term, TERMS, ("parameters", "__call__"), "mm.terms.Media()"),
+    "moving": Role(
+        Moving, MOVING, ("parameters", "labels", "columns"), "mm.moving.Process()"
+    ),
 }
 OURS = frozenset(cls for role in ROLES.values() for cls in role.kinds.values())
 TAKEN = (*DIMS, CHAIN, DRAW, DATE, OUTCOME)  # names that no parameter can have
@@ -176,7 +180,7 @@ def _tried(name: str, record: Any) -> None:
     if isinstance(record, Likelihood) and record.noise not in ("", *asked):
         fix = f'noise: ClassVar[str] = "{next(iter(asked), "")}"'
         checks.fail("noise", record.noise, where, "one of its parameters, or empty", fix)
-    if isinstance(record, Term):  # what it makes depends on the panel
+    if isinstance(record, Term | Moving):  # what it makes depends on the panel
         return
     try:
         problem = _law(record) if isinstance(record, Likelihood) else _kernel(record)
@@ -216,7 +220,7 @@ def _check_parameter(role: str, record: Any, name: Any, one: Any) -> None:
         checks.fail(f"support of {name}", one.support, where, allowed, fix)
     usual = {CHANNEL} if role in ("adstock", "saturation") else set()
     dims = set(one.dims)
-    if role == "term":
+    if role in ("term", "moving"):
         usual, known = dims, {*DIMS, *record.dims} - {GEO}
     else:
         known = usual

@@ -124,6 +124,8 @@ class Spec(Mean):
         for term in self.media:
             check("adstock", term.adstock)
             check("saturation", term.saturation)
+            for one in term.movers:
+                check("moving", one)
         _complete(self, _full(self))
         _check_share(self)
 

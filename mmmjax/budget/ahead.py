@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -16,8 +17,9 @@ from mmmjax.posterior.fold import fold, thinned
 from mmmjax.posterior.levers import levers_of
 from mmmjax.posterior.scope import Scope
 from mmmjax.shapes import DATE, GEO
+from mmmjax.terms import Frame, Media
 
-__all__ = ["blank", "rest_of"]
+__all__ = ["blank", "multipliers_of", "rest_of"]
 
 
 def rest_of(
@@ -37,6 +39,37 @@ def rest_of(
     inputs = scope.inputs.replace(media=media)
     some = fit if max_draws is None else thinned(fit, max_draws)
     return fold(some, response.mean, inputs=inputs, by_geo=True)
+
+
+def multipliers_of(
+    fit: Fit, periods: int, max_draws: int | None
+) -> Float[np.ndarray, "draw cell level"]:
+    """Multipliers of the periods of a window after training, and of its tail."""
+    spec, panel, levels = fit.spec, fit.panel, periods + fit.spec.memory - 1
+    last = panel.dates[-1]
+    dates = pd.date_range(last, periods=periods + 1, freq=panel.freq)
+    dates = dates[dates > last][:periods]
+    n_train = panel.n_periods
+    frame = Frame(panel, fit.scale, dates, n_train, n_train, panel)
+    flat = {n: np.asarray(x, np.float64) for n, x in fit.flat(max_draws).items()}
+    owner, draws = spec.owners(panel), len(next(iter(flat.values())))
+    out = np.ones((draws, panel.n_geos, len(panel.channels), levels))
+    for number, term in enumerate(spec.media):
+        own = owner == number
+        if not (term.moving and own.any()):
+            continue
+        names = [name for one in term.movers for name in one.parameters()]
+
+        def one(p: Any, term: Media = term, names: list[str] = names) -> Any:
+            return term.ahead(response.aligned(p, term, spec, names), frame)
+
+        needed = {n: flat[n] for n in (spec.full(term, name) for name in names)}
+        with jax.enable_x64(True):
+            found = np.asarray(jax.lax.map(one, needed))
+        late = levels - found.shape[-1]  # of another term with a longer memory
+        found = np.pad(found, ((0, 0), (0, 0), (0, 0), (0, late)), mode="edge")
+        out[:, :, own] = found
+    return out[:, :, panel.paid].reshape(draws, -1, levels)
 
 
 def blank(

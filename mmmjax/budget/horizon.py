@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mmmjax import checks, response
-from mmmjax.budget.ahead import rest_of
+from mmmjax.budget.ahead import multipliers_of, rest_of
 from mmmjax.draws import Fit
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
@@ -53,9 +53,10 @@ class Window(NamedTuple):
     Args:
         draws: Parameters of every cell by name, (draw, cell); "factors" of the levels, see
             :func:`_factored`; with campaigns or reach "past", ``history`` as carry-over
-            sees it, (draw, cell, past); where effects do not add up "around", all other
-            terms in the window and its tail, (draw, cell, period); for a response of one's
-            own whatever its function takes, (draw, ...).
+            sees it, (draw, cell, past); of effects that move "ahead", their multiplier in
+            every level, (draw, cell, level); where effects do not add up "around", all
+            other terms in the window and its tail, (draw, cell, period); for a response
+            of one's own whatever its function takes, (draw, ...).
         media_per_money: Scaled media that one unit of money buys, (cell, period), or
             (cell, 1) in any period.
         outcome: Outcome units of one scaled unit, (cell,).
@@ -158,6 +159,10 @@ def make_window(
     past = lag - 1 if carry_in == "history" else 0
     most = kept if len(fits) > 1 else max_draws
     flats = [_of_cells(fit, most, periods) for fit in fits]
+    moves = any(term.moving for term in spec.media)
+    if moves:
+        ahead = [multipliers_of(fit, periods, most) for fit in fits]
+        flats = [flat | {"ahead": x} for flat, x in zip(flats, ahead, strict=True)]
     if past and any(fit.panel.campaigns or fit.panel.reached for fit in fits):
         weighed = [_weighed(fit, most, past) for fit in fits]
         flats = [flat | {"past": x} for flat, x in zip(flats, weighed, strict=True)]
@@ -171,8 +176,8 @@ def make_window(
     per_money = np.concatenate([_per_money(fit, cost, periods) for fit, cost in pairs])
     if (per_money == per_money[:, :1]).all():
         per_money = per_money[:, :1]
-    elif profile is None:
-        profile = np.full(per_money.shape, 1.0 / periods)
+    if profile is None and (moves or per_money.shape[1] > 1):  # no two periods are alike
+        profile = np.full((len(per_money), periods), 1.0 / periods)
     cells: tuple[np.ndarray, ...] = ()
     if len(spec.media) > 1:
         whose = [fit.spec.owners(fit.panel) for fit in fits]
@@ -282,9 +287,15 @@ def by_term(
     return jnp.concatenate(parts, axis=1)[:, order]
 
 
-def _effects(window: Window, spec: Spec, f: Callable[..., Array], media: Array) -> Array:
-    """What cells bring, ``f`` of their media, and half of what they bring together."""
+def _effects(
+    window: Window, spec: Spec, f: Callable[..., Array], media: Array, ahead: Any = None
+) -> Array:
+    """What cells bring, ``f`` of their media, and half of what they bring together.
+
+    ``ahead`` are multipliers of what a cell brings by itself.
+    """
     found = by_term(window, spec, f, media)
+    found = found if ahead is None else found * ahead
     if not window.partners:
         return found
     draws = window.draws
@@ -511,6 +522,13 @@ def _media_of_money(window: Window) -> tuple[Array, Array]:
     )
 
 
+def _padded(window: Window, past: int) -> Array | None:
+    """Multipliers from the past on, (draw, cell, past + level)."""
+    ahead = window.draws.get("ahead")
+    ends = ((0, 0), (0, 0), (past, 0))
+    return None if ahead is None else jnp.pad(ahead, ends, constant_values=1.0)
+
+
 def _past(window: Window) -> Array:
     """Scaled media before the window, (cell, past) or (draw, cell, past)."""
     past = window.draws.get("past")
@@ -525,33 +543,38 @@ def _profiled(window: Window, form: Form) -> Response:
     if "factors" not in draws:
         pattern, history = _media_of_money(window)
 
+        past = history.shape[-1]
+
         def unfactored(spend: Array) -> Array:
             media = jnp.concatenate([history, spend[:, None] * pattern], axis=-1)
-            effect = _effects(window, spec, Media.effect, media)
-            effect = _rise(window, spec, effect[..., history.shape[-1] :], around)
+            effect = _effects(window, spec, Media.effect, media, _padded(window, past))
+            effect = _rise(window, spec, effect[..., past:], around)
             return jnp.asarray(window.outcome) * (effect * window.periods).sum(-1)
 
         return unfactored
 
-    def level(spend: Array, count: Any, rest: Any, factor: Array, *before: Array) -> Array:
+    def level(
+        spend: Array, count: Any, rest: Any, by: Any, factor: Array, *before: Array
+    ) -> Array:
         media = sum(before, start=spend * factor)
-        effect = _effects(window, spec, Media.settled, media[..., None])
+        effect = _effects(window, spec, Media.settled, media[..., None], by)
         return count * _rise(window, spec, effect, rest)[..., 0]
 
     def gross(spend: Array) -> Array:
         counts, factors = jnp.asarray(window.periods), draws["factors"]
-        total = jnp.zeros_like(factors[0][0])
-        rest: list[Any] = [None] * len(factors)
-        if around is not None:
-            rest = [around[..., i : i + 1] for i in range(len(factors))]
+        total, each = jnp.zeros_like(factors[0][0]), range(len(factors))
+        rest, by = (
+            [None if x is None else x[..., i : i + 1] for i in each]
+            for x in (around, draws.get("ahead"))
+        )
         if len(factors) <= UNROLLED:  # one fused loop over draws and cells
             for index, parts in enumerate(factors):
-                total += level(spend, counts[index], rest[index], *parts)
+                total += level(spend, counts[index], rest[index], by[index], *parts)
         else:
             stacked = [jnp.stack(parts) for parts in zip(*factors, strict=True)]
-            every = None if around is None else jnp.stack(rest)
+            every = [None if x[0] is None else jnp.stack(x) for x in (rest, by)]
             turn = lambda sum_, part: (sum_ + level(spend, *part), None)
-            total, _ = jax.lax.scan(turn, total, (counts, every, *stacked), unroll=8)
+            total, _ = jax.lax.scan(turn, total, (counts, *every, *stacked), unroll=8)
         return jnp.asarray(window.outcome) * total
 
     return gross
@@ -571,8 +594,8 @@ def _free(window: Window, form: Form) -> Response:
         before = jnp.broadcast_to(before, (_count(window), *before.shape[-2:]))
         media = jnp.broadcast_to(media, (_count(window), *media.shape))
         media = jnp.concatenate([before, media], axis=-1)
-        effect = _effects(window, spec, Media.effect, media)[..., past:]
-        effect = _rise(window, spec, effect, window.draws.get("around"))
+        effect = _effects(window, spec, Media.effect, media, _padded(window, past))
+        effect = _rise(window, spec, effect[..., past:], window.draws.get("around"))
         return jnp.asarray(window.outcome) * effect.sum(-1)
 
     return gross

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from mmmjax import checks
 from mmmjax.panel import Panel
@@ -18,6 +18,27 @@ __all__ = ["Drift"]
 
 MATERN = {"matern32": 1.5, "matern52": 2.5}
 """Smoothness by kernel."""
+LENGTH = Prior("InverseGamma", concentration=5.0, rate=2.0)  # 0.22 to 1.0: 90%
+
+
+def sines(
+    t: Float[np.ndarray, " time"], basis: int, edge: float
+) -> Float[np.ndarray, "basis time"]:
+    """Functions of the box from -edge to edge, where training is -1/2 to 1/2."""
+    omega = np.arange(1, basis + 1) * math.pi / (2 * edge)
+    return np.sin(omega[:, None] * (t + edge)) / math.sqrt(edge)
+
+
+def density_root(kernel: str, length: Any, omega: Any) -> Array:
+    """Root of the spectral density at frequencies, of a process of size 1."""
+    if kernel in MATERN:
+        nu = MATERN[kernel]
+        rate = jnp.sqrt(2 * nu) / length
+        size = 2 * math.sqrt(math.pi) * math.gamma(nu + 0.5) / math.gamma(nu)
+        density = size * rate ** (2 * nu) / (rate**2 + omega**2) ** (nu + 0.5)
+        return jnp.sqrt(density)
+    root = jnp.exp(-0.25 * (length * omega) ** 2)
+    return jnp.sqrt(math.sqrt(2 * math.pi) * length) * root
 
 
 @dataclass(frozen=True)
@@ -66,10 +87,9 @@ class Drift(Term):
 
         A shorter length would follow single campaigns and take their effect.
         """
-        length = Prior("InverseGamma", concentration=5.0, rate=2.0)  # 0.22 to 1.0: 90%
         return {
             "drift_scale": Parameter((), Prior("HalfNormal", scale=0.1), "positive"),
-            "drift_length": Parameter((), length, "positive"),
+            "drift_length": Parameter((), LENGTH, "positive"),
             "drift_offset": Parameter(("drift",), Prior("Normal", loc=0.0, scale=1.0)),
         }
 
@@ -82,21 +102,13 @@ class Drift(Term):
         steps = frame.start + np.arange(len(frame.dates))
         t = np.minimum(steps / max(frame.n_train - 1, 1) - 0.5, self.edge)
         omega = np.arange(1, self.basis + 1) * math.pi / (2 * self.edge)
-        phi = np.sin(omega[:, None] * (t + self.edge)) / math.sqrt(self.edge)
+        phi = sines(t, self.basis, self.edge)
         return {"phi": (phi, ("drift", "time")), "omega": (omega, ("drift",))}
 
     def __call__(self, p: Mapping[str, Any], x: Mapping[str, Any]) -> Array:
         """(geo, time)."""
         length, scale = p["drift_length"][:, None], p["drift_scale"][:, None]
-        if self.kernel in MATERN:
-            nu = MATERN[self.kernel]
-            rate = jnp.sqrt(2 * nu) / length
-            size = 2 * math.sqrt(math.pi) * math.gamma(nu + 0.5) / math.gamma(nu)
-            density = size * rate ** (2 * nu) / (rate**2 + x["omega"] ** 2) ** (nu + 0.5)
-            root = jnp.sqrt(density)
-        else:
-            root = jnp.exp(-0.25 * (length * x["omega"]) ** 2)  # of the spectral density
-            root = jnp.sqrt(math.sqrt(2 * math.pi) * length) * root
+        root = density_root(self.kernel, length, x["omega"])
         return (scale * root * p["drift_offset"]) @ x["phi"]
 
     def formula(self) -> str:

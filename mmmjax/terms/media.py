@@ -24,16 +24,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
+import numpy as np
+import pandas as pd
 from jaxtyping import Array, Float
 
 from mmmjax import checks
 from mmmjax.arguments import checked
+from mmmjax.arrays import AFTER, TRAINING
 from mmmjax.kernels.adstock import Adstock, Geometric
 from mmmjax.kernels.saturation import Logistic, Saturation
+from mmmjax.panel import Panel
+from mmmjax.panel.calendar import offset
 from mmmjax.prior import Parameter, Prior, media_share
 from mmmjax.shapes import CAMPAIGN, CHANNEL
-from mmmjax.terms.base import Group, Term
+from mmmjax.terms.base import Frame, Group, Named, Term
+from mmmjax.terms.moving import Moving
 
 __all__ = ["Media"]
 
@@ -53,9 +60,12 @@ class Media(Term):
         sign: "positive", or "any" of channels that may lower the outcome: their
             saturation_beta is as likely below 0 as above, of the same size. Returns may
             be negative then, and plans are certified where no draw is.
+        moving: Record of ``mm.moving``, or several, whose multipliers are multiplied: what
+            media bring changes in time. Its mean over training is 1.
 
     Raises:
-        InputError: Not a record of its kind; channels that are no list of names.
+        InputError: Not a record of its kind; channels that are no list of names; two of
+            one kind in ``moving``.
     """
 
     kind: ClassVar[str] = "media"
@@ -67,10 +77,17 @@ class Media(Term):
     saturation: Saturation = field(default_factory=Logistic)
     adstock_first: bool = True
     sign: str = "positive"
+    moving: Moving | tuple[Moving, ...] = field(default=(), metadata={"usual": True})
 
     def __post_init__(self) -> None:
         """Check the choices."""
         checks.choice("sign", self.sign, ("positive", "any"))
+        given = self.moving
+        object.__setattr__(self, "moving", given if isinstance(given, tuple) else (given,))
+        kinds = [one.kind for one in self.movers]
+        for kind in (k for k in kinds if kinds.count(k) > 1):
+            fix = f'leave one {{ kind = "{kind}" }} out'
+            checks.fail(f"moving of {self.name}", kind, "", "each kind once", fix)
         if self.channels is None:
             return
         names = self.channels
@@ -79,6 +96,64 @@ class Media(Term):
             fix = 'channels=["TV"]'
             checks.fail(f"channels of {self.name}", names, "", "a list of names", fix)
         object.__setattr__(self, "channels", tuple(names))
+
+    @property
+    def movers(self) -> tuple[Moving, ...]:
+        """What its effects move by: ``moving`` as it is read."""
+        return self.moving  # type: ignore[return-value]
+
+    @property
+    def dims(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the columns that effects move by."""
+        return tuple(dim for one in self.movers for dim in one.dims)
+
+    def labels(self, panel: Panel | None) -> Mapping[str, tuple[str, ...]]:
+        """Of those columns."""
+        return {dim: one.labels() for one in self.movers for dim in one.dims}
+
+    def inputs(self, frame: Frame) -> Named:
+        """Columns that effects move by: of the window and of what effects reach after it,
+        and of training, over which their multiplier has the mean 1.
+        """
+        out: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
+        if not self.moving:
+            return out
+        count, step = frame.start + len(frame.dates), offset(frame.panel.freq)
+        more: Any = pd.date_range(frame.dates[-1], periods=self.memory, freq=step)[1:]
+        dates = pd.date_range(end=frame.dates[-1], periods=count, freq=step).append(more)
+        time = np.arange(len(dates)) / max(frame.n_train - 1, 1)
+        for one in self.movers:
+            (dim,), every = one.dims, one.columns(time, dates)
+            out[dim] = every[:, frame.start :], (dim, AFTER)
+            out[f"{dim}_known"] = every[:, : frame.n_train], (dim, TRAINING)
+        out["trained"] = np.ones(frame.n_train), (TRAINING,)
+        return out
+
+    def multiplier(
+        self, p: Mapping[str, Any], x: Mapping[str, Any]
+    ) -> Float[Array, "geo channel time"]:
+        """What effects are multiplied by, by the period in which they come.
+
+        Args:
+            p: One draw of the parameters of ``moving``, each over (geo, *dims).
+            x: From :meth:`inputs`.
+        """
+
+        def log(end: str) -> Any:
+            return sum(one(p, x[one.dims[0] + end]) for one in self.movers)
+
+        sums = jax.nn.logsumexp(log("_known"), axis=-1, b=x["trained"], keepdims=True)
+        return jnp.exp(log("") - (sums - jnp.log(x["trained"].sum())))
+
+    def ahead(
+        self, p: Mapping[str, Any], frame: Frame
+    ) -> Float[Array, "geo channel time"] | None:
+        """What a plan counts on: :meth:`multiplier` of a window after training, and of the
+        periods after it that effects reach; None where effects do not move.
+        """
+        if not self.moving:
+            return None
+        return self.multiplier(p, {n: array for n, (array, _) in self.inputs(frame).items()})
 
     @property
     def memory(self) -> int:
@@ -110,12 +185,15 @@ class Media(Term):
         return out
 
     def within(self) -> Mapping[str, Parameter]:
-        """Those of the campaigns of channels, where the panel has any.
+        """Those of the campaigns of channels, where the panel has any; what effects move by.
 
         Effects of a channel's campaigns differ by a third, rarely twofold.
         """
         prior = Prior("Normal", loc=0.0, scale=Prior("HalfNormal", scale=0.3))
-        return {"campaign_effect": Parameter((CAMPAIGN,), prior)}
+        out = {"campaign_effect": Parameter((CAMPAIGN,), prior)}
+        for one in self.movers:
+            out |= one.parameters()
+        return out
 
     def weights(
         self, effect: Float[Array, "geo campaign"], x: Mapping[str, Any]

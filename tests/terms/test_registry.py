@@ -34,6 +34,8 @@ IN_PLACE = {**MADE, "reach": {"name": CHANNEL}}  # of the usual media
 USUAL = [cls(**IN_PLACE.get(kind, {})) for kind, cls in TERMS.items()]
 SIGNED = {"sign": {"price": "negative"}, "lag": {"price": [0, 1], "promo": 2}}
 USUAL.append(mm.terms.Controls(**SIGNED))
+MOVERS = (mm.moving.Process(basis=4), mm.moving.Seasons(), mm.moving.Piecewise("common"))
+USUAL.append(mm.terms.Media(adstock=mm.adstock.Geometric(3), moving=MOVERS))
 OTHER = [dataclasses.replace(term, name="own") for term in USUAL]
 every = pytest.mark.parametrize("term", USUAL + OTHER, ids=repr)
 
@@ -113,7 +115,9 @@ def test_labels_are_as_many_as_sizes_and_arrays_have_them(term):
         assert len(dims) == np.ndim(inputs[name])
     places = {CHANNEL} if len(spec.media) > 1 else set()  # where its channels stand
     heard = {"frequency", "usual"} if isinstance(term, Reach) else set()
-    assert set(inputs.of(term.name)) - places == set(term.data) | heard
+    moves = {n for d in getattr(term, "moving", ()) for n in (*d.dims, f"{d.dims[0]}_known")}
+    moves |= {"trained"} if moves else set()
+    assert set(inputs.of(term.name)) - places == set(term.data) | heard | moves
     for name, (axes, _) in term.data.items():
         got = dict(inputs.axes)[f"{term.name}.{name}"]
         assert got == tuple(spec.dim(term, d) for d in axes)
@@ -133,7 +137,9 @@ def test_its_part_has_geo_its_members_and_time(term):
 def test_every_parameter_may_vary_over_geos(term):
     """One value a geo is the model of each geo by itself."""
     spec, train = spec_of(term), panels()[0]
-    names = {n: spec.full(term, n) for n in in_spec(spec, term).parameters()}
+    own = in_spec(spec, term)
+    names = {*own.parameters(), *own.within()} - {"campaign_effect"}
+    names = {n: spec.full(term, n) for n in names}
     priors = {
         full: spec.priors[full].with_dims((GEO, *spec.dims(full)))
         for full in names.values()
@@ -164,7 +170,8 @@ def test_gradients_at_the_edges_are_finite(term, dtype):
     inputs = jax.tree.map(jnp.asarray, inputs_of(spec).astype(dtype))
     base, own = one_draw(spec), in_spec(spec, term)
     f = jax.jit(jax.grad(lambda p: response.mean(p, inputs, spec).sum()))
-    for name, one in own.parameters().items():
+    moves = {n: one for n, one in own.within().items() if n != "campaign_effect"}
+    for name, one in (own.parameters() | moves).items():
         ends = dict(one.prior.params)
         near = NEAR[one.support] if one.support in NEAR else (ends["low"], ends["high"])
         for edge in near:

@@ -1,0 +1,153 @@
+"""Effects that move: multipliers against loops, plans against forecasts, and recovery."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+import mmmjax as mm
+from mmmjax import response
+from mmmjax.budget.horizon import Form, make_window, response_of
+from mmmjax.prepare import prepare
+from mmmjax.terms import Frame
+from tests.fits import make_fit, make_panel
+
+CARRY = mm.adstock.Geometric(3)
+ALL = (mm.moving.Process(basis=5), mm.moving.Piecewise(knots=4), mm.moving.Seasons(order=2))
+
+
+def spec_of(*moving, **fields):
+    """A model whose channels all move."""
+    media = mm.terms.Media(adstock=CARRY, moving=moving, **fields)
+    return mm.Spec(seasonality=None, terms=(media,))
+
+
+def made(spec, periods=30, draws=6, seed=0):
+    """A fit of some draws, one value for all geos."""
+    panel, rng = make_panel(periods=periods), np.random.default_rng(seed)
+    spec = prepare(spec, panel).spec
+    spec = dataclasses.replace(spec, priors={n: p.typical for n, p in spec.priors.items()})
+    sizes = spec.sizes(panel)
+    shape = lambda n: (2, draws, *(sizes[d] for d in spec.dims(n)))
+    names = [n for n in spec.present(sizes) if n.startswith("moving")]
+    drawn = {n: rng.normal(0.0, 0.5, shape(n)) for n in names}
+    if "moving_length" in drawn:
+        drawn["moving_length"] = rng.uniform(0.3, 0.8, (2, draws))
+    return make_fit(2, draws, spec, panel, dtype=np.float64, **drawn)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("over", ["own", "common"])
+def test_multipliers_are_those_of_loops_and_have_mean_one(over):
+    term = mm.terms.Media(
+        adstock=CARRY, moving=tuple(dataclasses.replace(m, over=over) for m in ALL)
+    )
+    rng, n, channels = np.random.default_rng(1), 20, 2 if over == "own" else 1
+    frame = Frame(
+        make_panel(), None, pd.date_range("2024-01-01", periods=n, freq="W-SUN"), 0, n
+    )
+    x = {name: array for name, (array, _) in term.inputs(frame).items()}
+    widths = {"moving_drift": 5, "moving_knot": 6, "moving_season": 4}
+    shape = (1, channels) if over == "own" else (1,)
+    p = {name: jnp.asarray(rng.normal(size=(*shape, k))) for name, k in widths.items()}
+    found = term.multiplier(p | {"moving_length": jnp.array([0.4])}, x)
+    assert found.shape == (1, channels, n + 2)
+    np.testing.assert_allclose(found[..., :n].mean(-1), 1.0, rtol=1e-12)
+    log = np.zeros((channels, n + 2))
+    day = pd.date_range("2024-01-07", periods=n + 2, freq="W-SUN").day_of_year
+    for c in range(channels):
+        of = {name: np.asarray(values).reshape(channels, -1)[c] for name, values in p.items()}
+        for t in range(n + 2):
+            time = t / (n - 1)
+            for k in range(1, 6):
+                omega = k * np.pi / 3.0
+                density = np.sqrt(2 * np.pi) * 0.4 * np.exp(-0.5 * (0.4 * omega) ** 2)
+                sine = np.sin(omega * (time + 1.0)) / np.sqrt(1.5)
+                log[c, t] += of["moving_drift"][k - 1] * np.sqrt(density) * sine
+            log[c, t] += np.interp(3 * min(time, 1.5), np.arange(6), of["moving_knot"])
+            angle = 2 * np.pi * day[t] / 365.25
+            waves = np.sin(angle), np.sin(2 * angle), np.cos(angle), np.cos(2 * angle)
+            log[c, t] += of["moving_season"] @ waves
+    raw = np.exp(log)
+    np.testing.assert_allclose(found[0], raw / raw[:, :n].mean(1, keepdims=True), rtol=1e-9)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("mover", ALL, ids=repr)
+def test_after_training_the_law_is_the_prior_again(mover):
+    """Far from training f has the prior's size, whatever the data say of training."""
+    time = np.array([0.5, 1.0, 1.5, 4.0])
+    dates = pd.date_range("2024-01-01", periods=4, freq="W-MON")
+    columns = mover.columns(time, dates)
+    size = mover.sizes({"moving_length": np.array([0.3])}) * np.ones((1, len(columns)))
+    sd = np.sqrt(((size[0, :, None] * columns) ** 2).sum(0))
+    if mover.kind != "seasons":
+        np.testing.assert_allclose(columns[:, 2], columns[:, 3])
+        assert sd[2] > 0.7 * sd[0]
+    assert (sd > 0.5).all()
+
+
+def test_parts_and_returns_have_the_multiplier_of_their_date():
+    fit = made(spec_of(*ALL))
+    parts = mm.contributions(fit).sel(summary="mean")
+    sums = parts["channel_contribution"].sum("channel") + parts["baseline"]
+    np.testing.assert_allclose(sums + parts["controls"], parts["mu"], rtol=1e-6)
+    still = dataclasses.replace(fit, draws=mm.Draws({
+        n: np.zeros_like(x) if n.startswith(("moving_drift", "moving_knot", "moving_season"))
+        else x
+        for n, x in fit.draws.params.items()
+    }))  # fmt: skip
+    with jax.enable_x64(True):
+        inputs = jax.tree.map(jnp.asarray, fit.inputs())
+        draw = lambda of, i: {n: jnp.asarray(x[i]) for n, x in of.flat().items()}
+        term = next(t for t in fit.spec.parts if t.name == "channel")
+        by = [response.multiplier(draw(fit, i), inputs, fit.spec, term) for i in range(2)]
+        one = lambda of, i: response.components(draw(of, i), inputs, fit.spec)["channel"]
+        for i in range(2):
+            both = one(still, i) * by[i][..., : inputs.sizes()["time"]]
+            np.testing.assert_allclose(one(fit, i), both, rtol=1e-9)
+    whole, months = mm.roas(fit), mm.incremental(fit, "quarter")
+    now = float((whole["incremental"]).mean())
+    assert np.isfinite(now)
+    assert months.sizes["window"] > 1
+    # a curve is of training on average: that of effects which do not move
+    np.testing.assert_allclose(
+        mm.curves(fit)["response"], mm.curves(still)["response"], rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("carry_in", ["zero", "history"])
+@pytest.mark.parametrize("fields", [{}, {"adstock_first": False}])
+def test_a_plan_counts_on_the_multipliers_of_its_window(free, carry_in, fields):
+    """What a plan brings is what a forecast of its spend adds, period by period."""
+    fit, periods = made(spec_of(*ALL, **fields)), 5
+    if carry_in == "zero":  # a forecast carries in what there is: nothing
+        media = np.array(fit.panel.media)
+        media[:, -3:] = 0.0
+        fit = dataclasses.replace(fit, panel=dataclasses.replace(fit.panel, media=media))
+    panel, rng = fit.panel, np.random.default_rng(3)
+    paid = np.flatnonzero(panel.paid)
+    spend = np.repeat(rng.uniform(5, 50, (panel.n_geos, len(paid), 1)), periods, axis=2)
+    cost = fit.scale.cost_per_unit[:, paid]
+    dates = pd.date_range(panel.dates[-1], periods=periods + 3, freq="W-SUN")[1:]
+    totals = []
+    for share in (1.0, 0.0):
+        media = np.zeros((panel.n_geos, len(dates), len(panel.channels)))
+        media[:, :periods, paid] = np.swapaxes(share * spend / cost[..., None], 1, 2)
+        future = dataclasses.replace(
+            panel, dates=dates, media=media, spend=media, history=0,
+            outcome=np.full(media.shape[:2], np.nan), present=np.ones(media.shape[:2], bool),
+            controls=np.zeros((*media.shape[:2], 1)),
+        )  # fmt: skip
+        totals.append(mm.contributions(fit, future)["channel_total"].to_numpy()[..., paid])
+    added = (totals[0] - totals[1]).reshape(-1, panel.n_geos * len(paid))
+    with jax.enable_x64(True):
+        window = make_window([fit], periods, carry_in, [cost[..., None]], free=free)
+        form = Form(fit.spec.structure(), None, periods if free else 0)
+        money = spend.reshape(-1, periods)
+        money = money.ravel() if free else money.sum(1)
+        np.testing.assert_allclose(response_of(window, form)(jnp.asarray(money)), added, rtol=1e-6)
