@@ -176,7 +176,13 @@ _ROOMS = {
     "mmmjax.terms": ("moving",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
-_MODULES = {*_ROOMS["mmmjax"], *_ROOMS["mmmjax.kernels"], "moving", "constraints", "utility"}
+_MODULES = {
+    *_ROOMS["mmmjax"],
+    *_ROOMS["mmmjax.kernels"],
+    "moving",
+    "constraints",
+    "utility",
+}
 
 __all__ = sorted([*_ROOM_OF, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
 

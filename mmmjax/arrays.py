@@ -84,7 +84,9 @@ class Arrays:
             periods: Periods, at least as many as now; the new ones come last.
         """
         before, after = history - self.history, periods - self.sizes()[TIME]
-        ends = {dim: (0, after) for dim in (TIME, AFTER, TRAINING)} | {PAST: (before, after)}
+        ends = {dim: (0, after) for dim in (TIME, AFTER, TRAINING)} | {
+            PAST: (before, after)
+        }
         longer = self._each(lambda x, dims: np.pad(x, [ends.get(d, (0, 0)) for d in dims]))
         return dataclasses.replace(longer, history=history)
 

@@ -21,8 +21,9 @@ def register[T: type | Utility](thing: T) -> T:
     Args:
         thing: A frozen dataclass with a ``kind``, derived from ``mm.adstock.Adstock``,
             ``mm.saturation.Saturation``, ``mm.terms.Term``, ``mm.moving.Moving``,
-            ``mm.likelihood.Likelihood`` (every field with a default) or ``mm.facts.Fact``: write ``@mm.register`` above
-            it; or a ``mm.utility.custom(...)``, which text then finds by its name.
+            ``mm.likelihood.Likelihood`` (every field with a default) or ``mm.facts.Fact``:
+            write ``@mm.register`` above it; or a ``mm.utility.custom(...)``, which text
+            then finds by its name.
 
     Returns:
         The same.

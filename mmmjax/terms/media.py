@@ -120,7 +120,8 @@ class Media(Term):
             return out
         count, step = frame.start + len(frame.dates), offset(frame.panel.freq)
         more: Any = pd.date_range(frame.dates[-1], periods=self.memory, freq=step)[1:]
-        dates = pd.date_range(end=frame.dates[-1], periods=count, freq=step).append(more)
+        dates: Any = pd.date_range(end=frame.dates[-1], periods=count, freq=step)
+        dates = dates.append(more)
         time = np.arange(len(dates)) / max(frame.n_train - 1, 1)
         for one in self.movers:
             (dim,), every = one.dims, one.columns(time, dates)
@@ -153,7 +154,9 @@ class Media(Term):
         """
         if not self.moving:
             return None
-        return self.multiplier(p, {n: array for n, (array, _) in self.inputs(frame).items()})
+        return self.multiplier(
+            p, {n: array for n, (array, _) in self.inputs(frame).items()}
+        )
 
     @property
     def memory(self) -> int:
@@ -185,7 +188,7 @@ class Media(Term):
         return out
 
     def within(self) -> Mapping[str, Parameter]:
-        """Those of the campaigns of channels, where the panel has any; what effects move by.
+        """Those of campaigns, where the panel has any, and those that effects move by.
 
         Effects of a channel's campaigns differ by a third, rarely twofold.
         """

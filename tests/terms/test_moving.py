@@ -59,7 +59,9 @@ def test_multipliers_are_those_of_loops_and_have_mean_one(over):
     log = np.zeros((channels, n + 2))
     day = pd.date_range("2024-01-07", periods=n + 2, freq="W-SUN").day_of_year
     for c in range(channels):
-        of = {name: np.asarray(values).reshape(channels, -1)[c] for name, values in p.items()}
+        of = {
+            name: np.asarray(values).reshape(channels, -1)[c] for name, values in p.items()
+        }
         for t in range(n + 2):
             time = t / (n - 1)
             for k in range(1, 6):
@@ -96,14 +98,13 @@ def test_parts_and_returns_have_the_multiplier_of_their_date():
     sums = parts["channel_contribution"].sum("channel") + parts["baseline"]
     np.testing.assert_allclose(sums + parts["controls"], parts["mu"], rtol=1e-6)
     still = dataclasses.replace(fit, draws=mm.Draws({
-        n: np.zeros_like(x) if n.startswith(("moving_drift", "moving_knot", "moving_season"))
-        else x
+        n: 0 * x if n.startswith("moving") and n != "moving_length" else x
         for n, x in fit.draws.params.items()
     }))  # fmt: skip
     with jax.enable_x64(True):
         inputs = jax.tree.map(jnp.asarray, fit.inputs())
         draw = lambda of, i: {n: jnp.asarray(x[i]) for n, x in of.flat().items()}
-        term = next(t for t in fit.spec.parts if t.name == "channel")
+        (term,) = fit.spec.media
         by = [response.multiplier(draw(fit, i), inputs, fit.spec, term) for i in range(2)]
         one = lambda of, i: response.components(draw(of, i), inputs, fit.spec)["channel"]
         for i in range(2):
@@ -119,9 +120,14 @@ def test_parts_and_returns_have_the_multiplier_of_their_date():
     )
 
 
-@pytest.mark.parametrize("free", [False, True])
-@pytest.mark.parametrize("carry_in", ["zero", "history"])
-@pytest.mark.parametrize("fields", [{}, {"adstock_first": False}])
+@pytest.mark.parametrize(
+    ("free", "carry_in", "fields"),
+    [
+        (False, "history", {}),
+        (False, "zero", {"adstock_first": False}),
+        (True, "history", {}),
+    ],
+)
 def test_a_plan_counts_on_the_multipliers_of_its_window(free, carry_in, fields):
     """What a plan brings is what a forecast of its spend adds, period by period."""
     fit, periods = made(spec_of(*ALL, **fields)), 5
@@ -140,7 +146,8 @@ def test_a_plan_counts_on_the_multipliers_of_its_window(free, carry_in, fields):
         media[:, :periods, paid] = np.swapaxes(share * spend / cost[..., None], 1, 2)
         future = dataclasses.replace(
             panel, dates=dates, media=media, spend=media, history=0,
-            outcome=np.full(media.shape[:2], np.nan), present=np.ones(media.shape[:2], bool),
+            outcome=np.full(media.shape[:2], np.nan),
+            present=np.ones(media.shape[:2], bool),
             controls=np.zeros((*media.shape[:2], 1)),
         )  # fmt: skip
         totals.append(mm.contributions(fit, future)["channel_total"].to_numpy()[..., paid])
@@ -150,4 +157,68 @@ def test_a_plan_counts_on_the_multipliers_of_its_window(free, carry_in, fields):
         form = Form(fit.spec.structure(), None, periods if free else 0)
         money = spend.reshape(-1, periods)
         money = money.ravel() if free else money.sum(1)
-        np.testing.assert_allclose(response_of(window, form)(jnp.asarray(money)), added, rtol=1e-6)
+        found = response_of(window, form)(jnp.asarray(money))
+    np.testing.assert_allclose(found, added, rtol=1e-6)
+
+
+TINY = mm.NUTS(chains=2, warmup=60, draws=50, until=None)
+
+
+@pytest.mark.slow(parts=2)
+@pytest.mark.parametrize("geos", [("north",), ("a", "b", "c")])
+def test_everything_downstream_takes_it(geos, tmp_path):
+    """Pooled geos or one market, by a case file: nothing knows of it but its term."""
+    text = """
+    [model]
+    adstock = { max_lag = 3 }
+    seasonality = false
+    [model.channels]
+    TV = { moving = { kind = "process", basis = 4, over = "common" } }
+    Search = { moving = [{ kind = "seasons" }, { kind = "piecewise", knots = 3 }] }
+    """
+    spec, panel = mm.Spec.from_toml(text), make_panel(geos=geos, periods=40)
+    assert mm.Spec.from_toml(spec.to_toml()) == spec
+    train, test = panel.split(panel.dates[-7])
+    told = [f for f in prepare(spec, train).findings if f.code == "moving_effects"]
+    assert [f.where for f in told] == [("TV",), ("Search",)]
+    fit = mm.fit(spec, train, TINY, seed=0)
+    mm.save(fit, tmp_path / "fit.nc")
+    again = mm.load(tmp_path / "fit.nc")
+    assert again.spec == fit.spec
+    parts = mm.contributions(again).sel(summary="mean")
+    sums = parts["channel_contribution"].sum("channel") + parts["baseline"]
+    np.testing.assert_allclose(sums + parts["controls"], parts["mu"], rtol=1e-6)
+    forecast = mm.predict(again, test)["outcome"]
+    assert np.isfinite(forecast).all()
+    assert np.isfinite(mm.counterfactual(again, {"TV": 1.2})["outcome"]).all()
+    plan = mm.optimize(again, periods=4)
+    assert plan.certified
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_best_plan_is_that_of_a_grid():
+    """Multipliers are above 0, so curves stay concave and the plan is certified."""
+    fit = made(spec_of(*ALL))
+    panel = dataclasses.replace(
+        fit.panel,
+        **{n: getattr(fit.panel, n)[:1] for n in ("outcome", "media", "spend", "controls")},
+        present=fit.panel.present[:1], geos=fit.panel.geos[:1],
+        population=fit.panel.population[:1],
+    )  # fmt: skip
+    fit = make_fit(
+        2, 6, fit.spec, panel, dtype=np.float64,
+        **{n: x for n, x in fit.draws.params.items() if n.startswith("moving")},
+    )  # fmt: skip
+    plan = mm.optimize(fit, budget=3000.0, periods=4, bounds=(0.0, np.inf))
+    assert plan.certified, plan.gap_reason
+    cost = fit.scale.cost_per_unit[:, panel.paid][..., None]
+    window = make_window([fit], 4, "zero", [cost])
+    respond = response_of(window, Form(fit.spec.structure(), None, 0))
+    share = jnp.linspace(0, 1, 401)
+    worth = lambda s: respond(3000.0 * jnp.stack([s, 1 - s])).sum(1).mean()
+    brought = np.asarray(jax.vmap(worth)(share))
+    planned = plan.optimized.to_numpy().ravel() * (4 if plan.per_period else 1)
+    best = int(np.argmax(brought))
+    assert 0 < best < 400
+    assert planned[0] / 3000.0 == pytest.approx(float(share[best]), abs=1 / 400)
+    assert float(worth(planned[0] / 3000.0)) >= brought.max() * (1 - 1e-9)

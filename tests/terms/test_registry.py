@@ -115,8 +115,8 @@ def test_labels_are_as_many_as_sizes_and_arrays_have_them(term):
         assert len(dims) == np.ndim(inputs[name])
     places = {CHANNEL} if len(spec.media) > 1 else set()  # where its channels stand
     heard = {"frequency", "usual"} if isinstance(term, Reach) else set()
-    moves = {n for d in getattr(term, "moving", ()) for n in (*d.dims, f"{d.dims[0]}_known")}
-    moves |= {"trained"} if moves else set()
+    own = [dim for one in getattr(term, "moving", ()) for dim in one.dims]
+    moves = {*own, *(f"{dim}_known" for dim in own), *(["trained"] if own else [])}
     assert set(inputs.of(term.name)) - places == set(term.data) | heard | moves
     for name, (axes, _) in term.data.items():
         got = dict(inputs.axes)[f"{term.name}.{name}"]
