@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -262,6 +263,7 @@ def media_contribution(
     spec: Spec,
     inputs: Arrays,
     beside: Float[Array, "geo channel time"] | None = None,
+    at: Any = None,
 ) -> Float[Array, "geo channel time"]:
     """What every channel brings from any media, in the panel's order.
 
@@ -273,8 +275,10 @@ def media_contribution(
         beside: Media of the others while one channel is asked about: each channel then has
             all of what it brings together with another. None: those of ``media``, and half
             of it, so that channels add up.
+        at: Where among the periods of ``inputs``, context counted, ``media`` begin; None:
+            with the first. It says by what effects are multiplied that move.
     """
-    found = _alone(params, media, spec, inputs)
+    found = _alone(params, media, spec, inputs, at)
     pairs = [t for t in spec.interactions if spec.full(t, "gamma_interaction") in params]
     if not pairs:
         return found
@@ -285,8 +289,8 @@ def media_contribution(
     if beside is not None:
         others = _alone(unit, beside, spec, inputs)
     for term in pairs:
-        p, at = aligned(params, term, spec), inputs[f"{term.name}.pair"]
-        for one, other in ((at[0], at[1]), (at[1], at[0])):
+        p, pair = aligned(params, term, spec), inputs[f"{term.name}.pair"]
+        for one, other in ((pair[0], pair[1]), (pair[1], pair[0])):
             whole = term(p, {"first": bent[:, one], "second": others[:, other]})
             found = found.at[:, one].add(0.5 * whole if beside is None else whole)
     return found
@@ -322,7 +326,9 @@ def usual_media(inputs: Arrays, periods: int) -> Float[Array, "geo channel time"
     return jnp.broadcast_to(mean[..., None], (*mean.shape, periods))
 
 
-def _alone(params: Params, media: Array, spec: Spec, inputs: Arrays) -> Array:
+def _alone(
+    params: Params, media: Array, spec: Spec, inputs: Arrays, at: Any = None
+) -> Array:
     """What channels bring each by itself: see :func:`media_contribution`."""
 
     def brought(term: Media, media: Array) -> Array:
@@ -330,9 +336,13 @@ def _alone(params: Params, media: Array, spec: Spec, inputs: Arrays) -> Array:
         by = multiplier(params, inputs, spec, term)
         if by is None:
             return effect
-        late = effect.shape[-1] - inputs.history - by.shape[-1]  # no effect is left there
-        ends = ((0, 0), (0, 0), (inputs.history, max(late, 0)))
-        return effect * jnp.pad(by, ends, constant_values=1.0)[..., : effect.shape[-1]]
+        length = effect.shape[-1]
+        ends = ((0, 0), (0, 0), (inputs.history, length))  # no effect is left after it
+        by = jnp.pad(by, ends, constant_values=1.0)
+        if at is None:
+            return effect * by[..., :length]
+        by = jnp.pad(by, ((0, 0), (0, 0), (length, 0)), constant_values=1.0)
+        return effect * jax.lax.dynamic_slice_in_dim(by, at + length, length, axis=-1)
 
     if len(spec.media) == 1:
         return brought(spec.media[0], media)

@@ -563,10 +563,9 @@ def _profiled(window: Window, form: Form) -> Response:
     def gross(spend: Array) -> Array:
         counts, factors = jnp.asarray(window.periods), draws["factors"]
         total, each = jnp.zeros_like(factors[0][0]), range(len(factors))
-        rest, by = (
-            [None if x is None else x[..., i : i + 1] for i in each]
-            for x in (around, draws.get("ahead"))
-        )
+        whole: list[Any] = [around, draws.get("ahead")]
+        cut: Any = lambda x: [x if x is None else x[..., i : i + 1] for i in each]
+        rest, by = map(cut, whole)
         if len(factors) <= UNROLLED:  # one fused loop over draws and cells
             for index, parts in enumerate(factors):
                 total += level(spend, counts[index], rest[index], by[index], *parts)

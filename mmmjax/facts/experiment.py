@@ -622,7 +622,8 @@ def _predicted(
 
         def brought(arm: Array) -> Array:
             own = ran.at[:, channel, before:].set(arm)
-            every = response.media_contribution(p, own * weight, spec, inputs)
+            first = at - before  # of the media, among the periods of the panel
+            every = response.media_contribution(p, own * weight, spec, inputs, at=first)
             return every[..., before:].sum(1)
 
         test, control = jax.vmap(brought)(arms)
