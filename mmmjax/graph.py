@@ -245,10 +245,8 @@ def _contributions(
             last = [names["saturation_beta"], step]
             if term.moving:
                 takes = [spec.full(term, n) for m in term.movers for n in m.parameters()]
-                made.add(
-                    f"{short}multiplier", "part", dims,
-                    f"exp(f) / its mean over training, f of {', '.join(takes)}", takes,
-                )  # fmt: skip
+                inside = f"exp(f) / its mean over training, f of {', '.join(takes)}"
+                made.add(f"{short}multiplier", "part", dims, inside, takes)
                 last.append(f"{short}multiplier")
             text = " * ".join(last)
         else:

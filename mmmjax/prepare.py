@@ -94,8 +94,7 @@ def prepare(
     shared = overlaps(spec, panel, data.inputs, data.target.mask)
     told = (f for x in panel.facts for f in x.findings())
     findings = (*late, *weekday, *findings, *_lags(spec, panel), *narrow, *told, *shared)
-    findings = (*findings, *_levers(spec, panel, scale), *_signed(spec, panel))
-    findings = (*findings, *_moving(spec, panel))
+    findings = (*findings, *_levers(spec, panel, scale), *_effects(spec, panel))
     terms = [term for term in spec.media if isinstance(term, Reach)]
     heard = [c for t in terms for c in spec.labels(panel)[spec.dim(t, CHANNEL)]]
     if names := tuple(name for name in panel.reached if name not in heard):
@@ -108,34 +107,22 @@ def prepare(
     return Prepared(spec, panel, scale, data, findings, (*notes, *said))
 
 
-def _signed(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
-    """Which channels may lower the outcome.
+def _effects(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
+    """Which channels may lower the outcome, and whose effects move in time.
 
-    Said of every prior of saturation_beta with values below 0, asked for by ``sign`` of a
-    media term or written out.
+    The first of every prior of saturation_beta with values below 0, asked for by ``sign``
+    of a media term or written out.
     """
     own = [spec.full(term, "saturation_beta") for term in spec.media]
-    of = zip(panel.channels, spec.owners(panel), strict=True)
-    names = tuple(c for c, k in of if not spec.priors[own[k]].within(0.0, math.inf))
-    if not names:
-        return ()
-    what = f"{checks.listing(names, 6)} may lower the outcome: the effect has any sign"
-    means = "Returns may be negative, and a plan is certified only where no draw is"
-    remedy = 'Where a channel cannot harm: no sign = "any", and a prior of saturation_beta '
-    remedy += "that is positive"
-    found = Finding("note", "signed_media", what, names, None, means, remedy)
-    return (found,)
-
-
-def _moving(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
-    """Which channels' effects move in time, and what that makes of their numbers."""
-    owner, found = spec.owners(panel) if panel.channels else np.zeros(0), []
-    for number, term in enumerate(spec.media):
-        names = tuple(np.array(panel.channels)[owner == number].tolist())
-        if not (term.moving and names):
-            continue
-        kinds = checks.listing([Phrase(one.kind) for one in term.movers], 6, "and")
-        what = f"effects of {checks.listing(names, 6)} move in time ({kinds})"
+    of, found = list(zip(panel.channels, spec.owners(panel), strict=True)), []
+    if names := tuple(c for c, k in of if not spec.priors[own[k]].within(0.0, math.inf)):
+        what = f"{checks.listing(names, 6)} may lower the outcome: the effect has any sign"
+        means = "Returns may be negative, and a plan is certified only where no draw is"
+        remedy = 'Where a channel cannot harm: no sign = "any", and a prior of '
+        remedy += "saturation_beta that is positive"
+        found.append(Finding("note", "signed_media", what, names, None, means, remedy))
+    if names := tuple(c for c, k in of if spec.media[k].moving):
+        what = f"effects of {checks.listing(names, 6)} move in time"
         means = "Their multipliers have the mean 1 over training: coefficients and curves "
         means += "are those of training on average, a return is that of its window, a plan "
         means += "counts on the multipliers of its own, less sure the later it is"

@@ -180,7 +180,7 @@ def test_everything_downstream_takes_it(geos, tmp_path):
     assert mm.Spec.from_toml(spec.to_toml()) == spec
     train, test = panel.split(panel.dates[-7])
     told = [f for f in prepare(spec, train).findings if f.code == "moving_effects"]
-    assert [f.where for f in told] == [("TV",), ("Search",)]
+    assert [f.where for f in told] == [("TV", "Search")]
     fit = mm.fit(spec, train, TINY, seed=0)
     mm.save(fit, tmp_path / "fit.nc")
     again = mm.load(tmp_path / "fit.nc")
