@@ -24,23 +24,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
-import numpy as np
-import pandas as pd
 from jaxtyping import Array, Float
 
 from mmmjax import checks
 from mmmjax.arguments import checked
-from mmmjax.arrays import AFTER, TRAINING
 from mmmjax.kernels.adstock import Adstock, Geometric
 from mmmjax.kernels.saturation import Logistic, Saturation
 from mmmjax.panel import Panel
-from mmmjax.panel.calendar import offset
 from mmmjax.prior import Parameter, Prior, media_share
 from mmmjax.shapes import CAMPAIGN, CHANNEL
 from mmmjax.terms.base import Frame, Group, Named, Term
-from mmmjax.terms.moving import Moving
+from mmmjax.terms.moving import Moving, arrays, multiplier
 
 __all__ = ["Media"]
 
@@ -112,39 +107,12 @@ class Media(Term):
         return {dim: one.labels() for one in self.movers for dim in one.dims}
 
     def inputs(self, frame: Frame) -> Named:
-        """Columns that effects move by: of the window and of what effects reach after it,
-        and of training, over which their multiplier has the mean 1.
-        """
-        out: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
-        if not self.moving:
-            return out
-        count, step = frame.start + len(frame.dates), offset(frame.panel.freq)
-        more: Any = pd.date_range(frame.dates[-1], periods=self.memory, freq=step)[1:]
-        dates: Any = pd.date_range(end=frame.dates[-1], periods=count, freq=step)
-        dates = dates.append(more)
-        time = np.arange(len(dates)) / max(frame.n_train - 1, 1)
-        for one in self.movers:
-            (dim,), every = one.dims, one.columns(time, dates)
-            out[dim] = every[:, frame.start :], (dim, AFTER)
-            out[f"{dim}_known"] = every[:, : frame.n_train], (dim, TRAINING)
-        out["trained"] = np.ones(frame.n_train), (TRAINING,)
-        return out
+        """Columns that effects move by."""
+        return arrays(self.movers, frame, self.memory)
 
-    def multiplier(
-        self, p: Mapping[str, Any], x: Mapping[str, Any]
-    ) -> Float[Array, "geo channel time"]:
-        """What effects are multiplied by, by the period in which they come.
-
-        Args:
-            p: One draw of the parameters of ``moving``, each over (geo, *dims).
-            x: From :meth:`inputs`.
-        """
-
-        def log(end: str) -> Any:
-            return sum(one(p, x[one.dims[0] + end]) for one in self.movers)
-
-        sums = jax.nn.logsumexp(log("_known"), axis=-1, b=x["trained"], keepdims=True)
-        return jnp.exp(log("") - (sums - jnp.log(x["trained"].sum())))
+    def multiplier(self, p: Mapping[str, Any], x: Mapping[str, Any]) -> Array:
+        """See :func:`mmmjax.terms.moving.multiplier`."""
+        return multiplier(self.movers, p, x)
 
     def ahead(
         self, p: Mapping[str, Any], frame: Frame

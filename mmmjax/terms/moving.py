@@ -18,15 +18,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, ArrayLike, Float
 
 from mmmjax import checks
 from mmmjax.arguments import named
+from mmmjax.arrays import AFTER, TRAINING
 from mmmjax.kernels.seasonality import PERIODS, fourier_features, names, phase
+from mmmjax.panel.calendar import offset
 from mmmjax.prior import Parameter, Prior
 from mmmjax.shapes import CHANNEL
+from mmmjax.terms.base import Frame, Named
 from mmmjax.terms.drift import LENGTH, MATERN, density_root, sines
 
 __all__ = ["MOVING", "Moving", "Piecewise", "Process", "Seasons"]
@@ -238,6 +243,49 @@ class Seasons(Moving):
     ) -> Float[np.ndarray, "column time"]:
         """The waves of the dates."""
         return fourier_features(phase(dates, self.period) * YEAR, self.order)
+
+
+def arrays(movers: tuple[Moving, ...], frame: Frame, memory: int) -> Named:
+    """Columns that effects move by, of the window and of what effects reach after it, and
+    of training, over which their multiplier has the mean 1.
+
+    Args:
+        movers: Records of a term.
+        frame: The window.
+        memory: Periods that an effect lasts, the first included.
+    """
+    out: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
+    if not movers:
+        return out
+    count, step = frame.start + len(frame.dates), offset(frame.panel.freq)
+    more: Any = pd.date_range(frame.dates[-1], periods=memory, freq=step)[1:]
+    dates: Any = pd.date_range(end=frame.dates[-1], periods=count, freq=step)
+    dates = dates.append(more)
+    time = np.arange(len(dates)) / max(frame.n_train - 1, 1)
+    for one in movers:
+        (dim,), every = one.dims, one.columns(time, dates)
+        out[dim] = every[:, frame.start :], (dim, AFTER)
+        out[f"{dim}_known"] = every[:, : frame.n_train], (dim, TRAINING)
+    out["trained"] = np.ones(frame.n_train), (TRAINING,)
+    return out
+
+
+def multiplier(
+    movers: tuple[Moving, ...], p: Mapping[str, Any], x: Mapping[str, Any]
+) -> Float[Array, "geo channel time"]:
+    """What effects are multiplied by, by the period in which they come.
+
+    Args:
+        movers: Records of a term.
+        p: One draw of their parameters, each over (geo, *dims).
+        x: From :func:`arrays`.
+    """
+
+    def log(end: str) -> Any:
+        return sum(one(p, x[one.dims[0] + end]) for one in movers)
+
+    sums = jax.nn.logsumexp(log("_known"), axis=-1, b=x["trained"], keepdims=True)
+    return jnp.exp(log("") - (sums - jnp.log(x["trained"].sum())))
 
 
 MOVING: dict[str, type[Moving]] = {c.kind: c for c in (Process, Piecewise, Seasons)}
