@@ -18,7 +18,7 @@ from mmmjax.arguments import checked
 from mmmjax.draws import Fit, scalars, summary
 from mmmjax.infer.sites import hyperparameters
 from mmmjax.media_prior import brought, quantiles
-from mmmjax.model import ModelData, model_data
+from mmmjax.model import ModelData, model_data, replaced
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY
 from mmmjax.posterior.scope import ALL
@@ -132,8 +132,9 @@ def _exact(fit: Fit, data: ModelData) -> dict[str, tuple[np.ndarray, np.ndarray]
     """
     rows: dict[str, dict[str, list[np.ndarray]]] = {}
     shapes: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    other = replaced(fit.spec, data)
     for site in fit.spec.sites(data.inputs.sizes()):
-        if site.offset or site.name not in fit.draws.params:
+        if site.offset or site.name not in fit.draws.params or site.name in other:
             continue
         family, shape = site.prior.family, fit.draws.params[site.name].shape[2:]
         shapes.setdefault(family, []).append((site.name, shape))
@@ -187,13 +188,16 @@ def prior_returns(
     sizes, rng = spec.sizes(panel), np.random.default_rng(seed)
     own = [spec.full(term, name) for term in spec.media for name in term.parameters()]
     chance = lambda shape: rng.random((draws, *shape))
-    params = {
-        name: quantiles(
-            spec.priors[name], data.hyper[name], sizes, chance, data.inputs.values
-        )
-        for name in own
-        if name in data.hyper
-    }
+    own = [name for name in own if name in data.hyper]
+    if replaced(spec, data):
+        params = prior_params(spec, data, draws, seed, tuple(own))
+    else:
+        params = {
+            name: quantiles(
+                spec.priors[name], data.hyper[name], sizes, chance, data.inputs.values
+            )
+            for name in own
+        }
     unit = np.asarray(spec.likelihood.original(data.target))
     if not spec.likelihood.straight:  # effects are shares of what there is, on average
         unit = np.nanmean(panel.outcome[:, panel.window], 1, keepdims=True)

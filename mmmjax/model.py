@@ -23,10 +23,13 @@ from mmmjax.spec import Spec, hyperparameters
 
 __all__ = [
     "ModelData",
+    "at_sites",
     "middle",
     "model_data",
     "noise_of",
+    "prior_draw",
     "program",
+    "replaced",
     "sample_parameters",
 ]
 
@@ -124,19 +127,58 @@ def _widened(
     return out
 
 
+def replaced(spec: Spec, data: ModelData) -> dict[str, Any]:
+    """Members, True, of sites whose prior is a fact's in place of their own, by site."""
+    out: dict[str, Any] = {}
+    for (_, rows), fact in zip(sorted(data.facts.items()), data.laws, strict=True):
+        out |= fact.replaces(rows, spec, data.inputs)
+    return out
+
+
+def at_sites(spec: Spec, data: ModelData, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as their sites hold them: the inverse of what facts make of these."""
+    more = {
+        name: params[name] * (params[name] / value)
+        for name, value in _placed(spec, data, params).items()
+        if value is not params[name]
+    }
+    return {**params, **more}
+
+
+def prior_draw(spec: Spec, data: ModelData) -> dict[str, Any]:
+    """A draw of all parameters from the priors, those of facts in their place."""
+    params = sample_parameters(spec, data)
+    for (_, rows), fact in zip(sorted(data.facts.items()), data.laws, strict=True):
+        params = dict(fact.drawn(params, rows, spec, data, numpyro.prng_key()))
+    return params
+
+
 def sample_parameters(spec: Spec, data: ModelData) -> dict[str, Any]:
     """Sample every parameter from its prior; returns them with nested and derived ones."""
-    sizes = data.inputs.sizes()
+    return _placed(spec, data, _held(spec, data))
+
+
+def _held(spec: Spec, data: ModelData) -> dict[str, Any]:
+    """Sample every parameter, as its site holds it."""
+    sizes, other = data.inputs.sizes(), replaced(spec, data)
     params: dict[str, Any] = {}
     for name in spec.present(sizes):
         prior, values = spec.priors[name], data.hyper[name]
         if prior.pool:
-            params |= _sample_pooled(name, prior, values, data.inputs)
+            params |= _sample_pooled(name, prior, values, data.inputs, other)
         else:
-            params |= _sample(name, prior, values, sizes)
+            params |= _sample(name, prior, values, sizes, other)
     for name, value in spec.likelihood.derived(params).items():
         params[name] = numpyro.deterministic(name, value)
     return params
+
+
+def _placed(spec: Spec, data: ModelData, held: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters from what their sites hold."""
+    out = dict(held)
+    for (_, rows), fact in zip(sorted(data.facts.items()), data.laws, strict=True):
+        out |= fact.placed(held, rows, spec, data)
+    return out
 
 
 def noise_of(params: Mapping[str, Any], spec: Spec) -> dict[str, Array]:
@@ -158,7 +200,8 @@ def program(
         mean: The forward function; a sampler that keeps the linear block in other
             coordinates passes an equal one that is cheaper there.
     """
-    params = sample_parameters(spec, data)
+    held = _held(spec, data)
+    params = _placed(spec, data, held)
     mu = mean(params, data.inputs, spec)
     outcome = spec.likelihood.around(mu, noise_of(params, spec), data.target)
     outcome = outcome.mask(data.target.mask)
@@ -168,8 +211,7 @@ def program(
         each = outcome.log_prob(data.target.outcome)
         numpyro.factor(OUTCOME, (data.target.weight * each).sum())
     for (kind, rows), fact in zip(sorted(data.facts.items()), data.laws, strict=True):
-        law = fact.log_density
-        each = jax.vmap(lambda x, law=law: law(params, x, spec, data.inputs))(rows)
+        each = fact.log_densities(params, held, rows, spec, data)
         if each.ndim != 1:
             got = checks.Phrase(f"an array of shape {each.shape[1:]}")
             fix = "log_density(...).sum()"
@@ -178,16 +220,25 @@ def program(
 
 
 def _sample(
-    name: str, prior: Prior, values: Mapping[str, Any], sizes: Mapping[str, int]
+    name: str,
+    prior: Prior,
+    values: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    other: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Sample one parameter; with nested hyperparameters non-centred, those first."""
+    """Sample one parameter; with nested hyperparameters non-centred, those first.
+
+    ``other`` of :func:`replaced`: the density of these members is left out.
+    """
     dims = prior.dims or ()
     shape = tuple(sizes[d] for d in dims)
     out: dict[str, Any] = {}
     for key, inner in prior.nested.items():
-        out |= _sample(f"{name}_{key}", inner, values[key], sizes)
+        out |= _sample(f"{name}_{key}", inner, values[key], sizes, other)
     if not out:
-        law = prior.distribution(values).expand(shape).to_event(len(shape))
+        law = prior.distribution(values).expand(shape)
+        law = law.mask(~other[name]) if name in other else law
+        law = law.to_event(len(shape))
         return {name: numpyro.sample(name, law)}
     used = {
         key: align(out[f"{name}_{key}"], inner.dims or (), dims)
@@ -223,14 +274,18 @@ def middle(site: Site, params: Mapping[str, Any], inputs: Arrays) -> tuple[Array
 
 
 def _sample_pooled(
-    name: str, prior: Prior, values: Mapping[str, Any], inputs: Arrays
+    name: str,
+    prior: Prior,
+    values: Mapping[str, Any],
+    inputs: Arrays,
+    other: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Sample one pooled parameter, non-centred: the typical value, then level by level."""
     sizes, spreads = inputs.sizes(), prior.spreads
-    out = _sample(f"{name}_typical", prior.typical, values, sizes)
+    out = _sample(f"{name}_typical", prior.typical, values, sizes, other)
     levels = [(site, site.level.link) for site in sites(name, prior) if site.level]
     for (site, link), (key, spread) in zip(levels, spreads.items(), strict=True):
-        out |= _sample(f"{name}_{key}", spread, values[key], sizes)
+        out |= _sample(f"{name}_{key}", spread, values[key], sizes, other)
         shape = tuple(sizes[d] for d in site.dims)
         law = site.prior.standard({}).expand(shape).to_event(len(shape))
         offset = numpyro.sample(site.name, law)

@@ -24,7 +24,7 @@ from mmmjax.arguments import checked
 from mmmjax.arrays import TIME, Arrays
 from mmmjax.draws import Draws, Fit
 from mmmjax.likelihood import Target
-from mmmjax.model import ModelData, noise_of, sample_parameters
+from mmmjax.model import ModelData, noise_of, prior_draw
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import MEMORY, fold, fold_cells, thinned
 from mmmjax.posterior.pooling import Total, over_geos, reduce_geos
@@ -558,7 +558,7 @@ def _prior_draws(
 ) -> dict[str, Array]:
     def one(key: Array) -> dict[str, Array]:
         with numpyro.handlers.seed(rng_seed=jax.random.wrap_key_data(key)):
-            found = sample_parameters(spec, data)
+            found = prior_draw(spec, data)
         return {n: x for n, x in found.items() if not only or n in only}
 
     return jax.lax.map(one, keys)  # compiles in half the time of vmap

@@ -84,7 +84,7 @@ def prepare(
     findings += tuple(
         Finding(
             "warning", "fact_left_out", f"{why}: its {fact.kind} is left out",
-            means="Media have the unit of the largest training period, and here is none",
+            means="Training has no periods that it could be about",
             remedy="Train on periods in which it ran",
         )
         for fact, why in off.items()

@@ -14,6 +14,7 @@ from mmmjax.facts.base import Fact, facts_from, stacked
 from mmmjax.facts.experiment import LiftTest
 from mmmjax.facts.files import of_table, of_tables
 from mmmjax.facts.lift import Lift
+from mmmjax.facts.returns import Return
 from mmmjax.roles import Role, check_class
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Fact",
     "Lift",
     "LiftTest",
+    "Return",
     "check_facts",
     "of_table",
     "read",
@@ -34,7 +36,7 @@ def __dir__() -> list[str]:
     return list(__all__)
 
 
-FACTS: dict[str, type[Fact]] = {fact.kind: fact for fact in (Lift, LiftTest)}
+FACTS: dict[str, type[Fact]] = {fact.kind: fact for fact in (Lift, LiftTest, Return)}
 """Every fact by its kind."""
 
 OURS = frozenset(FACTS.values())

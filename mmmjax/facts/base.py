@@ -5,6 +5,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Array
@@ -96,6 +97,48 @@ class Fact:
     ) -> Array:
         """Results of a test by the model, in units of their errors; as log_density."""
         raise NotImplementedError
+
+    @classmethod
+    def log_densities(
+        cls,
+        p: Mapping[str, Any],
+        held: Mapping[str, Any],
+        rows: Mapping[str, Any],
+        spec: Spec,
+        data: Any,
+    ) -> Array:
+        """Log density of every fact of the kind, (row,): that of :meth:`log_density`.
+
+        Args:
+            p: One draw of every parameter, by its full name.
+            held: The same as their sites hold them: see :meth:`placed`.
+            rows: Their arrays, one row a fact.
+            spec: The model, or its structure.
+            data: The arrays of the program: ``inputs``, ``target``, ``hyper``.
+        """
+        law = cls.log_density
+        return jax.vmap(lambda x: law(p, x, spec, data.inputs))(rows)
+
+    @classmethod
+    def replaces(
+        cls, rows: Mapping[str, Any], spec: Spec, inputs: Arrays
+    ) -> Mapping[str, Any]:
+        """Members, True, of sampled sites whose own prior does not hold, by site."""
+        return {}
+
+    @classmethod
+    def placed(
+        cls, p: Mapping[str, Any], rows: Mapping[str, Any], spec: Spec, data: Any
+    ) -> Mapping[str, Any]:
+        """Parameters, by factors of what their sites hold, where that is another thing."""
+        return {}
+
+    @classmethod
+    def drawn(
+        cls, p: Mapping[str, Any], rows: Mapping[str, Any], spec: Spec, data: Any, key: Any
+    ) -> Mapping[str, Any]:
+        """A draw of the priors, of which the facts are a part; most are none."""
+        return p
 
     def to_dict(self) -> dict[str, Any]:
         """As plain text and numbers; what is None is left out."""

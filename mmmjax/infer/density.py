@@ -19,7 +19,7 @@ from mmmjax.infer import whitening
 from mmmjax.infer.frozen import Frozen
 from mmmjax.infer.local import Local
 from mmmjax.infer.sites import shape_of
-from mmmjax.model import ModelData, program, sample_parameters
+from mmmjax.model import ModelData, at_sites, program, sample_parameters
 from mmmjax.programs import compiled
 from mmmjax.spec import Spec
 
@@ -116,6 +116,7 @@ def positions(problem: Problem, spec: Spec, params: Mapping[str, Any]) -> np.nda
 
 def _positions(params: dict[str, Array], problem: Problem, spec: Spec) -> Array:
     def one(params: dict[str, Array]) -> Array:
+        params = at_sites(spec, problem.data, params)
         x = problem.block.position(params, problem.data, problem.scales, spec)
         return whitening.solve(problem.whiten, x - problem.center)
 

@@ -48,6 +48,16 @@ EXAMPLES = {  # two of each kind
             until="2022-03-01",
         ),
     ),
+    "return": (
+        mm.facts.Return("TV", roas=mm.Prior("LogNormal", loc=0.7, scale=0.3)),
+        mm.facts.Return(
+            "Mail",
+            share=mm.Prior("Beta", concentration1=2.0, concentration0=8.0),
+            start="2022-01-16",
+            end="2022-03-12",
+            until="2022-03-01",
+        ),
+    ),
 }
 
 
@@ -76,20 +86,20 @@ def test_one_trace_finite_slopes_and_the_same_in_wider_arrays(kind):
     more = p | {n: np.pad(p[n], (0, 2), "edge") for n in over}
     traces = []
 
-    def density(p, x, inputs):
+    def density(p, row, data):
         traces.append(1)
-        return KINDS[kind].log_density(p, x, spec, inputs)
+        return KINDS[kind].log_densities(p, p, row, spec, data).sum()
 
     both = jax.jit(jax.value_and_grad(density))
-    for i in (0, -1):  # of a kind whose facts know each other one row
-        x = {n: jnp.asarray(row[i]) for n, row in rows.items()}
-        value, slope = both(p, x, cast(data.inputs))
+    for i in (slice(1), slice(-1, None)):  # of a kind whose facts know each other one row
+        row = {n: jnp.asarray(x[i]) for n, x in rows.items()}
+        value, slope = both(p, row, cast(data))
         assert value.shape == ()
         assert all(np.isfinite(v).all() for v in (value, *slope.values()))
         assert any((v != 0).any() for v in slope.values())
-        assert float(KINDS[kind].log_density(more, x, spec, cast(wide.inputs))) == (
-            pytest.approx(float(value), rel=1e-5)
-        )
+        (again,) = KINDS[kind].log_densities(more, more, row, spec, cast(wide))
+        assert float(again) == pytest.approx(float(value), rel=1e-5)
+        assert {*KINDS[kind].placed(p, row, spec, cast(data))} <= {*p}
     assert len(traces) == 1
 
 
