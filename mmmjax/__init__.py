@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmmjax.budget import Plan as Plan
     from mmmjax.budget import ResponseCurves as ResponseCurves
     from mmmjax.budget import constraints as constraints
+    from mmmjax.budget import design_test as design_test
     from mmmjax.budget import evaluate as evaluate
     from mmmjax.budget import forecast_plan as forecast_plan
     from mmmjax.budget import frontier as frontier
@@ -109,6 +110,7 @@ _ROOMS = {
         "Plan",
         "ResponseCurves",
         "constraints",
+        "design_test",
         "evaluate",
         "forecast_plan",
         "frontier",

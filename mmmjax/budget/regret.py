@@ -44,7 +44,7 @@ from mmmjax.findings import phase
 from mmmjax.metrics import hdi
 from mmmjax.shapes import CHANNEL, DRAW, GEO
 
-__all__ = ["knowledge", "knowledge_table"]
+__all__ = ["best_of", "knowledge", "knowledge_table", "net_of", "prepared_for"]
 
 NODES = 256  # intervals of a tabulated mean curve
 LIMIT = 500  # evaluations of one climb
@@ -102,7 +102,7 @@ def knowledge(
     began = time.perf_counter()
     number("prob", prob, low=0.0, high=1.0, open_low=True, open_high=True)
     settings = Settings.of(1, 0, tolerance, LIMIT)
-    prepared = _prepared(fit, plan, dict(asked))
+    prepared = prepared_for(fit, plan, dict(asked))
     phase("search of every draw's plan", began)
     with jax.enable_x64(True):
         wide = replace(settings, starts=12) if prepared.doubt else settings
@@ -163,7 +163,7 @@ class _Worlds(NamedTuple):
     gap: Any
 
 
-def _prepared(fit: Fits, plan: Plan | None, asked: dict[str, Any]) -> Prepared:
+def prepared_for(fit: Fits, plan: Plan | None, asked: dict[str, Any]) -> Prepared:
     """The request, what was not asked for as in the plan; refuse what has no answer."""
     if "utility" in asked:
         fix = "leave it out: who knows the truth has no risk to be averse to"
@@ -262,8 +262,8 @@ def _solve_worlds(
     def one(draw: Any) -> _Worlds:
         window = problem.window._replace(draws=jax.tree.map(lambda x: x[None], draw))
         alone = problem._replace(window=window)
-        spend, known, gap = _optimum(alone, kind, best, tolerance, limit)
-        now, planned = _net(alone, form, best), _net(alone, form, acted)
+        spend, known, gap = best_of(alone, kind, best, tolerance, limit)
+        now, planned = net_of(alone, form, best), net_of(alone, form, acted)
         better = planned > known  # by rounding, or where nothing is proven
         spend = jnp.where(better, acted, spend)
         return _Worlds(spend, jnp.where(better, planned, known), now, planned, gap)
@@ -271,19 +271,19 @@ def _solve_worlds(
     return _each(one, problem.window.draws)
 
 
-def _net(problem: Problem, form: Form, spend: Array) -> Array:
+def net_of(problem: Problem, form: Form, spend: Array) -> Array:
     """Mean response less the price of the money."""
     brought = response_of(problem.window, form)(spend).sum(1).mean()
     return brought - problem.price * spend.sum()
 
 
-def _optimum(
+def best_of(
     problem: Problem, kind: Kind, start: Array, tolerance: Any, limit: Any
 ) -> tuple[Array, Array, Array]:
     """Best money of cells, its net response (at least that of `start`), and the gap."""
     form = replace(kind.form, block=2**30)
     kind = replace(kind, form=form)
-    before = _net(problem, form, start)
+    before = net_of(problem, form, start)
     size = jnp.where(before != 0, jnp.abs(before), 1.0)
     problem = problem._replace(size=size, utility=mean_response())
     starts = (start / problem.budget)[None]
@@ -291,7 +291,7 @@ def _optimum(
         starts = jnp.concatenate([starts, grid_start(problem, form)[None]])
     found: Found = search(problem, kind, starts, tolerance, limit)
     spend = found.point * problem.budget
-    value = _net(problem, form, spend)
+    value = net_of(problem, form, spend)
     worse = value < before
     gap = jnp.maximum(found.gap, 0.0) * size if kind.concave else jnp.nan
     return jnp.where(worse, start, spend), jnp.where(worse, before, value), jnp.asarray(gap)
@@ -413,8 +413,8 @@ def _solve_channels(
             one = jax.tree.map(lambda x: jnp.asarray(x)[None], given)
             window = problem.window._replace(draws=one)
             partly = problem._replace(window=window)
-            known = _optimum(partly, replace(kind, form=mixed), best, tolerance, limit)[1]
-            return known - _net(partly, mixed, best)
+            known = best_of(partly, replace(kind, form=mixed), best, tolerance, limit)[1]
+            return known - net_of(partly, mixed, best)
 
         return _each(of_channel, owns)
 

@@ -44,6 +44,7 @@ COMMANDS = {  # in the order of the help: name, and the module and function behi
     "fleet": ("fleet", "fleet"),
     "optimize": ("plan", "plan"),
     "whatif": ("whatif", "whatif"),
+    "design": ("design", "design"),
     "backtest": ("backtest", "backtest"),
     "report": ("report", "report"),
 }
