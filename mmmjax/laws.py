@@ -37,6 +37,7 @@ __all__ = [
     "LowerTruncatedNormal",
     "NegativeBinomial",
     "NegativeHalfNormal",
+    "OrZero",
     "Poisson",
     "Scattered",
     "StudentT",
@@ -271,6 +272,61 @@ class NegativeBinomial(dist.NegativeBinomial2):
         top += _lacking(y + a) - _lacking(a) - _lacking(y)
         away = y * _log_ratio(mean, y) - (y + a) * _log_ratio(mean + a, y + a)
         return jnp.where(some, away + top, -a * jnp.log1p(mean / a))
+
+
+class OrZero(dist.Distribution):
+    """0 with probability ``gate``, else a draw of ``base``, a law of values of 0 or more.
+
+    Of counts ``base`` has zeros of its own, so that they are inflated; of amounts it has
+    none, and 0 is a hurdle: the density there is a probability.
+    """
+
+    arg_constraints: ClassVar = {"gate": constraints.unit_interval}
+    pytree_data_fields = ("base",)
+
+    def __init__(self, base: Any, gate: Any, *, validate_args: bool | None = None):
+        """Broadcast the gate."""
+        self.base, self.gate = base, gate
+        shape = np.broadcast_shapes(base.batch_shape, jnp.shape(gate))
+        super().__init__(batch_shape=shape, validate_args=validate_args)
+
+    @constraints.dependent_property(event_dim=0)  # pyright: ignore
+    def support(self) -> Any:
+        """Whole numbers, or amounts, from 0."""
+        counts = self.base.support.is_discrete
+        return constraints.nonnegative_integer if counts else constraints.nonnegative
+
+    def log_prob(self, value: Any) -> Array:
+        """Log density, of 0 the log of its probability."""
+        gate, none, counts = jnp.asarray(self.gate), value <= 0, self.support.is_discrete
+        some = jnp.log1p(-gate) + self.base.log_prob(jnp.where(none, 1.0 - counts, value))
+        zero = jnp.log(gate)
+        return jnp.where(none, jnp.logaddexp(zero, some) if counts else zero, some)
+
+    def cdf(self, value: Any) -> Array:
+        """Chance of as much or less."""
+        counts = self.support.is_discrete
+        below = self.base.cdf(jnp.where(value > 0, value, 1.0 - counts))
+        below = jnp.where((value > 0) | counts, below, 0.0)
+        return jnp.where(value < 0, 0.0, self.gate + (1.0 - self.gate) * below)
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draw both, and keep the one that the gate says."""
+        first, second = jax.random.split(key)
+        shape = sample_shape + self.batch_shape
+        some = self.base.expand(self.batch_shape).sample(second, sample_shape)
+        return jnp.where(jax.random.uniform(first, shape) < self.gate, 0 * some, some)
+
+    @property
+    def mean(self) -> Array:
+        """Zeros counted."""
+        return (1.0 - self.gate) * self.base.mean
+
+    @property
+    def variance(self) -> Array:
+        """The same."""
+        of_zero = self.gate * self.base.mean**2
+        return (1.0 - self.gate) * (self.base.variance + of_zero)
 
 
 class LogitNormal(dist.TransformedDistribution):

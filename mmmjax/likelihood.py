@@ -144,8 +144,8 @@ class Likelihood:
 
     def formula(self) -> Mapping[str, str]:
         """Text of the law of :data:`OUTCOME`, and of everything derived, by name."""
-        own = dataclasses.asdict(self)  # pyright: ignore
-        fields = [f"{n}={x}" for n, x in own.items() if n != "link"]
+        own = [f for f in dataclasses.fields(self) if not f.metadata]  # pyright: ignore
+        fields = [f"{f.name}={getattr(self, f.name)}" for f in own]
         takes = ", ".join(["mu", *self.parameters(), *fields])
         return {OUTCOME: f"{type(self).__name__}({takes})"}
 
@@ -258,8 +258,13 @@ class _Linked(Likelihood):
     link: Literal["identity", "log"] = field(default="identity", metadata={"usual": True})
 
     def __post_init__(self) -> None:
-        """Check the choice."""
+        """Check the choices."""
         checks.choice("likelihood link", self.link, tuple(LINKS))
+        for f in dataclasses.fields(self):
+            chosen = getattr(self, f.name)
+            if f.default is False and not isinstance(chosen, bool):
+                allowed, fix = "true or false", f"{f.name} = true"
+                checks.fail(f"likelihood {f.name}", chosen, "", allowed, fix)
 
     def __repr__(self) -> str:
         """As it would be written in Python."""
@@ -293,24 +298,9 @@ class _Symmetric(_Linked):
 
     growing: bool = field(default=False, metadata={"usual": True})
 
-    def __post_init__(self) -> None:
-        """Check the choices."""
-        super().__post_init__()
-        for f in dataclasses.fields(self):
-            chosen = getattr(self, f.name)
-            if f.name != "link" and not isinstance(chosen, bool):
-                allowed, fix = "true or false", f"{f.name} = true"
-                checks.fail(f"likelihood {f.name}", chosen, "", allowed, fix)
-
     def parameters(self) -> Mapping[str, Parameter]:
         """See :meth:`Likelihood.parameters`."""
         return {"y_sigma": _SIGMA} | ({"y_growth": _GROWTH} if self.growing else {})
-
-    def formula(self) -> Mapping[str, str]:
-        """See :meth:`Likelihood.formula`."""
-        kind = "AR1" if self.autoregressive else type(self).__name__
-        takes = ", ".join(["mu", *self.parameters()])
-        return {OUTCOME: f"{kind}({takes})"}
 
     def size(self, mean: Any, p: Values) -> Any:
         """Noise of each cell, NumPy or JAX as the mean is."""
@@ -347,6 +337,11 @@ class Normal(_Symmetric):
     def parameters(self) -> Mapping[str, Parameter]:
         """See :meth:`Likelihood.parameters`."""
         return {**super().parameters(), **({"y_rho": _RHO} if self.autoregressive else {})}
+
+    def formula(self) -> Mapping[str, str]:
+        """See :meth:`Likelihood.formula`."""
+        law = super().formula()[OUTCOME]
+        return {OUTCOME: law.replace("Normal", "AR1") if self.autoregressive else law}
 
     def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
@@ -471,6 +466,8 @@ class StudentT(_Symmetric):
         return -np.sign(z) * special.ndtri(special.stdtr(p["y_nu"], -abs(z)))
 
 
+# in most categories few periods sell nothing at all
+_ZERO = Parameter((), Prior("Beta", concentration1=1.0, concentration0=3.0), "unit")
 _KNEE = 0.01  # of the unit of the mean: from ten times it on, it is its own mean to 1%
 
 
@@ -482,7 +479,37 @@ class _Positive(_Linked):
     predicted. Where it falls towards 0 or below, which priors allow, the law takes
     (mu + sqrt(mu^2 + 4 k^2)) / 2 with k = 0.01 of the unit in its place: always positive,
     above mu by k^2 / mu. Under a log link it is positive as it is.
+
+    Args:
+        link: See :data:`LINKS`.
+        zeros: Some periods have 0 whatever the mean, each with probability y_zero, or more
+            of them than a law of counts has. The mean of the others is mu / (1 - y_zero),
+            so that mu is the mean of all, and contributions add up to what is predicted.
     """
+
+    zeros: bool = field(default=False, metadata={"usual": True})
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """See :meth:`Likelihood.parameters`."""
+        size = super().parameters() if self.noise else {}
+        return {**size, **({"y_zero": _ZERO} if self.zeros else {})}
+
+    def positive(self, level: Any, p: Values, target: Target) -> dist.Distribution:
+        """The law around a mean above 0, without the zeros."""
+        raise NotImplementedError
+
+    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
+        """See :meth:`Likelihood.law`."""
+        if not self.zeros:
+            return self.positive(self.above(mean), p, target)
+        level = self.above(mean) / (1.0 - p["y_zero"])
+        return laws.OrZero(self.positive(level, p, target), p["y_zero"])
+
+    def scatter(self, p: Values) -> Any:
+        """Variance of the noise, in that of the mean squared, zeros counted."""
+        own = p[self.noise] ** 2 if self.noise else 0.0
+        odds = p["y_zero"] / (1.0 - p["y_zero"]) if self.zeros else 0.0
+        return own * (1.0 + odds) + odds if self.zeros else own
 
     def above(self, mean: Any) -> Any:
         """The mean that the law takes, positive."""
@@ -500,24 +527,51 @@ class _Positive(_Linked):
         by = target.unit if not self.scaled else 1.0
         least = _LOW if self.scaled else 0.5 / target.unit
         of = target.outcome.__array_namespace__()
-        return of.log(of.maximum(target.outcome / by, least)), target.mask * 1.0
+        some = target.mask & (target.outcome > 0) if self.zeros else target.mask
+        return of.log(of.maximum(target.outcome / by, least)), some * 1.0
 
     def variance(self, p: Values) -> Any:
         """See :meth:`Likelihood.variance`: where the mean usually is."""
+        if self.zeros:
+            return self.scatter(p) * (_MIDDLE if self.straight else 1.0) ** 2
         return (p["y_sigma"] * (_MIDDLE if self.straight else 1.0)) ** 2
 
     def spread(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """See :meth:`Likelihood.spread`: that at the middle of a geo."""
-        return p["y_sigma"] * np.asarray(self.above(mean)).mean(1, keepdims=True)
+        middle = np.asarray(self.above(mean)).mean(1, keepdims=True)
+        return self.scatter(p) ** 0.5 * middle
 
     def possible(self, outcome: np.ndarray) -> np.ndarray:
         """See :meth:`Likelihood.possible`."""
-        return np.maximum(outcome, np.finfo(float).tiny)
+        return np.maximum(outcome, 0.0 if self.zeros else np.finfo(float).tiny)
 
     def check(self, panel: Panel) -> None:
         """See :meth:`Likelihood.check`."""
-        allowed = f"outcomes above 0, as {type(self).__name__} has them"
-        _refuse(panel, np.nan_to_num(panel.outcome, nan=1.0) <= 0, allowed)
+        name, seen = type(self).__name__, np.nan_to_num(panel.outcome, nan=1.0)
+        least = "of 0 and more" if self.zeros else "above 0"
+        other = "use the Normal likelihood"
+        if not self.zeros and not (seen < 0).any():
+            other = "where nothing was sold write likelihood = "
+            other += f'{{ kind = "{self.kind}", zeros = true }}'
+        bad = seen < 0 if self.zeros else seen <= 0
+        _refuse(panel, bad, f"outcomes {least}, as {name} has them", other)
+
+    def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
+        """See :meth:`Likelihood.deviates`: anywhere in the step of a count or of 0.
+
+        The seed is fixed: the same fit has the same residuals.
+
+        Source: Dunn and Smyth (1996), "Randomized quantile residuals".
+        """
+        if self.scaled and not self.zeros:
+            return super().deviates(mean, p, target)
+        law, at = self.law(mean, p, target), np.random.default_rng(0)
+        with jax.enable_x64(True):
+            high = np.asarray(law.cdf(target.outcome))
+            low = high if self.scaled else np.asarray(law.cdf(target.outcome - 1))
+        low = np.where(target.outcome > 0, low, 0.0)
+        inside = low + (high - low) * at.random(np.shape(high))
+        return special.ndtri(np.clip(inside, np.finfo(float).tiny, 1 - 2.0**-53))
 
 
 @dataclass(frozen=True, repr=False)
@@ -526,13 +580,15 @@ class LogNormal(_Positive):
 
     kind: ClassVar[str] = "log_normal"
 
-    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
+    def positive(self, level: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
         sigma = p["y_sigma"]
-        return dist.LogNormal(jnp.log(self.above(mean)) - 0.5 * sigma**2, sigma)
+        return dist.LogNormal(jnp.log(level) - 0.5 * sigma**2, sigma)
 
     def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
         """See :meth:`Likelihood.deviates`."""
+        if self.zeros:
+            return super().deviates(mean, p, target)
         away = np.log(target.outcome) - np.log(np.asarray(self.above(mean)))
         return away / p["y_sigma"] + 0.5 * p["y_sigma"]
 
@@ -543,10 +599,10 @@ class Gamma(_Positive):
 
     kind: ClassVar[str] = "gamma"
 
-    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
+    def positive(self, level: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
         shape = p["y_sigma"] ** -2
-        return laws.Scattered(shape, shape / self.above(mean))
+        return laws.Scattered(shape, shape / level)
 
 
 @dataclass(frozen=True, repr=False)
@@ -572,19 +628,10 @@ class _Counts(_Positive):
             return target.outcome / target.unit, target.mask * 1.0
         return super().working(target)
 
-    def deviates(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
-        """See :meth:`Likelihood.deviates`: anywhere in the step of a count, at random.
-
-        The seed is fixed: the same fit has the same residuals.
-
-        Source: Dunn and Smyth (1996), "Randomized quantile residuals".
-        """
-        law, at = self.law(mean, p, target), np.random.default_rng(0)
-        with jax.enable_x64(True):
-            low, high = (np.asarray(law.cdf(target.outcome - k)) for k in (1, 0))
-        low = np.where(target.outcome > 0, low, 0.0)
-        inside = low + (high - low) * at.random(np.shape(high))
-        return special.ndtri(np.clip(inside, np.finfo(float).tiny, 1 - 2.0**-53))
+    def spread(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
+        """See :meth:`Likelihood.spread`."""
+        middle = np.asarray(self.above(mean)).mean(1, keepdims=True)
+        return np.sqrt(middle / target.unit + self.scatter(p) * middle**2)
 
 
 @dataclass(frozen=True, repr=False)
@@ -594,13 +641,9 @@ class Poisson(_Counts):
     kind: ClassVar[str] = "poisson"
     noise: ClassVar[str] = ""
 
-    def parameters(self) -> Mapping[str, Parameter]:
-        """See :meth:`Likelihood.parameters`: none."""
-        return {}
-
-    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
+    def positive(self, level: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
-        return laws.Poisson(target.unit * self.above(mean))
+        return laws.Poisson(target.unit * level)
 
     def working(self, target: Target) -> tuple[Any, Any]:
         """See :meth:`Likelihood.working`: weights are the information of a cell."""
@@ -613,11 +656,6 @@ class Poisson(_Counts):
         """See :meth:`Likelihood.variance`."""
         return jnp.ones((1, 1))
 
-    def spread(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
-        """See :meth:`Likelihood.spread`."""
-        middle = np.asarray(self.above(mean)).mean(1, keepdims=True)
-        return np.sqrt(middle / target.unit)
-
 
 @dataclass(frozen=True, repr=False)
 class NegativeBinomial(_Counts):
@@ -625,14 +663,9 @@ class NegativeBinomial(_Counts):
 
     kind: ClassVar[str] = "negative_binomial"
 
-    def law(self, mean: Any, p: Values, target: Target) -> dist.Distribution:
+    def positive(self, level: Any, p: Values, target: Target) -> dist.Distribution:
         """See :meth:`Likelihood.law`."""
-        return laws.NegativeBinomial(target.unit * self.above(mean), p["y_sigma"] ** -2)
-
-    def spread(self, mean: np.ndarray, p: Values, target: Target) -> np.ndarray:
-        """See :meth:`Likelihood.spread`."""
-        middle = np.asarray(self.above(mean)).mean(1, keepdims=True)
-        return np.sqrt(middle / target.unit + (p["y_sigma"] * middle) ** 2)
+        return laws.NegativeBinomial(target.unit * level, p["y_sigma"] ** -2)
 
 
 KINDS = (Normal, TruncatedNormal, StudentT, LogNormal, Gamma, Poisson, NegativeBinomial)

@@ -669,6 +669,8 @@ def _unknown_parameter(name: str, names: Sequence[str]) -> None:
         "gamma_fourier": "this spec has no seasonality: set seasonality=Fourier(order)",
         "trend_slope": "this spec has no trend: set trend=True",
         "y_rho": 'likelihood = { kind = "normal", autoregressive = true } has it',
+        "y_growth": "a likelihood with growing = true has it",
+        "y_zero": "a likelihood with zeros = true has it",
     }
     for cls in LIKELIHOODS.values():
         new = {n: f"only the {cls.__name__} likelihood has it" for n in cls().parameters()}

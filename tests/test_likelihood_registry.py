@@ -67,13 +67,15 @@ class Counts(Likelihood):
         return stats.norm.ppf(np.mean(ends, axis=0))
 
 
-TYPICAL = {"y_sigma": 0.2, "y_nu_excess": 3.0, "y_growth": 0.7}
+TYPICAL = {"y_sigma": 0.2, "y_nu_excess": 3.0, "y_growth": 0.7, "y_zero": 0.3}
 EDGES = {"y_sigma": (1e-3, 1e3), "y_nu_excess": (1e-6, 1e4), "y_growth": (0.0, 1.0)}
+EDGES["y_zero"] = (1e-6, 0.999)
 MEANS = (-10.0, 0.0, 0.4, 10.0)
 BOUND = 20.0  # of the truncated normal, outcome units
 RECORDS = [cls() for cls in (*LIKELIHOODS.values(), Counts)]
 RECORDS += [likelihood.TruncatedNormal(low=BOUND)]
 RECORDS += [likelihood.Normal(growing=True), likelihood.StudentT(growing=True)]
+RECORDS += [cls(zeros=True) for cls in likelihood.KINDS[3:]]  # counts and amounts
 every = pytest.mark.parametrize("record", RECORDS, ids=repr)
 
 
@@ -112,10 +114,13 @@ def outcomes(law, target):
         return grid, np.exp(np.asarray(law.log_prob(grid)))
     bounded = isinstance(law, laws.LowerTruncatedNormal)
     low = float(target.low[0, 0]) if bounded else -200.0
-    low = 1e-6 if law.support is constraints.positive else low
+    positive = (constraints.positive, constraints.nonnegative)
+    low = 1e-6 if law.support in positive else low
     grid = np.linspace(low, 200.0, 2_000_001)
     mass = np.exp(np.asarray(law.log_prob(grid))) * (grid[1] - grid[0])
     mass[[0, -1]] *= 0.5
+    if isinstance(law, laws.OrZero):
+        return np.append(0.0, grid), np.append(law.gate, mass)
     return grid, mass
 
 
