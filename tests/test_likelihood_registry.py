@@ -114,8 +114,8 @@ def outcomes(law, target):
         return grid, np.exp(np.asarray(law.log_prob(grid)))
     bounded = isinstance(law, laws.LowerTruncatedNormal)
     low = float(target.low[0, 0]) if bounded else -200.0
-    positive = (constraints.positive, constraints.nonnegative)
-    low = 1e-6 if law.support in positive else low
+    above = law.support is constraints.positive or isinstance(law, laws.OrZero)
+    low = 1e-6 if above else low
     grid = np.linspace(low, 200.0, 2_000_001)
     mass = np.exp(np.asarray(law.log_prob(grid))) * (grid[1] - grid[0])
     mass[[0, -1]] *= 0.5
