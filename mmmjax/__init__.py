@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mmmjax.draws import summary as summary
     from mmmjax.exploration import explore as explore
     from mmmjax.exploration import warnings as warnings
+    from mmmjax.facts.studies import combine_studies as combine_studies
     from mmmjax.findings import Finding as Finding
     from mmmjax.fleet import Fleet as Fleet
     from mmmjax.fleet import FleetReturns as FleetReturns
@@ -124,6 +125,7 @@ _ROOMS = {
     "mmmjax.criticism": ("prior_posterior", "residuals"),
     "mmmjax.draws": ("Draws", "Fit", "diagnostics", "summary"),
     "mmmjax.exploration": ("explore", "warnings"),
+    "mmmjax.facts.studies": ("combine_studies",),
     "mmmjax.findings": ("Finding",),
     "mmmjax.fleet": (
         "Fleet",
