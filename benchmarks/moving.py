@@ -11,6 +11,8 @@ channels, of the posterior mean) with over without, and how many of the true one
 94% interval.
 """
 
+import argparse
+
 import numpy as np
 import pandas as pd
 
@@ -58,3 +60,40 @@ def scored(fit: mm.Fit, truth: np.ndarray) -> tuple[float, float]:
     found = mm.contributions(fit)["channel_contribution"].to_numpy()[:, 0]
     inside = (found[1] <= truth) & (truth <= found[2])
     return float(np.sqrt(((found[0] - truth) ** 2).mean())), float(inside.mean())
+
+
+def measured(drifts: bool, markets: int, draws: int, moves: bool) -> np.ndarray:
+    """Error and coverage of every market, (market, 2); NaN of those that did not end."""
+    made = {f"m{seed}": market(seed, drifts) for seed in range(markets)}
+    sampler = mm.HMC(chains=4, warmup=300, draws=draws, max_draws=4 * draws)
+    panels = {name: panel for name, (panel, _) in made.items()}
+    fleet = mm.fit_fleet(spec_of(moves), panels, sampler, refit=False, progress=False)
+    usable = fleet.table["status"].astype(str).isin(["ok", "not converged"])
+    rows = [
+        scored(fleet[n], made[n][1]) if usable.get(n, True) else (np.nan, np.nan)
+        for n in panels
+    ]
+    return np.array(rows)
+
+
+def main() -> None:
+    """Both truths, without and with effects that move."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--markets", type=int, default=20)
+    asked.add_argument("--draws", type=int, default=250)
+    given = asked.parse_args()
+    for truth, drifts in (("drift", True), ("constant", False)):
+        still, moving = (
+            measured(drifts, given.markets, given.draws, moves) for moves in (False, True)
+        )
+        for name, found in (("without", still), ("with", moving)):
+            error, inside = np.nanmean(found, axis=0)
+            print(f"{truth}, {name}: error {error:.2f}, {inside:.1%} inside")
+        ratio = moving[:, 0] / still[:, 0]
+        sums = np.nansum(moving[:, 0]) / np.nansum(still[:, 0])
+        print(f"{truth}: error with over without, mean {np.nanmean(ratio):.3f}")
+        print(f"{truth}: the same of the sums over markets {sums:.3f}")
+
+
+if __name__ == "__main__":
+    main()

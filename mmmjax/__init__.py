@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from mmmjax.posterior import decomposition as decomposition
     from mmmjax.posterior import incremental as incremental
     from mmmjax.posterior import mroas as mroas
+    from mmmjax.posterior import multipliers as multipliers
     from mmmjax.posterior import optimal_frequency as optimal_frequency
     from mmmjax.posterior import roas as roas
     from mmmjax.posterior import sweep as sweep
@@ -146,6 +147,7 @@ _ROOMS = {
         "decomposition",
         "incremental",
         "mroas",
+        "multipliers",
         "optimal_frequency",
         "roas",
         "sweep",

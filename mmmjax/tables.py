@@ -31,6 +31,7 @@ from mmmjax.posterior.explained import decomposition_table as decomposition
 from mmmjax.posterior.explained import returns_table as returns
 from mmmjax.posterior.explained import sweep_table as sweep
 from mmmjax.posterior.frequency import optimal_frequency as frequency
+from mmmjax.posterior.multipliers import multipliers
 from mmmjax.posterior.shrinkage import pooled_over_geos
 from mmmjax.posterior.shrinkage import shrinkage_table as shrinkage
 from mmmjax.posterior.tables import channels_table as channels
@@ -59,6 +60,7 @@ __all__ = [
     "frequency",
     "knowledge",
     "lift_tests",
+    "multipliers",
     "outcome",
     "parameters",
     "priors",
@@ -79,7 +81,7 @@ def __dir__() -> list[str]:
 NAMES = (
     "channels", "weekly", "parameters", "priors", "fitted", "forecast", "returns", "curves",
     "sweep", "decomposition", "carryover", "campaigns", "frequency", "lift_tests",
-    "shrinkage",
+    "multipliers", "shrinkage",
 )  # fmt: skip
 """In the order in which they are written; the last four of a fit that has them."""
 
@@ -148,6 +150,9 @@ def every(
         del jobs["campaigns"]
     if tested(fit):
         jobs["lift_tests"] = lambda: lift_tests(fit)
+    owners = {*fit.spec.owners(fit.panel).tolist()} if fit.panel.channels else ()
+    if any(fit.spec.media[k].moving for k in owners):
+        jobs["multipliers"] = lambda: multipliers(fit)
     if pooled_over_geos(fit):
         jobs["shrinkage"] = lambda: shrinkage(fit, None)
     if not any(isinstance(term, Reach) for term in fit.spec.media):

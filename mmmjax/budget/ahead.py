@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -15,9 +14,9 @@ from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import fold, thinned
 from mmmjax.posterior.levers import levers_of
+from mmmjax.posterior.multipliers import drawn
 from mmmjax.posterior.scope import Scope
 from mmmjax.shapes import DATE, GEO
-from mmmjax.terms import Frame, Media
 
 __all__ = ["blank", "multipliers_of", "rest_of"]
 
@@ -45,31 +44,11 @@ def multipliers_of(
     fit: Fit, periods: int, max_draws: int | None
 ) -> Float[np.ndarray, "draw cell level"]:
     """Multipliers of the periods of a window after training, and of its tail."""
-    spec, panel, levels = fit.spec, fit.panel, periods + fit.spec.memory - 1
-    last = panel.dates[-1]
-    dates = pd.date_range(last, periods=periods + 1, freq=panel.freq)
+    last = fit.panel.dates[-1]
+    dates = pd.date_range(last, periods=periods + 1, freq=fit.panel.freq)
     dates = dates[dates > last][:periods]
-    n_train = panel.n_periods
-    frame = Frame(panel, fit.scale, dates, n_train, n_train, panel)
-    flat = {n: np.asarray(x, np.float64) for n, x in fit.flat(max_draws).items()}
-    owner, draws = spec.owners(panel), len(next(iter(flat.values())))
-    out = np.ones((draws, panel.n_geos, len(panel.channels), levels))
-    for number, term in enumerate(spec.media):
-        own = owner == number
-        if not (term.moving and own.any()):
-            continue
-        names = [name for one in term.movers for name in one.parameters()]
-
-        def one(p: Any, term: Media = term, names: list[str] = names) -> Any:
-            return term.ahead(response.aligned(p, term, spec, names), frame)
-
-        needed = {n: flat[n] for n in (spec.full(term, name) for name in names)}
-        with jax.enable_x64(True):
-            found = np.asarray(jax.lax.map(one, needed))
-        late = levels - found.shape[-1]  # of another term with a longer memory
-        found = np.pad(found, ((0, 0), (0, 0), (0, 0), (0, late)), mode="edge")
-        out[:, :, own] = found
-    return out[:, :, panel.paid].reshape(draws, -1, levels)
+    found = drawn(fit, dates, fit.panel.n_periods, max_draws)[:, :, fit.panel.paid]
+    return found.reshape(len(found), -1, found.shape[-1])
 
 
 def blank(

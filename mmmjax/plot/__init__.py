@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mmmjax.plot.knowledge import value_of_knowing as value_of_knowing
     from mmmjax.plot.media import contributions as contributions
     from mmmjax.plot.media import decomposition as decomposition
+    from mmmjax.plot.media import multipliers as multipliers
     from mmmjax.plot.plans import frontier as frontier
     from mmmjax.plot.plans import mean_and_risk as mean_and_risk
     from mmmjax.plot.plans import plan_responses as plan_responses
@@ -81,7 +82,7 @@ _FILES = {
     "fleet": ("fleet_diagnostics", "fleet_forest", "fleet_spread"),
     "graph": ("structure",),
     "knowledge": ("best_splits", "value_of_knowing"),
-    "media": ("contributions", "decomposition"),
+    "media": ("contributions", "decomposition", "multipliers"),
     "plans": ("frontier", "mean_and_risk", "plan_responses"),
     "pooling": ("shrinkage",),
     "priors": ("contraction", "distributions", "prior_posterior"),

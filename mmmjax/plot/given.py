@@ -279,6 +279,7 @@ SOURCES: dict[str, Source] = {
     "best_splits": _known("allocation"),
     "value_of_knowing": _known("channel_value", "error", "total"),
     "contributions": _table("weekly", "weekly", "component", "date", "mean"),
+    "multipliers": _table("multipliers", "table", "channel", "date", "after", "mean"),
     "decomposition": _table("decomposition", "table", "component"),
     "frontier": Source(
         "a result of mm.frontier or a table with the columns of frontier.csv",

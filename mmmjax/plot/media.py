@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from mmmjax.plot import canvas as c
 
-__all__ = ["contributions", "decomposition"]
+__all__ = ["contributions", "decomposition", "multipliers"]
 
 FITTED = "fitted_mean"
 OTHER = ("baseline", "seasonality", "controls")
@@ -172,3 +172,49 @@ def decomposition(
     ax.set_xlim(low * 1.05, high + 0.03 * (high - low))
     c.rows_on(drawn, names, [*notes, (outcome, c.amounts(totals))], percent=True)
     return drawn.figure
+
+
+def multipliers(
+    table: pd.DataFrame,
+    *,
+    geo: str | None = None,
+    prob: float = 0.94,
+    colours: Mapping[str, str] | None = None,
+    width: float = 9.0,
+) -> Figure:
+    """What the effects of every channel are multiplied by over time, and after training.
+
+    Args:
+        table: Table with the columns of multipliers.csv.
+        geo: The geo drawn, where they do not share them; None: the first.
+        prob: Probability inside the bands.
+        colours: Channel -> colour, from ``channel_colours(all channels)``.
+        width: Inches.
+    """
+    rows = c.for_geo(table, geo or str(table["geo"].iloc[0]))
+    names = list(dict.fromkeys(rows["channel"].astype(str)))
+    paint = c.channel_colours(names) if colours is None else colours
+    title = "Effects that move: what an effect is multiplied by"
+    figure, cells = c.grid(len(names), width, 1.9, title)
+    for ax, name in zip(cells, names, strict=True):
+        own, colour = rows.loc[rows["channel"].astype(str) == name], paint.get(name, c.REST)
+        dates, late = pd.to_datetime(own["date"]).to_numpy(), own["after"].to_numpy(bool)
+        c.dress(ax)
+        c.name_cell(ax, name)
+        ax.axhline(1.0, color=c.MUTED, lw=1, ls=":")
+        ax.fill_between(dates, own["lo"], own["hi"], color=colour, alpha=0.18, lw=0)
+        ax.plot(dates, own["mean"], color=colour, lw=1.6)
+        if late.any():
+            ax.axvspan(dates[late][0], dates[-1], color=c.TINT, lw=0, zorder=0)
+        ax.set_ylim(bottom=0.0)
+        years = pd.DatetimeIndex(dates).year
+        first = np.flatnonzero(np.diff(years, prepend=years[0] - 1))
+        ax.set_xticks(dates[first], [str(year) for year in years[first]])
+        c.numbers_on(ax.yaxis, most=4)
+    handles: list[Any] = [
+        Line2D([], [], color=c.MODEL, lw=1.6, label=f"mean, {prob:.0%} interval"),
+        Line2D([], [], color=c.MUTED, lw=1, ls=":", label="the mean of training"),
+        Patch(color=c.TINT, label="after training"),
+    ]
+    c.legend_under(figure, handles)
+    return figure

@@ -19,6 +19,7 @@ from mmmjax.posterior.explained import (
 )
 from mmmjax.posterior.fold import fold, fold_cells, thinned
 from mmmjax.posterior.frequency import optimal_frequency
+from mmmjax.posterior.multipliers import multipliers
 from mmmjax.posterior.returns import incremental, mroas, returns, roas
 from mmmjax.posterior.tables import channels_table, weekly_table
 
@@ -37,6 +38,7 @@ __all__ = [
     "fold_cells",
     "incremental",
     "mroas",
+    "multipliers",
     "optimal_frequency",
     "returns",
     "returns_table",

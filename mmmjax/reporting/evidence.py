@@ -59,6 +59,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
                    *_spread("rest"), "mean", "lo", "hi", "pull", "p_value", "how"),
     "frequency": ("geo", "channel", "usual", *_spread("best"), "frequency",
                   *_spread("gain"), "roas_mean", "roas_best_mean"),
+    "multipliers": ("geo", "channel", "date", "after", "mean", "lo", "hi"),
     "priors": ("parameter", "index", "prior_mean", "prior_sd", "posterior_mean",
                "posterior_sd", "contraction"),
     "backtest": ("fold", "model", "split", "test_start", "test_end", "crps", "r2", "mape",

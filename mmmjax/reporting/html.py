@@ -67,7 +67,7 @@ def report(
         tables: What is known already and need not be computed again, by name. Tables with
             the columns of the files of a run: "channels", "weekly", "parameters", "fitted",
             "forecast", "decomposition", "curves", "carryover", "sweep", "returns",
-            "priors", "campaigns", "frequency", "lift_tests", "shrinkage", and of a
+            "priors", "campaigns", "frequency", "lift_tests", "multipliers", "shrinkage", and of a
             backtest, if given, "backtest", "backtest_forecast" and "backtest_parameters";
             "scores" (of :func:`mmmjax.scores` with the same test) and "diagnostics". What
             is None or not given is computed.
@@ -143,7 +143,7 @@ def figures(found: Evidence) -> dict[str, Figure]:
     if found.media is not None:
         drawn += [returns.returns(found), returns.bubbles(found), returns.periods(found)]
         drawn += [returns.timing(found), responses.sweep(found), responses.lags(found)]
-        drawn += [responses.half_lives(found)]
+        drawn += [responses.half_lives(found), media.multipliers(found)]
     drawn += [fitted.fitted(found), fitted.residuals(found), fitted.convergence(found)]
     drawn += [fitted.contraction(found), backtests.scores(found)]
     drawn += [backtests.forecasts(found), backtests.stability(found)]

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmmjax.plot.colours import INK, MODEL, MUTED, REST
+from mmmjax.plot.colours import INK, MODEL, MUTED, REST, TINT
 from mmmjax.plot.labels import ALL, amount, capital, for_geo, large
 from mmmjax.posterior.tables import BASELINE, CONTROLS, SEASONALITY
 from mmmjax.reporting import figure as f
 from mmmjax.reporting.evidence import Evidence
 from mmmjax.reporting.figure import Figure, Key, View
 
-__all__ = ["contributions", "decomposition"]
+__all__ = ["contributions", "decomposition", "multipliers"]
 
 OTHER = (BASELINE, SEASONALITY, CONTROLS)  # what is not media, in this order
 REST_NAME, OBSERVED = "without media", "observed"
@@ -146,3 +146,55 @@ def decomposition(found: Evidence) -> Figure | None:
         caption="Posterior means; with the grey rows they add up to 100% of what the "
         "model expects.", height=64 + ROW * len(labels), phone=64 + ROW * len(labels),
     )  # fmt: skip
+
+
+def multipliers(found: Evidence) -> Figure | None:
+    """What the effects that move are multiplied by, over training and after it."""
+    table = found.table("multipliers")
+    if table is None:
+        return None
+    rows = table.loc[table["geo"] == table["geo"].iloc[0]]
+    rows = rows.assign(date=pd.to_datetime(rows["date"]))
+    data: list[dict[str, Any]] = []
+    names = list(dict.fromkeys(rows["channel"].astype(str)))
+    for name in names:
+        own, colour = rows.loc[rows["channel"] == name], found.colours.get(name, REST)
+        x = f.dates(own["date"])
+        data += f.band(x, own["lo"], own["hi"], colour, f"{f.plain(name)} 94%", name)
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": x,
+                "y": f.numbers(own["mean"]),
+                "name": f.plain(name),
+                "legendgroup": name,
+                "hovertemplate": f.hover("%{y:.2f}"),
+                "line": {"width": 1.8, "color": colour},
+            }
+        )
+    later, unit = rows.loc[rows["after"]], f"a {found.period}, a factor"
+    layout = {
+        "hovermode": "x unified",
+        "xaxis": f.days(unit),
+        "yaxis": {"rangemode": "tozero", "fixedrange": True},
+    }
+    if not later.empty:
+        ends = f.dates([later["date"].min(), later["date"].max()])
+        layout["shapes"] = [f.tinted(ends[0], ends[1], TINT)]
+    wide = (rows["hi"] - rows["lo"]).groupby(rows["channel"]).mean()
+    said = ", ".join(f"{name} +-{wide[name] / 2:.2f}" for name in names)
+    return Figure(
+        "multipliers",
+        "Effects that move",
+        data,
+        layout,
+        f"What effects are multiplied by over time; half of a band on average: {said}",
+        unit="1 is the effect of an average period of training",
+        caption="What a channel brings in a period is its effect times this. Bands: 94% "
+        "intervals. Tinted: after training, what a plan counts on.",
+        legend=[Key(name, found.colours.get(name, REST)) for name in names],
+        height=340,
+        phone=300,
+        zoom=f.months(rows["date"]),
+    )

@@ -240,6 +240,15 @@ def periods(found: Evidence) -> Figure | None:
             "hovertemplate": f.hover("%{text}"), **drawn[kinds[0]][i],
         })  # fmt: skip
     views = [View(KINDS[kind], drawn[kind]) for kind in kinds]
+    why = "The model holds each channel's curve fixed: returns move because spend moves "
+    why = (
+        why + "along it."
+        if found.table("multipliers") is None
+        else (
+            "Returns move because spend moves along a channel's curve, and because effects "
+            "move that are allowed to."
+        )
+    )
     return Figure(
         "periods", "Return on spend over time", data,
         {"hovermode": "x unified", "scattermode": "group", "scattergap": 0.35,
@@ -248,8 +257,7 @@ def periods(found: Evidence) -> Figure | None:
         f"{found.returned.name} of every channel in every {' and '.join(kinds)}",
         unit=f"{found.returned.per} spent in the window",
         caption="Each window of spend against spending nothing in it, carry-over after it "
-        "included. The model holds each channel's curve fixed: returns move because spend "
-        "moves along it. Bars: 94% intervals, shown where there is room.",
+        f"included. {why} Bars: 94% intervals, shown where there is room.",
         legend=[Key(name, found.colours.get(name, REST)) for name in channels],
         views=views if len(views) > 1 else (), views_label="windows", height=380, phone=320,
     )  # fmt: skip

@@ -22,6 +22,18 @@ def weekly(geos=("ALL",)):
     return pd.DataFrame(rows, columns=columns)
 
 
+def multipliers():
+    """multipliers.csv of two channels, the last four weeks after training."""
+    rows = [
+        ("ALL", name, date, t >= len(DATES) - 4, v := 1 + 0.02 * t, v - 0.1, v + 0.1)
+        for name in ("TV", "Search")
+        for t, date in enumerate(DATES)
+    ]
+    return pd.DataFrame(
+        rows, columns=["geo", "channel", "date", "after", "mean", "lo", "hi"]
+    )
+
+
 def channels(geos=("ALL",)):
     """channels.csv with returns of TV and Search."""
     rows = []

@@ -177,6 +177,7 @@ EVERY = {
 GRIDS = {
     "carryover": lambda **k: plot.carryover(examples.carryover(), period="week", **k),
     "curves": lambda **k: plot.curves(examples.curves(), currency="EUR", **k),
+    "multipliers": lambda **k: plot.multipliers(examples.multipliers(), **k),
     "prior_posterior": lambda **k: plot.prior_posterior(
         examples.draws(), examples.draws(), **k
     ),

@@ -10,6 +10,7 @@ from mmmjax import plot, tables
 from mmmjax.backtesting.folds import Layout
 from mmmjax.backtesting.result import Backtest
 from mmmjax.checks import InputError
+from tests.fits import make_fit
 from tests.fleet import examples as fleets
 from tests.plot.test_validation import forecast, parameters, scores
 from tests.posterior.examples import geo_fit, national_fit
@@ -17,6 +18,10 @@ from tests.posterior.examples import geo_fit, national_fit
 FIT, GEOS = national_fit(draws=40), geo_fit(draws=20)
 PANEL = FIT.panel
 POOLED = mm.sample_prior(mm.Spec(seasonality=None), GEOS.panel, 50)
+MOVES = mm.Spec(
+    seasonality=None, terms=(mm.terms.Media(moving=mm.moving.Process(basis=3)),)
+)
+MOVES = make_fit(2, 10, MOVES, PANEL)
 TRAIN, TEST = PANEL.split(PANEL.dates[-6])
 SHORT = national_fit(draws=40)
 SHORT = mm.Fit(SHORT.spec, TRAIN, SHORT.scale, SHORT.sampler, SHORT.draws, 0)
@@ -179,6 +184,10 @@ SAME = {  # what a person writes, and the same from the table
     "contributions": (
         lambda: plot.contributions(FIT),
         lambda: plot.contributions(tables.weekly(FIT), **labels("outcome", "colours")),
+    ),
+    "multipliers": (
+        lambda: plot.multipliers(MOVES),
+        lambda: plot.multipliers(tables.multipliers(MOVES), **labels("colours")),
     ),
     "decomposition": (
         lambda: plot.decomposition(FIT),

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import mmmjax as mm
 from mmmjax import response
@@ -159,6 +160,43 @@ def test_a_plan_counts_on_the_multipliers_of_its_window(free, carry_in, fields):
         money = money.ravel() if free else money.sum(1)
         found = response_of(window, form)(jnp.asarray(money))
     np.testing.assert_allclose(found, added, rtol=1e-6)
+
+
+def test_a_dated_lift_test_sees_the_multiplier_of_its_dates():
+    fit = made(spec_of(*ALL), draws=2)
+    panel = fit.panel
+    media = np.array(panel.media)
+    media[:, 12:14, panel.channels.index("TV")] = 0.0
+    end = f"{panel.dates[13] + pd.Timedelta(days=6):%Y-%m-%d}"
+    days = {"start": f"{panel.dates[12]:%Y-%m-%d}", "end": end, "tail": 1}
+    fact = mm.facts.LiftTest(
+        "TV", result=30.0, of="total", error=4.0, spend_control=0.0, **days
+    )
+    p = {n: jnp.asarray(v[0]) for n, v in fit.draws.flat().items()}
+    with jax.enable_x64(True):
+        sides = []
+        for one in (panel, dataclasses.replace(panel, media=media)):
+            x = jax.tree.map(jnp.asarray, response.make_inputs(fit.spec, one, fit.scale))
+            every = response.components(p, x, fit.spec)["channel"].sum(1)[:, 12:15]
+            sides.append((every * fit.scale.outcome[:, None]).sum())
+        x = fact.arrays(panel, fit.scale, fit.spec)
+        x = jax.tree.map(jnp.asarray, x)
+        got = float(fact.log_density(p, x, fit.spec, fit.inputs()))
+    wanted = stats.norm.logpdf(30.0, float(sides[0] - sides[1]), 4.0)
+    assert got == pytest.approx(wanted, rel=1e-6)
+
+
+def test_the_table_has_the_multipliers_of_training_and_after():
+    fit = made(spec_of(mm.moving.Process(basis=5)))
+    table = mm.multipliers(fit, after=4)
+    assert set(table["geo"]) == {"ALL"}
+    assert set(table["channel"]) == set(fit.panel.channels)
+    training = table.loc[~table["after"]]
+    np.testing.assert_allclose(training.groupby("channel")["mean"].mean(), 1.0, rtol=1e-9)
+    assert len(table) == len(fit.panel.channels) * (30 + 4)
+    assert table.loc[table["after"], "date"].min() > fit.panel.dates[-1]
+    with pytest.raises(mm.InputError, match="moving"):
+        mm.multipliers(make_fit())
 
 
 TINY = mm.NUTS(chains=2, warmup=60, draws=50, until=None)
