@@ -68,9 +68,9 @@ def report(
             the columns of the files of a run: "channels", "weekly", "parameters", "fitted",
             "forecast", "decomposition", "curves", "carryover", "sweep", "returns",
             "priors", "campaigns", "frequency", "lift_tests", "multipliers",
-            "shrinkage", and of a backtest, if given, "backtest", "backtest_forecast" and "backtest_parameters";
-            "scores" (of :func:`mmmjax.scores` with the same test) and "diagnostics". What
-            is None or not given is computed.
+            "shrinkage", and of a backtest, if given, "backtest", "backtest_forecast" and
+            "backtest_parameters"; "scores" (of :func:`mmmjax.scores` with the same test)
+            and "diagnostics". What is None or not given is computed.
 
     Returns:
         The path written.
