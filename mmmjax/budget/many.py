@@ -60,7 +60,7 @@ PLAIN = {
     "probability_better": "better",
     "evaluations": "evaluations",
 }  # variables of the dataset, and where a Summary has them
-ALONE = 16  # starts of the last lane's search alone, from which the way back begins
+ALONE = 12  # starts of the last lane's search alone, from which the way back begins
 POOL = 16  # points for each start that a lane chooses
 KNOWN = -1  # status of a lane that was left alone
 BETTER = 1e-9  # share of its utility by which the next lane's plan has to beat a lane's own

@@ -60,14 +60,14 @@ WIDEST = 0.3  # first smoothing, share of the draws
 BLURS = (WIDEST, 0.1, 0.03, 0.01)  # of starts in turn: a wide blur misses narrow tops
 BRIEF = 20  # evaluations of a climb on a smoothed utility that nothing is proven of
 THOROUGH = 16  # starts from which on a search is given many hops and wider clouds too
-HOPS, FEW_HOPS = 12, 1  # climbs for each start that begin near the best end of all
+HOPS, FEW_HOPS = 24, 1  # climbs for each start that begin near the best end of all
 MOVED, FAR, NEAR = 3, 0.3, 0.03  # cells that a hop moves, about; how far, in ranges
-GROUPS = (8, 4, 2, 1)  # best ends that hop, of more cells than a cloud takes
+GROUPS = (4, 2, 1)  # best ends that hop, one phase after the other
 APART = 0.01  # mean distance, in ranges, below which two ends are one
 MATES = 4  # best ends that another is mixed with
 SPREADS = (0.1, 0.03, 0.01)  # of clouds, one after the other, in ranges
 LESS = 0.3  # each round smooths so much less
-ROUNDS = {"smooth": 1, "concave": 12, "rough": 6, "curved": 40}
+ROUNDS = {"smooth": 1, "concave": 12, "rough": 3, "curved": 40}
 STIFF, STIFFER, STIFFEST = 10.0, 8.0, 1e7  # penalty of a curved limit, its growth
 MET = 1e-9  # miss of a curved limit, in shares of the budget, that counts as met
 MISSED = 1e-6  # miss from which on the limit was not met
@@ -201,7 +201,6 @@ def search(
     rough = not (kind.smooth or kind.concave or limits or kind.form.joint)
     ranges, key = ranges_of(region), jax.random.key(seed)
     wide = len(ranges) > MOST_CELLS
-    groups = GROUPS if wide else (1,)
 
     def climb(respond: Response, start: Array, widest: Any = WIDEST) -> Found:
         first = project(start, region, ranges)[0]
@@ -218,8 +217,8 @@ def search(
         """Climb from the next start, or after a hop from one of the best ends so far."""
         best, points, values = state
         first = count < many
-        phase = (count - many) * len(groups) // max(turns - many, 1)
-        among = jnp.minimum(jnp.asarray(groups)[phase], many)
+        phase = (count - many) * len(GROUPS) // max(turns - many, 1)
+        among = jnp.minimum(jnp.asarray(GROUPS)[phase], many)
         ends = best_apart(points / ranges, values, many, APART)
         slot = jnp.where(first, count, ends[count % among])
         widest = jnp.where(first, jnp.asarray(BLURS)[count % len(BLURS)], BLURS[-1])
