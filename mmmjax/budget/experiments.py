@@ -66,7 +66,8 @@ class Tests:
             roas_sd, roas_sd_after, contraction, value and value_error (outcome units),
             draws (effective ones behind value: few are a guess), spend (money more), and
             where the outcome has a value cost (that spend, less the money that its outcome
-            is expected to bring) and net (value in money, less cost).
+            is expected to bring) and net (value in money, less cost; a test that earns
+            money costs nothing, and what it earns is the plan's to earn).
         left_out: Candidates that could not be, and why.
         currency: Label of money.
     """
@@ -172,7 +173,7 @@ def design_test(
     if panel.outcome_value is not None:
         worth = panel.outcome_value
         table["cost"] = table["spend"] - worth * table["expected"]
-        table["net"] = worth * table["value"] - table["cost"]
+        table["net"] = worth * table["value"] - table["cost"].clip(lower=0)
         order = "net"
     table = table.sort_values(order, ascending=False, ignore_index=True)
     return Tests(table, left_out, panel.currency, tuple(one.ahead for one in tests))
