@@ -221,8 +221,9 @@ def conflicts(fit: Fit) -> tuple[Finding, ...]:
             f"{row['channel']} moved the outcome too. The posterior lies between them"
         )
         remedy = (
-            "Check dates, geos, arms, unit and error of the test; where they are right, "
-            "name the driver of demand under controls, or believe the test alone"
+            "Check dates, geos, arms, unit and error of the test. Where they are right, "
+            "add a column with the logarithm of the spend and name it under controls: then "
+            "the tests tell the channel's effect from what else moves with its spend"
         )
         where, value = (row["channel"],), float(row["pull"])
         found.append(Finding("warning", "lift_conflict", what, where, value, means, remedy))

@@ -176,6 +176,8 @@ def fitted(case: cases.Case, out: Path) -> files.Written:
         show.say(f"Forecast: {text or 'nothing was observed to judge it by'}")
     if len(written.channels):
         show.channels(written.channels, fit.panel)
+    if "lift_tests" in written.tables:
+        show.lift_tests(written.tables["lift_tests"])
     return written
 
 

@@ -387,6 +387,22 @@ def channels(table: pd.DataFrame, panel: Panel) -> None:
         )
 
 
+def lift_tests(table: pd.DataFrame) -> None:
+    """Print each lift test beside what the rest of the data says of it."""
+    rows = [
+        [
+            row["test"],
+            row["of"],
+            f"{amount(row['measured'])} +- {row['error']:.2g}",
+            _interval(row, "rest"),
+            *("" if x != x else f"{x:.2g}" for x in (row["pull"], row["p_value"])),
+        ]
+        for row in table.to_dict("records")
+    ]
+    names = ("test ", "of", "measured", "the rest says", "pull", "p")
+    grid("Lift tests (measured with its error, the rest of the data with 94%)", names, rows)
+
+
 def recovered(table: pd.DataFrame, truth: dict[str, Any]) -> None:
     """Print true beside recovered ROAS, and whether the interval holds the truth."""
     true = {r["channel"]: r["roas"] for r in truth["channels"] if r["geo"] == "ALL"}

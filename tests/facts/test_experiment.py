@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,8 @@ import pytest
 from scipy import stats
 
 import mmmjax as mm
+from mmmjax import store
+from mmmjax.backtesting.folds import Fold, train_panel
 from mmmjax.checks import InputError
 from mmmjax.cli import case, fleet_case
 from mmmjax.facts import LiftTest, read
@@ -234,6 +237,11 @@ def test_tests_travel_cut_by_their_dates():
     whole = dataclasses.replace(TV, geos=None)
     assert make_panel().with_facts([whole]).select("süd").facts == ()
     assert read([fact.to_dict() for fact in panel.facts]) == panel.facts
+    saved = store.tree_of(make_fit(panel=panel))["panel"].attrs["facts"]
+    assert read(json.loads(saved)) == panel.facts
+    fold = Fold(1, slice(2, 6), slice(6, 8))
+    assert train_panel(panel, fold, 3).facts == panel.facts[:1]
+    assert train_panel(panel, fold._replace(train=slice(3, 9)), 3).facts == ()
 
 
 @pytest.mark.parametrize(("change", "says"), [
