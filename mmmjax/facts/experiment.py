@@ -176,21 +176,22 @@ class LiftTest(Fact):
 
     def without_unit(self, panel: Panel, spec: Spec) -> str:
         """See :meth:`Fact.without_unit`."""
+        apart = self.geos if spec.media_scale == "geo" else None
+        at = [apart is None or geo in apart for geo in panel.geos]
         for name in self.channel:
-            if not panel.media[:, panel.window, panel.channels.index(name)].any():
-                return f'"{name}" never ran in training'
+            if not panel.media[at][:, panel.window, panel.channels.index(name)].any():
+                place = f" in {checks.listing(apart)}" if apart else ""
+                return f'"{name}" never ran in training{place}'
         return ""
 
     def findings(self) -> tuple[Finding, ...]:
         """Say that money brought less than nothing."""
         if self.of != "roas" or np.mean(self.result) >= 0:
             return ()
-        what = f'the lift test "{self.label}" has a return of {np.mean(self.result):.6g}'
-        means = (
-            "No effect of media that is not negative does that: the channel is drawn to 0"
-        )
-        where, fix = tuple(self.channel), "Check the sign: result is test minus control"
         value = float(np.mean(self.result))
+        what = f'the lift test "{self.label}" has a return of {value:.6g}'
+        means = "No effect of media that is not negative does that: it is drawn to 0"
+        where, fix = tuple(self.channel), "Check the sign: result is test minus control"
         return (Finding("note", "fact_sign", what, where, value, means, fix),)
 
     def formula(self) -> str:

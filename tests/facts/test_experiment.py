@@ -366,3 +366,16 @@ def _written(folder, data, also):
     file = folder / "case.toml"
     file.write_text(f"[data]\n{data}{also}")
     return case.read(file).panel
+
+
+def test_a_test_of_what_never_ran_where_media_have_a_unit_of_each_geo_is_left_out():
+    panel = make_panel()
+    quiet = panel.media.copy()
+    quiet[panel.geos.index("north"), :, 0] = 0.0
+    own = {"spend_control": 9.0, "spend_of": "per_period"}
+    north, both = (LiftTest(**(ROW | own | {"geos": g})) for g in ("north", None))
+    part = dataclasses.replace(panel, media=quiet, spend=quiet, facts=(north, both))
+    assert prepare(make_spec(), part).panel.facts == (north, both)  # in others' units
+    found = prepare(dataclasses.replace(make_spec(), media_scale="geo"), part)
+    assert found.panel.facts == (both,)
+    assert any('never ran in training in "north"' in f.what for f in found.findings)
