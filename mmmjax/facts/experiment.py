@@ -49,8 +49,7 @@ class LiftTest(Fact):
     $$\text{result} \sim \text{Normal}\Big(\textstyle\sum \mu(\text{media of the test arm})
     - \sum \mu(\text{media of the control arm}), \text{error}\Big)$$
 
-    through carry-over and saturation, all else as it was: before the test as recorded, and
-    after it too. It is compared in the unit in which the error is stated.
+    through carry-over and saturation, all else as recorded, in the unit of the error.
 
     Args:
         channel: Its name, or several that were changed together.
