@@ -260,3 +260,48 @@ def test_the_best_plan_is_that_of_a_grid():
     assert 0 < best < 400
     assert planned[0] / 3000.0 == pytest.approx(float(share[best]), abs=1 / 400)
     assert float(worth(planned[0] / 3000.0)) >= brought.max() * (1 - 1e-9)
+
+
+def weekly_errors(drifts, markets=3, weeks=104):
+    """Errors of weekly contributions without and with effects that move, and coverage."""
+    panels, truths = {}, {}
+    for seed in range(markets):
+        rng = np.random.default_rng([seed, drifts])
+        media = rng.gamma(1.5, 40.0, (2, weeks)) * (rng.random((2, weeks)) < 0.8)
+        kernel = 0.45 ** np.arange(6) / (0.45 ** np.arange(6)).sum()
+        carried = np.array([np.convolve(m, kernel)[:weeks] for m in media])
+        bent = np.tanh(1.2 * carried / media.max(1, keepdims=True))
+        log = np.zeros((2, weeks))
+        log[0] = drifts * 0.6 * np.cos(2 * np.pi * np.arange(weeks) / weeks)
+        by = np.exp(log) / np.exp(log).mean(1, keepdims=True)
+        truth = np.array([[90.0], [60.0]]) * bent * by
+        frame = pd.DataFrame({
+            "week": pd.date_range("2023-01-01", periods=weeks, freq="W-SUN"),
+            "sales": 100 + truth.sum(0) + rng.normal(0, 3.0, weeks),
+            "TV": media[0], "Search": media[1],
+        })  # fmt: skip
+        panels[f"m{seed}"] = mm.Panel.from_frame(
+            frame, date="week", outcome="sales", media=["TV", "Search"]
+        )
+        truths[f"m{seed}"] = truth
+    errors, inside = [], []
+    sampler = mm.HMC(chains=4, warmup=300, draws=400, leapfrogs=16, until=None)
+    for moving in ((), (mm.moving.Process(),)):
+        media = mm.terms.Media(adstock=mm.adstock.Geometric(6), moving=moving)
+        spec = mm.Spec(seasonality=None, terms=(media,))
+        fleet = mm.fit_fleet(spec, panels, sampler, refit=False, progress=False)
+        squares = []
+        for name, truth in truths.items():
+            found = mm.contributions(fleet[name])["channel_contribution"].to_numpy()[:, 0]
+            squares.append(np.sqrt(((found[0] - truth) ** 2).mean()))
+            inside.append(((found[1] <= truth) & (truth <= found[2])).mean())
+        errors.append(np.mean(squares))
+    return *errors, np.mean(inside[markets:])
+
+
+@pytest.mark.slow(parts=2)
+@pytest.mark.parametrize("drifts", [True, False])
+def test_drift_is_found_and_what_does_not_move_stays(drifts):
+    still, moving, inside = weekly_errors(drifts)
+    assert moving < (0.5 * still if drifts else 1.1 * still)
+    assert inside >= 0.85
