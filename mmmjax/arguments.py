@@ -335,6 +335,7 @@ def _refuse(
     ):
         fix = f"put it in a list: {name}=[...]"
     elif fit and fix == MAKE["Panel"]:
-        fix = f"{fit}.panel.read_future(df) reads the periods after training"
+        fix = f"{fit}.panel.read_future(df) reads later periods without an outcome; with "
+        fix += f"one, {MAKE['Panel']}"
     taken = listing(map(Phrase, dict.fromkeys(map(_named, allowed))), 12, "or")
     fail(field, kind_of(value), f"in {call}", taken, fix)

@@ -461,7 +461,8 @@ def _options(
     seed = checks.integer("seed", seed, low=0)
     n_draws = fit.draws.n_chains * fit.draws.n_draws
     each = {"key": key_data(seed, count=n_draws)}
-    later = through or scope.dates[0] > fit.panel.dates[-1]
+    first: Any = scope.dates[0]
+    later = through or bool(first > fit.panel.dates[-1])
     if later and fit.spec.likelihood.autoregressive:
         train = Scope.of(fit)
         args = (fit.spec.likelihood.target(train.panel, fit.scale),)

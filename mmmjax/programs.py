@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import dataclasses
 import functools
+import gc
 import hashlib
 import importlib.metadata
 import json
@@ -280,6 +281,7 @@ def _tidy() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):  # not Linux, not its C library
         if (held := _held()) > _TIDY["at"]:
+            gc.collect()
             ctypes.CDLL("libc.so.6").malloc_trim(0)
             _TIDY["at"] = min(held, _held()) + LEFT
 

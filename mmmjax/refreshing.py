@@ -77,11 +77,14 @@ def refresh(
         are those of the earlier fit: where the table has others now its notes say so.
 
     Raises:
-        InputError: No row after training, or other channels, controls or geos.
+        InputError: No row after training, a channel, control or geo missing, a stacked fit.
     """
     began = time.perf_counter()
     discount = checks.number("discount", discount, low=0, high=1, open_low=True)
     seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
+    if "stacked" in fit.info:
+        got, allowed = Phrase("a stacked fit"), "a fit of one model"
+        fail("fit", got, "", allowed, "refresh each of its fits, and mm.stack these again")
     later, found = _later(fit.panel, panel)
     facts = (*fit.panel.facts, *(f for f in panel.facts if f not in fit.panel.facts))
     whole = replace(joined(fit.panel, later), facts=facts)
@@ -137,7 +140,14 @@ def _later(before: Panel, panel: Panel) -> tuple[Panel, list[Finding]]:
     geos = [panel.geos.index(geo) for geo in before.geos]
     order = {"media": [panel.channels.index(c) for c in before.channels]}
     order["controls"] = [panel.control_names.index(c) for c in before.control_names]
-    said = []
+    found, said = [], []
+    more = [*panel.channels, *panel.control_names]
+    more = [n for n in more if n not in (*before.channels, *before.control_names)]
+    if more:
+        what = f"{listing(more)}: in the table and not in the fit, so left out"
+        means = "What they bring goes to other channels, the baseline and the noise"
+        fix = "Fit again with mm.fit; mm.drift(old, new) says what that moves"
+        found.append(Finding("warning", "new_columns", what, tuple(more), None, means, fix))
     for name in ("outcome", "media", "controls"):
         old = getattr(before, name)[:, at[at >= 0]]
         new = getattr(panel, name)[geos][:, at >= 0]
@@ -147,12 +157,12 @@ def _later(before: Panel, panel: Panel) -> tuple[Panel, list[Finding]]:
             when = before.dates[at[at >= 0]][moved.any((0, *range(2, moved.ndim)))]
             said.append(Phrase(f"{int(moved.sum())} of {name} from {show(when[0])} on"))
     if not said:
-        return later, []
+        return later, found
     what = f"rows of training have other numbers now: {listing(said)}"
     means = "They count as they were when the fit learnt from them"
     remedy = "Fit again where that matters; mm.drift(old, new) says what it moves"
-    found = Finding("warning", "revised", what, (), float(len(said)), means, remedy)
-    return later, [found]
+    one = Finding("warning", "revised", what, (), float(len(said)), means, remedy)
+    return later, [*found, one]
 
 
 @dataclass(frozen=True, eq=False)

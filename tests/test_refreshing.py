@@ -140,3 +140,27 @@ def test_what_cannot_be_learnt_from_is_refused(run, change, message):
         mm.refresh(old, change(made.panel, train))
     with pytest.raises(InputError, match="discount: got 0"):
         mm.refresh(old, made.panel, discount=0)
+
+
+def test_a_channel_that_the_fit_does_not_know_is_named(run):
+    made, _, old, _ = run
+    media = np.concatenate([made.panel.media, made.panel.media[..., :1]], -1)
+    spend = np.concatenate([made.panel.spend, made.panel.spend[..., :1]], -1)
+    columns = replace(
+        made.panel.columns,
+        media=(*made.panel.columns.media, "new"),
+        spend=(*made.panel.columns.spend, "new"),
+    )
+    names = (*made.panel.channels, "TikTok")
+    wide = replace(made.panel, media=media, spend=spend, channels=names, columns=columns)
+    new = mm.refresh(old, wide, mm.Laplace(draws=100))
+    assert '"TikTok": in the table and not in the fit' in new.info["notes"][0]
+    assert new.panel.channels == old.panel.channels
+
+
+def test_a_stack_is_refreshed_fit_by_fit(run):
+    made, train, old, _ = run
+    other = mm.fit(replace(made.spec, saturation=mm.saturation.Tanh()), train, SHORT)
+    both = mm.stack({"one": old, "other": other}, {"one": 0.5, "other": 0.5})
+    with pytest.raises(InputError, match="refresh each of its fits"):
+        mm.refresh(both, made.panel)

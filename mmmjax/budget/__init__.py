@@ -10,20 +10,20 @@ help where nothing is proven, `search` joins them; `switches` and `goal` solve s
 problems for one plan, `solve` one, `many` a whole table. Telling: `tabulate` names the
 numbers, `record` holds them, `wording` is their text and `scenario` the Plan with both;
 `compare` evaluates any plans (as `given` reads them), `outcome` forecasts under them,
-`regret` (with `grid`) says what knowing more would be worth, `experiments` what a test
+`regret` (with `grid`) says what knowing more would be worth, `trials` what a test
 would. (No module is called `optimize`: a public function and a module of one name would
 hide each other.)
 """
 
 from mmmjax.budget.compare import evaluate as evaluate
 from mmmjax.budget.curves import ResponseCurves as ResponseCurves
-from mmmjax.budget.experiments import design_test as design_test
 from mmmjax.budget.many import frontier as frontier
 from mmmjax.budget.many import scenarios as scenarios
 from mmmjax.budget.outcome import forecast_plan as forecast_plan
 from mmmjax.budget.regret import knowledge as knowledge
 from mmmjax.budget.scenario import Plan as Plan
 from mmmjax.budget.solve import optimize as optimize
+from mmmjax.budget.trials import design_test as design_test
 
 __all__ = [
     "Plan",

@@ -126,9 +126,11 @@ class LiftTest(Fact):
             if (value := getattr(self, field)) is not None:
                 own[field] = day_of(f"{field} {at}", value)
         if own["end"] < own["start"]:
-            fix = f"end = {own['start']}"
-            fail(f"end {at}", str(own["end"]), "", "not before start", fix)
-        checks.choice(f"of {at}", self.of, OF)
+            first, last = str(own["start"]), str(own["end"])
+            fail(f"end {at}", last, "", f"from {first} on", f"end = {first}")
+        for field, have in (("of", OF), ("spend_of", (*AMOUNTS, None))):
+            if (got := getattr(self, field)) not in have:
+                fail(f"{field} {at}", got, "", checks.listing(have), f'{field} = "total"')
         own["tail"] = checks.integer(f"tail {at}", self.tail, low=0)
         rest = {"low": 0, "open_low": True}
         own["share"] = checks.number(f"share {at}", self.share, high=1, **rest)
@@ -145,8 +147,6 @@ class LiftTest(Fact):
             fix = "spend_control = 0.0, of a black-out in the control arm"
             got, allowed = Phrase("the same media in both arms"), "arms that differ"
             fail(f"spend_control {at}", got, "", allowed, fix)
-        if self.spend_of is not None:
-            checks.choice(f"spend_of {at}", self.spend_of, AMOUNTS)
         own |= _measured(self, at)
         for field, value in own.items():
             object.__setattr__(self, field, value)

@@ -145,7 +145,7 @@ def test_other_values_compile_nothing(carry_in, caplog):
     fit, other = make_fit(seed=1), make_fit(seed=2)
     mm.optimize(fit, periods=26, carry_in=carry_in)
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
-        assert not caplog.records
+        caplog.clear()  # what the library itself says, where a test before has it listen
         for f, periods, more in (
             (fit, 13, {"bounds": 0.2}),
             (fit, 2, {"bounds": (0, 3), "tolerance": 1e-6}),

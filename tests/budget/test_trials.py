@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
-from mmmjax.budget.experiments import (
+from mmmjax.budget.regret import prepared_for
+from mmmjax.budget.trials import (
     brought_by,
     candidates_of,
     placebo_error,
@@ -41,9 +42,9 @@ def test_a_result_that_tells_all_is_worth_what_knowing_all_is():
     one = fit()
     known = mm.knowledge(one, **ASKED, channels=False)
     every = np.eye(24)[None]
-    value = values_of(one, None, dict(ASKED), every)
+    value = values_of(prepared_for(one, None, dict(ASKED)), every)
     assert value.mean() == pytest.approx(float(known["evpi"]), rel=1e-4)
-    nothing = values_of(one, None, dict(ASKED), np.full((1, 2, 24), 1 / 24))
+    nothing = values_of(prepared_for(one, None, dict(ASKED)), np.full((1, 2, 24), 1 / 24))
     assert np.abs(nothing).max() < 1e-6 * float(known["response"].mean())
 
 

@@ -33,7 +33,7 @@ from jaxtyping import Array, Float
 from scipy import stats
 
 from mmmjax.arguments import checked
-from mmmjax.budget.prepare import Asked
+from mmmjax.budget.prepare import Asked, Prepared
 from mmmjax.budget.regret import best_of, net_of, prepared_for
 from mmmjax.budget.scenario import Plan
 from mmmjax.budget.search import Kind, Problem
@@ -149,6 +149,7 @@ def design_test(
     for part in parts:
         number("parts", part, low=0, high=1, open_low=True, open_high=True)
     tail = fit.spec.memory // 2 if tail is None else integer("tail", tail, low=0)
+    prepared = prepared_for(fit, plan, {**asked, "max_draws": draws})
     tests, left_out = candidates_of(fit, names, factors, lengths, parts, tail, seed)
     some = thinned(fit, draws)
     brought = brought_by(some, [one.fact for one in tests])  # (draw, test)
@@ -165,7 +166,7 @@ def design_test(
     square = np.einsum("trd,dt->tr", weights, own**2)
     table["roas_sd_after"] = np.sqrt((square - mean**2).mean(1))
     table["contraction"] = 1 - (table["roas_sd_after"] / table["roas_sd"]) ** 2
-    value = values_of(fit, plan, {**asked, "max_draws": draws}, weights)
+    value = values_of(prepared, weights)
     table["value"], table["value_error"] = value.mean(1), value.std(1) / RESULTS**0.5
     table["draws"] = (1 / (weights**2).sum(2)).mean(1)
     table["spend"] = [one.spend for one in tests]
@@ -305,11 +306,8 @@ def weights_of(
     return np.stack(found)
 
 
-def values_of(
-    fit: Fit, plan: Plan | None, asked: dict[str, Any], weights: np.ndarray
-) -> Float[np.ndarray, "test result"]:
+def values_of(prepared: Prepared, weights: np.ndarray) -> Float[np.ndarray, "test result"]:
     """What planning again is worth given each result of each test."""
-    prepared = prepared_for(fit, plan, asked)
     settings = Settings.of(1, 0, 1e-7, LIMIT)
     count = weights.shape[-1]
     even = (np.arange(count) + 0.5) / count
