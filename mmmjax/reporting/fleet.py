@@ -16,7 +16,7 @@ from mmmjax.fleet.summary import usable_rows, valued
 from mmmjax.plot.labels import ALL, Return, amount, amounts, in_percent, span
 from mmmjax.reporting import fleet_figures as figures_of
 from mmmjax.reporting.figure import Figure, as_json
-from mmmjax.reporting.html import assemble
+from mmmjax.reporting.html import assemble, plotly_js
 from mmmjax.reporting.rows import MAX_ROWS, Cell, Table, written
 from mmmjax.reporting.sentences import BAD, CARE, GOOD, PLAIN, Tile
 from mmmjax.resources import replace_file
@@ -76,7 +76,8 @@ def fleet_report(
     seconds = table.set_index("market")["seconds"]
     ranking["seconds"] = seconds.reindex(ranking["market"]).to_numpy()
     shown = content(ranking, channels, found, unit)
-    replace_file(target, assemble("fleet.html.j2", shown, "fleet.js"))
+    scripts = ("page.js", "fleet.js")
+    replace_file(target, assemble("fleet.html.j2", shown, *scripts, library=plotly_js()))
     return target
 
 

@@ -38,7 +38,7 @@ from mmmjax.store import file_to_write
 __all__ = ["assemble", "figures", "render", "report"]
 
 PLOTLY = "plotly.min.js"
-HERE = "\N{INVISIBLE SEPARATOR}plotly.js\N{INVISIBLE SEPARATOR}"  # where it goes
+HERE = "\N{INVISIBLE SEPARATOR}library\N{INVISIBLE SEPARATOR}"  # where it goes
 
 
 @checked
@@ -86,16 +86,19 @@ def report(
 
 def render(found: Evidence) -> bytes:
     """The page of the evidence."""
-    return assemble("page.html.j2", content(found))
+    return assemble("page.html.j2", content(found), "page.js", library=plotly_js())
 
 
-def assemble(template: str, shown: Mapping[str, Any], *scripts: str) -> bytes:
-    """A page of the house: its template, style sheet, plotly.js and scripts in one file.
+def assemble(
+    template: str, shown: Mapping[str, Any], *scripts: str, library: bytes | None = None
+) -> bytes:
+    """A page of the house: its template, style sheet and scripts in one file.
 
     Args:
         template: Name of the file beside this one.
         shown: What the template shows.
-        scripts: Names of scripts beside page.js.
+        scripts: Names of its scripts, beside this file.
+        library: A script that goes before them.
     """
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_text),
@@ -104,15 +107,13 @@ def assemble(template: str, shown: Mapping[str, Any], *scripts: str) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    library, own = plotly_js(), [_text(name) for name in ("page.js", *scripts)]
+    own, first = [_text(name) for name in scripts], [] if library is None else [library]
     page = environment.get_template(template).render({
-        **shown, "plotly": HERE, "style": _text("page.css"), "scripts": own,
-        "payload": payload,
-        "settings": as_json({"template": TEMPLATE, "config": CONFIG}),
-        "hashes": [_hash(library), *(_hash(script.encode()) for script in own)],
+        "settings": as_json({"template": TEMPLATE, "config": CONFIG}), "payload": payload,
+        **shown, "library": HERE if first else "", "style": _text("page.css"),
+        "scripts": own, "hashes": list(map(_hash, [*first, *map(str.encode, own)])),
     })  # fmt: skip
-    before, after = page.split(HERE)
-    return before.encode() + library + after.encode()
+    return b"".join(first).join(map(str.encode, page.split(HERE)))
 
 
 def plotly_js() -> bytes:
