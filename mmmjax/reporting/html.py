@@ -107,11 +107,14 @@ def assemble(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    own, first = [_text(name) for name in scripts], [] if library is None else [library]
+    own = [_text(name) for name in scripts]
+    first = [] if library is None else [library]
+    known = [hashlib.sha256(each).digest() for each in (*first, *map(str.encode, own))]
     page = environment.get_template(template).render({
         "settings": as_json({"template": TEMPLATE, "config": CONFIG}), "payload": payload,
         **shown, "library": HERE if first else "", "style": _text("page.css"),
-        "scripts": own, "hashes": list(map(_hash, [*first, *map(str.encode, own)])),
+        "scripts": own,
+        "hashes": [f"sha256-{base64.b64encode(x).decode()}" for x in known],  # of the CSP
     })  # fmt: skip
     return b"".join(first).join(map(str.encode, page.split(HERE)))
 
@@ -131,11 +134,6 @@ def plotly_js() -> bytes:
 
 def _text(name: str) -> str:
     return resources.files("mmmjax.reporting").joinpath(name).read_text("utf-8")
-
-
-def _hash(script: bytes) -> str:
-    """A script as the page's security policy names it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script).digest()).decode()
 
 
 def figures(found: Evidence) -> dict[str, Figure]:
