@@ -1,0 +1,332 @@
+"""What all pictures share: Altair charts in the house's look, their axes and controls.
+
+A picture is an Altair chart of one labelled table. It composes with ``+``, ``|`` and
+``&``, shows itself in notebooks and is saved with ``.save("roas.png")`` (svg, pdf, html,
+json), all without a network. Nothing global is touched: the look is laid under a chart
+when it is written, not enabled as a theme.
+
+Title, subtitle (unit), description (a text for those who cannot see it), colours, legend
+and controls are parts of the chart. The report shows the very same chart: it takes these
+parts from it and makes buttons of the legend and controls, so nothing is said twice.
+"""
+
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+from altair.utils import update_nested
+
+from mmmjax.plot.colours import GRID, INK, MODEL, MUTED, REST, channel_colours
+from mmmjax.plot.labels import ALL, for_geo
+
+__all__ = [
+    "Chart", "Concat", "Facet", "HConcat", "Layer", "VConcat", "by", "cells", "chart",
+    "choice_of", "colours_for", "dates", "grounded", "layer", "named_rows", "per_geo",
+    "switches", "titled", "to_png", "to_svg", "unified",
+]  # fmt: skip
+
+WIDE = 640  # pixels
+ROW = 30  # pixels of a row with a name
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+CONFIG: dict[str, Any] = {
+    "background": "white", "font": FONT, "padding": 6, "view": {"stroke": None},
+    "title": {"anchor": "start", "frame": "bounds", "color": INK, "fontSize": 15,
+              "fontWeight": 600, "subtitleColor": MUTED, "subtitleFontSize": 12,
+              "subtitlePadding": 4, "offset": 12},
+    "axis": {"labelColor": INK, "labelFontSize": 12, "labelLimit": 220, "title": None,
+             "titleColor": MUTED, "titleFontSize": 12, "titleFontWeight": "normal",
+             "gridColor": GRID, "domainColor": MUTED, "tickColor": MUTED, "tickSize": 3,
+             "labelOverlap": True},
+    "axisX": {"grid": False}, "axisY": {"domain": False, "ticks": False},
+    "legend": {"title": None, "orient": "bottom", "labelColor": INK, "labelFontSize": 12,
+               "labelLimit": 240, "columns": 4, "symbolStrokeWidth": 2, "offset": 10},
+    "header": {"title": None, "labelAnchor": "start", "labelColor": INK,
+               "labelFontSize": 12, "labelFontWeight": 600},
+    "facet": {"spacing": 22}, "concat": {"spacing": 26}, "bar": {"color": MODEL},
+    "line": {"color": MODEL, "strokeWidth": 1.8}, "rule": {"color": MUTED},
+    "point": {"filled": True, "size": 70, "opacity": 1},
+    "text": {"color": INK, "fontSize": 12}, "area": {"line": False},
+}  # fmt: skip
+"""The look of all pictures."""
+
+
+class House:
+    """A chart in the house's look, which also works offline."""
+
+    def to_dict(self, *args: Any, **named: Any) -> dict[str, Any]:
+        """The Vega-Lite specification; of the whole chart with the look under it."""
+        whole = (named.get("context") or {}).get("top_level", True)
+        with alt.data_transformers.enable("default", max_rows=None):
+            made: dict[str, Any] = super().to_dict(*args, **named)  # type: ignore[misc]
+        if whole:
+            made["config"] = update_nested(CONFIG, made["config"], copy=True)
+        return made
+
+    def save(self, fp: Any, format: Any = None, **named: Any) -> None:
+        """Write the chart: png, svg, pdf, html (whole in itself) or json.
+
+        Args:
+            fp: Path, whose ending says the format, or an open file.
+            format: The format of an open file.
+            named: Anything else of Altair's ``save``.
+        """
+        kind = format or str(getattr(fp, "name", fp)).rpartition(".")[-1]
+        more = {"scale_factor": 2.0} | ({"inline": True} if kind == "html" else {}) | named
+        super().save(fp, format, **more)  # type: ignore[misc]
+
+    def _repr_mimebundle_(self, *args: Any, **named: Any) -> Any:
+        """Interactive where a notebook knows Vega-Lite, else a still picture."""
+        kind = f"application/vnd.vegalite.v{alt.SCHEMA_VERSION[1:].split('.')[0]}+json"
+        return {kind: self.to_dict(), "image/png": to_png(self)}
+
+    def __add__(self, other: Any) -> "Layer":
+        both: Any = [self, other]
+        return Layer(layer=both)
+
+    def __or__(self, other: Any) -> "HConcat":
+        both: Any = [self, other]
+        return HConcat(hconcat=both)
+
+    def __and__(self, other: Any) -> "VConcat":
+        both: Any = [self, other]
+        return VConcat(vconcat=both)
+
+
+class Chart(House, alt.Chart):
+    """One layer."""
+
+
+class Layer(House, alt.LayerChart):
+    """Several layers on the same axes."""
+
+
+class HConcat(House, alt.HConcatChart):
+    """Charts side by side."""
+
+
+class VConcat(House, alt.VConcatChart):
+    """Charts below each other."""
+
+
+class Concat(House, alt.ConcatChart):
+    """Charts in rows and columns."""
+
+
+class Facet(House, alt.FacetChart):
+    """The same chart for every part of its table."""
+
+
+def chart(table: pd.DataFrame) -> Chart:
+    """A chart of a table, yet without a mark."""
+    return Chart(table)
+
+
+def layer(*charts: Any, **named: Any) -> Layer:
+    """Charts on the same axes, the last on top."""
+    return Layer(layer=list(charts), **named)
+
+
+def cells(
+    drawn: Any,
+    table: pd.DataFrame,
+    field: str,
+    names: Sequence[str],
+    width: int,
+    height: int,
+    least: int = 190,
+) -> Facet:
+    """One cell for every name, each with axes of its own.
+
+    Args:
+        drawn: The chart of a cell, without data and size.
+        table: The table of all cells.
+        field: Column that says the cell.
+        names: Cells in their order.
+        width: Pixels of all columns together.
+        height: Pixels of a cell.
+        least: Pixels that a column has at least.
+    """
+    columns = max(1, min(width // least, len(names)))
+    by_cell = alt.Facet(f"{field}:N", sort=list(names), header=alt.Header())
+    size = {"width": width // columns - 62, "height": height}
+    return Facet(
+        data=table,
+        spec=drawn.properties(**size),
+        facet=by_cell,
+        columns=columns,
+        resolve=alt.Resolve(
+            scale=alt.ScaleResolveMap(x="independent", y="independent"),
+            axis=alt.AxisResolveMap(x="independent", y="independent"),
+        ),
+    )
+
+
+def titled(
+    drawn: Any,
+    title: str,
+    unit: str = "",
+    about: str = "",
+    width: int | None = WIDE,
+    height: Any = None,
+) -> Any:
+    """A chart with its words and size.
+
+    Args:
+        drawn: The chart.
+        title: What it shows.
+        unit: What the numbers are, in small letters below the title.
+        about: The same for those who cannot see it; the title where it is empty.
+        width: Pixels; None: it has its own.
+        height: Pixels, or a step a row; None: it has its own.
+    """
+    letters = max((width or WIDE) // 8, 24)
+    lines = textwrap.wrap(title, letters) or [""]
+    below = textwrap.wrap(unit, int(letters * 1.25))
+    words: dict[str, Any] = {"text": lines} | ({"subtitle": below} if below else {})
+    size = {k: v for k, v in (("width", width), ("height", height)) if v is not None}
+    return drawn.properties(
+        title=alt.TitleParams(**words), description=about or title, **size
+    )
+
+
+def per_geo(table: pd.DataFrame, geo: str | None) -> tuple[pd.DataFrame, list[str]]:
+    """Rows of the geo asked for; of None all rows, and the geos to choose from.
+
+    The sum over geos comes first where the table has it. Geos to choose from are none where
+    the table has one geo only.
+    """
+    chosen = for_geo(table, geo)
+    names = [str(name) for name in table["geo"].unique()]
+    if geo is not None or len(names) < 2:
+        return chosen, []
+    first = [ALL] if ALL in names else []
+    return table, first + [name for name in names if name != ALL]
+
+
+def choice_of(
+    drawn: Any, name: str, field: str, options: Sequence[str], texts: Sequence[str] = ()
+) -> Any:
+    """A chart that shows the rows of one option at a time; the first at the start.
+
+    Args:
+        drawn: The chart.
+        name: What is chosen, in words: "geo", "windows".
+        field: Column of the option.
+        options: Values of the column; fewer than two: nothing to choose.
+        texts: How they are called.
+    """
+    if len(options) < 2:
+        return drawn
+    said = list(texts or ["all geos" if option == ALL else option for option in options])
+    bind = alt.binding_select(options=list(options), labels=said, name=f"{name} ")
+    picked = alt.param(name=name, value=options[0], bind=bind)
+    return drawn.add_params(picked).transform_filter(f"datum[{field!r}] === {name}")
+
+
+def switches(drawn: Any, field: str | None = None, date: str | None = None) -> Any:
+    """A chart of which parts can be hidden, and of which only the last months can be shown.
+
+    Both are parameters of the chart that a page (or ``.add_params``) sets: ``hidden``, the
+    values of ``field`` that are left out, and ``since``, in milliseconds of Unix time.
+
+    Args:
+        drawn: The chart.
+        field: Column of what can be hidden.
+        date: Column of dates.
+    """
+    if field:
+        hidden = alt.param(name="hidden", value=[])
+        drawn = drawn.add_params(hidden)
+        drawn = drawn.transform_filter(f"indexof(hidden, datum[{field!r}]) < 0")
+    if date:
+        drawn = drawn.add_params(alt.param(name="since", value=-1e15))
+        drawn = drawn.transform_filter(f"toDate(datum[{date!r}]) >= since")
+    return drawn
+
+
+def colours_for(names: Sequence[str], given: Mapping[str, str] | None) -> dict[str, str]:
+    """Colours by name: those given, those of this order where none are, grey for others."""
+    chosen = channel_colours(names) if given is None else given
+    return {name: chosen.get(name, REST) for name in names}
+
+
+def by(field: str, colours: Mapping[str, str], legend: bool = True, **more: Any) -> Any:
+    """A colour for every value of a column, in this order, with or without a legend."""
+    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    shown = {} if legend else {"legend": None}
+    return alt.Color(f"{field}:N", scale=scale, sort=list(colours), **shown, **more)
+
+
+def dates(field: str = "date") -> alt.X:
+    """An x axis of days."""
+    axis = alt.Axis(labelFlush=False, tickCount={"expr": "width / 80"}, ticks=True)
+    return alt.X(f"{field}:T", title=None, axis=axis)
+
+
+def grounded(
+    field: str, title: str | None = None, format: str = "~s", **more: Any
+) -> alt.Y:
+    """A y axis of amounts that begins at zero."""
+    axis = alt.Axis(format=format, grid=True, tickCount={"expr": "height / 50"})
+    scale = alt.Scale(zero=True, nice=True)
+    parts: dict[str, Any] = {"axis": axis, "scale": scale} | more
+    return alt.Y(f"{field}:Q", title=title, **parts)
+
+
+def named_rows(field: str, names: Sequence[str] | None = None, **more: Any) -> alt.Y:
+    """A y axis with one name a row, the first on top; None: in the order of the table."""
+    axis = alt.Axis(labelLimit=170, domain=False, ticks=False, labelPadding=6)
+    return alt.Y(f"{field}:N", sort=names and list(names), title=None, axis=axis, **more)
+
+
+def unified(
+    table: pd.DataFrame,
+    date: str,
+    series: str,
+    value: str,
+    names: Sequence[str],
+    format: str = ",.3~s",
+) -> Chart:
+    """A line where the pointer is, which tells every series on that day.
+
+    Args:
+        table: Table of the chart that it is laid over, or a part of it.
+        date: Column of days.
+        series: Column of names.
+        value: Column of numbers.
+        names: Series in the order in which they are told.
+        format: D3's format of the numbers.
+    """
+    point = alt.selection_point(
+        name="pointed", fields=[date], nearest=True, on="pointermove", empty=False,
+        clear="pointerout",
+    )  # fmt: skip
+    told = [alt.Tooltip(f"{date}:T", format="%-d %b %Y", title="day")]
+    told += [alt.Tooltip(f"['{name}']:Q", format=format, title=name) for name in names]
+    line = Chart(table).mark_rule(color=MUTED, strokeWidth=1)
+    return (
+        line.transform_pivot(series, value=value, groupby=[date])
+        .encode(
+            x=f"{date}:T",
+            tooltip=told,
+            opacity=alt.condition(point, alt.value(0.7), alt.value(0.0), empty=False),
+        )
+        .add_params(point)
+    )
+
+
+def to_png(picture: Any, scale: float = 2.0) -> bytes:
+    """A picture as PNG, ``scale`` dots a pixel."""
+    kept = io.BytesIO()
+    picture.save(kept, format="png", scale_factor=scale)
+    return kept.getvalue()
+
+
+def to_svg(picture: Any) -> str:
+    """A picture as SVG, to stand inside a page."""
+    kept = io.StringIO()
+    picture.save(kept, format="svg")
+    return kept.getvalue()
