@@ -29,6 +29,8 @@ __all__ = [
 ]  # fmt: skip
 
 WIDE = 640  # pixels
+AMOUNT = "abs(datum.value) < 1000 ? format(datum.value, '~g') : "
+AMOUNT += "replace(format(datum.value, '~s'), 'G', 'B')"  # 0.5, 20, 1.5k, 3M, 2B
 ROW = 30  # pixels of a row with a name
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 CONFIG: dict[str, Any] = {
@@ -150,8 +152,9 @@ def cells(
         least: Pixels that a column has at least.
     """
     columns = max(1, min(width // least, len(names)))
-    by_cell = alt.Facet(f"{field}:N", sort=list(names), header=alt.Header())
     size = {"width": width // columns - 62, "height": height}
+    header = alt.Header(labelLimit=width // columns - 10)
+    by_cell = alt.Facet(f"{field}:N", sort=list(names), header=header)
     return Facet(
         data=table,
         spec=drawn.properties(**size),
@@ -267,10 +270,11 @@ def dates(field: str = "date") -> alt.X:
 
 
 def grounded(
-    field: str, title: str | None = None, format: str = "~s", **more: Any
+    field: str, title: str | None = None, format: str | None = None, **more: Any
 ) -> alt.Y:
-    """A y axis of amounts that begins at zero."""
-    axis = alt.Axis(format=format, grid=True, tickCount={"expr": "height / 50"})
+    """A y axis that begins at zero, of amounts where no format of D3's is given."""
+    said: dict[str, Any] = {"labelExpr": AMOUNT} if format is None else {"format": format}
+    axis = alt.Axis(grid=True, tickCount={"expr": "height / 50"}, **said)
     scale = alt.Scale(zero=True, nice=True)
     parts: dict[str, Any] = {"axis": axis, "scale": scale} | more
     return alt.Y(f"{field}:Q", title=title, **parts)
