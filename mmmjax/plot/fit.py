@@ -1,93 +1,138 @@
 """Pictures of how the model describes the data, and of whether its draws can be used."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import json
+from collections.abc import Mapping
+from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.dates import date2num
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from mmmjax import metrics
 from mmmjax.checks import fail
-from mmmjax.plot import canvas as c
+from mmmjax.draws import MAX_R_HAT, MIN_ESS_PER_CHAIN
+from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import one_geo
+from mmmjax.plot.colours import APART, GOOD, INK, MODEL, MUTED
+from mmmjax.plot.labels import amount, capital, in_percent
 
 __all__ = ["convergence", "fitted", "forecast", "prior_predictive"]
 
-MAX_R_HAT = 1.01
-MIN_ESS_PER_CHAIN = 100
 INNER = 0.5  # the band inside the band
+OBSERVED, MEAN = "observed", "predicted mean"
+WIDE, NARROW = "#d3dae1", "#a5b3c1"  # bands in the colour of the model
+WITHIN, OUTSIDE = "within the limits", "outside the limits"
+STATES = {WITHIN: MODEL, OUTSIDE: APART}
+GREY = ("#e3e6ea", "#c6ccd3")  # bands of the prior
 
 Predicted = pd.DataFrame | xr.Dataset
 """A table with the columns of forecast.csv, or a result of ``mm.predict``."""
 
 
-class Band(NamedTuple):
-    """A series with its interval and what was observed, all (time,), original units."""
+def bands(
+    found: Predicted, geo: str | None = None, prob: float = 0.94
+) -> tuple[pd.DataFrame, list[str]]:
+    """A prediction by geo and date, and the geos to choose from.
 
-    dates: np.ndarray
-    observed: np.ndarray
-    mean: np.ndarray
-    lo: np.ndarray
-    hi: np.ndarray
-    inner: np.ndarray | None  # ends of the 50% interval, (2, time), where draws are known
+    Args:
+        found: Table or draws; of draws, ``prob`` counts, and the 50% interval is known.
+        geo: The geo; None: all of a table.
+        prob: Probability inside [lo, hi].
 
-
-def band(found: Predicted, geo: str | None = None, prob: float = 0.94) -> Band:
-    """One geo of a prediction, in order of date; ``prob`` counts where draws are given."""
-    if isinstance(found, xr.Dataset):
-        return _band_of_draws(one_geo(found, geo), prob)
-    rows = c.for_geo(found, geo)
-    rows = rows.assign(date=pd.to_datetime(rows["date"])).sort_values("date")
-    observed, mean, lo, hi = (
-        rows[n].to_numpy(float) for n in ("observed", "mean", "lo", "hi")
+    Returns:
+        Columns geo, date, observed, mean, lo, hi, and inner_lo, inner_hi of draws; outcome
+        units.
+    """
+    if isinstance(found, pd.DataFrame):
+        rows, geos = p.per_geo(found, geo)
+        table = rows[["geo", "date", "observed", "mean", "lo", "hi"]]
+        table = table.assign(date=pd.to_datetime(table["date"]))
+        return table.sort_values(["geo", "date"], ignore_index=True), geos
+    one = one_geo(found, geo)
+    table = pd.DataFrame(
+        {"geo": str(one["geo"].to_numpy()), "date": one["date"].to_numpy()}
     )
-    return Band(rows["date"].to_numpy(), observed, mean, lo, hi, None)
-
-
-def _band_of_draws(one: xr.Dataset, prob: float) -> Band:
-    dates, observed = one["date"].to_numpy(), one["observed"].to_numpy()
     if "summary" in one.dims:
         mean, lo, hi = one["outcome"].sel(summary=["mean", "lo", "hi"]).to_numpy()
-        return Band(dates, observed, mean, lo, hi, None)
-    draws = one["outcome"].transpose("chain", "draw", "date").to_numpy()
-    draws = draws.reshape(-1, dates.size)
-    lo, hi = metrics.hdi(draws, prob)
-    inner = np.stack(metrics.hdi(draws, INNER))
-    return Band(dates, observed, draws.mean(axis=0), lo, hi, inner)
+        more = {}
+    else:
+        draws = one["outcome"].transpose("chain", "draw", "date").to_numpy()
+        draws = draws.reshape(-1, len(table))
+        mean, (lo, hi) = draws.mean(axis=0), metrics.hdi(draws, prob)
+        more = dict(zip(("inner_lo", "inner_hi"), metrics.hdi(draws, INNER), strict=True))
+    known = {"observed": one["observed"].to_numpy(), "mean": mean, "lo": lo, "hi": hi}
+    return table.assign(**known, **more), []
 
 
-def _draw_band(ax: Axes, part: Band, colour: str = c.MODEL) -> None:
-    ax.fill_between(part.dates, part.lo, part.hi, color=colour, alpha=0.25, lw=0)
-    if part.inner is not None:
-        ax.fill_between(part.dates, *part.inner, color=colour, alpha=0.35, lw=0)
-    ax.plot(part.dates, part.mean, color=colour, lw=1.4)
-    ax.plot(part.dates, part.observed, ".", color=c.INK, ms=4, zorder=3)
+def series(drawn: Any, name: str, paint: Mapping[str, str]) -> Any:
+    """A layer that is one series of a legend, and is hidden by its name."""
+    named = drawn.transform_calculate(series=json.dumps(name))
+    shown = named.transform_filter("indexof(hidden, datum['series']) < 0")
+    return shown.encode(color=p.by("series", paint))
 
 
-def _band_legend(part: Band, prob: float, colour: str = c.MODEL) -> list[Any]:
-    handles: list[Any] = [
-        Line2D([], [], color=c.INK, marker=".", ls="", label="observed"),
-        Line2D([], [], color=colour, lw=1.6, label="predicted mean"),
-        Patch(color=colour, alpha=0.25, lw=0, label=f"{prob:.0%} of predictions"),
+def draw_band(
+    table: pd.DataFrame, prob: float, mean: str = MEAN, of: str = "predictions",
+    shades: tuple[str, str] = (WIDE, NARROW), line: str = MODEL, apart: bool = False,
+) -> tuple[list[Any], dict[str, str]]:  # fmt: skip
+    """Layers of the bands, the mean and what was observed, and their colours.
+
+    Args:
+        table: As :func:`bands` has it; further columns group lines: ``fold``.
+        prob: Probability inside the wide band.
+        mean: Name of the mean.
+        of: What lies in the bands.
+        shades: Colours of the wide and of the narrow band.
+        line: Colour of the mean.
+        apart: Ring what was observed outside the wide band.
+    """
+    base, wide = p.chart(table), f"{prob:.0%} of {of}"
+    bands = {wide: ("lo", "hi", shades[0])}
+    if "inner_lo" in table:
+        bands[f"{INNER:.0%} of {of}"] = ("inner_lo", "inner_hi", shades[1])
+    paint = {OBSERVED: INK, mean: line} | {name: x for name, (_, _, x) in bands.items()}
+    if apart:
+        paint[f"outside the {prob:.0%} band"] = APART
+    group: dict[str, Any] = {"detail": "fold:N"} if "fold" in table else {}
+    y = p.grounded("mean", scale=alt.Scale(zero=False, nice=True))
+    x = p.dates()
+    layers = [
+        series(
+            base.mark_area().encode(x=x, y=f"{lo}:Q", y2=f"{hi}:Q", **group), name, paint
+        )
+        for name, (lo, hi, _) in bands.items()
     ]
-    if part.inner is not None:
-        label = f"{INNER:.0%} of predictions"
-        handles.append(Patch(color=colour, alpha=0.55, lw=0, label=label))
-    return handles
+    layers.append(series(base.mark_line().encode(x=x, y=y, **group), mean, paint))
+    dots = base.mark_point(size=22).encode(x=x, y="observed:Q")
+    layers.append(series(dots, OBSERVED, paint))
+    if apart:
+        beyond = "datum.observed < datum.lo || datum.observed > datum.hi"
+        out = base.transform_filter(f"isValid(datum.observed) && ({beyond})")
+        ring = out.mark_point(size=110, filled=False, strokeWidth=1.4)
+        layers.append(series(ring.encode(x=x, y="observed:Q"), [*paint][-1], paint))
+    told = {"observed": OBSERVED, "mean": mean, "lo": f"{prob:.0%} from", "hi": "to"}
+    form = ",.4~s"
+    layers.append(
+        p.pointer(
+            base,
+            "date",
+            [alt.Tooltip(f"{k}:Q", format=form, title=v) for k, v in told.items()],
+        )
+    )
+    return layers, paint
 
 
-def _tint_test(ax: Axes, before: Any, first: Any) -> Patch:
-    """Tint the axes from between two dates on."""
-    start = float(np.mean(date2num([before, first])))
-    ax.axvspan(start, ax.get_xlim()[1], color=c.TINT, zorder=0, lw=0)
-    ax.axvline(start, color=c.MUTED, lw=1, ls=":")
-    return Patch(facecolor=c.TINT, edgecolor=c.MUTED, ls=":", label="test window")
+def share_inside(table: pd.DataFrame) -> float:
+    """Share of the observations that lie in [lo, hi]; NaN of none."""
+    known = table.loc[table["observed"].notna()]
+    inside = known["observed"].between(known["lo"], known["hi"])
+    return float(inside.mean()) if len(known) else float("nan")
+
+
+def _first(table: pd.DataFrame, geos: list[str]) -> Any:
+    """Rows that are shown at the start."""
+    return table.loc[table["geo"] == geos[0]] if geos else table
 
 
 def fitted(
@@ -96,10 +141,10 @@ def fitted(
     *,
     geo: str | None = None,
     outcome: str = "outcome",
+    period: str = "period",
     prob: float = 0.94,
-    width: float = 9.0,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """Predicted outcome and its band against what was observed.
 
     Args:
@@ -107,27 +152,29 @@ def fitted(
             columns of fitted.csv; of several geos with ``total=True``.
         test: The same for the test window, ``mm.predict(fit, test)`` or forecast.csv; its
             background is tinted.
-        geo: The geo drawn; None: the sum over geos.
+        geo: The geo drawn; None: the sum over geos, and a choice where a table has others.
         outcome: Name of the outcome.
+        period: Word for one period, such as "week".
         prob: Probability inside the wide band.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    given = [training] if test is None else [training, test]
-    parts = [band(part, geo, prob) for part in given]
-    when = ", training and test" if test is not None else ""
-    drawn = c.canvas(width, 3.7, c.capital(f"{outcome}: observed and predicted{when}"), ax)
-    ax = drawn.ax
-    c.dress(ax, y=outcome)
-    for part in parts:
-        _draw_band(ax, part)
-    handles = _band_legend(parts[0], prob)
-    c.dates_on(drawn, parts[0].dates[0], parts[-1].dates[-1])
-    if len(parts) > 1:
-        handles.append(_tint_test(ax, parts[0].dates[-1], parts[1].dates[0]))
-    c.numbers_on(ax.yaxis)
-    c.legend_below(drawn, handles)
-    return drawn.figure
+    table, geos = bands(training, geo, prob)
+    table = table.assign(after=False)
+    word, told = "", _first(table, geos)
+    if test is not None:
+        later, _ = bands(test, geo, prob)
+        word = "test, not fitted" if np.isfinite(later["observed"]).sum() else "forecast"
+        table = pd.concat([table, later.assign(after=True)], ignore_index=True)
+    layers, _ = draw_band(table, prob)
+    back = p.tinted(table, "after", "date", word) if word else []
+    drawn = p.switches(p.layer(*back, *layers), "series", "date")
+    about = (
+        f"Observed {outcome} and predictions with their {prob:.0%} interval; "
+        f"{in_percent(share_inside(told))} of the observations of training lie inside it"
+    ) + (f"; then {word}" if word else "")
+    unit = f"{outcome} a {period}; {prob:.0%} of the points should lie in the band"
+    drawn = p.choice_of(drawn, "geo", "geo", geos)
+    return p.titled(drawn, "Observed and predicted", unit, about, width, 300)
 
 
 def prior_predictive(
@@ -135,58 +182,33 @@ def prior_predictive(
     *,
     geo: str | None = None,
     outcome: str = "outcome",
+    period: str = "period",
     prob: float = 0.94,
-    width: float = 9.0,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """What the priors alone expect of the outcome, against what was observed.
 
     Args:
         found: Result of ``mm.prior_predictive(spec, panel)``.
         geo: The geo drawn, where there are several.
         outcome: Name of the outcome.
+        period: Word for one period, such as "week".
         prob: Probability inside the wide band.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    part = band(found, geo, prob)
-    title = c.capital(f"{outcome} that the priors alone expect, and the data")
-    drawn = c.canvas(width, 3.7, title, ax)
-    ax = drawn.ax
-    c.dress(ax, y=outcome)
-    _draw_band(ax, part, c.MUTED)
-    known = np.isfinite(part.observed)
-    inside = ((part.observed >= part.lo) & (part.observed <= part.hi))[known]
-    if known.any():
-        c.say(drawn, f"{inside.mean():.0%} of the observations lie inside the {prob:.0%} "
-              "band: priors should allow the data without knowing them")  # fmt: skip
-    c.dates_on(drawn, part.dates[0], part.dates[-1])
-    c.numbers_on(ax.yaxis)
-    c.legend_below(drawn, _band_legend(part, prob, c.MUTED))
-    return drawn.figure
-
-
-class Forecast(NamedTuple):
-    """How a forecast went, over the periods that were observed."""
-
-    outside: np.ndarray  # (time,), observed outside the wide band
-    coverage: float
-    mape: float
-    observed: float  # totals, original units
-    predicted: float
-
-
-def forecast_of(part: Band) -> Forecast:
-    """Score a forecast against what came; NaN where nothing was observed."""
-    known = np.isfinite(part.observed)
-    outside = known & ((part.observed < part.lo) | (part.observed > part.hi))
-    if not known.any():
-        return Forecast(outside, *[float("nan")] * 4)
-    return Forecast(
-        outside, float(1 - outside[known].mean()),
-        metrics.mape(part.observed, part.mean),
-        float(part.observed[known].sum()), float(part.mean[known].sum()),
-    )  # fmt: skip
+    table, geos = bands(found, geo, prob)
+    layers, _ = draw_band(table, prob, "expected mean", "what is expected", GREY, MUTED)
+    drawn = p.switches(p.layer(*layers), "series", "date")
+    share, about = share_inside(_first(table, geos)), ""
+    if np.isfinite(share):
+        about = (
+            f"{in_percent(share)} of the observations lie inside the {prob:.0%} band: "
+            "priors should allow the data without knowing them"
+        )
+    title = f"{capital(outcome)} that the priors alone expect, and the data"
+    unit = f"{outcome} a {period}" + (f". {about}" if about else "")
+    drawn = p.choice_of(drawn, "geo", "geo", geos)
+    return p.titled(drawn, title, unit, about, width, 300)
 
 
 def forecast(
@@ -195,151 +217,136 @@ def forecast(
     *,
     geo: str | None = None,
     outcome: str = "outcome",
+    period: str = "period",
     prob: float = 0.94,
     before: int = 13,
-    width: float = 9.0,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """The test window close up: what was forecast, what came, and how well it went.
 
     Args:
         test: ``mm.predict(fit, test)``, whose draws give a 50% band too, or a table with
             the columns of forecast.csv.
         training: The same for training; its last periods are drawn before the test.
-        geo: The geo drawn; None: the sum over geos.
+        geo: The geo drawn; None: the sum over geos, and a choice where a table has others.
         outcome: Name of the outcome.
+        period: Word for one period, such as "week".
         prob: Probability inside the wide band.
         before: Periods of training to draw.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    part = band(test, geo, prob)
-    if not part.dates.size:
+    part, geos = bands(test, geo, prob)
+    if not len(part):
         fail("test", 0, "", "at least one period", "forecast_table(fit, test)")
-    title = f"{outcome} in the test window: forecast and what came"
-    drawn = c.canvas(width, 3.9, c.capital(title), ax)
-    ax, found, first = drawn.ax, forecast_of(part), part.dates[0]
-    c.dress(ax, y=outcome)
-    earlier = None if training is None else _last(band(training, geo, prob), before)
-    if earlier is not None:
-        _draw_band(ax, earlier)
-        first = earlier.dates[0]
-    _draw_band(ax, part)
-    ax.plot(part.dates, part.observed, "o", color=c.INK, ms=4.5, zorder=3)
-    ax.plot(part.dates[found.outside], part.observed[found.outside], "o", ms=9, mfc="none",
-            mec=c.APART, mew=1.3, zorder=4)  # fmt: skip
-    handles = _band_legend(part, prob)
-    if found.outside.any():
-        label = f"outside the {prob:.0%} band"
-        handles.insert(1, Line2D([], [], ls="", marker="o", ms=8, mfc="none", mec=c.APART,
-                                 label=label))  # fmt: skip
-    if np.isfinite(found.observed):
-        c.say(drawn, _went(found, prob))
-    c.dates_on(drawn, first, part.dates[-1])
-    if earlier is not None:
-        handles.append(_tint_test(ax, earlier.dates[-1], part.dates[0]))
-    c.numbers_on(ax.yaxis)
-    c.legend_below(drawn, handles)
-    return drawn.figure
-
-
-def _last(part: Band, periods: int) -> Band | None:
-    if periods < 1 or not part.dates.size:
-        return None
-    return Band(*(None if a is None else a[..., -periods:] for a in part))  # type: ignore[arg-type]
-
-
-def _went(found: Forecast, prob: float) -> str:
-    error = found.predicted / found.observed - 1 if found.observed else float("nan")
-    more = f" ({error:+.1%})" if np.isfinite(error) else ""
-    return (
-        f"Total: {c.amount(found.predicted)} forecast, {c.amount(found.observed)} observed"
-        f"{more}. {found.coverage:.0%} of the observations lie inside the {prob:.0%} band, "
-        f"mean error {found.mape:.1%}"
+    table = part.assign(after=True)
+    if training is not None and before > 0:
+        last = bands(training, geo, prob)[0].groupby("geo", sort=False).tail(before)
+        table = pd.concat([last.assign(after=False), table], ignore_index=True)
+    layers, _ = draw_band(table, prob, apart=share_inside(part) < 1)
+    back = (
+        p.tinted(table, "after", "date", "test, not fitted")
+        if len(table) > len(part)
+        else []
     )
+    drawn = p.switches(p.layer(*back, *layers), "series", "date")
+    known = _first(part, geos).dropna(subset="observed")
+    about = ""
+    if len(known):
+        came, said = float(known["observed"].sum()), float(known["mean"].sum())
+        error = f" ({said / came - 1:+.1%})" if came else ""
+        mape = metrics.mape(known["observed"].to_numpy(), known["mean"].to_numpy())
+        about = (
+            f"Total{' of all geos' if geos else ''}: {amount(said)} forecast, "
+            f"{amount(came)} observed{error}. {in_percent(share_inside(known))} of the "
+            f"observations lie inside the {prob:.0%} band, mean error {mape:.1%}"
+        )
+    title = f"{capital(outcome)} in the test window: forecast and what came"
+    unit = f"{outcome} a {period}" + (f". {about}" if about else "")
+    drawn = p.choice_of(drawn, "geo", "geo", geos)
+    return p.titled(drawn, title, unit, about, width, 300)
 
 
-class Convergence(NamedTuple):
-    """What is known of every parameter's draws: names, smallest ESS, R-hat."""
+def converged(parameters: pd.DataFrame, least: float) -> Any:
+    """R-hat and the smaller effective sample size of the parameters that have both.
 
-    names: list[str]
-    ess: np.ndarray
-    r_hat: np.ndarray
-
-
-def convergence_of(parameters: pd.DataFrame) -> Convergence:
-    """The smaller of bulk and tail ESS, and R-hat, of every row that has both."""
-    ess = parameters[["ess_bulk", "ess_tail"]].min(axis=1).to_numpy(float)
-    r_hat = parameters["r_hat"].to_numpy(float)
+    Returns:
+        Columns name, ess, r_hat, state (in words), and worst: whether no other has fewer
+        effective draws, or a higher R-hat.
+    """
+    ess = parameters[["ess_bulk", "ess_tail"]].min(axis=1)
     index = parameters["index"].fillna("").astype(str)
-    names = [f"{p}[{i}]" if i else str(p)
-             for p, i in zip(parameters["parameter"], index, strict=True)]  # fmt: skip
-    known = np.isfinite(ess) & np.isfinite(r_hat)
-    kept = [name for name, is_known in zip(names, known, strict=True) if is_known]
-    return Convergence(kept, ess[known], r_hat[known])
+    name = parameters["parameter"].astype(str) + np.where(
+        index == "", "", "[" + index + "]"
+    )
+    found: Any = pd.DataFrame({"name": name, "ess": ess, "r_hat": parameters["r_hat"]})
+    found = found.dropna()
+    bad = (found["ess"] < least) | (found["r_hat"] > MAX_R_HAT)
+    worst = (found["ess"] == found["ess"].min()) | (found["r_hat"] == found["r_hat"].max())
+    return found.assign(state=np.where(bad, OUTSIDE, WITHIN), worst=worst)
 
 
 def convergence(
-    parameters: pd.DataFrame,
-    *,
-    chains: int = 4,
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    parameters: pd.DataFrame, *, chains: int = 4, width: int = p.WIDE
+) -> p.Layer:
     """Effective sample size and R-hat of every parameter, with the limits of both.
 
     Args:
-        parameters: Table with the columns of parameters.csv.
+        parameters: Table with the columns of parameters.csv; rows without R-hat or
+            effective sample size are left out.
         chains: Number of chains; the limit of ESS is 100 for each.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    found, least = convergence_of(parameters), MIN_ESS_PER_CHAIN * chains
-    title = f"R-hat and effective sample size of {len(found.names)} parameters"
-    drawn = c.canvas(width, 3.9, title, ax)
-    ax = drawn.ax
-    c.dress(ax, "effective sample size (smaller of bulk and tail)", "R-hat", grid="both")
-    bad = (found.ess < least) | (found.r_hat > MAX_R_HAT)
-    for chosen, colour, marker in ((~bad, c.MODEL, "o"), (bad, c.APART, "X")):
-        ax.plot(found.ess[chosen], found.r_hat[chosen], marker, ls="", color=colour, ms=6,
-                alpha=0.75, mec="white", mew=0.5)  # fmt: skip
-    top = max(1.014, 1 + 1.12 * (found.r_hat.max(initial=1.0) - 1))
-    bottom = 1 - 0.06 * (top - 1)
-    right = max(found.ess.max(initial=0.0) * 1.35, 2.0 * least)
-    left = min(found.ess.min(initial=float(right)) * 0.8, 0.7 * least)
-    ax.set(xscale="log", ylim=(min(bottom, found.r_hat.min(initial=1.0) - 1e-3), top),
-           xlim=(max(left, 1.0), right))  # fmt: skip
-    ax.fill_between([least, right], MAX_R_HAT, ax.get_ylim()[0], color=c.GOOD, zorder=0)
-    ax.axhline(MAX_R_HAT, color=c.MUTED, lw=1, ls="--")
-    ax.axvline(least, color=c.MUTED, lw=1, ls="--")
-    ticks = [t * 10**k for k in range(7) for t in (1, 2, 5)]
-    ax.set_xticks([t for t in ticks if left <= t <= right], minor=False)
-    ax.set_xticks([], minor=True)
-    ax.xaxis.set_major_formatter(c.Amount())
-    _name_worst(drawn, found)
-    c.legend_below(drawn, _limits(least, bool(bad.any())), gap=44.0)
-    return drawn.figure
-
-
-def _limits(least: int, any_bad: bool) -> Sequence[Any]:
-    good = Line2D([], [], color=c.MODEL, marker="o", ls="", label="within the limits")
-    bad = Line2D([], [], color=c.APART, marker="X", ls="", label="outside the limits")
-    area = Patch(color=c.GOOD, label=f"R-hat at most {MAX_R_HAT}, ESS at least {least:,}")
-    return [good, bad, area] if any_bad else [good, area]
-
-
-def _name_worst(drawn: c.Canvas, found: Convergence) -> None:
-    """Name the parameter with the highest R-hat and the one with the smallest ESS."""
-    ax, width = drawn.ax, drawn.width * 72 * 0.8
-    if not found.names:
-        return
-    left, right = np.log(ax.get_xlim())
-    for i in dict.fromkeys([int(np.argmin(found.ess)), int(np.argmax(found.r_hat))]):
-        name = c.shorten(found.names[i], 34)
-        room = (np.log(found.ess[i]) - left) / (right - left) * width
-        beside = room > len(name) * c.SMALL * 0.6  # else above, to the right
-        ax.annotate(
-            c.plain(name), (found.ess[i], found.r_hat[i]), (-7, 0) if beside else (-4, 6),
-            textcoords="offset points", va="center" if beside else "bottom",
-            ha="right" if beside else "left", fontsize=c.SMALL - 1, color=c.MUTED,
-        )  # fmt: skip
+    least = MIN_ESS_PER_CHAIN * chains
+    table = converged(parameters, least)
+    few, many = (
+        getattr(table["ess"], f)() if len(table) else least for f in ("min", "max")
+    )
+    near, far = (
+        getattr(table["r_hat"], f)() if len(table) else 1.0 for f in ("min", "max")
+    )
+    left, right = max(1.0, min(0.7 * least, 0.8 * few)), max(2.0 * least, 1.35 * many)
+    low, top = min(0.9993, near - 5e-4), max(1.014, 1 + 1.12 * (far - 1))
+    x = alt.X(
+        "ess:Q",
+        title="effective draws (the fewer of bulk and tail)",
+        scale=alt.Scale(type="log", domain=[left, right], nice=False),
+        axis=alt.Axis(format="~s", grid=True, tickCount=6),
+    )
+    y = alt.Y(
+        "r_hat:Q",
+        title="R-hat",
+        scale=alt.Scale(domain=[low, top], nice=False, zero=False),
+        axis=alt.Axis(format=".3f", grid=True, tickCount=6),
+    )
+    told = [
+        alt.Tooltip("name:N", title="parameter"),
+        alt.Tooltip("r_hat:Q", format=".4f", title="R-hat"),
+        alt.Tooltip("ess:Q", format=",.0f", title="effective draws"),
+    ]
+    corner = {"ess": [least], "end": [right], "r_hat": [MAX_R_HAT], "low": [low]}
+    base, limit = p.chart(table), p.chart(pd.DataFrame(corner))
+    dots = base.mark_point(opacity=0.75, stroke="white", strokeWidth=0.5)
+    worst = base.transform_filter("datum.worst").encode(x=x, y=y, text="name:N")
+    beyond = f"datum.ess > {np.sqrt(left * right)}"  # the right half of the axis
+    look: dict[str, Any] = {"baseline": "bottom", "dy": -6, "color": MUTED, "limit": 300}
+    drawn = p.layer(
+        limit.mark_rect(color=GOOD).encode(x=x, x2="end", y=y, y2="low"),
+        limit.mark_rule(strokeDash=[4, 3]).encode(x="ess:Q"),
+        limit.mark_rule(strokeDash=[4, 3]).encode(y="r_hat:Q"),
+        dots.encode(x=x, y=y, color=p.by("state", STATES), tooltip=told),
+        worst.transform_filter(beyond).mark_text(align="right", **look),
+        worst.transform_filter(f"!({beyond})").mark_text(align="left", **look),
+    )
+    n_bad = int((table["state"] == OUTSIDE).sum())
+    about = (
+        f"{len(table)} parameters: R-hat at most {far:.3f}, at least {few:,.0f} effective "
+        f"draws; {n_bad} outside the limits of {MAX_R_HAT} and {least:,}"
+    )
+    if not len(table):
+        about = "No parameter has R-hat and effective sample size"
+    unit = (
+        f"{len(table)} parameters; green: R-hat at most {MAX_R_HAT}, effective draws at "
+        f"least {least:,}"
+    )
+    drawn = p.switches(drawn, "state")
+    return p.titled(drawn, "Did the chains agree?", unit, about, width, 300)

@@ -11,6 +11,7 @@ parts from it and makes buttons of the legend and controls, so nothing is said t
 """
 
 import io
+import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,13 +20,14 @@ import altair as alt
 import pandas as pd
 from altair.utils import update_nested
 
-from mmmjax.plot.colours import GRID, INK, MODEL, MUTED, REST, channel_colours
+from mmmjax.plot.colours import GRID, INK, MODEL, MUTED, REST, TINT, channel_colours
 from mmmjax.plot.labels import ALL, for_geo
 
 __all__ = [
-    "Chart", "Concat", "Facet", "HConcat", "Layer", "VConcat", "by", "cells", "chart",
-    "choice_of", "colours_for", "dates", "grounded", "layer", "named_rows", "per_geo",
-    "switches", "titled", "to_png", "to_svg", "unified",
+    "Chart", "Concat", "Facet", "HConcat", "Layer", "VConcat", "aside", "by", "cells",
+    "chart", "choice_of", "colours_for", "dates", "grounded", "layer", "named_rows",
+    "nothing", "per_geo", "pointer", "switches", "tinted", "titled", "to_png", "to_svg",
+    "unified",
 ]  # fmt: skip
 
 WIDE = 640  # pixels
@@ -129,6 +131,12 @@ def chart(table: pd.DataFrame) -> Chart:
 def layer(*charts: Any, **named: Any) -> Layer:
     """Charts on the same axes, the last on top."""
     return Layer(layer=list(charts), **named)
+
+
+def nothing(why: str) -> Layer:
+    """What stands where there is nothing to draw."""
+    one = alt.Chart(alt.Data(values=[{}])).mark_text(color=MUTED, text=why, align="left")
+    return layer(one.encode(x=alt.value(0), y=alt.value(12)))
 
 
 def cells(
@@ -286,6 +294,74 @@ def named_rows(field: str, names: Sequence[str] | None = None, **more: Any) -> a
     return alt.Y(f"{field}:N", sort=names and list(names), title=None, axis=axis, **more)
 
 
+def tinted(table: pd.DataFrame | None, flag: str, date: str, word: str = "") -> list[Any]:
+    """A background from the first to the last day of the rows with a flag, and its name.
+
+    Args:
+        table: Table of the chart that it is laid under; None: that of the cell.
+        flag: Column that says whether a row lies in the window.
+        date: Column of days, half a period before and after which belong to the window.
+        word: What the window is.
+    """
+    rows = Chart() if table is None else Chart(table)
+    at = rows.transform_calculate(_at=f"toNumber(toDate(datum[{date!r}]))")
+    found = (
+        at.transform_joinaggregate(
+            _days="distinct(_at)", _first="min(_at)", _last="max(_at)"
+        )
+        .transform_filter(f"datum[{flag!r}]")
+        .transform_calculate(
+            _half="(datum._last - datum._first) / max(datum._days - 1, 1) / 2"
+        )
+        .transform_aggregate(start="min(_at)", end="max(_at)", half="max(_half)")
+        .transform_calculate(start="datum.start - datum.half", end="datum.end + datum.half")
+    )
+    back = found.mark_rect(color=TINT).encode(x="start:T", x2="end:T")
+    said = found.mark_text(align="right", baseline="bottom", dy=-3, color=MUTED)
+    text = said.encode(x="end:T", y=alt.value(0), text=alt.value(word))
+    return [back, text] if word else [back]
+
+
+def aside(rows: Chart, texts: Mapping[str, str]) -> list[Any]:
+    """Columns of text beside rows with names, under their heads.
+
+    Args:
+        rows: The chart whose y axis names the rows, with its table.
+        texts: Column of text -> its head.
+    """
+    found, at, table = [], 0.0, pd.DataFrame(rows.data)
+    for field, head in texts.items():
+        at += 14 + 6.6 * max([len(head), *table[field].astype(str).str.len()])
+        put: dict[str, Any] = {"align": "right", "dx": at, "clip": False}
+        found.append(
+            rows.mark_text(**put).encode(
+                x=alt.value("width"), text=f"{field}:N", color=alt.value(INK)
+            )
+        )
+        one = alt.Chart(alt.Data(values=[{}]))
+        name = one.mark_text(baseline="bottom", color=MUTED, text=head, **put)
+        found.append(name.encode(x=alt.value("width"), y=alt.value(-4)))
+    return found
+
+
+def pointer(drawn: Any, date: str, told: Sequence[Any]) -> Any:
+    """A line where the pointer is, which tells some columns of that day.
+
+    Args:
+        drawn: The table that it is laid over, as a chart without a mark.
+        date: Column of days.
+        told: Tooltips.
+    """
+    point = alt.selection_point(
+        name="pointed", fields=[date], nearest=True, on="pointermove", empty=False,
+        clear="pointerout",
+    )  # fmt: skip
+    day = alt.Tooltip(f"{date}:T", format="%-d %b %Y", title="day")
+    shown = alt.condition(point, alt.value(0.7), alt.value(0.0), empty=False)
+    line = drawn.mark_rule(color=MUTED, strokeWidth=1)
+    return line.encode(x=f"{date}:T", tooltip=[day, *told], opacity=shown).add_params(point)
+
+
 def unified(
     table: pd.DataFrame,
     date: str,
@@ -304,22 +380,13 @@ def unified(
         names: Series in the order in which they are told.
         format: D3's format of the numbers.
     """
-    point = alt.selection_point(
-        name="pointed", fields=[date], nearest=True, on="pointermove", empty=False,
-        clear="pointerout",
-    )  # fmt: skip
-    told = [alt.Tooltip(f"{date}:T", format="%-d %b %Y", title="day")]
-    told += [alt.Tooltip(f"['{name}']:Q", format=format, title=name) for name in names]
-    line = Chart(table).mark_rule(color=MUTED, strokeWidth=1)
-    return (
-        line.transform_pivot(series, value=value, groupby=[date])
-        .encode(
-            x=f"{date}:T",
-            tooltip=told,
-            opacity=alt.condition(point, alt.value(0.7), alt.value(0.0), empty=False),
-        )
-        .add_params(point)
-    )
+    place = f"'s' + indexof({json.dumps(list(names))}, datum[{series!r}])"
+    told = [
+        alt.Tooltip(f"s{i}:Q", format=format, title=name) for i, name in enumerate(names)
+    ]
+    wide = Chart(table).transform_calculate(_place=place)
+    wide = wide.transform_pivot("_place", value=value, groupby=[date])
+    return pointer(wide, date, told)
 
 
 def to_png(picture: Any, scale: float = 2.0) -> bytes:

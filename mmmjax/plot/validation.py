@@ -1,60 +1,53 @@
 """Pictures of a backtest: scores and forecasts of its folds, and estimates over them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.dates import date2num
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from mmmjax.checks import choice
-from mmmjax.plot import canvas as c
-from mmmjax.plot.fit import Band, band
+from mmmjax.plot import picture as p
+from mmmjax.plot.colours import MODEL, MUTED, REST
+from mmmjax.plot.fit import bands, draw_band
+from mmmjax.plot.labels import Return, amount, capital, in_percent
+from mmmjax.standing import NAMES as MODELS
 
 __all__ = ["backtest_forecasts", "backtest_scores", "stability"]
 
-MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "mmm": ("this model", {"color": c.MODEL, "marker": "o", "ms": 8}),
-    "no_media": ("the model without media", {"color": "#8a94a3", "marker": "s", "ms": 6}),
-    "seasonal_naive": ("a year before", {"color": "#B4770F", "marker": "D", "ms": 5.5}),
-}
+COLOURS = (MODEL, REST, "#b7791f")
 METRICS = {
-    "crps": ("CRPS (smaller is better)", ""),
-    "mape": ("Mean absolute percentage error", "smaller is better"),
+    "crps": ("CRPS", "smaller is better"),
+    "mape": ("mean absolute percentage error", "smaller is better"),
     "r2": ("R2", "larger is better"),
-    "coverage": ("Coverage", "share inside the 94% interval"),
+    "coverage": ("coverage", "share inside the 94% interval"),
 }
 NAMES = {
-    "roas": "ROAS",
     "adstock_alpha": "adstock_alpha (carry-over)",
     "saturation_lam": "saturation_lam (scaled media)",
 }
 SHOWN = ("roas", "adstock_alpha", "saturation_lam")
 
 
-class Scored(NamedTuple):
-    """One score of every model in every fold."""
+def scored(table: pd.DataFrame, metric: str = "crps", split: str = "test") -> pd.DataFrame:
+    """One score from backtest.csv; models without any are left out.
 
-    folds: list[int]
-    ends: pd.DatetimeIndex  # last date of each fold's test
-    models: list[str]
-    values: np.ndarray  # (model, fold)
-
-
-def scored(table: pd.DataFrame, metric: str = "crps", split: str = "test") -> Scored:
-    """One score from backtest.csv; models without any are left out."""
-    rows = table.loc[table["split"] == split]
-    wide = rows.pivot_table(metric, "model", "fold", dropna=False, observed=True)
-    folds = sorted(int(f) for f in rows["fold"].unique())
-    wide = wide.reindex(index=[m for m in MODELS if m in wide.index], columns=folds)
-    wide = wide.dropna(how="all")
-    ends = rows.drop_duplicates("fold").set_index("fold")["test_end"].reindex(folds)
-    dates = pd.DatetimeIndex(pd.to_datetime(ends))
-    return Scored(folds, dates, [str(m) for m in wide.index], wide.to_numpy(float))
+    Returns:
+        Columns fold (number), end (last day of its test), model (in words), score.
+    """
+    rows: Any = table.loc[table["split"] == split]
+    there = rows.loc[rows[metric].notna(), "model"].astype(str)
+    known = [name for name in MODELS if name in set(there)]
+    rows = rows.loc[rows["model"].isin(known)].sort_values("fold")
+    return pd.DataFrame(
+        {
+            "fold": rows["fold"].astype(int),
+            "end": pd.to_datetime(rows["test_end"]),
+            "model": rows["model"].map(MODELS),
+            "score": rows[metric].astype(float),
+        }
+    ).reset_index(drop=True)
 
 
 def backtest_scores(
@@ -63,9 +56,8 @@ def backtest_scores(
     *,
     split: str = "test",
     outcome: str = "outcome",
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """One score of every fold, beside that of the baselines.
 
     Args:
@@ -73,46 +65,54 @@ def backtest_scores(
         metric: "crps", "mape", "r2" or "coverage".
         split: "test" or "train".
         outcome: Name of the outcome, the unit of CRPS.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
     choice("metric", metric, tuple(METRICS))
     choice("split", split, ("test", "train"))
-    found = scored(scores, metric, split)
-    what = "forecast" if split == "test" else "training"
-    name, unit = METRICS[metric]
-    drawn = c.canvas(width, 3.5, f"{name} of the {what} of each fold", ax)
-    ax = drawn.ax
-    c.dress(ax, y=outcome if metric == "crps" else unit)
-    places = np.arange(len(found.folds), dtype=float)
-    n_models = len(found.models)
-    for i, (model, values) in enumerate(zip(found.models, found.values, strict=True)):
-        at = places + 0.16 * (i - (n_models - 1) / 2)
-        ax.plot(at, values, ls="", mec="white", mew=0.8, zorder=3, **MODELS[model][1])
-        ax.vlines(at, 0.0, values, color=MODELS[model][1]["color"], lw=1.6, alpha=0.55)
-    if metric == "coverage":
-        ax.axhline(0.94, color=c.MUTED, lw=1, ls="--")
-    labels = [
-        f"{fold}\nto {end:%b %Y}" if drawn.width / max(len(places), 1) > 0.9 else f"{fold}"
-        for fold, end in zip(found.folds, found.ends, strict=True)
-    ]
-    ax.set_xticks(places, labels)
-    ax.set_xlim(-0.5, len(places) - 0.5)
-    ax.tick_params(axis="x", length=0)
-    ax.set_ylim(bottom=min(0.0, float(np.nanmin(found.values, initial=0.0)) * 1.1))
-    ax.axhline(0.0, color=c.MUTED, lw=0.8)
-    c.numbers_on(ax.yaxis, percent=metric in ("mape", "coverage"))
-    handles = [
-        Line2D([], [], ls="", mec="white", label=MODELS[m][0], **MODELS[m][1])
-        for m in found.models
-    ]
-    c.legend_below(drawn, handles, gap=40.0)
-    return drawn.figure
-
-
-def forecasts_of(forecast: pd.DataFrame, geo: str | None = None) -> dict[int, Band]:
-    """The forecast of every fold of one geo, from backtest_forecast.csv."""
-    return {int(str(fold)): band(rows, geo) for fold, rows in forecast.groupby("fold")}
+    table = scored(scores, metric, split)
+    said = dict(zip(MODELS.values(), COLOURS, strict=True))
+    paint = {name: x for name, x in said.items() if name in set(table["model"])}
+    ends = table.drop_duplicates("fold")
+    long = width / max(len(ends), 1) > 90
+    heads = [f"{n}|to {x:%b %Y}" for n, x in zip(ends["fold"], ends["end"], strict=True)]
+    labels = heads if long else [str(n) for n in ends["fold"]]
+    places = dict(zip(ends["fold"], labels, strict=True))
+    table["place"] = [places[fold] for fold in table["fold"]]
+    share = metric in ("mape", "coverage")
+    axis = alt.Axis(labelExpr="split(datum.label, '|')", labelAngle=0, ticks=False)
+    form = ".1%" if share else ".3f" if metric == "r2" else ",.4~s"
+    base = p.chart(table)
+    bars = base.mark_bar().encode(
+        x=alt.X("place:N", sort=labels, title=None, axis=axis),
+        xOffset=alt.XOffset("model:N", sort=[*paint], scale=alt.Scale(paddingOuter=0.15)),
+        y=p.grounded("score", format="~%" if share else None),
+        color=p.by("model", paint),
+        tooltip=[
+            alt.Tooltip("fold:Q", title="fold"),
+            alt.Tooltip("end:T", format="%-d %b %Y", title="tested to"),
+            alt.Tooltip("model:N"),
+            alt.Tooltip("score:Q", format=form, title=METRICS[metric][0]),
+        ],
+    )
+    wanted = pd.DataFrame({"score": [0.94] if metric == "coverage" else []})
+    lines = p.chart(wanted).mark_rule(strokeDash=[4, 3]).encode(y="score:Q")
+    drawn = p.layer(bars, lines) if len(table) else p.nothing("No fold has a score")
+    drawn = p.switches(drawn, "model")
+    name, better = METRICS[metric]
+    mean: Any = table.groupby("model")["score"].mean()
+    text = in_percent if share else amount
+    each = ", ".join(f"{model} {text(float(mean[model]))}" for model in paint)
+    of = "the forecast of each fold" if split == "test" else "the training of each fold"
+    unit = f"{capital(name)}{f' in {outcome}' if metric == 'crps' else ''}; {better}"
+    title = "Would it have forecast well before?"
+    return p.titled(
+        drawn,
+        title if split == "test" else "How well did it describe what it had seen?",
+        unit,
+        f"{capital(name)} of {of}; mean: {each}" if each else "No fold has a score",
+        width,
+        260 if len(table) else 30,
+    )
 
 
 def backtest_forecasts(
@@ -120,92 +120,93 @@ def backtest_forecasts(
     *,
     geo: str | None = None,
     outcome: str = "outcome",
+    period: str = "period",
     prob: float = 0.94,
-    width: float = 9.0,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """What every fold forecast, and what came; each cut is a dotted line.
 
     Args:
         forecast: Table with the columns of backtest_forecast.csv.
-        geo: The geo drawn; None: the sum over geos.
+        geo: The geo drawn; None: the sum over geos, and a choice where a table has others.
         outcome: Name of the outcome.
+        period: Word for one period, such as "week".
         prob: Probability inside [lo, hi], for the legend.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    found = forecasts_of(forecast, geo)
-    title = c.capital(f"{outcome}: what each fold forecast, and what came")
-    drawn = c.canvas(width, 3.7, title, ax)
-    ax = drawn.ax
-    c.dress(ax, y=outcome)
-    dates = np.unique(np.concatenate([part.dates for part in found.values()]))
-    c.dates_on(drawn, dates[0], dates[-1])
-    step = float(np.diff(date2num(dates)).min()) if len(dates) > 1 else 1.0
-    for i, (fold, part) in enumerate(found.items()):
-        at = date2num(part.dates)
-        edges = at[0] - step / 2, at[-1] + step / 2
-        if i % 2:
-            ax.axvspan(*edges, color=c.TINT, zorder=0, lw=0)
-        ax.axvline(edges[0], color=c.MUTED, lw=0.9, ls=":")
-        ax.fill_between(at, part.lo, part.hi, color=c.MODEL, alpha=0.25, lw=0)
-        ax.plot(at, part.mean, color=c.MODEL, lw=1.5)
-        ax.plot(at, part.observed, ".", color=c.INK, ms=5, zorder=3)
-        name = f" fold {fold}" if drawn.width / len(found) > 0.9 else f" {fold}"
-        ax.text(edges[0], 1.0, name, transform=ax.get_xaxis_transform(), va="top",
-                fontsize=c.SMALL, color=c.MUTED)  # fmt: skip
-    c.numbers_on(ax.yaxis)
-    handles: list[Any] = [
-        Line2D([], [], color=c.INK, marker=".", ls="", label="observed"),
-        Line2D([], [], color=c.MODEL, lw=1.6, label="forecast, mean"),
-        Patch(color=c.MODEL, alpha=0.25, lw=0, label=f"{prob:.0%} of forecasts"),
-        Line2D([], [], color=c.MUTED, lw=0.9, ls=":", label="cut: nothing later was known"),
-    ]
-    c.legend_below(drawn, handles)
-    return drawn.figure
+    parts, geos = [], []
+    for fold, rows in forecast.groupby("fold"):
+        part, geos = bands(rows, geo, prob)
+        parts.append(part.assign(fold=int(str(fold))))
+    table = pd.concat(parts, ignore_index=True)
+    layers, _ = draw_band(table, prob, "forecast, mean", "forecasts")
+    days = np.unique(table["date"].to_numpy())
+    half = np.diff(days).min() / 2 if len(days) > 1 else np.timedelta64(12, "h")
+    n_folds = len(parts)
+    cuts = (
+        p.chart(table)
+        .transform_calculate(
+            _at="toNumber(toDate(datum['date']))",
+            name=f"'{'fold ' if width / n_folds > 80 else ''}' + datum.fold",
+        )
+        .transform_aggregate(first="min(_at)", groupby=["fold", "name"])
+        .transform_calculate(cut=f"datum.first - {half / np.timedelta64(1, 'ms')}")
+    )
+    rules = cuts.mark_rule(strokeDash=[2, 3]).encode(x="cut:T")
+    names = cuts.mark_text(align="left", baseline="bottom", dy=-3, color=MUTED)
+    heads = names.encode(x="cut:T", y=alt.value(0), text="name:N")
+    drawn = p.switches(p.layer(rules, *layers, heads), "series", "date")
+    unit = f"{outcome} a {period}; nothing after a dotted line was known to its forecast"
+    about = f"Forecasts of {n_folds} folds with their {prob:.0%} interval, and what came"
+    drawn = p.choice_of(drawn, "geo", "geo", geos)
+    title = "What it would have said, and what came"
+    return p.titled(drawn, title, unit, about, width, 300)
 
 
-class Estimates(NamedTuple):
-    """A parameter of every channel in every fold; NaN where there is none."""
+def estimates(
+    table: pd.DataFrame, names: Sequence[str], unit: Return
+) -> tuple[pd.DataFrame, list[str]]:
+    """Parameters that have a value for each channel, from backtest_parameters.csv.
 
-    channels: list[str]
-    folds: list[int]
-    values: np.ndarray  # (3: mean, lo, hi, channel, fold)
-    prior: np.ndarray  # (channel, fold): only the prior speaks
+    Args:
+        table: Columns fold, parameter, index, mean, lo, hi and, if known, source.
+        names: Parameters, in order.
+        unit: How returns are said.
 
-
-def estimates(table: pd.DataFrame, parameter: str) -> Estimates:
-    """One parameter that has a value for each channel, from backtest_parameters.csv."""
-    channels = _channels(table)
-    folds = sorted(int(f) for f in table["fold"].unique())
-    rows = table.loc[table["parameter"] == parameter]
-    values = np.full((3, len(channels), len(folds)), np.nan)
-    prior = np.zeros((len(channels), len(folds)), bool)
-    for row in rows.to_dict("records"):
-        if (name := str(row["index"])) in channels:
-            at = channels.index(name), folds.index(int(row["fold"]))
-            values[:, *at] = [row[end] for end in ("mean", "lo", "hi")]
-            prior[at] = row.get("source") == "prior"
-    return Estimates(channels, folds, values, prior)
-
-
-def _channels(table: pd.DataFrame) -> list[str]:
-    """Names of the channels: those of ROAS, else of the first parameter shown that is."""
-    for name in SHOWN:
-        rows = table.loc[table["parameter"] == name, "index"].dropna()
-        if len(rows):
-            return list(dict.fromkeys(rows.astype(str)))
-    return []
+    Returns:
+        Columns parameter (in words), channel, fold, mean, lo, hi, prior (whether only the
+        prior speaks); and the channels: those of ROAS, else of the first parameter.
+    """
+    rows = table.assign(index=table["index"].astype(object).where(table["index"].notna()))
+    each = [rows.loc[rows["parameter"] == name, "index"].dropna() for name in SHOWN]
+    channels = next((list(dict.fromkeys(x.astype(str))) for x in each if len(x)), [])
+    words = {"roas": unit.name} | NAMES
+    chosen = rows.loc[rows["parameter"].isin(names) & rows["index"].isin(channels)]
+    times = np.where(chosen["parameter"] == "roas", unit.times, 1.0)
+    source = chosen["source"] if "source" in chosen else pd.Series("", chosen.index)
+    found = pd.DataFrame(
+        {
+            "parameter": chosen["parameter"].map(lambda name: words.get(name, name)),
+            "channel": chosen["index"].astype(str),
+            "fold": chosen["fold"].astype(int),
+            **{end: times * chosen[end].astype(float) for end in ("mean", "lo", "hi")},
+            "prior": source == "prior",
+        }
+    )
+    return found.loc[np.isfinite(found["mean"])].reset_index(drop=True), channels
 
 
 def stability(
     parameters: pd.DataFrame,
     names: Sequence[str] = SHOWN,
     *,
+    outcome: str = "outcome",
+    currency: str = "",
+    value: float | None = None,
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
-    width: float = 9.0,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer | p.Facet:
     """Intervals of each channel's estimates over folds, the first fold at the top.
 
     Estimates that move further than they are wide depend on the window of data.
@@ -213,67 +214,77 @@ def stability(
     Args:
         parameters: Table with the columns of backtest_parameters.csv.
         names: Parameters with one value a channel; "roas" is in outcome per money.
+        outcome: Name of the outcome.
+        currency: Label of money.
+        value: Money per unit of outcome: ROAS becomes the return on money.
         prob: Probability inside [lo, hi].
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
+        width: Pixels.
     """
-    each = {name: estimates(parameters, name) for name in names}
-    each = {n: e for n, e in each.items() if np.isfinite(e.values).any()}
-    channels, folds = _channels(parameters), [*{f for e in each.values() for f in e.folds}]
-    paint = c.colours_of(channels, colours)
-    n_cells = max(len(each), 1)
-    n_columns = n_cells if width >= c.NARROW else 1
-    n_rows = -(-n_cells // n_columns)
-    row_height = 0.22 + 0.075 * len(folds)
-    height = n_rows * (0.75 + row_height * max(len(channels), 1)) + 0.3
-    title = "Would the estimates have been the same before?"
-    figure = c.blank(width, height, title)
-    cells = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
-    for ax, (name, found) in zip(cells, each.items(), strict=False):
-        _draw_estimates(ax, found, paint)
-        low = float(np.nanmin(found.values))
-        ax.set_xlim(left=min(0.0, 1.05 * low))
-        if name == "adstock_alpha":
-            ax.set_xlim(right=1.0)
-        c.name_cell(ax, NAMES.get(name, name))
-        c.numbers_on(ax.xaxis, most=5, room=width / n_columns - 1.0)
-    for ax in cells:
-        ax.set_yticks(range(len(channels)), [c.plain(c.shorten(n, 20)) for n in channels])
-        ax.tick_params(axis="y", length=0)
-        ax.set_ylim(len(channels) - 0.5, -0.5)
-    c.legend_under(figure, _stability_legend(folds, each, prob))
-    return figure
+    unit = Return(outcome, currency, value)
+    table, channels = estimates(parameters, names, unit)
+    folds, kinds = sorted(set(table["fold"])), [*dict.fromkeys(table["parameter"])]
+    paint = p.colours_for(channels, colours)
+    drawn: Any = forest(p.Chart(), channels, folds, paint, prob)
+    more: dict[str, Any] = {"for": "position"}
+    height, size = alt.Step(10 + 10 * max(len(folds), 1), **more), None
+    if len(kinds) > 1:
+        each = max(120, (width - 90) // len(kinds) - 24)
+        drawn = p.Facet(
+            data=table,
+            spec=drawn.properties(width=each, height=height),
+            facet=alt.Facet("parameter:N", sort=kinds, header=alt.Header()),
+            columns=min(len(kinds), max(1, (width - 90) // 144)),
+            resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="independent")),
+        )
+    elif kinds:
+        drawn, size = drawn.properties(data=table, height=height), width
+    else:
+        drawn, size = p.nothing("No fold has an estimate of a channel"), width
+    of = f"{unit.name}: {unit.per}" if unit.name in kinds else "in the units of the model"
+    grey = "; grey: had not run yet, the prior" if sum(table["prior"]) else ""
+    said = f"{of}; {len(folds)} folds, the first on top, with {prob:.0%} intervals{grey}"
+    about = (
+        f"{', '.join(kinds)} of {len(channels)} channels in every fold. Intervals that "
+        "move further than they are wide say that the answer depends on the window."
+    )
+    title = "Would the answer have been the same before?"
+    return p.titled(p.switches(drawn, "channel"), title, said, about, size)
 
 
-def _draw_estimates(ax: Axes, found: Estimates, paint: Sequence[str]) -> None:
-    c.dress(ax, grid="x")
-    n_folds = len(found.folds)
-    for row, colour in enumerate(paint):
-        if row % 2:
-            ax.axhspan(row - 0.5, row + 0.5, color=c.TINT, zorder=0, lw=0)
-        for k in range(n_folds):
-            mean, lo, hi = found.values[:, row, k]
-            y = row + 0.7 * ((k + 0.5) / n_folds - 0.5)
-            only = bool(found.prior[row, k])
-            look = {"color": c.REST if only else colour, "alpha": _alpha(k, n_folds)}
-            ax.plot([lo, hi], [y, y], lw=1.8, solid_capstyle="butt", **look)
-            ax.plot(mean, y, "o", ms=4.5, mfc="white" if only else None, mew=0.8, **look)
+def forest(
+    base: Any,
+    channels: Sequence[str],
+    folds: Sequence[int],
+    colours: Mapping[str, str],
+    prob: float,
+) -> p.Layer:
+    """Rows of channels with an interval a fold, later ones darker.
 
-
-def _alpha(k: int, n_folds: int) -> float:
-    """Later folds are drawn darker."""
-    return 0.4 + 0.6 * (k + 1) / n_folds
-
-
-def _stability_legend(
-    folds: Sequence[int], each: Mapping[str, Estimates], prob: float
-) -> list[Any]:
-    look: dict[str, Any] = {"color": c.MODEL, "marker": "o", "ms": 4.5, "lw": 1.8}
-    n = len(folds)
-    first = Line2D([], [], alpha=_alpha(0, n), label=f"first fold, {prob:.0%}", **look)
-    last = Line2D([], [], label=f"last fold (fold {folds[-1]})" if n else "last", **look)
-    handles = [first, last] if n > 1 else [last]
-    if any(e.prior.any() for e in each.values()):
-        look |= {"color": c.REST, "mfc": "white"}
-        handles.append(Line2D([], [], label="had not run yet: the prior", **look))
-    return handles
+    Args:
+        base: Chart of the columns of :func:`estimates`, without a mark.
+        channels: Rows.
+        folds: Numbers of the folds, in order.
+        colours: Channel -> colour.
+        prob: Probability inside [lo, hi].
+    """
+    paint = p.by("channel", colours, legend=False)
+    ends = {"mean": "mean", "lo": f"{prob:.0%} from", "hi": "to"}
+    each = [alt.Tooltip(f"{k}:Q", format=",.3~r", title=v) for k, v in ends.items()]
+    shade = alt.Scale(
+        domain=[min(folds, default=1) - 1, max(folds, default=1)], range=[0.4, 1]
+    )
+    rows = base.encode(
+        y=p.named_rows("channel", channels, scale=alt.Scale(paddingInner=0.1)),
+        yOffset=alt.YOffset("fold:O", sort=folds, scale=alt.Scale(paddingOuter=0.6)),
+        color=alt.condition("datum.prior", alt.value(REST), paint),
+        opacity=alt.Opacity("fold:Q", legend=None, scale=shade),
+        tooltip=[alt.Tooltip("channel:N"), alt.Tooltip("fold:Q"), *each],
+    )
+    axis = alt.Axis(grid=True, tickCount=5, labelExpr=p.AMOUNT)
+    x = alt.X("lo:Q", title=None, axis=axis, scale=alt.Scale(zero=True))
+    hollow = alt.condition("datum.prior", alt.value("white"), paint)
+    return p.layer(
+        rows.mark_rule(strokeWidth=2).encode(x=x, x2="hi:Q"),
+        rows.mark_point(size=34).encode(x="mean:Q", fill=hollow),
+    )

@@ -263,3 +263,51 @@ def priors():
             "contraction": [0.75, 0.75, -1.25, np.nan],
         }
     )
+
+
+def rows_of(drawn):
+    """The table of a chart: the one with most rows, as the chart's specification has it."""
+    tables = drawn.to_dict()["datasets"].values()
+    return pd.DataFrame(max(tables, key=len))
+
+
+def layers_of(drawn):
+    """Specifications of all marks of a chart, from the bottom up."""
+    found = []
+
+    def visit(part):
+        if "mark" in part:
+            found.append(part)
+        for key in ("layer", "hconcat", "vconcat", "concat"):
+            for child in part.get(key, ()):
+                visit(child)
+        if "spec" in part:
+            visit(part["spec"])
+
+    visit(drawn.to_dict())
+    return found
+
+
+def legend_of(drawn):
+    """Name -> colour, of the first scale of colours that has a domain."""
+    for part in layers_of(drawn):
+        colour = part.get("encoding", {}).get("color", {})
+        colour = colour.get("condition", colour) if "scale" not in colour else colour
+        scale = colour.get("scale") or {}
+        if "domain" in scale:
+            return dict(zip(scale["domain"], scale["range"], strict=True))
+    return {}
+
+
+def params_of(drawn):
+    """Names of what a page may set."""
+    return {x["name"] for x in drawn.to_dict()["params"] if "select" not in x}
+
+
+def words_of(drawn):
+    """Title, subtitle and description."""
+    spec = drawn.to_dict()
+    title = spec["title"]
+    return (
+        " ".join(title["text"]), " ".join(title.get("subtitle", [])), spec["description"],
+    )  # fmt: skip

@@ -1,16 +1,17 @@
 """What is drawn of a backtest: the numbers of its tables, where they belong."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
-from matplotlib.dates import date2num
 
 from mmmjax import plot
 from mmmjax.checks import InputError
-from mmmjax.plot import validation as v
 from mmmjax.plot.colours import channel_colours
+from mmmjax.plot.picture import to_png
 from tests.plot import examples
+from tests.plot.examples import legend_of, params_of, rows_of, words_of
 
 MODELS = ("mmm", "no_media", "seasonal_naive")
 
@@ -52,85 +53,93 @@ def parameters():
     return pd.DataFrame(rows, columns=columns)
 
 
+WORDS = ["this model", "the model without media", "what was a year before"]
+
+
 def test_scores_of_every_model_stand_side_by_side():
-    axes = plot.backtest_scores(scores(), outcome="sales").axes[0]
-    for m, line in enumerate(axes.lines[:3]):
-        y = np.asarray(line.get_ydata(), float)
-        np.testing.assert_allclose(y, [10.0 + m if m < 2 else np.nan, 20.0 + m])
-        x = np.asarray(line.get_xdata(), float)
-        np.testing.assert_allclose(x, np.array([0.0, 1.0]) + 0.16 * (m - 1))
-    ticks = [t.get_text() for t in axes.get_xticklabels()]
-    assert ticks == ["1\nto Mar 2022", "2\nto Jun 2022"]
-    assert axes.get_ylim()[0] == 0.0
-    assert axes.get_ylabel() == "sales"
-    labels = [t.get_text() for t in axes.get_legend().get_texts()]
-    assert labels == ["this model", "the model without media", "a year before"]
+    drawn = plot.backtest_scores(scores(), outcome="sales")
+    rows = rows_of(drawn)
+    for m, name in enumerate(WORDS):
+        of = rows.loc[rows["model"] == name].set_index("fold")["score"].astype(float)
+        np.testing.assert_allclose(of, [10.0 + m if m < 2 else np.nan, 20.0 + m])
+    assert list(legend_of(drawn)) == WORDS
+    assert list(dict.fromkeys(rows["place"])) == ["1|to Mar 2022", "2|to Jun 2022"]
+    title, unit, about = words_of(drawn)
+    assert title == "Would it have forecast well before?"
+    assert unit == "CRPS in sales; smaller is better"
+    assert "mean: this model 15, the model without media 16, what was a" in about
+    many = pd.concat([scores().assign(fold=lambda t, k=k: t["fold"] + 2 * k)
+                      for k in range(6)])  # fmt: skip
+    assert "12" in set(rows_of(plot.backtest_scores(many))["place"])
 
 
 def test_other_scores_and_splits():
-    axes = plot.backtest_scores(scores(), "r2").axes[0]
-    assert axes.get_ylim()[0] < -1.5
-    train = v.scored(scores(), "crps", "train")
-    np.testing.assert_allclose(train.values[0], [110, 120])
-    only = v.scored(scores().query("model == 'mmm'"))
-    assert only.models == ["mmm"]
-    axes = plot.backtest_scores(scores(), "coverage").axes[0]
-    assert any(np.allclose(line.get_ydata(), 0.94) for line in axes.lines)
+    drawn = plot.backtest_scores(scores(), "r2", split="train")
+    assert rows_of(drawn)["score"].min() == -1.5
+    assert words_of(drawn)[0] == "How well did it describe what it had seen?"
+    train = rows_of(plot.backtest_scores(scores(), split="train"))
+    assert train.loc[train["model"] == WORDS[0], "score"].tolist() == [110, 120]
+    only = plot.backtest_scores(scores().query("model == 'mmm'"))
+    assert list(legend_of(only)) == WORDS[:1]
+    drawn = plot.backtest_scores(scores(), "coverage")
+    assert {"score": 0.94} in [x for t in drawn.to_dict()["datasets"].values() for x in t]
+    assert "this model 90%" in words_of(drawn)[2]
     with pytest.raises(InputError, match='metric: got "crsp"'):
         plot.backtest_scores(scores(), "crsp")
 
 
 def test_scores_of_folds_that_all_failed_are_an_empty_picture():
-    table = scores().assign(crps=np.nan)
-    axes = plot.backtest_scores(table).axes[0]
-    assert len(axes.get_xticks()) == 2
-    assert axes.get_legend().get_texts() == []
+    drawn = plot.backtest_scores(scores().assign(crps=np.nan))
+    assert words_of(drawn)[2] == "No fold has a score"
+    assert to_png(drawn)[:4] == b"\x89PNG"
 
 
 def test_forecasts_stand_at_their_dates_behind_their_cuts():
     table = forecast()
-    axes = plot.backtest_forecasts(table, outcome="sales").axes[0]
-    means = [ln for ln in axes.lines if ln.get_linestyle() == "-"]
-    dots = [ln for ln in axes.lines if ln.get_marker() == "."]
-    cuts = [ln for ln in axes.lines if ln.get_linestyle() == ":"]
-    for k in range(2):
-        part = table[table["fold"] == k + 1]
-        np.testing.assert_allclose(means[k].get_ydata(), part["mean"])
-        np.testing.assert_allclose(means[k].get_xdata(), date2num(part["date"]))
-        np.testing.assert_allclose(dots[k].get_ydata(), part["observed"])
-        band = axes.collections[k].get_paths()[0].vertices[:, 1]
-        assert (band.min(), band.max()) == (part["lo"].min(), part["hi"].max())
-        assert cuts[k].get_xdata()[0] == date2num(part["date"])[0] - 3.5
-    assert [t.get_text().strip() for t in axes.texts] == ["fold 1", "fold 2"]
+    drawn = plot.backtest_forecasts(table, outcome="sales", period="week")
+    rows = rows_of(drawn)
+    assert rows["fold"].tolist() == table["fold"].tolist()
+    for name in ("mean", "lo", "hi", "observed"):
+        np.testing.assert_allclose(rows[name].astype(float), table[name], equal_nan=True)
+    assert pd.to_datetime(rows["date"]).tolist() == table["date"].tolist()
+    assert f"datum.first - {3.5 * 86_400_000}" in json.dumps(drawn.to_dict())
+    assert params_of(drawn) == {"hidden", "since"}
+    assert words_of(drawn)[1].startswith("sales a week; ")
+    both = pd.concat([table, table.assign(geo="ALL")])
+    assert params_of(plot.backtest_forecasts(both)) == {"hidden", "since", "geo"}
 
 
 def test_stability_has_an_interval_for_every_channel_and_fold():
-    table = parameters()
-    figure = plot.stability(table)
-    roas, alpha = figure.axes
-    assert [t.get_text() for t in roas.get_yticklabels()] == examples.CHANNELS
-    found = v.estimates(table, "adstock_alpha")
-    np.testing.assert_allclose(found.values[0], [[0.1, 0.2], [0.2, 0.3], [0.3, 0.4]])
-    assert found.prior.tolist() == [[False, False], [False, False], [True, False]]
-    intervals = [ln for ln in alpha.lines if len(ln.get_xdata()) == 2]
-    dots = [ln for ln in alpha.lines if len(ln.get_xdata()) == 1]
-    assert len(intervals) == len(dots) == 6
-    np.testing.assert_allclose(intervals[3].get_xdata(), [0.15, 0.6])  # Search, fold 2
-    np.testing.assert_allclose([d.get_xdata()[0] for d in dots], found.values[0].ravel())
-    heights = [d.get_ydata()[0] for d in dots]
-    assert heights == sorted(heights)
+    drawn = plot.stability(parameters())
+    rows = rows_of(drawn)
+    alpha = rows.loc[rows["parameter"].str.startswith("adstock_alpha")]
+    for i, name in enumerate(examples.CHANNELS):
+        of = alpha.loc[alpha["channel"] == name].sort_values("fold")
+        np.testing.assert_allclose(of["mean"], [0.1 * (1 + i), 0.1 * (2 + i)])
+        np.testing.assert_allclose(of["lo"], of["mean"] / 2)
+        np.testing.assert_allclose(of["hi"], of["mean"] * 2)
+        assert of["prior"].tolist() == [name == "Mail", False]
+    roas = rows.loc[rows["parameter"] == "ROAS"]
+    assert set(roas["channel"]) == {"TV", "Search"}
     colours = channel_colours(examples.CHANNELS)
-    assert to_hex(intervals[0].get_color()).upper() == colours["TV"]
-    assert to_hex(intervals[4].get_color()) == v.c.REST  # the prior only
-    assert roas.get_title(loc="left") == "ROAS"
-    labels = [t.get_text() for t in figure.legends[0].get_texts()]
-    assert labels[-1] == "had not run yet: the prior"
+    assert legend_of(drawn) == colours
+    assert "grey: had not run yet, the prior" in words_of(drawn)[1]
+    assert params_of(drawn) == {"hidden"}
 
 
-def test_a_phone_has_the_parameters_below_each_other():
-    wide, narrow = (plot.stability(parameters(), width=w) for w in (9.0, 4.0))
-    places = [[ax.get_position() for ax in f.axes] for f in (wide, narrow)]
-    assert places[0][0].y0 == places[0][1].y0
-    assert places[1][0].x0 == places[1][1].x0
-    figure = plot.stability(parameters(), ["adstock_alpha"])
-    assert len(figure.axes) == 1
+def test_returns_of_folds_are_money_where_an_outcome_has_a_value():
+    drawn = plot.stability(parameters(), ["roas"], value=0.5, currency="EUR", width=400)
+    rows = rows_of(drawn)
+    np.testing.assert_allclose(rows["mean"], [0.5, 1.0, 1.0, 1.5])
+    assert set(rows["parameter"]) == {"return"}
+    assert words_of(drawn)[1].startswith("return: EUR per EUR; 2 folds")
+    assert "facet" not in drawn.to_dict()
+    assert drawn.to_dict()["width"] == 400
+
+
+@pytest.mark.parametrize("draw", [
+    lambda: plot.backtest_scores(scores()), lambda: plot.backtest_forecasts(forecast()),
+    lambda: plot.stability(parameters()), lambda: plot.stability(parameters().head(0)),
+])  # fmt: skip
+def test_pictures_are_drawn(draw):
+    assert to_png(draw())[:4] == b"\x89PNG"
