@@ -24,10 +24,10 @@ from mmmjax.plot.colours import GRID, INK, MODEL, MUTED, REST, TINT, channel_col
 from mmmjax.plot.labels import ALL, for_geo
 
 __all__ = [
-    "Chart", "Concat", "Facet", "HConcat", "Layer", "VConcat", "aside", "by", "cells",
-    "chart", "choice_of", "colours_for", "dates", "grounded", "layer", "named_rows",
-    "nothing", "per_geo", "pointer", "switches", "tinted", "titled", "to_png", "to_svg",
-    "unified",
+    "Chart", "Concat", "Facet", "HConcat", "Layer", "VConcat", "across", "aside", "by",
+    "cells", "chart", "choice_of", "colours_for", "dates", "grounded", "layer",
+    "named_rows", "nothing", "per_geo", "pointer", "switches", "tinted", "tips", "titled",
+    "to_png", "to_svg", "unified",
 ]  # fmt: skip
 
 WIDE = 640  # pixels
@@ -168,6 +168,8 @@ def cells(
         spec=drawn.properties(**size),
         facet=by_cell,
         columns=columns,
+        bounds="flush",  # cells and names stand in line, however wide the axes' texts are
+        spacing={"row": 52, "column": 62},
         resolve=alt.Resolve(
             scale=alt.ScaleResolveMap(x="independent", y="independent"),
             axis=alt.AxisResolveMap(x="independent", y="independent"),
@@ -209,10 +211,9 @@ def per_geo(table: pd.DataFrame, geo: str | None) -> tuple[pd.DataFrame, list[st
     The sum over geos comes first where the table has it. Geos to choose from are none where
     the table has one geo only.
     """
-    chosen = for_geo(table, geo)
-    names = [str(name) for name in table["geo"].unique()]
+    names = [str(name) for name in table["geo"].unique()] if "geo" in table else []
     if geo is not None or len(names) < 2:
-        return chosen, []
+        return for_geo(table, geo), []
     first = [ALL] if ALL in names else []
     return table, first + [name for name in names if name != ALL]
 
@@ -264,10 +265,10 @@ def colours_for(names: Sequence[str], given: Mapping[str, str] | None) -> dict[s
     return {name: chosen.get(name, REST) for name in names}
 
 
-def by(field: str, colours: Mapping[str, str], legend: bool = True, **more: Any) -> Any:
+def by(field: str, colours: Mapping[str, str], legend: Any = True, **more: Any) -> Any:
     """A colour for every value of a column, in this order, with or without a legend."""
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    shown = {} if legend else {"legend": None}
+    shown = {} if legend is True else {"legend": legend or None}
     return alt.Color(f"{field}:N", scale=scale, sort=list(colours), **shown, **more)
 
 
@@ -278,14 +279,41 @@ def dates(field: str = "date") -> alt.X:
 
 
 def grounded(
-    field: str, title: str | None = None, format: str | None = None, **more: Any
+    field: str,
+    title: str | None = None,
+    format: str | None = None,
+    ticks: Any = None,
+    **more: Any,
 ) -> alt.Y:
-    """A y axis that begins at zero, of amounts where no format of D3's is given."""
+    """A y axis that begins at zero, of amounts where no format of D3's is given.
+
+    Args:
+        field: Column.
+        title: Of the axis.
+        format: D3's.
+        ticks: About so many; None: by the height (cells have none that is known).
+        more: Anything else of Altair's ``Y``.
+    """
     said: dict[str, Any] = {"labelExpr": AMOUNT} if format is None else {"format": format}
-    axis = alt.Axis(grid=True, tickCount={"expr": "height / 50"}, **said)
+    axis = alt.Axis(grid=True, tickCount=ticks or {"expr": "height / 50"}, **said)
     scale = alt.Scale(zero=True, nice=True)
     parts: dict[str, Any] = {"axis": axis, "scale": scale} | more
     return alt.Y(f"{field}:Q", title=title, **parts)
+
+
+def across(
+    field: str,
+    title: str | None = None,
+    format: str | None = None,
+    ticks: Any = None,
+    **more: Any,
+) -> alt.X:
+    """An x axis that begins at zero and ends where the numbers end; as ``grounded``."""
+    said: dict[str, Any] = {"labelExpr": AMOUNT} if format is None else {"format": format}
+    axis = alt.Axis(tickCount=ticks or {"expr": "width / 70"}, **said)
+    scale = alt.Scale(zero=True, nice=False)
+    parts: dict[str, Any] = {"axis": axis, "scale": scale} | more
+    return alt.X(f"{field}:Q", title=title, **parts)
 
 
 def named_rows(field: str, names: Sequence[str] | None = None, **more: Any) -> alt.Y:

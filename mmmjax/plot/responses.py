@@ -1,73 +1,67 @@
 """Pictures of what other levels of spend would bring, and of when the effect comes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from mmmjax.checks import choice, fail, listing
-from mmmjax.plot import canvas as c
+from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import one_geo
+from mmmjax.plot.colours import GRID, INK, MUTED, TINT
+from mmmjax.plot.labels import amount, capital, large, span, with_unit
 
-__all__ = ["carryover", "curve", "curves", "sweep"]
+__all__ = ["MEASURES", "carryover", "curve", "curves", "levels", "sweep"]
 
-DASHED = (0, (2, 1.2))
 BANDS = 3  # channels whose intervals can be drawn over each other
+THREE = ",.3~r"  # D3: three digits
+ENDS = ("mean", "lo", "hi")
 
 Curves = xr.Dataset | pd.DataFrame
 """A result of ``mm.curves``, or a table with the columns of curves.csv."""
 
 
-class Curve(NamedTuple):
-    """Response of one channel at constant spend (or media, if organic) per period."""
+def levels(
+    found: Curves, geo: str | None = None, today: Mapping[str, float] | None = None
+) -> tuple[Any, list[str]]:
+    """Curves as rows, and the geos to choose from.
 
-    level: np.ndarray  # (point,)
-    mean: np.ndarray  # (point,)
-    lo: np.ndarray
-    hi: np.ndarray
-    today: float  # mean level of the training window; NaN where it is not known
-    largest: float  # end of the observed range
-    paid: bool
-
-    def at(self, level: float) -> float:
-        """Mean response at a level of spend."""
-        return float(np.interp(level, self.level, self.mean))
-
-
-def curve_of(
-    found: Curves,
-    channel: str,
-    geo: str | None = None,
-    today: Mapping[str, float] | None = None,
-) -> Curve:
-    """One channel of the response curves; see :func:`curve`."""
-    names = _channels(found)
-    if channel not in names:
-        fail("channel", channel, "the curves drawn", listing(names), f'"{names[0]}"')
+    Columns: geo, channel, level (money, or media if organic), mean, lo, hi, paid, and part:
+    0 observed, 1 the last observed point, 2 beyond it, 3 today, where that is known.
+    """
     if isinstance(found, pd.DataFrame):
-        rows = c.for_geo(found, geo)
-        rows = rows.loc[rows["channel"].astype(str) == channel]
-        paid = bool(rows["spend"].notna().all())
-        level, mean, lo, hi = (
-            rows[n].to_numpy(float)
-            for n in ("spend" if paid else "media", "mean", "lo", "hi")
-        )
-        seen = level[~rows["extrapolated"].to_numpy(bool)]
-        at = float((today or {}).get(channel, np.nan))
-        return Curve(level, mean, lo, hi, at, float(seen.max(initial=0.0)), paid)
-    one = one_geo(found, geo).sel(channel=channel)
-    paid = bool(np.isfinite(one["spend"]).all())
-    kind = "spend" if paid else "media"
-    at, largest = (float(one[f"{kind}_{which}"]) for which in ("mean", "max"))
-    at = float((today or {}).get(channel, at))
-    mean, lo, hi = one["response"].sel(summary=["mean", "lo", "hi"]).to_numpy()
-    return Curve(one[kind].to_numpy(), mean, lo, hi, at, largest, paid)
+        table, geos = p.per_geo(found, geo)
+        beyond, now = table["extrapolated"].astype(bool), pd.Series(np.nan, table.index)
+        table = table.assign(beyond=beyond, now=now)
+    else:
+        one = one_geo(found, geo)
+        ends = one["response"].sel(summary=list(ENDS)).to_dataset("summary")
+        flat = one[["media", "spend", "media_mean", "spend_mean", "media_max"]]
+        table, geos = flat.merge(ends, compat="override").to_dataframe().reset_index(), []
+        table["beyond"] = table["media"] > table["media_max"] * (1 + 1e-9)
+        table["now"] = table["spend_mean"].fillna(table["media_mean"])
+    rows, parts = [], table.groupby(["geo", "channel"], sort=False)
+    for place, name, part in ((*key, part) for key, part in parts):  # type: ignore[misc]
+        one: Any = part
+        paid = bool(one["spend"].notna().all())
+        one = one.assign(channel=str(name), level=one["spend" if paid else "media"])
+        one = one.sort_values("level", kind="stable").assign(paid=paid)
+        last = max(int((~one["beyond"]).sum()) - 1, 0)
+        one["part"] = np.sign(np.arange(len(one)) - last) + 1
+        here = not geos or place == geos[0]  # today is of the sum, or of the geo asked for
+        given = (today or {}).get(str(name)) if here else None
+        at = float(one["now"].iloc[0] if given is None else given)
+        rows.append(one)
+        if np.isfinite(at):
+            brings = float(np.interp(at, one["level"], one["mean"]))
+            new = {"level": at, "mean": brings, "lo": np.nan, "hi": np.nan, "part": 3}
+            rows.append(one.iloc[:1].assign(**new))
+    columns = ["geo", "channel", "level", *ENDS, "paid", "part"]
+    every = pd.concat(rows, ignore_index=True) if rows else table.reindex(columns=columns)
+    return every[columns], geos
 
 
 def curve(
@@ -81,39 +75,46 @@ def curve(
     period: str = "period",
     brief: bool = False,
     colours: Mapping[str, str] | None = None,
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """What one channel brings a period at other levels of spend, carry-over included.
 
-    The range that was observed is shaded and drawn as a line; beyond it the curve is
+    The range that was observed is tinted and drawn as a line; beyond it the curve is
     extrapolated and dashed. The dot is the mean period of the training window.
 
     Args:
         found: Result of ``mm.curves(fit)``; of several geos, with ``total=True``. Or a
             table with the columns of curves.csv, which does not know today's position.
         channel: The channel.
-        geo: The geo drawn, where there are several.
+        geo: The geo drawn; None: the sum over geos, others to choose from.
         today: Channel -> today's level of spend a period (media, if organic), in place of
             the mean of the training window.
         outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
         period: Word for one period, such as "week".
-        brief: The channel as title and no legend, for a row of such figures.
+        brief: The channel as title, and no words on what is drawn how, for a row of such.
         colours: Channel -> colour; None: by the order in ``found``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    one = curve_of(found, channel, geo, today)
-    colour = (colours or c.channel_colours(_channels(found))).get(channel, c.REST)
+    rows, geos = levels(found, geo, today)
+    names = list(dict.fromkeys(rows["channel"]))
+    if channel not in names:
+        fail("channel", channel, "the curves drawn", listing(names), f'"{names[0]}"')
+    own = rows.loc[rows["channel"] == channel].drop(columns="paid")
+    paid = bool(rows.loc[own.index[0], "paid"])
+    money = with_unit("spend", currency) if paid else "media (organic)"
+    paint = p.colours_for(names, colours)
+    drawn = _curves(own, {channel: paint[channel]}, f"{money} a {period}", period)
     title = channel if brief else f"{channel}: {outcome} at other levels of spend"
-    drawn = c.canvas(width, 2.5 if brief else 3.4, title, ax)
-    level = c.with_unit("spend", currency) if one.paid else "media"
-    c.dress(drawn.ax, f"{level} a {period}", f"{outcome} a {period}")
-    _draw_curve(drawn.ax, one, colour, drawn.width - 1.1)
-    if not brief:
-        c.legend_below(drawn, _curve_legend(period, colour), gap=42.0)
-    return drawn.figure
+    unit = f"{outcome} a {period}" + ("" if brief else f". {_how(period)}")
+    at = own.loc[(own["part"] == 3) & (not geos or own["geo"] == geos[0])]
+    about = f"Response of {outcome} to {channel}"
+    if len(at):
+        level, brings = float(at["level"].iloc[0]), float(at["mean"].iloc[0])
+        said = f"{large(level)} {currency if paid else 'of media'}".rstrip()
+        about += f": {large(brings)} a {period} at {said}, the mean {period}"
+    drawn = p.choice_of(drawn, "geo", "geo", geos)
+    return p.titled(drawn, title, unit, about, width, 190 if brief else 280)
 
 
 def curves(
@@ -125,89 +126,71 @@ def curves(
     currency: str = "",
     period: str = "period",
     colours: Mapping[str, str] | None = None,
-    width: float = 9.0,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Facet:
     """The curves of all channels side by side; axes differ. Arguments as :func:`curve`."""
-    names = _channels(found)
-    colours = colours or c.channel_colours(names)
-    title = c.capital(f"{outcome} at other levels of spend")
-    figure, cells = c.grid(len(names), width, 2.2, title)
-    money = f"{c.with_unit('spend', currency)} a {period}"
-    every = [curve_of(found, name, geo, today) for name in names]
-    for ax, name, one in zip(cells, names, every, strict=True):
-        c.dress(ax, "" if one.paid else f"media a {period} (organic)")
-        c.name_cell(ax, name)
-        _draw_curve(ax, one, colours.get(name, c.REST), 1.6)
-    if any(one.paid for one in every):
-        c.label_lowest(cells, money, [one.paid for one in every])
-    figure.supylabel(c.plain(f"{outcome} a {period}"), fontsize=c.SMALL, color=c.MUTED)
-    c.legend_under(figure, _curve_legend(period, c.MODEL))
-    return figure
+    rows, geos = levels(found, geo, today)
+    names = list(dict.fromkeys(rows["channel"]))
+    organic = dict(zip(rows["channel"], ~rows["paid"].astype(bool), strict=True))
+    cell = {name: f"{name} (organic: media)" if organic[name] else name for name in names}
+    rows = rows.assign(cell=rows["channel"].map(cell)).drop(columns="paid")
+    drawn = _curves(None, p.colours_for(names, colours), None, period)
+    drawn = p.cells(drawn, rows, "cell", list(cell.values()), width, 130)
+    money = with_unit("spend", currency)
+    unit = f"{outcome} a {period}, by {money} a {period}. {_how(period)}"
+    at = rows.loc[(rows["part"] == 3) & (not geos or rows["geo"] == geos[0])]
+    said = [f"{name} {large(mean)} at {large(level)}" for name, level, mean in
+            at[["channel", "level", "mean"]].itertuples(index=False)]  # fmt: skip
+    about = f"A period brings at the mean {period}: {', '.join(said)}" if said else ""
+    drawn = p.choice_of(p.switches(drawn, "channel"), "geo", "geo", geos)
+    title = capital(f"{outcome} at other levels of spend")
+    return p.titled(drawn, title, unit, about, width=None)
 
 
-def _curve_legend(period: str, colour: str) -> Sequence[Any]:
-    return [
-        Line2D([], [], color=colour, lw=2, label="mean"),
-        Line2D([], [], color=colour, lw=2, ls=DASHED, label="extrapolated"),
-        Patch(color=colour, alpha=0.2, lw=0, label="94% interval"),
-        Patch(facecolor=c.TINT, edgecolor=c.GRID, label="observed range"),
-        Line2D([], [], color=c.INK, marker="o", ls="", ms=5,
-               label=f"today: the mean {period}"),
-    ]  # fmt: skip
+def _how(period: str) -> str:
+    text = "Line: mean, dashed beyond what was observed (tinted); band: 94% interval; "
+    return f"{text}dot: today, the mean {period}"
 
 
-def _draw_curve(ax: Axes, one: Curve, colour: str, room: float) -> None:
-    inside = one.level <= one.largest * (1 + 1e-9)
-    joint = max(int(inside.sum()) - 1, 0)
-    ax.axvspan(0.0, one.largest, color=c.TINT, zorder=0, lw=0)
-    ax.fill_between(one.level, one.lo, one.hi, color=colour, alpha=0.2, lw=0)
-    ax.plot(one.level[inside], one.mean[inside], color=colour, lw=2)
-    ax.plot(one.level[joint:], one.mean[joint:], color=colour, lw=2, ls=DASHED)
-    if np.isfinite(one.today):
-        ax.plot([one.today] * 2, [0.0, one.at(one.today)], color=c.INK, lw=0.8, ls=":")
-        ax.plot(one.today, one.at(one.today), "o", color=c.INK, ms=5, zorder=4)
-    ax.set_xlim(0.0, float(one.level[-1]) or 1.0)
-    ax.set_ylim(bottom=min(0.0, float(one.lo.min())))
-    c.numbers_on(ax.xaxis, most=3, room=room)
-    c.numbers_on(ax.yaxis, most=4)
-
-
-def _channels(found: Curves) -> list[str]:
-    return list(dict.fromkeys(str(name) for name in found["channel"].to_numpy()))
-
-
-class Swept(NamedTuple):
-    """One channel of a sweep, all (multiplier,)."""
-
-    multiplier: np.ndarray
-    spend: np.ndarray  # money over the window; NaN for organic channels
-    mean: np.ndarray
-    lo: np.ndarray
-    hi: np.ndarray
+def _curves(
+    table: pd.DataFrame | None, paint: Mapping[str, str], money: str | None, period: str
+) -> p.Layer:
+    """Tinted range, band, line and dot of one channel's rows, or of each cell's."""
+    base = p.Chart() if table is None else p.chart(table)
+    few: dict[str, Any] = {} if money else {"ticks": 3}  # in a cell
+    x, y = p.across("level", money, **few), p.grounded("mean", **few)
+    colour = p.by("channel", paint, legend=False)
+    line = base.encode(x=x, y=y, color=colour)
+    zero = base.transform_calculate(zero="0")
+    dot = zero.transform_filter("datum.part == 3")
+    told = [alt.Tooltip("channel:N"), alt.Tooltip("level:Q", format=THREE)]
+    told += [alt.Tooltip("mean:Q", format=THREE, title=f"brings a {period}")]
+    ends = [alt.Tooltip(f"{end}:Q", format=THREE, title=text)
+            for end, text in (("lo", "94%: from"), ("hi", "to"))]  # fmt: skip
+    seen = zero.transform_filter("datum.part == 1").mark_rect(color=TINT)
+    curved = base.transform_filter("datum.part < 3")
+    return p.layer(
+        seen.encode(x="zero:Q", x2="level:Q"),
+        curved.mark_area(opacity=0.2).encode(
+            x=x, y=p.grounded("lo", **few), y2="hi:Q", color=colour
+        ),
+        line.transform_filter("datum.part < 2").mark_line(strokeWidth=2),
+        line.transform_filter("datum.part == 1 || datum.part == 2").mark_line(
+            strokeWidth=2, strokeDash=[5, 3]
+        ),
+        dot.mark_rule(color=INK, strokeDash=[2, 2]).encode(x=x, y=y, y2="zero:Q"),
+        dot.mark_point(color=INK, stroke="white", opacity=1).encode(x=x, y=y, tooltip=told),
+        curved.mark_point(opacity=0, size=220).encode(x=x, y=y, tooltip=[*told, *ends]),
+    )
 
 
 MEASURES = ("contribution", "uplift", "marginal")
 
 
-def sweep_of(
-    table: pd.DataFrame, measure: str = "uplift", geo: str | None = None
-) -> dict[str, Swept]:
-    """One measure of sweep.csv by channel, in order of the multiplier."""
-    choice("measure", measure, MEASURES)
-    before = "" if measure == "contribution" else f"{measure}_"
-    columns = ["multiplier", "spend", *(before + s for s in ("mean", "lo", "hi"))]
-    rows = c.for_geo(table, geo).sort_values("multiplier", kind="stable")
-    parts = {str(n): part for n, part in rows.groupby("channel", sort=False)}
-    found = {}
-    for name in _channels(c.for_geo(table, geo)):  # type: ignore[arg-type]
-        found[name] = Swept(*parts[name][columns].to_numpy(float).T)
-    return found
-
-
 def sweep(
     table: pd.DataFrame,
     *,
-    measure: str = "uplift",
+    measure: str | Sequence[str] = "uplift",
     relative: bool = True,
     channels: Sequence[str] | None = None,
     geo: str | None = None,
@@ -215,121 +198,119 @@ def sweep(
     currency: str = "",
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
-    width: float = 6.6,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """What more or less spend of one channel would change, all others as they were.
 
     Args:
         table: Table with the columns of sweep.csv.
         measure: "contribution": what the channel would have brought over the window;
             "uplift": the same against today's spend; "marginal": what the next unit of
-            money would bring there.
+            money would bring there. Of several one is chosen in the picture.
         relative: Spend as percentage of today's. False: money over the window; organic
             channels have none and are left out.
         channels: The channels drawn; None: all that have numbers.
-        geo: The geo drawn; None: the sum over geos.
+        geo: The geo drawn; None: the sum over geos, others to choose from.
         outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
-        prob: Probability inside the intervals: bands of up to three channels, else lines
-            at the end.
+        prob: Probability inside the intervals: bands while up to three channels are on
+            show, else lines at the end.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    every = sweep_of(table, measure, geo)
-    paint = c.channel_colours(list(every)) if colours is None else colours
-    kept = _drawn(every, channels, relative)
-    title, label = _sweep_words(measure, outcome, currency or "unit of money")
-    drawn = c.canvas(width, 3.9, c.capital(f"{outcome}: {title}"), ax)
-    ax = drawn.ax
-    spend = "spend of the channel, today = 100%"
-    c.dress(
-        ax, spend if relative else c.with_unit("spend over the window", currency), label
-    )
-    _draw_sweep(ax, kept, paint, relative)
-    c.numbers_on(ax.xaxis, relative, 6, drawn.width - 1.2)
-    c.numbers_on(ax.yaxis)
-    handles: list[Any] = [
-        Line2D([], [], color=paint.get(n, c.REST), lw=2, label=c.plain(c.shorten(n)))
-        for n in kept
-    ]
-    handles.append(
-        Line2D([], [], color=c.MODEL, ls="", marker="o", ms=6, mec="white", label="today")
-    )
-    where = "Bands" if len(kept) <= BANDS else "Bars at the end of the lines"
-    c.say(drawn, f"{where}: {prob:.0%} intervals")
-    c.legend_below(drawn, handles, gap=42.0)
-    return drawn.figure
-
-
-def _drawn(
-    every: Mapping[str, Swept], channels: Sequence[str] | None, relative: bool
-) -> dict[str, Swept]:
-    """The channels asked for that have numbers."""
+    asked = [measure] if isinstance(measure, str) else list(measure)
+    for one in asked:
+        choice("measure", one, MEASURES)
+    rows, geos = p.per_geo(table, geo)
+    every = list(dict.fromkeys(map(str, rows["channel"])))
     for name in channels or ():
-        choice("channels", name, list(every))
-    return {
-        name: one
-        for name, one in every.items()
-        if (channels is None or name in channels)
-        and np.isfinite(one.mean).any()
-        and (relative or np.isfinite(one.spend).any())
-    }
+        choice("channels", name, every)
+    paint = p.colours_for(every, colours)
+    long = pd.concat([_measured(rows, one) for one in asked], ignore_index=True)
+    long = long.loc[long["mean"].notna() & (relative or long["spend"].notna())]
+    if channels is not None:
+        long = long.loc[long["channel"].isin(list(channels))]
+    names = [name for name in every if name in set(long["channel"])]
+    if relative:  # beside each other where all lines end at the same spend
+        place = long["channel"].map({name: i + 1 for i, name in enumerate(names)})
+        long["x"] = long["multiplier"]
+        long["end"] += 0.022 * float(long["multiplier"].max()) * place
+    else:
+        long["x"] = long["spend"]
+    drawn = _sweep(long, {name: paint[name] for name in names}, relative, currency)
+    money = currency or "unit of money"
+    words = {
+        "contribution": ("What each channel would bring", f"{outcome} over the window"),
+        "uplift": ("What if a channel had had more, or less?",
+                   f"change of {outcome} over the window"),
+        "marginal": (f"What the next {money} would bring", f"{outcome} per {money}"),
+    }  # fmt: skip
+    title, unit = words["uplift" if len(asked) > 1 else asked[0]]
+    if len(asked) > 1:
+        drawn = p.choice_of(
+            drawn, "measure", "measure", asked, [words[m][1] for m in asked]
+        )
+        unit = "one channel at a time, all others as they were"
+    where = "Bands" if len(names) <= BANDS else "Bars at the end of the lines"
+    unit += f". {where}: {prob:.0%} intervals; dots: today"
+    first = long.loc[(long["measure"] == asked[0]) & (not geos or long["geo"] == geos[0])]
+    last = first.groupby("channel", sort=False).tail(1)
+    said = [f"{name} {large(mean)} ({span(mean, lo, hi)})" for name, mean, lo, hi in
+            last[["channel", *ENDS]].itertuples(index=False)]  # fmt: skip
+    about = f"{capital(words[asked[0]][1])} at the largest spend: {', '.join(said)}"
+    drawn = p.choice_of(p.switches(drawn, "channel"), "geo", "geo", geos)
+    return p.titled(drawn, title, unit, about if said else "", width, 300)
 
 
-def _sweep_words(measure: str, outcome: str, money: str) -> tuple[str, str]:
-    """What a measure is in a title, and on the axis."""
-    return {
-        "contribution": ("what each channel would bring", f"{outcome} over the window"),
-        "uplift": ("what more or less spend would change", f"change of {outcome}"),
-        "marginal": (f"what the next {money} would bring", f"{outcome} per {money}"),
-    }[measure]
+def _measured(rows: pd.DataFrame, measure: str) -> Any:
+    """Rows of one measure, in order of the multiplier; end: where a line ends."""
+    before = "" if measure == "contribution" else f"{measure}_"
+    columns = {before + s: s for s in ENDS}
+    kept = ["geo", "channel", "multiplier", "spend"]
+    picked: Any = rows[[*kept, *columns]]
+    one: Any = picked.rename(columns=columns)
+    one = one.sort_values("multiplier", kind="stable").assign(measure=measure)
+    one["channel"] = one["channel"].astype(str)
+    last = one.groupby(["geo", "channel"], sort=False)["multiplier"].transform("max")
+    return one.assign(end=one["multiplier"].where(one["multiplier"] == last))
 
 
-def _draw_sweep(
-    ax: Axes, kept: Mapping[str, Swept], paint: Mapping[str, str], relative: bool
-) -> None:
+def _sweep(
+    long: pd.DataFrame, paint: Mapping[str, str], relative: bool, currency: str
+) -> p.Layer:
     """Lines with bands, or, of more channels, with the intervals of their last points."""
-    end = max((float(np.max(one.multiplier)) for one in kept.values()), default=1.0)
-    for i, (name, one) in enumerate(kept.items()):
-        x, colour = one.multiplier if relative else one.spend, paint.get(name, c.REST)
-        if len(kept) <= BANDS:
-            ax.fill_between(x, one.lo, one.hi, color=colour, alpha=0.15, lw=0)
-        else:  # beside each other where all lines end at the same spend
-            at = x[-1] + (0.022 * end * (i + 1) if relative else 0.0)
-            ax.plot([at, at], [one.lo[-1], one.hi[-1]], color=colour, lw=1.4)
-            ax.plot(at, one.mean[-1], "o", color=colour, ms=3)
-        ax.plot(x, one.mean, color=colour, lw=2)
-        now = np.isclose(one.multiplier, 1.0)
-        ax.plot(x[now], one.mean[now], "o", color=colour, ms=6, mec="white", zorder=4)
-    if relative:
-        ax.axvline(1.0, color=c.MUTED, lw=1, ls=":")
-    ax.axhline(0.0, color=c.MUTED, lw=1)
-    ax.margins(x=0.015)
-    ax.set_xlim(left=0.0)
-
-
-class Carried(NamedTuple):
-    """When the effect of one channel comes: shares by lag (lag,), and the half-life."""
-
-    lag: np.ndarray
-    mean: np.ndarray
-    lo: np.ndarray
-    hi: np.ndarray
-    half_life: np.ndarray  # mean, lo, hi, periods
-
-
-def carried_of(table: pd.DataFrame, geo: str | None = None) -> dict[str, Carried]:
-    """Carry-over of every channel from carryover.csv."""
-    rows = c.for_geo(table, geo).sort_values("lag", kind="stable")
-    found = {}
-    for name in _channels(rows):
-        part = rows.loc[rows["channel"].astype(str) == name]
-        lag, mean, lo, hi = part[["lag", "mean", "lo", "hi"]].to_numpy(float).T
-        half = part[[f"half_life_{s}" for s in ("mean", "lo", "hi")]].to_numpy(float)[0]
-        found[name] = Carried(lag, mean, lo, hi, half)
-    return found
+    if not relative:
+        long = long.assign(end=long["spend"].where(long["end"].notna()))
+    solid = alt.Legend(symbolOpacity=1, symbolType="circle")
+    base = p.chart(long).encode(color=p.by("channel", paint, legend=solid))
+    title = with_unit("spend over the window", currency)
+    said = ("spend of the channel, today = 100%", ".0%") if relative else (title, None)
+    x, end, y = p.across("x", *said), p.across("end", *said), p.grounded("mean")
+    few = f"{len(paint)} - length(hidden) <= {BANDS}"
+    told = [
+        alt.Tooltip("channel:N"),
+        alt.Tooltip("multiplier:Q", format=".0%", title="spend, today = 100%"),
+    ]
+    told += [alt.Tooltip("spend:Q", format=THREE, title=with_unit("spend", currency))]
+    told += [alt.Tooltip(f"{end}:Q", format=THREE, title=text)
+             for end, text in (("mean", "mean"), ("lo", "from"), ("hi", "to"))]  # fmt: skip
+    ends = base.transform_filter("isValid(datum.end)")
+    shown = {"expr": f"{few} ? 0 : 1"}
+    now = base.transform_filter("abs(datum.multiplier - 1) < 1e-9")
+    one = p.chart(long).transform_aggregate(rows="count()")
+    axis_line: dict[str, Any] = {"color": MUTED, "strokeWidth": 1}
+    today = one.mark_rule(**axis_line, strokeDash=[2, 3]).encode(x=alt.XDatum(1))
+    low = p.grounded("lo")
+    return p.layer(
+        one.mark_rule(**axis_line).encode(y=alt.YDatum(0)),
+        *([today] if relative else []),
+        base.mark_area(opacity={"expr": f"{few} ? 0.15 : 0"}).encode(x=x, y=low, y2="hi:Q"),
+        ends.mark_rule(strokeWidth=1.6, opacity=shown).encode(x=end, y=low, y2="hi:Q"),
+        ends.mark_point(size=16, opacity=shown).encode(x=end, y=y),
+        base.mark_line(strokeWidth=2).encode(x=x, y=y),
+        now.mark_point(stroke="white", opacity=1).encode(x=x, y=y),
+        base.mark_point(opacity=0, size=220).encode(x=x, y=y, tooltip=told),
+    )
 
 
 def carryover(
@@ -338,8 +319,8 @@ def carryover(
     geo: str | None = None,
     period: str = "period",
     colours: Mapping[str, str] | None = None,
-    width: float = 9.0,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Facet:
     """When the effect of each channel comes: its adstock, a bar a period, and half-life.
 
     The bar over [l, l + 1] is the share that comes l periods after the media; half of the
@@ -347,34 +328,58 @@ def carryover(
 
     Args:
         table: Table with the columns of carryover.csv.
-        geo: The geo drawn, where the adstock differs between geos.
+        geo: The geo drawn; None: all to choose from, where the adstock differs.
         period: Word for one period, such as "week".
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
+        width: Pixels.
     """
-    found = carried_of(table, geo)
-    paint = c.colours_of(list(found), colours)
-    title = "When the effect of each channel comes (adstock), and its half-life"
-    figure, cells = c.grid(len(found), width, 1.75, title)
-    top = max((float(one.hi.max()) for one in found.values()), default=1.0)
-    for ax, (name, one), colour in zip(cells, found.items(), paint, strict=True):
-        c.dress(ax)
-        half, lo, hi = one.half_life
-        c.name_cell(ax, f"{c.shorten(name, 18)}: half-life {half:.1f} {period}s", 60)
-        ax.bar(one.lag + 0.5, one.mean, 0.9, color=colour, alpha=0.75)
-        ax.vlines(one.lag + 0.5, one.lo, one.hi, color=c.INK, lw=1)
-        ax.axvspan(lo, hi, color=c.GRID, zorder=0, lw=0)
-        ax.axvline(half, color=c.INK, lw=1.2, ls=":")
-        ax.set_xlim(0.0, float(one.lag[-1]) + 1)
-        ax.set_ylim(0.0, min(1.05 * top, 1.02) if top <= 1 else 1.05 * top)
-        c.numbers_on(ax.xaxis, most=6)
-        c.numbers_on(ax.yaxis, percent=True, most=4)
-    c.label_lowest(cells, f"{period}s since the media")
-    figure.supylabel("share of the effect", fontsize=c.SMALL, color=c.MUTED)
-    c.legend_under(figure, [
-        Patch(color=c.MODEL, alpha=0.75, label=f"share that comes in each {period}"),
-        Line2D([], [], color=c.INK, lw=1, label="94% interval"),
-        Line2D([], [], color=c.INK, lw=1.2, ls=":", label=f"half-life, {period}s"),
-        Patch(color=c.GRID, label="its 94% interval"),
-    ])  # fmt: skip
-    return figure
+    rows, geos = p.per_geo(table, geo)
+    names = list(dict.fromkeys(map(str, rows["channel"])))
+    every: Any = rows[["geo", "channel", "lag", *ENDS]].copy()
+    every["channel"] = every["channel"].astype(str)
+    first = rows["lag"] == rows.groupby(["geo", "channel"])["lag"].transform("min")
+    for end in ENDS:  # the same at all lags: said once
+        every[f"half_{end}"] = rows[f"half_life_{end}"].where(first)
+    half: Any = every["half_mean"].map("{:.1f}".format, na_action="ignore")
+    every["said"] = ("half-life " + half + f" {period}s").where(half.notna(), None)
+    last = int(np.max(rows["lag"].to_numpy(), initial=0))
+    top = 1.2 * max(float(np.nanmax(rows["hi"].to_numpy(float), initial=0.0)), 1e-9)
+    y = alt.Y("mean:Q", title=None, scale=alt.Scale(domain=[0, top], nice=False),
+              axis=alt.Axis(format=".0%", tickCount=3))  # fmt: skip
+    x = p.across("from", None, "d", 6, scale=alt.Scale(domain=[0, last + 1], nice=False))
+    base = p.Chart().transform_calculate(**{
+        "from": "datum.lag + 0.05", "to": "datum.lag + 0.95", "middle": "datum.lag + 0.5",
+        "zero": "0",
+    })  # fmt: skip
+    known = base.transform_filter("isValid(datum.half_mean)")
+    told = [alt.Tooltip("channel:N"), alt.Tooltip("lag:Q", title=f"{period}s later")]
+    told += [alt.Tooltip(f"{end}:Q", format=".1%", title=text) for end, text in
+             zip(ENDS, ("share of the effect", "from", "to"), strict=True)]  # fmt: skip
+    lasting = [alt.Tooltip("channel:N")]
+    titles = (f"half-life, {period}s", "from", "to")
+    lasting += [alt.Tooltip(f"half_{end}:Q", format=THREE, title=text)
+                for end, text in zip(ENDS, titles, strict=True)]  # fmt: skip
+    paint = p.by("channel", p.colours_for(names, colours), legend=False)
+    drawn = p.layer(
+        known.mark_rect(color=GRID, opacity=0.8).encode(x="half_lo:Q", x2="half_hi:Q"),
+        base.mark_rect(opacity=0.75).encode(
+            x=x, x2="to:Q", y=y, y2="zero:Q", color=paint, tooltip=told
+        ),
+        base.mark_rule(color=INK).encode(x="middle:Q", y="lo:Q", y2="hi:Q", tooltip=told),
+        known.mark_rule(color=INK, strokeDash=[2, 2], strokeWidth=1.4).encode(
+            x="half_mean:Q", tooltip=lasting
+        ),
+        known.mark_text(align="right", baseline="top", dx=-2, color=MUTED).encode(
+            x=alt.value("width"), y=alt.value(0), text="said:N", tooltip=lasting
+        ),
+    )
+    drawn = p.cells(drawn, every, "channel", names, width, 110)
+    shown = every.loc[first & (not geos or every["geo"] == geos[0])]
+    halves = shown[["channel", *(f"half_{end}" for end in ENDS)]]
+    said = [f"{name} {amount(mean)} ({span(mean, lo, hi)})"
+            for name, mean, lo, hi in halves.itertuples(index=False)]  # fmt: skip
+    drawn = p.choice_of(p.switches(drawn, "channel"), "geo", "geo", geos)
+    unit = f"share of the effect that comes in each {period} after the media. Dotted: the "
+    unit += f"half-life in {period}s, when half of the effect has come; 94% intervals"
+    about = f"Half-life in {period}s: {', '.join(said)}"
+    return p.titled(drawn, "When the effect comes", unit, about, width=None)
