@@ -139,8 +139,10 @@ def curves(
     money = with_unit("spend", currency)
     unit = f"{outcome} a {period}, by {money} a {period}. {_how(period)}"
     at = rows.loc[(rows["part"] == 3) & (not geos or rows["geo"] == geos[0])]
-    said = [f"{name} {large(mean)} at {large(level)}" for name, level, mean in
-            at[["channel", "level", "mean"]].itertuples(index=False)]  # fmt: skip
+    said = [
+        f"{name} {large(mean)} at {large(level)}"
+        for name, level, mean in at[["channel", "level", "mean"]].itertuples(index=False)
+    ]
     about = f"A period brings at the mean {period}: {', '.join(said)}" if said else ""
     drawn = p.choice_of(p.switches(drawn, "channel"), "geo", "geo", geos)
     title = capital(f"{outcome} at other levels of spend")
@@ -165,8 +167,10 @@ def _curves(
     dot = zero.transform_filter("datum.part == 3")
     told = [alt.Tooltip("channel:N"), alt.Tooltip("level:Q", format=THREE)]
     told += [alt.Tooltip("mean:Q", format=THREE, title=f"brings a {period}")]
-    ends = [alt.Tooltip(f"{end}:Q", format=THREE, title=text)
-            for end, text in (("lo", "94%: from"), ("hi", "to"))]  # fmt: skip
+    ends = [
+        alt.Tooltip(f"{end}:Q", format=THREE, title=text)
+        for end, text in (("lo", "94%: from"), ("hi", "to"))
+    ]
     seen = zero.transform_filter("datum.part == 1").mark_rect(color=TINT)
     curved = base.transform_filter("datum.part < 3")
     return p.layer(
@@ -241,10 +245,12 @@ def sweep(
     money = currency or "unit of money"
     words = {
         "contribution": ("What each channel would bring", f"{outcome} over the window"),
-        "uplift": ("What if a channel had had more, or less?",
-                   f"change of {outcome} over the window"),
+        "uplift": (
+            "What if a channel had had more, or less?",
+            f"change of {outcome} over the window",
+        ),
         "marginal": (f"What the next {money} would bring", f"{outcome} per {money}"),
-    }  # fmt: skip
+    }
     title, unit = words["uplift" if len(asked) > 1 else asked[0]]
     if len(asked) > 1:
         drawn = p.choice_of(
@@ -255,8 +261,10 @@ def sweep(
     unit += f". {where}: {prob:.0%} intervals; dots: today"
     first = long.loc[(long["measure"] == asked[0]) & (not geos or long["geo"] == geos[0])]
     last = first.groupby("channel", sort=False).tail(1)
-    said = [f"{name} {large(mean)} ({span(mean, lo, hi)})" for name, mean, lo, hi in
-            last[["channel", *ENDS]].itertuples(index=False)]  # fmt: skip
+    said = [
+        f"{name} {large(mean)} ({span(mean, lo, hi)})"
+        for name, mean, lo, hi in last[["channel", *ENDS]].itertuples(index=False)
+    ]
     about = f"{capital(words[asked[0]][1])} at the largest spend: {', '.join(said)}"
     drawn = p.choice_of(p.switches(drawn, "channel"), "geo", "geo", geos)
     return p.titled(drawn, title, unit, about if said else "", width, 300)
@@ -292,8 +300,10 @@ def _sweep(
         alt.Tooltip("multiplier:Q", format=".0%", title="spend, today = 100%"),
     ]
     told += [alt.Tooltip("spend:Q", format=THREE, title=with_unit("spend", currency))]
-    told += [alt.Tooltip(f"{end}:Q", format=THREE, title=text)
-             for end, text in (("mean", "mean"), ("lo", "from"), ("hi", "to"))]  # fmt: skip
+    told += [
+        alt.Tooltip(f"{end}:Q", format=THREE, title=text)
+        for end, text in (("mean", "mean"), ("lo", "from"), ("hi", "to"))
+    ]
     ends = base.transform_filter("isValid(datum.end)")
     shown = {"expr": f"{few} ? 0 : 1"}
     now = base.transform_filter("abs(datum.multiplier - 1) < 1e-9")
@@ -344,21 +354,33 @@ def carryover(
     every["said"] = ("half-life " + half + f" {period}s").where(half.notna(), None)
     last = int(np.max(rows["lag"].to_numpy(), initial=0))
     top = 1.2 * max(float(np.nanmax(rows["hi"].to_numpy(float), initial=0.0)), 1e-9)
-    y = alt.Y("mean:Q", title=None, scale=alt.Scale(domain=[0, top], nice=False),
-              axis=alt.Axis(format=".0%", tickCount=3))  # fmt: skip
+    y = alt.Y(
+        "mean:Q",
+        title=None,
+        scale=alt.Scale(domain=[0, top], nice=False),
+        axis=alt.Axis(format=".0%", tickCount=3),
+    )
     x = p.across("from", None, "d", 6, scale=alt.Scale(domain=[0, last + 1], nice=False))
-    base = p.Chart().transform_calculate(**{
-        "from": "datum.lag + 0.05", "to": "datum.lag + 0.95", "middle": "datum.lag + 0.5",
-        "zero": "0",
-    })  # fmt: skip
+    base = p.Chart().transform_calculate(
+        **{
+            "from": "datum.lag + 0.05",
+            "to": "datum.lag + 0.95",
+            "middle": "datum.lag + 0.5",
+            "zero": "0",
+        }
+    )
     known = base.transform_filter("isValid(datum.half_mean)")
     told = [alt.Tooltip("channel:N"), alt.Tooltip("lag:Q", title=f"{period}s later")]
-    told += [alt.Tooltip(f"{end}:Q", format=".1%", title=text) for end, text in
-             zip(ENDS, ("share of the effect", "from", "to"), strict=True)]  # fmt: skip
+    told += [
+        alt.Tooltip(f"{end}:Q", format=".1%", title=text)
+        for end, text in zip(ENDS, ("share of the effect", "from", "to"), strict=True)
+    ]
     lasting = [alt.Tooltip("channel:N")]
     titles = (f"half-life, {period}s", "from", "to")
-    lasting += [alt.Tooltip(f"half_{end}:Q", format=THREE, title=text)
-                for end, text in zip(ENDS, titles, strict=True)]  # fmt: skip
+    lasting += [
+        alt.Tooltip(f"half_{end}:Q", format=THREE, title=text)
+        for end, text in zip(ENDS, titles, strict=True)
+    ]
     paint = p.by("channel", p.colours_for(names, colours), legend=False)
     drawn = p.layer(
         known.mark_rect(color=GRID, opacity=0.8).encode(x="half_lo:Q", x2="half_hi:Q"),
@@ -376,8 +398,10 @@ def carryover(
     drawn = p.cells(drawn, every, "channel", names, width, 110)
     shown = every.loc[first & (not geos or every["geo"] == geos[0])]
     halves = shown[["channel", *(f"half_{end}" for end in ENDS)]]
-    said = [f"{name} {amount(mean)} ({span(mean, lo, hi)})"
-            for name, mean, lo, hi in halves.itertuples(index=False)]  # fmt: skip
+    said = [
+        f"{name} {amount(mean)} ({span(mean, lo, hi)})"
+        for name, mean, lo, hi in halves.itertuples(index=False)
+    ]
     drawn = p.choice_of(p.switches(drawn, "channel"), "geo", "geo", geos)
     unit = f"share of the effect that comes in each {period} after the media. Dotted: the "
     unit += f"half-life in {period}s, when half of the effect has come; 94% intervals"

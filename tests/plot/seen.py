@@ -47,8 +47,12 @@ def every(part, key):
 
 def colours(picture, field):
     """Colour of every value of a column, from the scale that says both."""
-    said = [one for key in ("color", "fill") for one in every(spec(picture), key)
-            if isinstance(one, dict) and one.get("field") == field]  # fmt: skip
+    said = [
+        one
+        for key in ("color", "fill")
+        for one in every(spec(picture), key)
+        if isinstance(one, dict) and one.get("field") == field
+    ]
     scales = [
         dict(zip(x["scale"]["domain"], x["scale"]["range"], strict=True)) for x in said
     ]
