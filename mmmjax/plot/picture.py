@@ -390,6 +390,11 @@ def pointer(drawn: Any, date: str, told: Sequence[Any]) -> Any:
     return line.encode(x=f"{date}:T", tooltip=[day, *told], opacity=shown).add_params(point)
 
 
+def tips(named: Mapping[str, str], format: str = ",.3~r") -> list[Any]:
+    """Numbers in a tooltip: what each column is called, and D3's format of all."""
+    return [alt.Tooltip(f"{k}:Q", format=format, title=v) for k, v in named.items()]
+
+
 def unified(
     table: pd.DataFrame,
     date: str,
