@@ -17,7 +17,6 @@ from mmmjax.plot.labels import amount, capital, large, span, with_unit
 __all__ = ["MEASURES", "carryover", "curve", "curves", "levels", "sweep"]
 
 BANDS = 3  # channels whose intervals can be drawn over each other
-THREE = ",.3~r"  # D3: three digits
 ENDS = ("mean", "lo", "hi")
 
 Curves = xr.Dataset | pd.DataFrame
@@ -165,12 +164,9 @@ def _curves(
     line = base.encode(x=x, y=y, color=colour)
     zero = base.transform_calculate(zero="0")
     dot = zero.transform_filter("datum.part == 3")
-    told = [alt.Tooltip("channel:N"), alt.Tooltip("level:Q", format=THREE)]
-    told += [alt.Tooltip("mean:Q", format=THREE, title=f"brings a {period}")]
-    ends = [
-        alt.Tooltip(f"{end}:Q", format=THREE, title=text)
-        for end, text in (("lo", "94%: from"), ("hi", "to"))
-    ]
+    told = [alt.Tooltip("channel:N")]
+    told += p.tips({"level": money or "level", "mean": f"brings a {period}"})
+    ends = p.tips({"lo": "94%: from", "hi": "to"})
     seen = zero.transform_filter("datum.part == 1").mark_rect(color=TINT)
     curved = base.transform_filter("datum.part < 3")
     return p.layer(
@@ -295,15 +291,8 @@ def _sweep(
     said = ("spend of the channel, today = 100%", ".0%") if relative else (title, None)
     x, end, y = p.across("x", *said), p.across("end", *said), p.grounded("mean")
     few = f"{len(paint)} - length(hidden) <= {BANDS}"
-    told = [
-        alt.Tooltip("channel:N"),
-        alt.Tooltip("multiplier:Q", format=".0%", title="spend, today = 100%"),
-    ]
-    told += [alt.Tooltip("spend:Q", format=THREE, title=with_unit("spend", currency))]
-    told += [
-        alt.Tooltip(f"{end}:Q", format=THREE, title=text)
-        for end, text in (("mean", "mean"), ("lo", "from"), ("hi", "to"))
-    ]
+    told = [alt.Tooltip("channel:N"), *p.tips({"multiplier": "of today's spend"}, ".0%")]
+    told += p.tips({"spend": title, "mean": "mean", "lo": "94%: from", "hi": "to"})
     ends = base.transform_filter("isValid(datum.end)")
     shown = {"expr": f"{few} ? 0 : 1"}
     now = base.transform_filter("abs(datum.multiplier - 1) < 1e-9")
@@ -371,16 +360,9 @@ def carryover(
     )
     known = base.transform_filter("isValid(datum.half_mean)")
     told = [alt.Tooltip("channel:N"), alt.Tooltip("lag:Q", title=f"{period}s later")]
-    told += [
-        alt.Tooltip(f"{end}:Q", format=".1%", title=text)
-        for end, text in zip(ENDS, ("share of the effect", "from", "to"), strict=True)
-    ]
-    lasting = [alt.Tooltip("channel:N")]
-    titles = (f"half-life, {period}s", "from", "to")
-    lasting += [
-        alt.Tooltip(f"half_{end}:Q", format=THREE, title=text)
-        for end, text in zip(ENDS, titles, strict=True)
-    ]
+    told += p.tips({"mean": "share of the effect", "lo": "from", "hi": "to"}, ".1%")
+    halves = {"half_mean": f"half-life, {period}s", "half_lo": "from", "half_hi": "to"}
+    lasting = [alt.Tooltip("channel:N"), *p.tips(halves)]
     paint = p.by("channel", p.colours_for(names, colours), legend=False)
     drawn = p.layer(
         known.mark_rect(color=GRID, opacity=0.8).encode(x="half_lo:Q", x2="half_hi:Q"),
@@ -397,10 +379,9 @@ def carryover(
     )
     drawn = p.cells(drawn, every, "channel", names, width, 110)
     shown = every.loc[first & (not geos or every["geo"] == geos[0])]
-    halves = shown[["channel", *(f"half_{end}" for end in ENDS)]]
     said = [
         f"{name} {amount(mean)} ({span(mean, lo, hi)})"
-        for name, mean, lo, hi in halves.itertuples(index=False)
+        for name, mean, lo, hi in shown[["channel", *halves]].itertuples(index=False)
     ]
     drawn = p.choice_of(p.switches(drawn, "channel"), "geo", "geo", geos)
     unit = f"share of the effect that comes in each {period} after the media. Dotted: the "
