@@ -1,43 +1,44 @@
 """Pictures of what was assumed and what the data added to it."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from mmmjax import metrics
-from mmmjax.plot import canvas as c
-from mmmjax.plot.arrays import Density, contraction_of, density_of, scalars
+from mmmjax.plot import picture as p
+from mmmjax.plot.arrays import contraction_of, density_of, scalars
+from mmmjax.plot.colours import MODEL, REST
+from mmmjax.plot.labels import amount, amounts
 
 __all__ = ["contraction", "distributions", "prior_posterior"]
 
-
-class Learned(NamedTuple):
-    """One parameter before and after the data."""
-
-    prior: Density
-    posterior: Density
-    contraction: float
-    lo: float  # what is drawn
-    hi: float
+POINTS = 128  # of a density
+PRIOR, POSTERIOR, OTHER = "prior", "posterior", "other"
 
 
-def learned_of(prior: np.ndarray, posterior: np.ndarray) -> Learned:
-    """Densities of prior and posterior draws, and the contraction between them.
+def learned(label: str, prior: np.ndarray, posterior: np.ndarray) -> pd.DataFrame:
+    """Densities of one parameter before and after the data.
 
     Drawn are all of the posterior and the middle 94% of the prior.
+
+    Returns:
+        Columns cell (the label and the contraction), kind, at, height.
     """
-    before, after = density_of(prior), density_of(posterior)
+    before, after = density_of(prior, POINTS), density_of(posterior, POINTS)
     middle = np.quantile(prior, [0.03, 0.97])
     lo, hi = min(middle[0], after.at[0]), max(middle[1], after.at[-1])
-    contraction = contraction_of(prior, posterior)
-    return Learned(before, after, contraction, float(lo), float(hi))
+    share = contraction_of(prior, posterior)
+    head = label if np.isnan(share) else f"{label}: {share:.0%}"
+    parts = [
+        pd.DataFrame({"cell": head, "kind": kind, "at": part.at, "height": part.height})
+        for kind, part in ((PRIOR, before.inside(lo, hi)), (POSTERIOR, after))
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def prior_posterior(
@@ -46,8 +47,8 @@ def prior_posterior(
     names: Sequence[str] | None = None,
     *,
     colours: Mapping[str, str] | None = None,
-    width: float = 9.0,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Facet:
     """Density of each parameter under its prior and its posterior, with the contraction.
 
     Contraction is 1 - posterior variance / prior variance: 100% where the data said
@@ -61,59 +62,81 @@ def prior_posterior(
         names: Parameters, or labels such as "saturation_beta[TV]"; None: all (at most 30).
         colours: Channel -> colour, from ``channel_colours(all channels)``, for parameters
             that belong to a channel.
-        width: Inches.
+        width: Pixels.
     """
-    after = scalars(posterior, names)
+    after, known = scalars(posterior, names), colours or {}
     before = scalars(prior, list(after))
-    figure, cells = c.grid(len(after), width, 1.6, "What the data added to the priors")
-    known = colours or {}
-    for ax, (label, values) in zip(cells, after.items(), strict=True):
-        found = learned_of(before[label], values)
+    parts = []
+    for label, values in after.items():
+        part = learned(label, before[label], values)
         channel = label.partition("[")[2].removesuffix("]")
-        colour = known.get(channel, c.MODEL)
-        c.dress(ax, grid="x")
-        ax.fill_between(*found.prior, color=c.REST, alpha=0.7, lw=0)
-        ax.plot(*found.prior, color=c.MUTED, lw=1)
-        ax.fill_between(*found.posterior, color=colour, alpha=0.35, lw=0)
-        ax.plot(*found.posterior, color=colour, lw=1.8)
-        ax.set_xlim(found.lo, found.hi)
-        ax.set_ylim(bottom=0.0)
-        ax.set_yticks([])
-        learned = "" if np.isnan(found.contraction) else f": {found.contraction:.0%}"
-        c.name_cell(ax, c.shorten(label, 34) + learned, 44)
-        c.numbers_on(ax.xaxis, most=4, room=2.2)
-    c.legend_under(figure, [
-        Patch(fc=c.REST, ec=c.MUTED, label="prior"),
-        Patch(fc=c.MODEL, ec=c.MODEL, alpha=0.5, label="posterior"),
-        Line2D([], [], ls="", label="percentage: contraction of the variance"),
-    ])  # fmt: skip
-    return figure
+        of = channel if channel in known else POSTERIOR
+        parts.append(part.assign(kind=part["kind"].where(part["kind"] == PRIOR, of)))
+    table = pd.concat(parts, ignore_index=True)
+    seen = set(table["kind"])
+    paint = {PRIOR: REST} | {
+        n: x for n, x in ({POSTERIOR: MODEL} | {**known}).items() if n in seen
+    }
+    amounts_on = alt.Axis(labelExpr=p.AMOUNT, tickCount=4, grid=True)
+    shapes = p.Chart().encode(
+        x=alt.X(
+            "at:Q", title=None, axis=amounts_on, scale=alt.Scale(zero=False, nice=False)
+        ),
+        y=alt.Y("height:Q", title=None, axis=None, stack=None),
+        color=p.by("kind", paint),
+        tooltip=[
+            alt.Tooltip("cell:N", title="parameter"),
+            alt.Tooltip("kind:N", title="density"),
+        ],
+    )
+    drawn = shapes.mark_area(fillOpacity=0.45, line=False)
+    drawn = p.layer(drawn, shapes.mark_line(strokeWidth=1.4))
+    cells = p.cells(drawn, table, "cell", [*dict.fromkeys(table["cell"])], width, 90)
+    about = f"Prior and posterior density of {len(after)} parameters, with the contraction"
+    return p.titled(
+        p.switches(cells, "kind"),
+        "What the data added to the priors",
+        "Percentage: contraction, 1 - posterior variance / prior variance",
+        f"{about}: " + ", ".join(dict.fromkeys(table["cell"])),
+        None,
+    )
 
 
-class Contraction(NamedTuple):
-    """Contraction of every scalar, by parameter in the order of the table."""
+def contracted(priors: pd.DataFrame, known: Mapping[str, str]) -> Any:
+    """Contractions of priors.csv; rows without one are left out.
 
-    parameters: list[str]
-    index: list[list[str]]  # labels of each parameter's cells
-    values: list[np.ndarray]
-
-
-def contractions_of(priors: pd.DataFrame) -> Contraction:
-    """Contractions of priors.csv by parameter; those without one are left out."""
-    rows = priors.loc[np.isfinite(priors["contraction"].to_numpy(float))]
-    names = list(dict.fromkeys(rows["parameter"].astype(str)))
-    each = [rows.loc[rows["parameter"].astype(str) == name] for name in names]
-    index = [part["index"].fillna("").astype(str).tolist() for part in each]
-    return Contraction(names, index, [p["contraction"].to_numpy(float) for p in each])
+    Returns:
+        Columns parameter, index, of (the channel, or that it is none's), contraction, shown
+        (at least -100%), place (between -1 and 1 within its parameter), prior and posterior
+        (mean and standard deviation in words), median (of the parameter, in words).
+    """
+    rows: Any = priors.loc[np.isfinite(priors["contraction"].to_numpy(float))]
+    index = rows["index"].fillna("").astype(str)
+    last = index.str.split(", ").str[-1]
+    each = rows.groupby("parameter", sort=False)["contraction"]
+    count, place = each.transform("size"), each.cumcount()
+    columns = {
+        "parameter": rows["parameter"].astype(str),
+        "index": index,
+        "of": last.where(last.isin([*known]), OTHER),
+        "contraction": rows["contraction"].astype(float),
+        "shown": rows["contraction"].clip(lower=-1.0),
+        "place": 2 * (place + 0.5) / count - 1,
+        "median": [f"{x:.0%}" for x in each.transform("median")],
+    }
+    for kind in (PRIOR, POSTERIOR):
+        if f"{kind}_mean" in rows:
+            pair = zip(rows[f"{kind}_mean"], rows[f"{kind}_sd"], strict=True)
+            columns[kind] = [f"{amount(mean)} ± {amount(sd)}" for mean, sd in pair]
+    return pd.DataFrame(columns)
 
 
 def contraction(
     priors: pd.DataFrame,
     *,
     colours: Mapping[str, str] | None = None,
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """How much the data narrowed every prior: a row a parameter, a dot a scalar.
 
     Values below -100% are drawn there.
@@ -122,60 +145,73 @@ def contraction(
         priors: Table with the columns of priors.csv.
         colours: Channel -> colour, from ``channel_colours(all channels)``: dots of
             parameters that belong to a channel have its colour.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    found, known = contractions_of(priors), colours or {}
-    height = 1.5 + 0.42 * max(len(found.parameters), 1)
-    drawn = c.canvas(width, height, "How much the data narrowed each prior", ax)
-    ax = drawn.ax
-    c.dress(ax, "contraction: 1 - posterior variance / prior variance", grid="x")
-    lowest, seen = 0.0, []
-    for row, (labels, values) in enumerate(zip(found.index, found.values, strict=True)):
-        shown = np.maximum(values, -1.0)
-        lowest = min(lowest, float(shown.min(initial=0.0)))
-        shift = np.linspace(-0.22, 0.22, len(labels)) if len(labels) > 1 else [0.0]
-        for x, y, label in zip(shown, shift, labels, strict=True):
-            colour = known.get(label, c.MODEL)
-            seen += [label] if label in known and label not in seen else []
-            ax.plot(x, row + y, "o", color=colour, ms=5, alpha=0.85, mec="white", mew=0.4)
-    ax.axvline(0.0, color=c.MUTED, lw=1)
-    ax.set_xlim(min(1.05 * lowest, -0.03), 1.03)
-    middle = [f"{np.median(v):.0%}" for v in found.values]
-    c.rows_on(drawn, found.parameters, [("median", middle)], percent=True)
-    dot: dict[str, Any] = {"ls": "", "marker": "o", "ms": 5}
-    handles = [Line2D([], [], color=known[name], label=c.plain(c.shorten(name)), **dot)
-               for name in seen]  # fmt: skip
-    c.legend_below(drawn, [*handles, Line2D([], [], color=c.MODEL, label="other", **dot)],
-                   gap=42.0)  # fmt: skip
-    return drawn.figure
-
-
-class Distribution(NamedTuple):
-    """Draws of one quantity of one channel."""
-
-    density: Density
-    mean: float
-    lo: float
-    hi: float
-
-
-def distribution_of(draws: Any, prob: float = 0.94) -> Distribution | None:
-    """Density, mean and highest density interval; None where nothing is finite."""
-    values = np.ravel(np.asarray(draws, float))
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return None
-    lo, hi = (float(x) for x in metrics.hdi(values, prob))
-    return Distribution(density_of(values), float(values.mean()), lo, hi)
+    known = colours or {}
+    table = contracted(priors, known)
+    title = "What the data taught, and what is still the prior"
+    if not len(table):
+        drawn = p.nothing("No parameter has a prior whose variance is known")
+        return p.titled(drawn, title, width=width, height=30)
+    names, seen = [*dict.fromkeys(table["parameter"])], set(table["of"])
+    paint = {n: x for n, x in ({**known} | {OTHER: MODEL}).items() if n in seen}
+    told = [
+        alt.Tooltip("parameter:N"),
+        alt.Tooltip("index:N", title="of"),
+        alt.Tooltip("contraction:Q", format=".0%"),
+        *(alt.Tooltip(f"{kind}:N") for kind in (PRIOR, POSTERIOR) if kind in table),
+    ]
+    ends = [min(-0.03, 1.05 * table["shown"].min()), 1.03]
+    axis = alt.Axis(format="~%", grid=True, tickCount=5)
+    rows = p.chart(table).encode(y=p.named_rows("parameter", names))
+    dots = rows.mark_point(opacity=0.85, stroke="white", strokeWidth=0.4).encode(
+        x=alt.X("shown:Q", title=None, axis=axis, scale=alt.Scale(domain=ends, nice=False)),
+        yOffset=alt.YOffset("place:Q", scale=alt.Scale(domain=[-1.6, 1.6])),
+        color=p.by("of", paint),
+        tooltip=told,
+    )
+    first = rows.transform_window(_row="row_number()", groupby=["parameter"])
+    texts = p.aside(first.transform_filter("datum._row === 1"), {"median": "median"})
+    zero = alt.Chart(alt.Data(values=[{"x": 0}])).mark_rule().encode(x="x:Q")
+    middle = table.drop_duplicates("parameter")
+    said = [f"{a} {b}" for a, b in zip(middle["parameter"], middle["median"], strict=True)]
+    return p.titled(
+        p.switches(p.layer(zero, dots, *texts), "of"),
+        title,
+        "1 - posterior variance / prior variance. 100%: the data decided; near 0%: the "
+        "answer is the prior's, an assumption; below 0%: the data widened it",
+        f"Median contraction: {', '.join(said)}",
+        width,
+        alt.Step(34),
+    )
 
 
 def by_channel(draws: Mapping[str, Any] | xr.DataArray) -> dict[str, np.ndarray]:
-    """Draws of every channel from a mapping, or from an array with a dimension channel."""
+    """Finite draws of every channel; of an array along its dimension channel."""
     if isinstance(draws, xr.DataArray):
         names = [str(name) for name in draws["channel"].to_numpy()]
-        return {n: draws.sel(channel=n).to_numpy().ravel() for n in names}
-    return {str(name): np.ravel(np.asarray(x, float)) for name, x in draws.items()}
+        each: Any = {n: draws.sel(channel=n).to_numpy() for n in names}
+    else:
+        each = draws
+    flat = {str(name): np.ravel(np.asarray(x, float)) for name, x in each.items()}
+    return {name: x[np.isfinite(x)] for name, x in flat.items()}
+
+
+def violins(draws: Mapping[str, np.ndarray], names: Sequence[str], kind: str) -> Any:
+    """Densities above the rows of their channels, as high as the row allows.
+
+    Returns:
+        Columns channel, kind, at, row (its number) and top (where the density reaches).
+    """
+    parts = [pd.DataFrame({x: [] for x in ("channel", "kind", "at", "row", "top")})]
+    for row, name in enumerate(names):
+        if not len(draws.get(name, ())):
+            continue
+        part = density_of(draws[name], POINTS)
+        high = 0.62 * part.height / (part.height.max() or 1.0)
+        told = {"channel": name, "kind": kind, "at": part.at, "row": row, "top": row - high}
+        parts.append(pd.DataFrame(told))
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def distributions(
@@ -188,9 +224,8 @@ def distributions(
     percent: bool = False,
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """Distribution of one quantity of every channel: densities, means and intervals.
 
     For what the priors say of shares and returns, give draws of
@@ -208,51 +243,94 @@ def distributions(
         percent: Write values as percentages.
         prob: Probability inside the interval.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    every = {n: distribution_of(x, prob) for n, x in by_channel(draws).items()}
-    found = {n: d for n, d in every.items() if d is not None}
-    paint = c.channel_colours(list(every)) if colours is None else colours
-    behind = {} if prior is None else by_channel(prior)
-    before = {n: distribution_of(behind[n], prob) for n in found if n in behind}
-    with_prior = " and the prior" if prior is not None else ""
-    height = 1.3 + 0.5 * max(len(found), 1) + (0.25 if prior is not None else 0.0)
-    drawn = c.canvas(width, height, f"{of} of each channel under {under}{with_prior}", ax)
-    ax = drawn.ax
-    c.dress(ax, label or of, grid="x")
-    for row, (name, one) in enumerate(found.items()):
-        if (old := before.get(name)) is not None:
-            _half_violin(ax, row, old, c.REST, 0.6)
-        colour = paint.get(name, c.REST)
-        _half_violin(ax, row, one, colour, 0.4)
-        ax.plot([one.lo, one.hi], [row + 0.06] * 2, color=colour, lw=2.4)
-        ax.plot(one.mean, row + 0.06, "o", color=colour, ms=6)
-    shown = [*found.values(), *(d for d in before.values() if d is not None)]
-    top, low = max((d.hi for d in shown), default=1.0), min([0.0, *(d.lo for d in shown)])
-    ax.set_xlim(low, top + 0.04 * (top - low))
-    notes = _notes(list(found.values()), percent, prob)
-    c.rows_on(drawn, list(found), notes, percent)
-    if prior is not None:
-        c.legend_below(drawn, [Patch(color=c.REST, label="prior"),
-                               Patch(color=c.MODEL, alpha=0.5, label="posterior")],
-                       gap=42.0)  # fmt: skip
-    return drawn.figure
+    every, behind = by_channel(draws), {} if prior is None else by_channel(prior)
+    names = [name for name, x in every.items() if len(x)]
+    title = f"{of} of each channel under {under}" + (" and the prior" if behind else "")
+    if not names:
+        drawn = p.nothing("No channel has draws of it")
+        return p.titled(drawn, title, label, width=width, height=30)
+    told, old = (spreads(x, names, prob) for x in (every, behind))
+    texts = told[["mean", "lo", "hi"]].to_numpy().ravel()
+    said = [f"{x:.1%}" for x in texts] if percent else amounts(texts)
+    told["said"] = said[::3]
+    told["span"] = [f"{lo} to {hi}" for lo, hi in zip(said[1::3], said[2::3], strict=True)]
+    far = [*told["lo"], *told["hi"], *old["lo"], *old["hi"]]
+    low, top = min(0.0, *far), max(far)
+    form: dict[str, Any] = {"format": "~%"} if percent else {"labelExpr": p.AMOUNT}
+    x = alt.X(
+        "at:Q",
+        title=None,
+        scale=alt.Scale(domain=[low, top + 0.1 * (top - low) or 1.0], nice=False),
+        axis=alt.Axis(grid=True, tickCount=5, **form),
+    )
+    hills = pd.concat([violins(behind, names, PRIOR), violins(every, names, POSTERIOR)])
+    paint = p.colours_for([*every], colours)
+    unit = (label or of) + ("; grey: the prior" if behind else "")
+    each = zip(names, told["said"], told["span"], strict=True)
+    about = ", ".join(f"{name} {mean} ({span})" for name, mean, span in each)
+    return p.titled(
+        draw_hills(hills, told, x, paint, f"{prob:.0%}"),
+        title,
+        unit,
+        f"Mean and {prob:.0%} interval: {about}",
+        width,
+        46 * len(names),
+    )
 
 
-def _notes(
-    found: Sequence[Distribution], percent: bool, prob: float
-) -> list[tuple[str, list[str]]]:
-    """Means and intervals as text."""
-    numbers = np.array([(d.mean, d.lo, d.hi) for d in found]).reshape(-1, 3)
-    texts = [f"{x:.1%}" for x in numbers.ravel()] if percent else c.amounts(numbers)
-    rows = [texts[i : i + 3] for i in range(0, len(texts), 3)]
-    means = [mean for mean, _, _ in rows]
-    return [("mean", means), (f"{prob:.0%}", [f"{lo} to {hi}" for _, lo, hi in rows])]
+def spreads(draws: Mapping[str, np.ndarray], names: Sequence[str], prob: float) -> Any:
+    """Mean and highest density interval of every channel that has draws.
+
+    Returns:
+        Columns channel, row (its number), mean, lo, hi.
+    """
+    there = [(i, n, draws[n]) for i, n in enumerate(names) if len(draws.get(n, ()))]
+    rows = [(n, i, x.mean(), *map(float, metrics.hdi(x, prob))) for i, n, x in there]
+    return pd.DataFrame(rows, columns=["channel", "row", "mean", "lo", "hi"])
 
 
-def _half_violin(ax: Axes, row: int, one: Distribution, colour: str, alpha: float) -> None:
-    """A density above its row, as high as the row allows."""
-    part = one.density
-    height = 0.62 * part.height / (part.height.max(initial=0.0) or 1.0)
-    ax.fill_between(part.at, row, row - height, color=colour, alpha=alpha, lw=0)
+def draw_hills(
+    hills: pd.DataFrame, told: pd.DataFrame, x: alt.X, paint: Mapping[str, str], prob: str
+) -> p.Layer:
+    """Densities that stand on the rows of their channels, and intervals below them.
+
+    Args:
+        hills: As :func:`violins` has them.
+        told: As :func:`spreads` has them, with the columns of text said and span.
+        x: Axis of the quantity.
+        paint: Channel -> colour.
+        prob: Probability inside the interval, in words.
+    """
+    names = told["channel"].to_list()
+    axis = alt.Axis(
+        values=[*range(len(names))],
+        labelExpr=f"{json.dumps(names)}[datum.value]",
+        labelLimit=170,
+        labelPadding=6,
+        grid=False,
+    )
+    scale = alt.Scale(domain=[len(names) - 0.7, -0.75], nice=False)
+    y = lambda field: alt.Y(f"{field}:Q", title=None, axis=axis, scale=scale)
+    colour = p.by("channel", paint, legend=False)
+    shapes = p.chart(hills).encode(x=x, y=y("top"), y2="row:Q", detail=["channel:N"])
+    old = shapes.transform_filter(f"datum.kind === '{PRIOR}'")
+    new = shapes.transform_filter(f"datum.kind !== '{PRIOR}'").encode(color=colour)
+    line = p.chart(told).transform_calculate(under="datum.row + 0.08")
+    line = line.encode(
+        y=y("under"),
+        color=colour,
+        tooltip=[
+            alt.Tooltip("channel:N"),
+            alt.Tooltip("said:N", title="mean"),
+            alt.Tooltip("span:N", title=prob),
+        ],
+    )
+    return p.layer(
+        old.mark_area(clip=True, opacity=0.6, color=REST),
+        new.mark_area(clip=True, opacity=0.4),
+        line.mark_rule(strokeWidth=2.4).encode(x="lo:Q", x2="hi:Q"),
+        line.mark_point().encode(x="mean:Q"),
+        *p.aside(p.chart(told).encode(y=y("row")), {"said": "mean", "span": prob}),
+    )

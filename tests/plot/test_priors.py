@@ -1,45 +1,53 @@
 """What is drawn of priors: beside the posterior, contraction, shares and returns."""
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
-from matplotlib.colors import to_hex
 
 from mmmjax import plot
 from mmmjax.checks import InputError
 from mmmjax.plot.arrays import density_of
-from mmmjax.plot.canvas import MODEL
-from mmmjax.plot.priors import contractions_of, distribution_of, learned_of
+from mmmjax.plot.colours import MODEL, REST
+from mmmjax.plot.picture import to_png
 from tests.plot import examples
+from tests.plot.examples import layers_of, legend_of, params_of, rows_of, words_of
 
 COLOURS = plot.channel_colours(examples.CHANNELS)
+NASTY = 'O\'Neil "x" [1] .a <b>'
 
 
 def test_prior_and_posterior_of_every_scalar_with_the_contraction():
     prior, posterior = examples.draws(1, 900, seed=5), examples.draws()
     posterior["adstock_alpha"] *= 0.5
-    figure = plot.prior_posterior(prior, posterior, ["adstock_alpha"], colours=COLOURS)
-    cells = [ax for ax in figure.axes if ax.axison]
-    for ax, name in zip(cells, examples.CHANNELS, strict=True):
-        before, after = (x["adstock_alpha"].sel(channel=name) for x in (prior, posterior))
-        for line, draws in zip(ax.lines, (before, after), strict=True):
-            np.testing.assert_allclose(line.get_xydata(), np.transpose(density_of(draws)))
-        contraction = 1 - np.var(after.to_numpy(), ddof=1) / np.var(
-            before.to_numpy(), ddof=1
+    drawn = plot.prior_posterior(prior, posterior, ["adstock_alpha"], colours=COLOURS)
+    rows = rows_of(drawn)
+    for name in examples.CHANNELS:
+        before, after = (
+            x["adstock_alpha"].sel(channel=name).to_numpy() for x in (prior, posterior)
         )
-        expected = f"adstock_alpha[{name}]: {contraction:.0%}"
-        assert ax.get_title(loc="left") == expected
-        assert ax.lines[1].get_color() == COLOURS[name]
-        assert contraction > 0.5
+        share = 1 - np.var(after, ddof=1) / np.var(before, ddof=1)
+        assert share > 0.5
+        of = rows.loc[rows["cell"] == f"adstock_alpha[{name}]: {share:.0%}"]
+        density = density_of(after, 128)
+        found = of.loc[of["kind"] == name]
+        np.testing.assert_allclose(found["at"], density.at)
+        np.testing.assert_allclose(found["height"], density.height)
+        assert np.trapezoid(found["height"], found["at"]) == pytest.approx(1, abs=0.01)
+        known = of.loc[of["kind"] == "prior", "at"]
+        low, high = np.quantile(before, [0.03, 0.97])  # the middle 94% of the prior
+        assert known.min() == pytest.approx(min(low, density.at[0]), abs=1e-9)
+        assert known.max() == pytest.approx(max(high, density.at[-1]), rel=0.02)
+    assert legend_of(drawn) == {"prior": REST} | COLOURS
+    assert params_of(drawn) == {"hidden"}
+    assert drawn.to_dict()["facet"]["sort"] == list(dict.fromkeys(rows["cell"]))
 
 
-def test_what_is_drawn_holds_the_posterior_and_the_middle_of_the_prior():
-    rng = np.random.default_rng(0)
-    prior, posterior = rng.standard_cauchy(4000), rng.normal(8.0, 0.1, 500)
-    found = learned_of(prior, posterior)
-    assert found.lo == pytest.approx(np.quantile(prior, 0.03))
-    assert found.hi == pytest.approx(np.quantile(prior, 0.97))
-    assert learned_of(posterior, prior).hi > 100
+def test_parameters_of_no_channel_have_the_colour_of_the_model():
+    drawn = plot.prior_posterior(examples.draws(seed=3), examples.draws(), ["intercept"])
+    assert legend_of(drawn) == {"prior": REST, "posterior": MODEL}
+    assert words_of(drawn)[2].startswith("Prior and posterior density of 1 parameters")
 
 
 def test_a_parameter_without_prior_is_named():
@@ -48,29 +56,20 @@ def test_a_parameter_without_prior_is_named():
 
 
 def test_contraction_is_a_dot_a_scalar_at_most_a_doubling_below_zero():
-    found = contractions_of(examples.priors())
-    assert found.parameters == ["intercept", "adstock_alpha"]
-    assert found.index == [[""], ["TV", "Search"]]
-    axes = plot.contraction(examples.priors(), colours=COLOURS).axes[0]
-    dots = [line for line in axes.lines if line.get_marker() == "o"]
-    assert [float(dot.get_xdata()[0]) for dot in dots] == [0.75, 0.75, -1.0]
-    assert [dot.get_color() for dot in dots] == [MODEL, COLOURS["TV"], COLOURS["Search"]]
-    assert [round(float(dot.get_ydata()[0])) for dot in dots] == [0, 1, 1]
-    labels = [t.get_text() for t in axes.get_legend().get_texts()]
-    assert labels == ["TV", "Search", "other"]
-    assert "-25%" in [t.get_text() for t in axes.texts]  # the median of 75% and -125%
-
-
-def test_distribution_has_the_narrowest_interval():
-    draws = np.random.default_rng(1).exponential(size=999)
-    found = distribution_of([*draws, np.nan])
-    x = np.sort(draws)
-    inside = int(np.floor(0.94 * 999))
-    widths = x[inside:] - x[: 999 - inside]
-    best = int(np.argmin(widths))
-    assert (found.lo, found.hi) == (x[best], x[best + inside])
-    assert found.mean == pytest.approx(draws.mean())
-    assert distribution_of([np.nan]) is None
+    drawn = plot.contraction(examples.priors(), colours=COLOURS)
+    rows = rows_of(drawn)
+    assert rows["parameter"].tolist() == ["intercept", "adstock_alpha", "adstock_alpha"]
+    assert rows["shown"].tolist() == [0.75, 0.75, -1.0]
+    assert rows["contraction"].tolist() == [0.75, 0.75, -1.25]
+    assert rows["of"].tolist() == ["other", "TV", "Search"]
+    assert rows["median"].tolist() == ["75%", "-25%", "-25%"]
+    assert rows["prior"].tolist()[0] == "0.200 ± 0.100"
+    seen = {name: COLOURS[name] for name in ("TV", "Search")}
+    assert legend_of(drawn) == seen | {"other": MODEL}
+    assert words_of(drawn)[2] == "Median contraction: intercept 75%, adstock_alpha -25%"
+    none = plot.contraction(examples.priors().tail(1))
+    assert words_of(none)[0] == "What the data taught, and what is still the prior"
+    assert not layers_of(none)[0]["encoding"].get("color")
 
 
 def returns(seed):
@@ -82,31 +81,62 @@ def returns(seed):
     )
 
 
+def narrowest(draws, prob=0.94):
+    """The narrowest interval of sorted draws, by trying all."""
+    x = np.sort(np.ravel(draws))
+    inside = int(np.floor(prob * len(x)))
+    best = min(range(len(x) - inside), key=lambda i: x[i + inside] - x[i])
+    return x[best], x[best + inside]
+
+
 def test_distributions_by_channel_with_the_prior_behind():
     posterior, prior = returns(0), 2 * returns(1)
-    axes = plot.distributions(posterior, prior, colours=COLOURS).axes[0]
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["TV", "Search"]
-    found = distribution_of(posterior.sel(channel="Search").to_numpy())
-    assert axes.lines[2].get_xdata() == pytest.approx([found.lo, found.hi])
-    assert axes.lines[3].get_xdata()[0] == pytest.approx(found.mean)
-    paint = [to_hex(x.get_facecolor()[0]).upper() for x in axes.collections]
-    assert paint[1::2] == [COLOURS["TV"], COLOURS["Search"]]
-    assert len(paint) == 4
-    top = distribution_of(prior.sel(channel="TV").to_numpy()).hi
-    assert axes.get_xlim()[1] > top
-    assert axes.get_legend() is not None
+    drawn = plot.distributions(posterior, prior, colours=COLOURS)
+    tables = drawn.to_dict()["datasets"].values()
+    (told,) = (t for t in tables if t and "said" in t[0])
+    assert [row["channel"] for row in told] == ["TV", "Search"]  # Mail is organic
+    for row in told:
+        draws = posterior.sel(channel=row["channel"]).to_numpy()
+        assert (row["lo"], row["hi"]) == pytest.approx(narrowest(draws))
+        assert row["mean"] == pytest.approx(draws.mean())
+    rows = rows_of(drawn)
+    for i, name in enumerate(("TV", "Search")):
+        of = rows.loc[(rows["channel"] == name) & (rows["kind"] == "posterior")]
+        assert set(of["row"]) == {i}
+        height = density_of(posterior.sel(channel=name), 128).height
+        np.testing.assert_allclose(i - of["top"], 0.62 * height / height.max())
+    assert set(rows["kind"]) == {"prior", "posterior"}
+    ends = layers_of(drawn)[0]["encoding"]["x"]["scale"]["domain"]
+    assert ends[0] == 0
+    assert ends[1] > narrowest(prior.sel(channel="TV"))[1]
+    title, unit, about = words_of(drawn)
+    assert title == "ROAS of each channel under the posterior and the prior"
+    assert unit == "ROAS; grey: the prior"
+    assert "TV 4.0" in about
 
 
-def test_distributions_of_plain_arrays_in_percent():
-    draws = {"TV": np.linspace(0.1, 0.2, 101), "Search": np.linspace(0.0, 0.1, 101)}
-    figure = plot.distributions(
-        draws, of="Share of sales", under="the prior", percent=True, colours=COLOURS
-    )
-    axes = figure.axes[0]
-    assert figure.get_suptitle() == "Share of sales of each channel under the prior"
-    assert {"15.0%", "5.0%"} <= {t.get_text() for t in axes.texts}
-    assert axes.get_legend() is None
-    heights = [c.get_paths()[0].vertices[:, 1] for c in axes.collections]
-    assert [(h.max(), h.min() > row - 0.7) for row, h in enumerate(heights)] == [
-        (0, True), (1, True),
-    ]  # fmt: skip
+def test_distributions_of_plain_arrays_in_percent_under_any_name():
+    draws = {"TV": np.linspace(0.1, 0.2, 101), NASTY: np.linspace(0.0, 0.1, 101)}
+    drawn = plot.distributions(draws, of="Share of sales", under="the prior", percent=True)
+    title, unit, about = words_of(drawn)
+    assert title == "Share of sales of each channel under the prior"
+    assert "grey" not in unit
+    assert f"{NASTY} 5.0%" in about
+    rows = layers_of(drawn)[0]["encoding"]["y"]["axis"]["labelExpr"]
+    assert rows == f"{json.dumps(['TV', NASTY])}[datum.value]"
+    assert to_png(drawn)[:4] == b"\x89PNG"
+
+
+def test_distributions_of_nothing_say_so():
+    drawn = plot.distributions({"TV": [np.nan]})
+    assert "No channel has draws of it" in json.dumps(drawn.to_dict())
+
+
+@pytest.mark.parametrize("draw", [
+    lambda: plot.prior_posterior(examples.draws(1), examples.draws(), colours=COLOURS),
+    lambda: plot.contraction(examples.priors(), width=400),
+    lambda: plot.distributions(returns(0), returns(1)),
+    lambda: plot.distributions({"TV": np.ones(50)}),
+])  # fmt: skip
+def test_pictures_are_drawn(draw):
+    assert to_png(draw())[:4] == b"\x89PNG"
