@@ -129,6 +129,31 @@ def test_optimize_options(fitted, tmp_path):
     assert json.loads((tmp_path / "plan.json").read_text())["carry_in"] == "history"
 
 
+def test_a_plan_file_asks_for_rising_prices_and_present_values(fitted, tmp_path, capsys):
+    run_folder, _ = fitted
+    asked, worth = tmp_path / "plan.toml", tmp_path / "worth"
+    worth.mkdir()
+    fit = store.load(run_folder / "fit.nc")
+    path = worth / "fit.nc"
+    store.save(replace(fit, panel=replace(fit.panel, outcome_value=0.5)), path)
+    asked.write_text(
+        "periods = 10\ndiscount_rate = 0.08\n[cost_per_unit]\nTV = { elasticity = 0.4 }\n"
+    )
+    args = ["optimize", str(path), "--plan", str(asked), "--out", str(tmp_path / "plan")]
+    assert run(args) == 0
+    said = capsys.readouterr().out
+    assert "net present value at 8.0% a year" in said
+    table = pd.read_csv(tmp_path / "plan" / "scenarios.csv")
+    assert table["npv_mean"].notna().all()
+    assert {"probability_npv", "break_even"} <= set(table)
+    told = json.loads((tmp_path / "plan" / "plan.json").read_text())
+    rises = {row["channel"]: row["price_elasticity"] for row in told["prices"]}
+    assert rises == {"TV": 0.4, "Search": 0.0}
+    args[1] = str(run_folder / "fit.nc")
+    assert run(args) == 1
+    assert "no outcome_value" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "extra, hint",
     [

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 
 from mmmjax.arguments import checked
 from mmmjax.budget.algebra import valued
+from mmmjax.budget.cash import cash_flow
 from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.given import Spend, costs_of, named_plans, spend_of
 from mmmjax.budget.horizon import CarryIn, Form, Response, Window, block_of, response_of
@@ -57,6 +58,7 @@ def evaluate(
     flighting: Any = "even",
     carry_in: CarryIn | None = None,
     cost_per_unit: Any = None,
+    discount_rate: float | None = None,
     max_draws: int | None = None,
     prob: float = PROB,
 ) -> xr.Dataset:
@@ -82,6 +84,8 @@ def evaluate(
             brings its own (its reference does not).
         carry_in: "zero" or "history"; None: that of the first Plan, else "zero".
         cost_per_unit: As in :func:`mmmjax.optimize`; None: that of the first Plan.
+        discount_rate: What money loses a year, at least 0: 0.08 is 8%; None: no question
+            of when. Needs `outcome_value` and dates (:mod:`mmmjax.budget.cash`).
         max_draws: Use at most this many draws, evenly spaced; None: all.
         prob: Probability inside every [lo, hi], a highest-density interval.
 
@@ -98,6 +102,13 @@ def evaluate(
         after the cost of media, NaN for the first); ``mroas`` (plan, channel) of one more
         unit, over geos as the channel's (else the reference); ``marginal`` (plan, geo,
         channel), NaN for a channel that a market lacks. ``utility_value`` (plan, utility).
+        With `discount_rate`, money as it is worth when the window begins: ``npv_mean``,
+        ``_lo``, ``_hi`` (plan,), net present value of what a plan brings less what it
+        costs (no comparison), ``probability_npv`` that it is above 0, ``channel_npv_mean``,
+        ``_lo``, ``_hi`` (plan, channel); ``income`` (its mean) and ``outlay`` (plan,
+        channel, due) of every period of window and tail; ``break_even`` (plan,) and
+        ``channel_break_even`` (plan, channel): the first period from which on the mean
+        income so far is not below the outlay so far, NaT where it stays below.
 
     Raises:
         InputError: Plans that cannot be read or do not belong together.
@@ -120,6 +131,14 @@ def evaluate(
     with jax.enable_x64(True):
         found = _answers(prepared, list(spends.values()), wanted, noise, seed, prob)
     out = _dataset(prepared, spends, found, prob, value)
+    if discount_rate is not None:
+        rate = number("discount_rate", discount_rate, low=0.0, fix="0.08 is 8% a year")
+        if noise:
+            got, fix = Phrase("spend_noise too"), "leave one of the two out"
+            fail("discount_rate", got, "", "spend as it is planned", fix)
+        with jax.enable_x64(True):
+            out = out.assign(cash_flow(prepared, [*spends.values()], value, rate, prob))
+        out = out.assign_attrs(discount_rate=rate)
     if wanted:
         out = out.assign_coords({UTILITY: list(map(str, wanted))})
         out["utility_value"] = ((PLAN, UTILITY), found.worth)
@@ -133,8 +152,10 @@ def scenarios_table(found: xr.Dataset) -> pd.DataFrame:
     Columns: plan, channel, spend (money as in the dataset), response_mean, response_lo,
     response_hi, roas, roas_lo, roas_hi, mroas, gain_mean, gain_lo, gain_hi,
     probability_better, where known net_mean, net_lo, net_hi, probability_net (money after
-    the cost of media), extrapolated, one per utility, and condition (the attribute); empty
-    where a number has no meaning for the row.
+    the cost of media), with a discount rate npv_mean, npv_lo, npv_hi, probability_npv
+    (money when the window begins), break_even (a date, or empty), extrapolated,
+    one per utility, and condition (the attribute); empty where a number has no meaning for
+    the row.
     """
     ends = ("", "_lo", "_hi")
     rows = []
@@ -149,6 +170,7 @@ def scenarios_table(found: xr.Dataset) -> pd.DataFrame:
             whole[key] = float(at[key])
         for key in ("net_mean", "net_lo", "net_hi", "probability_net"):
             whole |= {key: float(at[key])} if key in at else {}
+        whole |= _due(at, "")
         whole["extrapolated"] = bool(at.extrapolated.any())
         if UTILITY in at.coords:
             values = at.utility_value.to_numpy()
@@ -160,9 +182,19 @@ def scenarios_table(found: xr.Dataset) -> pd.DataFrame:
             for key in ("mean", "lo", "hi"):
                 row[f"response_{key}"] = float(one[f"channel_{key}"])
             row |= {f"roas{end}": float(one[f"channel_roas{end}"]) for end in ends}
+            row |= _due(one, "channel_")
             row |= {"mroas": float(one.mroas), "extrapolated": bool(one.extrapolated.any())}
             rows.append(row)
     return pd.DataFrame(rows).assign(condition=found.attrs.get("condition", ""))
+
+
+def _due(at: xr.Dataset, prefix: str) -> dict[str, Any]:
+    """Net present value of a plan or channel, and when its money is back."""
+    if "npv_mean" not in at:
+        return {}
+    out = {f"npv_{end}": float(at[f"{prefix}npv_{end}"]) for end in ("mean", "lo", "hi")}
+    out |= {} if prefix else {"probability_npv": float(at["probability_npv"])}
+    return out | {"break_even": at[f"{prefix}break_even"].to_pandas()}
 
 
 def _prepared(fit: Fits, plans: Any, **asked: Any) -> tuple[Prepared, float | None]:
@@ -177,8 +209,11 @@ def _prepared(fit: Fits, plans: Any, **asked: Any) -> tuple[Prepared, float | No
     if made:
         like = made[0]
         if asked["cost_per_unit"] is None:
-            prices = [plan.cost_per_unit for plan in made]
-            if any(not price.broadcast_equals(prices[0]) for price in prices):
+            prices = [(plan.cost_per_unit, plan.price_elasticity) for plan in made]
+            pairs = [
+                (a, b) for each in prices for a, b in zip(each, prices[0], strict=True)
+            ]
+            if any(not a.broadcast_equals(b) for a, b in pairs):
                 got, allowed = Phrase("plans of different prices"), "plans of one price"
                 fix = "give cost_per_unit: all plans are then judged at these prices"
                 fail("plans", got, "", allowed, fix)

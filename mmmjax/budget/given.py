@@ -39,6 +39,11 @@ def costs_of(plan: Plan, fits: Fits) -> dict[str, Any]:
         start += len(known.geos)
         there = enumerate(names if len(own) == len(known.geos) else ())
         out[market] = {n: own[:, c] for c, n in there if n in known.channels}
+        rises = plan.price_elasticity.to_numpy()[start - len(known.geos) : start]
+        if rises.any():
+            for name, price in out[market].items():
+                e = rises[:, names.index(name)]
+                out[market][name] = {"price": price, "elasticity": e}
     return out if len(out) > 1 else next(iter(out.values()))
 
 

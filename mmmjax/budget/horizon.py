@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 
 from mmmjax import checks, response
 from mmmjax.budget.ahead import multipliers_of, rest_of
+from mmmjax.budget.prices import Dearer, at_usual_price
 from mmmjax.draws import Fit
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
@@ -69,6 +70,7 @@ class Window(NamedTuple):
             and the share of it that the cell gets, both (cell,).
         partners: Of each pair of channels that act together the other cell of all, (cell,).
         geos: Where effects do not add up 1 where a cell lies in a geo, (cell, geo).
+        dearer: How prices rise with what is bought, (cell, 1 or period), or nothing.
     """
 
     draws: dict[str, Any]
@@ -81,6 +83,7 @@ class Window(NamedTuple):
     split: Any = None
     partners: Any = ()
     geos: Any = ()
+    dearer: Any = ()
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,15 @@ class Form:
             each cell a function of its own spend; None for a model.
         free_periods: Periods of the window whose spend is a variable each, 0 for a profile.
         block: Draws evaluated at once.
+        by_period: Whether the response stays one of periods, window and tail, (draw, cell,
+            period), where each has its spend.
     """
 
     spec: Spec | None
     function: Callable[..., Any] | None = None
     free_periods: int = 0
     block: int = 2**30
+    by_period: bool = False
 
     @property
     def joint(self) -> bool:
@@ -137,6 +143,7 @@ def make_window(
     max_draws: int | None = None,
     profile: Float[np.ndarray, "cell period"] | None = None,
     free: bool = False,
+    dearer: Sequence[Dearer] = (),
 ) -> Window:
     """Arrays of a window that follows training, for the paid channels of some fits.
 
@@ -152,6 +159,7 @@ def make_window(
         max_draws: Use at most this many draws, evenly spaced.
         profile: Share of a cell's money spent in each period, rows of sum 1; None: even.
         free: Whether every period has a variable of its own.
+        dearer: How the prices of each fit rise; none: they do not.
     """
     spec, lag = fits[0].spec, fits[0].spec.memory
     count = min(fit.draws.n_chains * fit.draws.n_draws for fit in fits)
@@ -202,8 +210,9 @@ def make_window(
         cells,
         partners=_partners(fits),
         geos=() if spec.likelihood.straight else geos,
+        dearer=_dearer(dearer),
     )
-    if free or not all(term.factored for term in spec.media):
+    if free or window.dearer or not all(term.factored for term in spec.media):
         return window
     with jax.enable_x64(True):
         factors = _factored(window, spec=spec.structure())
@@ -339,6 +348,17 @@ def _per_money(
 ) -> Float[np.ndarray, "cell period"]:
     each = 1.0 / (cost * fit.scale.media_next(fit.panel)[:, fit.panel.paid, None])
     return np.broadcast_to(each, (*each.shape[:2], periods)).reshape(-1, periods)
+
+
+def _dearer(each: Sequence[Dearer]) -> Any:
+    if not any(rise.elasticity.any() for rise in each):
+        return ()
+    flat = [
+        [x.reshape(-1, x.shape[-1]) for x in field] for field in zip(*each, strict=True)
+    ]
+    wide = max(x.shape[-1] for x in flat[1])
+    usual = [np.broadcast_to(x, (len(x), wide)) for x in flat[1]]
+    return Dearer(np.concatenate(flat[0]), np.concatenate(usual))
 
 
 def _outcome(fit: Fit) -> Float[np.ndarray, " cell"]:
@@ -507,13 +527,27 @@ def _factored(window: Window, *, spec: Spec) -> list[list[Array]]:
     return parts
 
 
-def _media_of_money(window: Window) -> tuple[Array, Array]:
-    """Media of one unit of money in every level, and history; (draw, cell, ...)."""
-    pattern, bought = jnp.asarray(window.pattern), jnp.asarray(window.media_per_money)
-    if bought.shape[1] > 1:  # nothing is bought in the tail
-        tail = pattern.shape[1] - bought.shape[1]
-        bought = jnp.pad(bought, [(0, 0), (0, tail)])
-    pattern = pattern * bought
+def _bought(window: Window, money: Array) -> Array:
+    """Scaled media of the money of periods or levels, (cell, level)."""
+    each = jnp.asarray(window.media_per_money)
+    more = money.shape[1] - each.shape[1]
+    if each.shape[1] > 1:  # nothing is bought in the tail
+        each = jnp.pad(each, [(0, 0), (0, more)])
+    if window.dearer:
+        e, usual = map(jnp.asarray, window.dearer)
+        if usual.shape[1] > 1:
+            usual = jnp.pad(usual, [(0, 0), (0, money.shape[1] - usual.shape[1])], "edge")
+        money = at_usual_price(money, Dearer(e, usual))
+    return money * each
+
+
+def _media_of_money(window: Window, spend: Array | None = None) -> tuple[Array, Array]:
+    """Media of the money of cells, or one unit of it, in every level, and history.
+
+    Both (draw, cell, ...).
+    """
+    pattern = jnp.asarray(window.pattern)
+    pattern = _bought(window, pattern if spend is None else spend[:, None] * pattern)
     shape = (_count(window), len(pattern))
     history = _past(window)
     return (
@@ -541,12 +575,11 @@ def _profiled(window: Window, form: Form) -> Response:
     assert spec is not None
     around = _around(window, spec)
     if "factors" not in draws:
-        pattern, history = _media_of_money(window)
-
-        past = history.shape[-1]
+        past = np.shape(window.history)[-1]
 
         def unfactored(spend: Array) -> Array:
-            media = jnp.concatenate([history, spend[:, None] * pattern], axis=-1)
+            bought, history = _media_of_money(window, spend)
+            media = jnp.concatenate([history, bought], axis=-1)
             effect = _effects(window, spec, Media.effect, media, _padded(window, past))
             effect = _rise(window, spec, effect[..., past:], around)
             return jnp.asarray(window.outcome) * (effect * window.periods).sum(-1)
@@ -587,7 +620,7 @@ def _free(window: Window, form: Form) -> Response:
     tail = jnp.zeros((cells, spec.memory - 1))
 
     def gross(spend: Array) -> Array:
-        media = spend.reshape(cells, periods) * jnp.asarray(window.media_per_money)
+        media = _bought(window, spend.reshape(cells, periods))
         media = jnp.concatenate([media, tail], axis=-1)
         before = _past(window)
         before = jnp.broadcast_to(before, (_count(window), *before.shape[-2:]))
@@ -595,6 +628,8 @@ def _free(window: Window, form: Form) -> Response:
         media = jnp.concatenate([before, media], axis=-1)
         effect = _effects(window, spec, Media.effect, media, _padded(window, past))
         effect = _rise(window, spec, effect[..., past:], window.draws.get("around"))
+        if form.by_period:
+            return jnp.asarray(window.outcome)[:, None] * effect
         return jnp.asarray(window.outcome) * effect.sum(-1)
 
     return gross

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from mmmjax.budget import request as requests
 from mmmjax.budget.curves import ResponseCurves
+from mmmjax.budget.prices import Dearer, paid
 from mmmjax.budget.request import Request, known_of
 from mmmjax.checks import Phrase, fail, listing, number
 from mmmjax.draws import Fit
@@ -41,6 +42,7 @@ class Layout:
         split: Share of the cell in the money of its channel where that is national: one
             decision for all geos of a market. NaN elsewhere.
         costs: Money per unit of media of each market, (geo, channel, period or 1).
+        dearer: How these prices rise with what is bought.
         budget: Total spend.
         periods: Length of the window.
         per_period: Whether the user speaks of money a period.
@@ -60,6 +62,7 @@ class Layout:
     last: Float[np.ndarray, " cell"]
     split: Float[np.ndarray, " cell"]
     costs: list[Float[np.ndarray, "geo channel period"]]
+    dearer: list[Dearer]
     budget: float
     periods: int
     per_period: bool
@@ -230,13 +233,16 @@ def _joined(
     """One row of cells from the requests of all markets."""
     channels = tuple(dict.fromkeys(c for part in asked.values() for c in part.channels))
     geos: list[str] = []
-    rows, columns, prices, largest, last, split = [], [], [], [], [], []
+    rows, columns, prices, dearer, largest, last, split = [], [], [], [], [], [], []
     for name, fit in markets.items():
         part, known = asked[name], known_of(fit)
         price = requests.cost_of(known, costs[name], part.periods)
         change = price.mean(-1) / known.cost_per_unit  # what media would cost now
-        largest.append((known.largest * change).ravel())
-        last.append((known.last * change).ravel())
+        rise = requests.dearer_of(known, costs[name], price)
+        dearer.append(rise)
+        now = rise.elasticity[..., 0], rise.usual.mean(-1)
+        largest.append(paid(known.largest * change, *now).ravel())
+        last.append(paid(known.last * change, *now).ravel())
         nowhere = np.full_like(known.last, np.nan)
         split.append((nowhere if known.split is None else known.split).ravel())
         prices.append(price)
@@ -254,6 +260,6 @@ def _joined(
         tuple(geos), channels, np.concatenate(rows), np.concatenate(columns),
         flat("reference"), flat("lower"), flat("upper"), flat("fixed"),
         np.concatenate(largest), np.concatenate(last), np.concatenate(split), prices,
-        sum(part.budget for part in asked.values()), first.periods, first.per_period,
-        first.reference_is, first.bounds_are,
+        dearer, sum(part.budget for part in asked.values()), first.periods,
+        first.per_period, first.reference_is, first.bounds_are,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from mmmjax.arrays import Arrays
 from mmmjax.budget import request as requests
 from mmmjax.budget.ahead import blank
 from mmmjax.budget.given import costs_of
+from mmmjax.budget.prices import Dearer, at_usual_price
 from mmmjax.budget.record import PROB
 from mmmjax.budget.scenario import Plan
 from mmmjax.checks import Phrase, fail, integer, listing, number, show
@@ -95,11 +97,13 @@ def forecast_plan(
     dates, spends = dates_of(fit, plan), _spends(plan, reference)
     moved = plan.levers.sides if plan.levers else ({}, {})
     cost = costs_of(plan, fit) if cost_per_unit is None else cost_per_unit
-    cost = requests.cost_of(requests.known_of(fit), cost, len(dates))
+    known = requests.known_of(fit)
+    price = requests.cost_of(known, cost, len(dates))
+    rise = requests.dearer_of(known, cost, price)
     sides = []
     for spend, values in zip(spends, moved, strict=True):
         start = blank(fit, dates, controls, organic, levers=values)
-        future = _with_spend(start, spend, cost)
+        future = _with_spend(start, spend, price, rise)
         if noise:
             found = predict(fit, future, seed=seed, total=total, memory=memory)
             draws = found["outcome"].to_numpy()
@@ -179,11 +183,14 @@ def _spends(plan: Plan, reference: Any) -> list[np.ndarray]:
     return [before, spend]
 
 
-def _with_spend(window: Panel, spend: np.ndarray, cost: np.ndarray) -> Panel:
+def _with_spend(window: Panel, spend: np.ndarray, cost: np.ndarray, rise: Dearer) -> Panel:
     """The window with paid media bought at `cost`, (geo, channel, period or 1)."""
     media, money = np.array(window.media), np.array(window.spend)
     money[..., window.paid] = np.moveaxis(spend, 1, 2)
-    media[..., window.paid] = money[..., window.paid] / np.swapaxes(cost, 1, 2)
+    if rise.elasticity.any():
+        with jax.enable_x64(True):
+            spend = np.asarray(at_usual_price(jnp.asarray(spend), rise))
+    media[..., window.paid] = np.moveaxis(spend / cost, 1, 2)
     return replace(window, media=media, spend=money)
 
 

@@ -410,8 +410,9 @@ def _window(
         return window, Form(None, first.floored)
     fits = list(markets.values())
     window = made or make_window(
-        fits, layout.periods, carry_in, layout.costs, max_draws, profile, bool(free)
-    )
+        fits, layout.periods, carry_in, layout.costs, max_draws, profile, bool(free),
+        layout.dearer,
+    )  # fmt: skip
     form = Form(first.spec.structure(), None, free)
     return window, dataclasses.replace(form, block=block_of(window))
 

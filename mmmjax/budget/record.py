@@ -141,6 +141,7 @@ class PlanRecord:
     reference_is: str
     largest: xr.DataArray
     cost_per_unit: xr.DataArray
+    price_elasticity: xr.DataArray
     gap_bound: float | None
     gap_reason: str
     status: str

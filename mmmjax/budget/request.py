@@ -17,8 +17,9 @@ from jaxtyping import Bool, Float
 
 from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.feasible import check_feasible
+from mmmjax.budget.prices import Dearer
 from mmmjax.budget.region import Region, simple
-from mmmjax.checks import Phrase, closest, fail, integer, listing, number, show
+from mmmjax.checks import Phrase, choice, closest, fail, integer, listing, number, show
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.panel.national import weights
@@ -30,6 +31,7 @@ __all__ = [
     "Money",
     "Request",
     "cost_of",
+    "dearer_of",
     "known_of",
     "read",
 ]
@@ -94,6 +96,7 @@ class Known(NamedTuple):
         largest: Largest spend of one period of training, (geo, channel).
         last: Spend of the last period of training, (geo, channel).
         cost_per_unit: Money per unit of media as trained, (geo, channel).
+        usual: Mean spend of the training periods with spend, (geo, channel).
         spend: Spend of every training period, (geo, period, channel), 0 where no row is;
             None with response curves.
         dates: Of these periods.
@@ -108,6 +111,7 @@ class Known(NamedTuple):
     largest: Float[np.ndarray, "geo channel"]
     last: Float[np.ndarray, "geo channel"]
     cost_per_unit: Float[np.ndarray, "geo channel"]
+    usual: Float[np.ndarray, "geo channel"]
     spend: Float[np.ndarray, "geo period channel"] | None = None
     dates: pd.DatetimeIndex | None = None
     split: Float[np.ndarray, "geo channel"] | None = None
@@ -119,7 +123,7 @@ def known_of(source: Fit | Panel | ResponseCurves) -> Known:
         spend = source.reference[None]
         ones = np.ones_like(spend)
         inf = np.full_like(spend, math.inf)
-        return Known(("all",), tuple(source.channels), (), spend, inf, spend, ones)
+        return Known(("all",), tuple(source.channels), (), spend, inf, spend, ones, spend)
     panel = source.panel if isinstance(source, Fit) else source
     pairs = zip(panel.channels, panel.paid, strict=True)
     spend = panel.spend[:, panel.window][..., panel.paid]
@@ -136,9 +140,11 @@ def known_of(source: Fit | Panel | ResponseCurves) -> Known:
     mean = np.where(national, total.mean(0) * split, spend.sum(1) / periods)
     largest = np.where(national, total.max(0) * split, spend.max(1))
     last = np.where(national, total[-1] * split, spend[:, -1])
+    ran = [np.maximum((x > 0).sum(-2), 1) for x in (total, spend)]
+    usual = np.where(national, total.sum(0) * split / ran[0], spend.sum(1) / ran[1])
     return Known(
-        panel.geos, names, tuple(panel.organic), mean, largest, last, costs, spend,
-        panel.dates[panel.window], split,
+        panel.geos, names, tuple(panel.organic), mean, largest, last, costs, usual,
+        spend, panel.dates[panel.window], split,
     )  # fmt: skip
 
 
@@ -211,7 +217,8 @@ def cost_of(
     Args:
         known: The market.
         given: {channel: price}: one number, (geo,), (geo or 1, period), or, for one geo,
-            (period,); a table with a row per period and a column per channel; or None.
+            (period,); {"price": price, "elasticity": e}, see :func:`dearer_of`; a table
+            with a row per period and a column per channel; or None.
         periods: Length of the window.
 
     Returns:
@@ -225,8 +232,13 @@ def cost_of(
         fail("cost_per_unit", given, "", "{channel: price}, or a table of periods", fix)
     cost = np.repeat(known.cost_per_unit[..., None], periods, axis=2)
     for channel, value in (given or {}).items():
-        c, price = names.index("cost_per_unit", channel), _numbers(value)
-        where = f'channel "{channel}"'
+        c, where = names.index("cost_per_unit", channel), f'channel "{channel}"'
+        was = known.cost_per_unit[:, c, None]
+        if isinstance(value, Mapping):
+            for key in value:
+                choice(f"key of cost_per_unit, {where}", key, ("price", "elasticity"))
+            value = value.get("price", was)
+        price = _numbers(value)
         if price.shape == (geos,) and (geos > 1 or periods == 1):
             price = price[:, None]
         if price.shape not in ((), (geos, 1), (1, periods), (geos, periods)) and not (
@@ -239,12 +251,39 @@ def cost_of(
             fix = "a channel that costs nothing is organic and needs no plan"
             fail("cost_per_unit", value, where, "finite numbers above 0", fix)
         cost[:, c] = price
-        was = known.cost_per_unit[:, c, None]
         if not (np.abs(np.log10(cost[:, c]) - np.log10(was)) < FAR).all():
             allowed = f"a price near {was[0, 0]:.4g}, what a unit cost in training"
             fix = "money per unit of media, in the currency of the spend"
             fail("cost_per_unit", value, where, allowed, fix)
     return cost if (cost != cost[..., :1]).any() else cost[..., :1]
+
+
+def dearer_of(
+    known: Known, given: Any, cost: Float[np.ndarray, "geo channel period"]
+) -> Dearer:
+    """How prices rise with what is bought, (geo, channel, period or 1).
+
+    Of channels given as {"elasticity": e}, one number or one a geo; the usual amount is the
+    mean of the training periods that had any, whose price is `cost`. Every geo is a market
+    of its own for media.
+    """
+    names = _Names(known)
+    elasticity = np.zeros_like(known.cost_per_unit)
+    for channel, value in dict(given if isinstance(given, Mapping) else {}).items():
+        if isinstance(value, Mapping) and "elasticity" in value:
+            c, e = names.index("cost_per_unit", channel), _numbers(value["elasticity"])
+            where = f'elasticity of channel "{channel}"'
+            if known.spend is None:
+                got, allowed = Phrase("an elasticity"), "a price, with response curves"
+                fix = "write the curve as a function of money at rising prices"
+                fail("cost_per_unit", got, where, allowed, fix)
+            if e.shape not in ((), (len(known.geos),)) or not ((e >= 0) & (e < 1)).all():
+                fix = "0.2 where 10% more media make every unit 2% dearer"
+                got, allowed = value["elasticity"], "one number, or one a geo, in [0, 1)"
+                fail("cost_per_unit", got, where, allowed, fix)
+            elasticity[:, c] = e
+    usual = (known.usual / known.cost_per_unit)[..., None] * cost
+    return Dearer(elasticity[..., None], usual)
 
 
 class _Names:

@@ -42,6 +42,8 @@ class Plan(PlanRecord):
             window (their mean over it), money, (geo, channel).
         cost_per_unit: Money per unit of media that the plan counts on, (geo, channel), or
             (geo, channel, period) where it changes; 1 with response curves.
+        price_elasticity: How it rises with what is bought (:mod:`mmmjax.budget.prices`),
+            (geo, channel); 0: it does not.
         gap_bound: No plan beats `objective` by more, outcome units; None if not proven.
         gap_reason: Why there is no gap bound; empty if there is one.
         status: How the solver ended, in words.
@@ -172,11 +174,13 @@ def _prices(plan: Plan) -> list[dict[str, Any]]:
     at, marginal, price = (
         x.to_numpy() for x in (plan.binding, plan.marginal, plan.bound_price)
     )
+    rises = plan.price_elasticity.to_numpy()
     return [
         {
             "geo": str(geos[g]),
             "channel": str(channels[c]),
             "cost_per_unit": plan.cost_per_unit.to_numpy()[g, c].tolist(),
+            "price_elasticity": float(rises[g, c]),
             "binding": str(at[g, c]),
             "marginal": float(marginal[g, c]),
             "bound_price": float(price[g, c]),

@@ -101,7 +101,8 @@ def optimize(
         carry_in: "history": the last training periods still act, and the plan is credited
             with the increment over spending nothing; "zero": they do not.
         cost_per_unit: {channel: money per unit of media} where it differs from training:
-            one number, (geo,), (geo or 1, period), or a table of periods.
+            one number, (geo,), (geo or 1, period), or a table of periods. {"price": 12.5,
+            "elasticity": 0.2}: of media that get dearer (:mod:`mmmjax.budget.prices`).
         fixed_geo_split: Hold the split of every channel over geos as in the reference.
         levers: What is planned beside media, {lever: {"kind": "price", ...}}: see
             :mod:`mmmjax.budget.levers`.

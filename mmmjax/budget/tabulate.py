@@ -34,6 +34,7 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
     cost = by_period.copy(data=layout.table(prices, np.nan))
     if layout.prices.shape[1] == 1:
         cost = cost.isel(period=0, drop=True)
+    rises = np.concatenate([x.elasticity.ravel() for x in layout.dearer])
     fits = judgeable(prepared.markets.values())
     first = next(iter(prepared.markets.values()))
     about: Any = getattr(first, "panel", first)
@@ -64,6 +65,7 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         reference_is=layout.reference_is,
         largest=named(layout.largest),
         cost_per_unit=cost,
+        price_elasticity=named(rises),
         gap_bound=None if prepared.doubt else float(solved.gap),
         gap_reason=prepared.doubt,
         status=solved.status,

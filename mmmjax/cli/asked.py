@@ -34,7 +34,7 @@ KEYS = (
     "periods", "budget", "bounds", "fix", "reference", "per_period", "carry_in", "up_to",
     "until_mroas", "target", "probability", "utility", "constraints", "flighting",
     "starts", "seed", "frontier", "scenarios", "cost_per_unit", "max_draws",
-    "fixed_geo_split", "levers", "controls",
+    "discount_rate", "fixed_geo_split", "levers", "controls",
 )  # fmt: skip
 PLAIN = ("budget", "periods", "until_mroas", "target", "probability", "utility",
          "flighting", "starts", "seed", "cost_per_unit", "max_draws")  # fmt: skip
@@ -58,11 +58,13 @@ class Asked:
         plan: Keyword arguments of :func:`mmmjax.optimize`.
         frontier: Budget levels, money in the unit of the plan; None: no frontier.
         scenarios: Further plans to compare, {name: {channel: money}}.
+        discount_rate: What money loses a year; None: not asked.
     """
 
     plan: dict[str, Any]
     frontier: list[float] | None = None
     scenarios: dict[str, Any] = field(default_factory=dict)
+    discount_rate: float | None = None
 
     @property
     def of_frontier(self) -> dict[str, Any]:
@@ -72,8 +74,8 @@ class Asked:
     @property
     def of_scenarios(self) -> dict[str, Any]:
         """Keyword arguments of :func:`mmmjax.budget.compare.evaluate`."""
-        kept = ("cost_per_unit", "max_draws")
-        return {k: v for k, v in self.plan.items() if k in kept}
+        kept = {k: self.plan[k] for k in ("cost_per_unit", "max_draws") if k in self.plan}
+        return kept | {"discount_rate": self.discount_rate}
 
 
 def read(file: Path | None, flags: Mapping[str, Any]) -> Asked:
@@ -115,7 +117,9 @@ def read(file: Path | None, flags: Mapping[str, Any]) -> Asked:
         if "levers" in plan:
             got, fix = Phrase("levers too"), "leave out --frontier, or [levers]"
             fail("frontier", got, "", "budget levels of media alone", fix)
-    return Asked(plan, levels, _scenarios(told.get("scenarios", {})))
+    rate = given.get("discount_rate", told.get("discount_rate"))
+    rate = None if rate is None else _plain("discount_rate", rate)
+    return Asked(plan, levels, _scenarios(told.get("scenarios", {})), rate)
 
 
 def _plain(key: str, value: Any) -> Any:
@@ -141,6 +145,8 @@ def _amounts(key: str, table: Any) -> dict[str, Any]:
     def read(what: str, value: Any, depth: int) -> Any:
         if isinstance(value, list) and value and depth:
             return tuple(read(what, one, depth - 1) for one in value)
+        if key == "cost_per_unit" and isinstance(value, Mapping):
+            return {part: read(f"{part} of {what}", x, depth) for part, x in value.items()}
         if key == "bounds" and isinstance(value, str):  # "0.8x"
             return value
         fix = f'"{what}" = 1e6 under [{key}]'

@@ -11,7 +11,7 @@ from mmmjax.budget.many import frontier as many
 from mmmjax.cli import asked, files, show
 from mmmjax.cli.codes import NOT_CONVERGED, code
 from mmmjax.cli.options import Run
-from mmmjax.cli.plan_files import frontier_table, say_plan, write_plan
+from mmmjax.cli.plan_files import frontier_table, say_due, say_plan, write_plan
 from mmmjax.draws import Fit
 
 __all__ = ["plan"]
@@ -81,6 +81,10 @@ UntilMroas = Annotated[
         "while it returns itself (with outcome_value)."
     ),
 ]
+DiscountRate = Annotated[
+    float | None,
+    typer.Option(help="Money a year later is worth less by 0.08: net present value."),
+]
 GeoSplit = Annotated[
     bool | None,
     typer.Option(
@@ -124,6 +128,7 @@ def plan(
     target: Target = None,
     probability: Probability = None,
     until_mroas: UntilMroas = None,
+    discount_rate: DiscountRate = None,
     fixed_geo_split: GeoSplit = None,
     carry_in: CarryIn = None,
     starts: Starts = None,
@@ -140,6 +145,8 @@ def plan(
     made = optimize(fit, **wanted.plan)
     tables = _compared(fit, made, wanted)
     say_plan(made)
+    if wanted.discount_rate is not None:
+        say_due(tables["scenarios"], wanted.discount_rate, made.currency)
     show.files(write_plan(made, folder, **tables))
     if not made.certified and not made.gap_reason:
         show.warn(f"the solver stopped before the best plan: {made.status}.")

@@ -6,11 +6,12 @@ import pandas as pd
 import xarray as xr
 
 from mmmjax.budget import Plan
+from mmmjax.budget.compare import ALL
 from mmmjax.cli import show
 from mmmjax.cli.files import as_json, table, text
-from mmmjax.plot.labels import period_noun
+from mmmjax.plot.labels import amount, in_percent, period_noun
 
-__all__ = ["frontier_table", "say_plan", "write_plan"]
+__all__ = ["frontier_table", "say_due", "say_plan", "write_plan"]
 
 PLAN, PLAN_JSON = "plan.csv", "plan.json"
 PERIODS, PLAN_DRAWS = "plan_periods.csv", "plan_draws.csv"
@@ -20,6 +21,17 @@ SCENARIOS, FRONTIER = "scenarios.csv", "frontier.csv"
 def say_plan(found: Plan) -> None:
     """Print a plan."""
     show.say(found.text(period_noun(found.freq)))
+
+
+def say_due(scenarios: pd.DataFrame, rate: float, currency: str) -> None:
+    """Print the net present value of every plan, and when its money is back."""
+    whole = scenarios[scenarios["channel"] == ALL]
+    for row in pd.DataFrame(whole).to_dict("records"):
+        mean, lo, hi = (amount(row[f"npv_{end}"]) for end in ("mean", "lo", "hi"))
+        back = row["break_even"]
+        when = "not paid back" if pd.isna(back) else f"paid back by {back:%Y-%m-%d}"
+        at = f"net present value at {in_percent(rate)} a year {mean} {currency}".rstrip()
+        show.say(f"{row['plan']}: {at} (94% interval {lo} to {hi}), {when}")
 
 
 def write_plan(

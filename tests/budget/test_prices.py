@@ -10,7 +10,7 @@ import mmmjax as mm
 from mmmjax.budget.outcome import forecast_plan
 from mmmjax.budget.regret import knowledge
 from mmmjax.checks import InputError
-from tests.budget.cases import make_fit
+from tests.budget.cases import make_fit, make_panel
 
 PERIODS = 6
 
@@ -155,3 +155,87 @@ def test_a_table_of_periods_and_largest_media():
 def test_prices_that_are_none(fit, told):
     with pytest.raises(InputError, match="cost_per_unit"):
         mm.optimize(fit, periods=PERIODS, cost_per_unit=told)
+
+
+def media_of(fit, spend, prices, elasticity):
+    """What a supply curve sells for money: its cost inverted by bisection."""
+    out = {}
+    for c, name in enumerate(fit.panel.channels):
+        media = np.asarray(fit.panel.media[..., c], float)
+        usual = np.array([row[row > 0].mean() for row in media])[:, None]
+        cost = lambda m, name=name, usual=usual: (
+            prices[name] * m * (1 + elasticity[name] * (m / usual - 1))
+        )
+        low, high = np.zeros_like(spend[:, c]), np.full_like(spend[:, c], 1e9)
+        for _ in range(200):
+            middle = (low + high) / 2
+            short = cost(middle) < spend[:, c]
+            low, high = np.where(short, middle, low), np.where(short, high, middle)
+        out[name] = (low + high) / 2
+    return out
+
+
+@pytest.mark.parametrize("flighting", ["even", [1, 2, 0, 1, 3, 1], "optimal"])
+@pytest.mark.parametrize("constant", [True, False])
+def test_media_that_get_dearer(fit, flighting, constant):
+    names, rises = fit.panel.channels, {"c0": 0.6, "c1": 0.0}
+    prices = prices_of(fit)
+    if constant:
+        prices = {name: np.repeat(p[:, :1], PERIODS, 1) for name, p in prices.items()}
+    asked = {n: {"price": prices[n], "elasticity": rises[n]} for n in names}
+    given = {"periods": PERIODS, "flighting": flighting, "cost_per_unit": asked}
+    plan = mm.optimize(fit, **given, bounds=(0, 3))
+    spend = plan.spend_by_period.to_numpy()
+    media = media_of(fit, spend, prices, rises)
+    paid = {
+        n: np.where(spend[:, c] > 0, spend[:, c] / media[n], 1.0)
+        for c, n in enumerate(names)
+    }
+    expected = response_of(fit, spend, paid).sum(1)
+    np.testing.assert_allclose(
+        plan.response_by_channel.sel(plan="optimized"), expected, rtol=1e-8
+    )
+    assert plan.certified  # rising prices keep the response concave
+    np.testing.assert_array_equal(plan.price_elasticity, [[0.6, 0.0]] * 2)
+    again = mm.evaluate(fit, plan)  # a plan remembers its prices
+    np.testing.assert_allclose(again.response[1], expected.sum(1), rtol=1e-8)
+
+
+def test_who_knows_that_media_get_dearer_plans_better(fit):
+    cost = {name: {"elasticity": 0.8} for name in fit.panel.channels}
+    asked = {"periods": PERIODS, "bounds": (0, 20)}
+    flat, dear = mm.optimize(fit, **asked), mm.optimize(fit, **asked, cost_per_unit=cost)
+    blind = {"blind": flat.optimized.to_numpy(), "aware": dear.optimized.to_numpy()}
+    found = mm.evaluate(fit, blind, periods=PERIODS, cost_per_unit=cost)
+    assert found.response_mean[1] > 1.01 * found.response_mean[0]
+    line = mm.frontier(
+        fit, [dear.budget], periods=PERIODS, bounds=(0, 20),
+        reference=dear.reference.to_numpy(), cost_per_unit=cost,
+    )  # fmt: skip
+    np.testing.assert_allclose(line.response_mean[0], dear.objective, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [({"c0": {"elasticity": 1.0}}, "in \\[0, 1\\)"),
+     ({"c0": {"elasticity": [0.1, 0.2, 0.3]}}, "one a geo"),
+     ({"c0": {"elastic": 0.1}}, 'did you mean "elasticity"')],
+)  # fmt: skip
+def test_an_elasticity_is_read_with_care(fit, given, words):
+    with pytest.raises(InputError, match=words):
+        mm.optimize(fit, periods=PERIODS, cost_per_unit=given)
+
+
+def test_a_forecast_buys_at_the_prices_of_the_plan():
+    fit = mm.fit(
+        mm.Spec(adstock=mm.adstock.Geometric(max_lag=4), seasonality=None), make_panel(2),
+        mm.NUTS(chains=1, warmup=50, draws=50), seed=0,
+    )  # fmt: skip
+    asked = {"periods": PERIODS, "cost_per_unit": {"c0": {"elasticity": 0.5}}}
+    plan = mm.optimize(fit, **asked, bounds=(0, 20), carry_in="history")
+    found = forecast_plan(fit, plan, noise=False)
+    # in the window and its tail the plan brings its response; the tail is not forecast
+    cash = dataclasses.replace(fit, panel=dataclasses.replace(fit.panel, outcome_value=1.0))
+    flow = mm.evaluate(cash, plan, discount_rate=0.0).income.isel(due=slice(PERIODS))
+    gain = float(flow[1].sum() - flow[0].sum())
+    assert float(found.gain_mean) == pytest.approx(gain, rel=1e-4)
