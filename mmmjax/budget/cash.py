@@ -19,7 +19,7 @@ from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.given import Spend
 from mmmjax.budget.horizon import Form, Window, response_of
 from mmmjax.budget.prepare import Prepared
-from mmmjax.checks import Phrase, fail
+from mmmjax.checks import Phrase, fail, number
 from mmmjax.metrics import hdi
 from mmmjax.shapes import CHANNEL
 
@@ -30,22 +30,33 @@ YEAR = 365.25  # days
 
 
 def cash_flow(
-    prepared: Prepared,
-    spends: Sequence[Spend],
-    value: float | None,
-    rate: float,
-    prob: float,
-) -> dict[str, Any]:
-    """Variables of :func:`mmmjax.budget.compare.evaluate` that say when money is back.
+    prepared: Prepared, spends: Sequence[Spend], noise: float, value: float | None,
+    discount_rate: float, prob: float,
+) -> dict[str, Any]:  # fmt: skip
+    """Variables of :func:`mmmjax.evaluate` that say when money is back.
 
     Args:
         prepared: The window.
         spends: The plans.
+        noise: Of spend: has to be 0.
         value: Money per unit of outcome.
-        rate: Discount a year, 0.08 is 8%.
+        discount_rate: Of a year, 0.08 is 8%.
         prob: Probability inside every [lo, hi].
+
+    Returns:
+        Money as it is worth when the window begins: ``npv_mean``, ``_lo``, ``_hi`` (plan,),
+        net present value of what a plan brings less what it costs (no comparison),
+        ``probability_npv`` that it is above 0; ``channel_npv_mean``, ``_lo``, ``_hi``
+        (plan, channel); ``income`` (its mean) and ``outlay`` (plan, channel, due) of every
+        period of window and tail; ``break_even`` (plan,), ``channel_break_even`` (plan,
+        channel): the first period from which on the mean income so far is not below the
+        outlay so far, NaT where it stays below.
     """
+    rate = number("discount_rate", discount_rate, low=0.0, fix="0.08 is 8% a year")
     first = next(iter(prepared.markets.values()))
+    if noise:
+        got, fix = Phrase("spend_noise too"), "leave one of the two out"
+        fail("discount_rate", got, "", "spend as it is planned", fix)
     if value is None:
         fix = "outcome_value = 1.0 under [data] where the outcome is money, or its margin"
         got = Phrase("no outcome_value")
@@ -65,7 +76,8 @@ def cash_flow(
     for spend in spends:
         even = np.full((len(spend.money), periods), 1.0 / periods)
         money = spend.money[:, None] * (even if spend.profile is None else spend.profile)
-        come = _income(window, layout.members, money.ravel(), form=form)
+        with jax.enable_x64(True):
+            come = _income(window, layout.members, money.ravel(), form=form)
         incomes.append(value * factor * np.asarray(come))
         outlays.append(np.pad(layout.members.T @ money, [(0, 0), (0, whole - periods)]))
     income = np.stack(incomes)  # plan, draw, channel, period

@@ -102,13 +102,7 @@ def evaluate(
         after the cost of media, NaN for the first); ``mroas`` (plan, channel) of one more
         unit, over geos as the channel's (else the reference); ``marginal`` (plan, geo,
         channel), NaN for a channel that a market lacks. ``utility_value`` (plan, utility).
-        With `discount_rate`, money as it is worth when the window begins: ``npv_mean``,
-        ``_lo``, ``_hi`` (plan,), net present value of what a plan brings less what it
-        costs (no comparison), ``probability_npv`` that it is above 0, ``channel_npv_mean``,
-        ``_lo``, ``_hi`` (plan, channel); ``income`` (its mean) and ``outlay`` (plan,
-        channel, due) of every period of window and tail; ``break_even`` (plan,) and
-        ``channel_break_even`` (plan, channel): the first period from which on the mean
-        income so far is not below the outlay so far, NaT where it stays below.
+        With `discount_rate` those of :func:`mmmjax.budget.cash.cash_flow`.
 
     Raises:
         InputError: Plans that cannot be read or do not belong together.
@@ -132,13 +126,8 @@ def evaluate(
         found = _answers(prepared, list(spends.values()), wanted, noise, seed, prob)
     out = _dataset(prepared, spends, found, prob, value)
     if discount_rate is not None:
-        rate = number("discount_rate", discount_rate, low=0.0, fix="0.08 is 8% a year")
-        if noise:
-            got, fix = Phrase("spend_noise too"), "leave one of the two out"
-            fail("discount_rate", got, "", "spend as it is planned", fix)
-        with jax.enable_x64(True):
-            out = out.assign(cash_flow(prepared, [*spends.values()], value, rate, prob))
-        out = out.assign_attrs(discount_rate=rate)
+        how = noise, value, discount_rate, prob
+        out = out.assign(cash_flow(prepared, [*spends.values()], *how))
     if wanted:
         out = out.assign_coords({UTILITY: list(map(str, wanted))})
         out["utility_value"] = ((PLAN, UTILITY), found.worth)

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from mmmjax import checks, response
 from mmmjax.budget.ahead import multipliers_of, rest_of
-from mmmjax.budget.prices import Dearer, at_usual_price
+from mmmjax.budget.prices import Dearer, at_usual_price, of_cells
 from mmmjax.draws import Fit
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
@@ -159,7 +159,7 @@ def make_window(
         max_draws: Use at most this many draws, evenly spaced.
         profile: Share of a cell's money spent in each period, rows of sum 1; None: even.
         free: Whether every period has a variable of its own.
-        dearer: How the prices of each fit rise; none: they do not.
+        dearer: How prices of each fit rise, if so.
     """
     spec, lag = fits[0].spec, fits[0].spec.memory
     count = min(fit.draws.n_chains * fit.draws.n_draws for fit in fits)
@@ -182,8 +182,7 @@ def make_window(
     draws = {name: np.concatenate([f[name] for f in flats], 1) for name in flats[0]}
     pairs = list(zip(fits, costs, strict=True))
     per_money = np.concatenate([_per_money(fit, cost, periods) for fit, cost in pairs])
-    if (per_money == per_money[:, :1]).all():
-        per_money = per_money[:, :1]
+    per_money = per_money[:, :1] if (per_money == per_money[:, :1]).all() else per_money
     if profile is None and (moves or per_money.shape[1] > 1):  # no two periods are alike
         profile = np.full((len(per_money), periods), 1.0 / periods)
     cells: tuple[np.ndarray, ...] = ()
@@ -210,7 +209,7 @@ def make_window(
         cells,
         partners=_partners(fits),
         geos=() if spec.likelihood.straight else geos,
-        dearer=_dearer(dearer),
+        dearer=of_cells(dearer),
     )
     if free or window.dearer or not all(term.factored for term in spec.media):
         return window
@@ -348,17 +347,6 @@ def _per_money(
 ) -> Float[np.ndarray, "cell period"]:
     each = 1.0 / (cost * fit.scale.media_next(fit.panel)[:, fit.panel.paid, None])
     return np.broadcast_to(each, (*each.shape[:2], periods)).reshape(-1, periods)
-
-
-def _dearer(each: Sequence[Dearer]) -> Any:
-    if not any(rise.elasticity.any() for rise in each):
-        return ()
-    flat = [
-        [x.reshape(-1, x.shape[-1]) for x in field] for field in zip(*each, strict=True)
-    ]
-    wide = max(x.shape[-1] for x in flat[1])
-    usual = [np.broadcast_to(x, (len(x), wide)) for x in flat[1]]
-    return Dearer(np.concatenate(flat[0]), np.concatenate(usual))
 
 
 def _outcome(fit: Fit) -> Float[np.ndarray, " cell"]:

@@ -236,9 +236,8 @@ def _joined(
     rows, columns, prices, dearer, largest, last, split = [], [], [], [], [], [], []
     for name, fit in markets.items():
         part, known = asked[name], known_of(fit)
-        price = requests.cost_of(known, costs[name], part.periods)
+        price, rise = requests.prices_of(known, costs[name], part.periods)
         change = price.mean(-1) / known.cost_per_unit  # what media would cost now
-        rise = requests.dearer_of(known, costs[name], price)
         dearer.append(rise)
         now = rise.elasticity[..., 0], rise.usual.mean(-1)
         largest.append(paid(known.largest * change, *now).ravel())

@@ -97,13 +97,11 @@ def forecast_plan(
     dates, spends = dates_of(fit, plan), _spends(plan, reference)
     moved = plan.levers.sides if plan.levers else ({}, {})
     cost = costs_of(plan, fit) if cost_per_unit is None else cost_per_unit
-    known = requests.known_of(fit)
-    price = requests.cost_of(known, cost, len(dates))
-    rise = requests.dearer_of(known, cost, price)
+    buys = requests.prices_of(requests.known_of(fit), cost, len(dates))
     sides = []
     for spend, values in zip(spends, moved, strict=True):
         start = blank(fit, dates, controls, organic, levers=values)
-        future = _with_spend(start, spend, price, rise)
+        future = _with_spend(start, spend, *buys)
         if noise:
             found = predict(fit, future, seed=seed, total=total, memory=memory)
             draws = found["outcome"].to_numpy()

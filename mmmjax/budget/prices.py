@@ -1,12 +1,13 @@
 """Media that get dearer the more of them is bought."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["Dearer", "at_usual_price", "paid"]
+__all__ = ["Dearer", "at_usual_price", "of_cells", "paid"]
 
 
 class Dearer(NamedTuple):
@@ -37,3 +38,15 @@ def at_usual_price(money: Float[Array, "*cells"], dearer: Dearer) -> Array:
     e, usual = map(jnp.asarray, dearer)
     bend = 4.0 * e * money / jnp.where(usual > 0, usual, jnp.inf)
     return 2.0 * money / (1.0 - e + jnp.sqrt((1.0 - e) ** 2 + bend))
+
+
+def of_cells(each: Sequence[Dearer]) -> Dearer | tuple[()]:
+    """Those of several markets, (geo, channel, ...), in one row of cells; () if none rises."""
+    if not any(rise.elasticity.any() for rise in each):
+        return ()
+    flat = [
+        [x.reshape(-1, x.shape[-1]) for x in field] for field in zip(*each, strict=True)
+    ]
+    wide = max(x.shape[-1] for x in flat[1])
+    usual = [np.broadcast_to(x, (len(x), wide)) for x in flat[1]]
+    return Dearer(np.concatenate(flat[0]), np.concatenate(usual))

@@ -31,8 +31,8 @@ __all__ = [
     "Money",
     "Request",
     "cost_of",
-    "dearer_of",
     "known_of",
+    "prices_of",
     "read",
 ]
 
@@ -217,7 +217,7 @@ def cost_of(
     Args:
         known: The market.
         given: {channel: price}: one number, (geo,), (geo or 1, period), or, for one geo,
-            (period,); {"price": price, "elasticity": e}, see :func:`dearer_of`; a table
+            (period,); {"price": price, "elasticity": e}, see :func:`prices_of`; a table
             with a row per period and a column per channel; or None.
         periods: Length of the window.
 
@@ -258,16 +258,16 @@ def cost_of(
     return cost if (cost != cost[..., :1]).any() else cost[..., :1]
 
 
-def dearer_of(
-    known: Known, given: Any, cost: Float[np.ndarray, "geo channel period"]
-) -> Dearer:
-    """How prices rise with what is bought, (geo, channel, period or 1).
+def prices_of(
+    known: Known, given: Any, periods: int
+) -> tuple[Float[np.ndarray, "geo channel period"], Dearer]:
+    """:func:`cost_of`, and how prices rise with what is bought, (geo, channel, ...).
 
     Of channels given as {"elasticity": e}, one number or one a geo; the usual amount is the
     mean of the training periods that had any, whose price is `cost`. Every geo is a market
     of its own for media.
     """
-    names = _Names(known)
+    names, cost = _Names(known), cost_of(known, given, periods)
     elasticity = np.zeros_like(known.cost_per_unit)
     for channel, value in dict(given if isinstance(given, Mapping) else {}).items():
         if isinstance(value, Mapping) and "elasticity" in value:
@@ -283,7 +283,7 @@ def dearer_of(
                 fail("cost_per_unit", got, where, allowed, fix)
             elasticity[:, c] = e
     usual = (known.usual / known.cost_per_unit)[..., None] * cost
-    return Dearer(elasticity[..., None], usual)
+    return cost, Dearer(elasticity[..., None], usual)
 
 
 class _Names:
