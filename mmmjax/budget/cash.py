@@ -30,9 +30,13 @@ YEAR = 365.25  # days
 
 
 def cash_flow(
-    prepared: Prepared, spends: Sequence[Spend], noise: float, value: float | None,
-    discount_rate: float, prob: float,
-) -> dict[str, Any]:  # fmt: skip
+    prepared: Prepared,
+    spends: Sequence[Spend],
+    noise: float,
+    value: float | None,
+    discount_rate: float,
+    prob: float,
+) -> dict[str, Any]:
     """Variables of :func:`mmmjax.evaluate` that say when money is back.
 
     Args:

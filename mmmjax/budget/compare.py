@@ -46,22 +46,12 @@ ALL = "ALL"  # row of a table that is the sum over channels
 
 @checked
 def evaluate(
-    fit: Fits,
-    plans: Any,
-    *,
-    periods: int | None = None,
-    utilities: Any = (),
-    spend_noise: float = 0.0,
-    seed: int = 0,
-    reference: Any = None,
-    per_period: bool | None = None,
-    flighting: Any = "even",
-    carry_in: CarryIn | None = None,
-    cost_per_unit: Any = None,
-    discount_rate: float | None = None,
-    max_draws: int | None = None,
-    prob: float = PROB,
-) -> xr.Dataset:
+    fit: Fits, plans: Any, *, periods: int | None = None, utilities: Any = (),
+    spend_noise: float = 0.0, seed: int = 0, reference: Any = None,
+    per_period: bool | None = None, flighting: Any = "even",
+    carry_in: CarryIn | None = None, cost_per_unit: Any = None,
+    discount_rate: float | None = None, max_draws: int | None = None, prob: float = PROB,
+) -> xr.Dataset:  # fmt: skip
     """Compare plans: what each spends and brings, in every posterior draw.
 
     A plan is a :class:`~mmmjax.budget.scenario.Plan`, {channel: money} (others keep the

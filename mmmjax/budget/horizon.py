@@ -154,8 +154,7 @@ def make_window(
         fits: The fits; one is the usual case.
         periods: Length of the window.
         carry_in: Whether the last max_lag - 1 training periods still act in the window.
-        costs: Money per unit of media of the paid channels of each fit, (geo, channel,
-            period), or (geo, channel, 1) in any period.
+        costs: Money per unit of media of each fit, (geo, paid channel, period or 1).
         max_draws: Use at most this many draws, evenly spaced.
         profile: Share of a cell's money spent in each period, rows of sum 1; None: even.
         free: Whether every period has a variable of its own.

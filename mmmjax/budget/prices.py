@@ -41,7 +41,7 @@ def at_usual_price(money: Float[Array, "*cells"], dearer: Dearer) -> Array:
 
 
 def of_cells(each: Sequence[Dearer]) -> Dearer | tuple[()]:
-    """Those of several markets, (geo, channel, ...), in one row of cells; () if none rises."""
+    """Those of several markets, (geo, channel, ...), in one row of cells; () if none."""
     if not any(rise.elasticity.any() for rise in each):
         return ()
     flat = [
