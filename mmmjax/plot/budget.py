@@ -1,90 +1,36 @@
 """Pictures of one plan: what to spend, what the next money returns, and when."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.dates import date2num
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from mmmjax.checks import Phrase, fail
-from mmmjax.plot import canvas as c
-from mmmjax.plot.responses import Curves, curve_of
+from mmmjax.plot import picture as p
+from mmmjax.plot.colours import INK, MODEL, MUTED, REST
+from mmmjax.plot.labels import ALL, amount, amounts, for_geo, shorten, with_unit
+from mmmjax.plot.responses import Curves, levels
 
 __all__ = ["allocation", "flighting", "marginal_returns"]
 
 LEAST_MOVED = 0.005  # of all spend: smaller changes of a channel are not named
 MOST_NAMED = 2  # channels of a title
 AT_BOUND = 1e-6  # share of its range within which a channel counts as at its bound
+BEYOND = 1.6  # of the largest spend: ranges that go on are cut there
 TOP = 1.35  # of the marginal returns that matter, where the axis ends
 FAR = 12.0  # ratio of marginal returns from which their axis is logarithmic
-LEVELS = 200  # points of a curve of marginal returns
-
-
-class Allocation(NamedTuple):
-    """Spend of every channel over all geos, money, (channel,)."""
-
-    channels: list[str]
-    reference: np.ndarray
-    optimized: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-
-    @property
-    def change(self) -> np.ndarray:
-        """Planned over reference spend, minus 1; NaN without reference spend."""
-        known = np.where(self.reference > 0, self.reference, np.nan)
-        return self.optimized / known - 1
-
-    @property
-    def held(self) -> list[str]:
-        """Which end of its range holds each channel: "most", "least", "fixed" or ""."""
-        near = AT_BOUND * np.maximum(self.upper - self.lower, 1e-300)
-        near = np.where(np.isfinite(near), near, 0.0)
-        size = AT_BOUND * max(float(self.optimized.sum()), 1e-300)
-        cases = [
-            self.upper - self.lower <= size * 1e-6,
-            self.upper - self.optimized <= near,
-            self.optimized - self.lower <= near,
-        ]
-        return np.select(cases, ["fixed", "most", "least"], "").tolist()
-
-    @property
-    def finding(self) -> str:
-        """Which way money moves, in words."""
-        more = self.optimized - self.reference
-        least = LEAST_MOVED * max(float(self.reference.sum()), 1e-300)
-        order = np.argsort(more, kind="stable")
-        down = [self.channels[i] for i in order if more[i] < -least]
-        up = [self.channels[i] for i in order[::-1] if more[i] > least]
-        if up and down:
-            return f"Move spend from {listed(down)} to {listed(up)}"
-        if up:
-            return f"Spend more on {listed(up)}"
-        return f"Spend less on {listed(down)}" if down else "Keep the split as it is"
-
-
-def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
-    """``a, b and 3 more``."""
-    shown = [c.shorten(name, 24) for name in names[:most]]
-    if len(names) > most:
-        shown = [*shown, f"{len(names) - most} more"]
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
-
-
-def allocate(plan: pd.DataFrame) -> Allocation:
-    """Sum a table with the columns of plan.csv over geos (and periods)."""
-    columns = ["reference", "optimized", "lower", "upper"]
-    names = plan["channel"].astype(str)
-    channels = list(dict.fromkeys(names))
-    sums = [plan.loc[names == name, columns].sum().tolist() for name in channels]
-    return Allocation(channels, *np.reshape(sums, (len(channels), 4)).T)
+LEVELS = 120  # points of a curve of marginal returns
+KINDS = {
+    "reference": REST,
+    "optimised": MODEL,
+    "allowed range": INK,
+    "held at its end": INK,
+}
+SHAPES = ["square", "square", "stroke", "diamond"]
 
 
 def allocation(
@@ -93,61 +39,152 @@ def allocation(
     currency: str = "",
     per: str = "over the window",
     colours: Mapping[str, str] | None = None,
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """Reference and optimised spend of every channel, with the range it was allowed.
 
     Args:
-        plan: Table with the columns of plan.csv: ``Plan.to_frame()``.
+        plan: Table with the columns of plan.csv: ``Plan.to_frame()``. Of several geos their
+            sum is drawn, and each can be chosen.
         currency: Label of money.
         per: What the money is for: "over the window" or "a period".
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    found = allocate(plan)
-    rows = np.arange(len(found.channels))
-    paint = c.colours_of(found.channels, colours)
-    height = 1.55 + 0.46 * max(len(rows), 1)
-    drawn = c.canvas(width, height, found.finding, ax)
-    ax = drawn.ax
-    c.dress(ax, f"{c.with_unit('spend', currency)} {per}", grid="x")
-    ax.barh(rows - 0.2, found.reference, 0.34, color=c.REST)
-    ax.barh(rows + 0.2, found.optimized, 0.34, color=paint)
-    largest = float(np.max([found.reference, found.optimized], initial=0.0)) or 1.0
-    upper, cut = _shown_upper(found, largest)
-    ax.hlines(rows + 0.2, found.lower, upper, color=c.INK, lw=1)
-    ax.plot(found.lower, rows + 0.2, "|", color=c.INK, ms=8)
-    ax.plot(upper[~cut], (rows + 0.2)[~cut], "|", color=c.INK, ms=8)
-    ax.plot(upper[cut], (rows + 0.2)[cut], ">", color=c.INK, ms=4)
-    held = np.array([name in ("most", "least") for name in found.held], bool)
-    ax.plot(found.optimized[held], (rows + 0.2)[held], "D", color=c.INK, ms=5,
-            mec="white", mew=0.8, zorder=5, clip_on=False)  # fmt: skip
-    change = ["" if np.isnan(x) else f"{x:+.0%}" for x in found.change]
-    notes = [("optimised", c.amounts(found.optimized)), ("change", change)]
-    if any(found.held):
-        notes.append(("held at", found.held))
-    ax.set_xlim(left=0.0)
-    c.rows_on(drawn, found.channels, notes)
-    c.legend_below(drawn, [
-        Patch(color=c.REST, label="reference"),
-        Patch(color=c.MODEL, label="optimised (channel's colour)"),
-        Line2D([], [], color=c.INK, marker="|", lw=1, label="allowed range"),
-        *([Line2D([], [], color=c.INK, marker="D", ls="", ms=5, label="held at its end")]
-          if held.any() else []),
-    ], gap=42.0)  # fmt: skip
-    return drawn.figure
+    sums, geos = _allocated(plan)
+    whole: Any = sums.loc[sums["geo"] == sums["geo"].iloc[0]] if len(sums) else sums
+    names, held = whole["channel"].tolist(), bool((sums["held"] != "").any())
+    long = _parts(sums)
+    kinds = {k: v for k, v in KINDS.items() if held or k != "held at its end"}
+    said = {
+        "before": "reference",
+        "after": "optimised",
+        "change": "change",
+        "held": "held at",
+    }
+    texts = {k: v for k, v in said.items() if k != "before" and (held or k != "held")}
+    told = [
+        alt.Tooltip("channel:N"),
+        *(alt.Tooltip(f"{k}:N", title=v) for k, v in said.items()),
+    ]
+    base = p.chart(long).encode(
+        y=p.named_rows("channel", names, scale=alt.Scale(paddingInner=0.3)),
+        yOffset=alt.YOffset("bar:N", sort=["reference", "optimised"]),
+        tooltip=told,
+    )
+    of = lambda kind: base.transform_filter(f"datum.kind === '{kind}'")
+    keys = alt.Legend(symbolSize=90, symbolOpacity=1)
+    colour = p.by("kind", kinds, legend=keys)
+    shape = alt.Shape(
+        "kind:N", scale=alt.Scale(domain=[*kinds], range=SHAPES[: len(kinds)])
+    )
+    paint = p.colours_for(names, colours)
+    fill = alt.Scale(domain=names, range=[paint[name] for name in names])
+    money = f"{with_unit('spend', currency)} {per}"
+    x, to = p.across("from", money), p.across("to", money)
+    span = of("allowed range")
+    drawn = p.layer(
+        of("reference").mark_bar().encode(x=x, x2="to:Q", color=colour),
+        of("optimised")
+        .mark_bar()
+        .encode(x=x, x2="to:Q", fill=alt.Fill("channel:N", scale=fill, legend=None)),
+        span.mark_rule().encode(x=x, x2="to:Q", color=colour),
+        span.mark_tick(size=9, thickness=1.4).encode(x=x, color=colour),
+        span.transform_filter("!datum.cut")
+        .mark_tick(size=9, thickness=1.4)
+        .encode(x=to, color=colour),
+        span.transform_filter("datum.cut")
+        .mark_point(shape="triangle-right", size=40)
+        .encode(x=to, color=colour),
+        of("held at its end")
+        .mark_point(size=70, stroke="white", strokeWidth=1)
+        .encode(x=to, color=colour, shape=shape),
+        *p.aside(of("optimised"), texts),
+    )
+    drawn = p.choice_of(p.switches(drawn, "kind"), "geo", "geo", geos)
+    unit = f"{with_unit('spend', currency)} {per}. Line: the range that was allowed"
+    unit += "; a bar that ends in a diamond is held there" if held else ""
+    unit += "; a range that goes on beyond the picture is cut" if long["cut"].any() else ""
+    pairs = whole[["channel", "before", "after"]].itertuples(index=False)
+    about = ", ".join(f"{name} {before} to {after}" for name, before, after in pairs)
+    about = f"From reference to optimised: {about}" if about else ""
+    return p.titled(drawn, finding(whole), unit, about, width, alt.Step(19))
 
 
-def _shown_upper(found: Allocation, largest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where the ranges end in the picture, and which go on beyond it.
+def _allocated(plan: Any) -> tuple[Any, list[str]]:
+    """Sums over geos, then each geo; what to say of them; and the geos to choose from."""
+    columns = ["reference", "optimized", "lower", "upper"]
+    named = plan.assign(channel=plan["channel"].astype(str))
+    geos: Any = named["geo"].astype(str) if "geo" in named else pd.Series(ALL, named.index)
+    groups = [named.assign(geo=ALL), named.assign(geo=geos)]
+    several = geos.nunique() > 1
+    every: Any = pd.concat(groups if several else groups[:1])
+    sums: Any = every.groupby(["geo", "channel"], sort=False)[columns].sum().reset_index()
+    before, money, lower, upper = sums[columns].to_numpy(float).T
+    near = AT_BOUND * np.maximum(upper - lower, 1e-300)
+    near = np.where(np.isfinite(near), near, 0.0)
+    size = 1e-12 * sums.groupby("geo")["optimized"].transform("sum").clip(lower=1e-300)
+    ends = [upper - lower <= size, upper - money <= near, money - lower <= near]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = np.where(before > 0, money / before - 1, np.nan)
+    said = {
+        "before": amounts(before),
+        "after": amounts(money),
+        "held": np.select(ends, ["fixed", "most", "least"], "").tolist(),
+        "change": ["" if np.isnan(x) else f"{x:+.0%}" for x in change],
+    }
+    return sums.assign(**said), [str(x) for x in sums["geo"].unique()] if several else []
+
+
+def finding(sums: Any, verb: str = "Move spend") -> str:
+    """Which way money moves, in words; sums has channel, reference and optimized."""
+    more: Any = (sums["optimized"] - sums["reference"]).set_axis(sums["channel"])
+    more = more.sort_values(kind="stable")
+    least = LEAST_MOVED * max(float(sums["reference"].sum()), 1e-300)
+    down, up = more.index[more < -least].tolist(), more.index[more > least][::-1].tolist()
+    if up and down:
+        return f"{verb} from {listed(down)} to {listed(up)}"
+    if up:
+        return f"Spend more on {listed(up)}"
+    return f"Spend less on {listed(down)}" if down else "Keep the split as it is"
+
+
+def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
+    """``a, b and 3 more``."""
+    shown = [shorten(name, 24) for name in names[:most]]
+    if len(names) > most:
+        shown = [*shown, f"{len(names) - most} more"]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+
+
+def _parts(sums: Any) -> Any:
+    """A row for each bar, range and mark: kind, bar, from, to, and whether it is cut.
 
     A range without an end stops at its bar; one far beyond all spend is cut.
     """
-    upper = np.where(np.isfinite(found.upper), found.upper, found.optimized)
-    cut = upper > 1.6 * largest
-    return np.where(cut, 1.6 * largest, upper), cut
+    bars = sums[["reference", "optimized"]].max(axis=1)
+    most = BEYOND * bars.groupby(sums["geo"]).transform("max").replace(0.0, 1.0)
+    upper = sums["upper"].where(np.isfinite(sums["upper"]), sums["optimized"])
+    kept = sums[["geo", "channel", "before", "after", "change", "held"]]
+    kept = kept.assign(bar="optimised", cut=False)
+    ends = kept["held"].isin(["most", "least"])
+    return pd.concat(
+        [
+            kept.assign(
+                kind="reference", bar="reference", **{"from": 0.0, "to": sums["reference"]}
+            ),
+            kept.assign(kind="optimised", **{"from": 0.0, "to": sums["optimized"]}),
+            kept.assign(
+                kind="allowed range",
+                cut=upper > most,
+                **{"from": sums["lower"], "to": np.minimum(upper, most)},
+            ),
+            kept.assign(kind="held at its end", **{"from": 0.0, "to": sums["optimized"]})[
+                ends
+            ],
+        ],
+        ignore_index=True,
+    )
 
 
 def marginal_returns(
@@ -161,8 +198,8 @@ def marginal_returns(
     currency: str = "",
     period: str = "period",
     colours: Mapping[str, str] | None = None,
-    width: float = 9.0,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Facet:
     """What the next unit of money returns at each level of spend, and where plans stand.
 
     The slope of the mean response curve at constant spend, carry-over full. Of a plan that
@@ -181,102 +218,91 @@ def marginal_returns(
         currency: Label of money.
         period: Word for one period, such as "week".
         colours: Channel -> colour; None: by the order of the plan.
-        width: Inches.
+        width: Pixels.
     """
-    spent = allocate(plan)
-    paint = c.colours_of(spent.channels, colours)
-    each = [
-        _marginal(found, name, geo, np.array([before, after]) / periods)
-        for name, before, after in zip(
-            spent.channels, spent.reference, spent.optimized, strict=True
-        )
-    ]
-    marked = np.array([one.marked for one in each])
-    spread = [float(np.nanmax(x) - np.nanmin(x)) for x in marked.T]
+    sums: Any = _allocated(plan.drop(columns="geo", errors="ignore"))[0]
+    table = for_geo(found, geo) if isinstance(found, pd.DataFrame) else found
+    rows, names = levels(table, geo)[0], sums["channel"].tolist()
+    pairs = sums[["reference", "optimized"]].to_numpy(float) / periods
+    each = [_slopes(rows, name, spent) for name, spent in zip(names, pairs, strict=True)]
+    long: Any = pd.concat(each, ignore_index=True)
+    before, after = (long.loc[long["part"] == part, "slope"] for part in (1, 2))
     title = "What the next unit of money returns, in each channel"
-    if spread[1] < 0.5 * spread[0]:
+    if float(after.max() - after.min()) < 0.5 * float(before.max() - before.min()):
         title = "The plan evens out what the next unit of money returns"
-    figure, cells = c.grid(len(each), width, 2.1, title)
-    ends = _ends(np.append(marked, [] if price is None else price))
-    for ax, name, one, colour in zip(cells, spent.channels, each, paint, strict=True):
-        c.dress(ax)
-        c.name_cell(ax, name)
-        ax.plot(one.level, one.slope, color=colour, lw=2)
-        if price is not None:
-            ax.axhline(price, color=c.MUTED, lw=1, ls=":")
-        ax.plot(*one.marks[0], "o", mfc="white", mec=c.INK, ms=6.5, zorder=5)
-        ax.plot(*one.marks[1], "o", color=c.INK, mec="white", ms=6.5, zorder=6)
-        ax.set_xlim(0.0, float(one.level[-1]))
-        if np.isnan(one.marked[1]):
-            look = {"fontsize": c.SMALL, "color": c.MUTED, "ha": "right", "va": "top"}
-            ax.text(0.98, 0.94, "plan: beyond the curve", transform=ax.transAxes, **look)
-        c.numbers_on(ax.xaxis, most=3, room=1.6)
-        _returns_on(ax, *ends)
-    c.label_lowest(cells, f"{c.with_unit('spend', currency)} a {period}")
-    label = f"{outcome} of the next {currency or 'unit of money'}"
-    figure.supylabel(c.plain(label), fontsize=c.SMALL, color=c.MUTED)
-    line = Line2D([], [], color=c.MUTED, lw=1, ls=":", label="next money of the budget")
-    c.legend_under(figure, [
-        Line2D([], [], color=c.MODEL, lw=2, label="return of the next unit (mean)"),
-        Line2D([], [], marker="o", ls="", mfc="white", mec=c.INK, label="reference"),
-        Line2D([], [], marker="o", ls="", color=c.INK, mec="white", label="plan"),
+    marked = np.append(long.loc[long["part"] > 0, "slope"], [] if price is None else price)
+    drawn = _marginal(marked, price, p.colours_for(names, colours))
+    drawn = p.switches(p.cells(drawn, long, "channel", names, width, 120), "channel")
+    money = f"{with_unit('spend', currency)} a {period}"
+    unit = f"{outcome} of the next {currency or 'unit of money'}, by {money}. "
+    unit += "Hollow: reference; filled: plan" + (
+        "" if price is None else "; dotted: the next money of the budget"
+    )
+    said = [
+        f"{name} {amount(a)} to {amount(b)}" if np.isfinite([a, b]).all() else name
+        for name, a, b in zip(names, before, after, strict=True)
+    ]
+    about = f"Return of the next unit from reference to plan: {', '.join(said)}"
+    return p.titled(drawn, title, unit, about, width=None)
+
+
+def _marginal(marked: np.ndarray, price: float | None, paint: Mapping[str, str]) -> p.Layer:
+    """One cell: the slope of a curve, both plans on it, and the price of the budget.
+
+    All cells have the same axis of returns, logarithmic where they are far from each other.
+    """
+    known = marked[np.isfinite(marked) & (marked > 0)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0 / TOP)
+    far = high > FAR * low > 0
+    scale = alt.Scale(type="log", domain=[low / 2, high * 2], nice=False, clamp=True)
+    if not far:
+        scale = alt.Scale(domain=[0.0, TOP * high], nice=False)
+    y = p.grounded("slope", ticks=3, scale=scale)
+    x = p.across("level", ticks=3)
+    base = p.Chart()
+    dots = base.transform_filter("datum.part > 0 && isValid(datum.slope)")
+    told = [alt.Tooltip("channel:N"), alt.Tooltip("said:N", title="is")]
+    told += p.tips({"level": "spend", "slope": "the next unit returns"})
+    filled = alt.condition("datum.part == 1", alt.value("white"), alt.value(INK))
+    rim = alt.condition("datum.part == 1", alt.value(INK), alt.value("white"))
+    line = base.transform_aggregate(rows="count()")
+    line = line.mark_rule(color=MUTED, strokeDash=[2, 2]).encode(y=alt.YDatum(price or 0.0))
+    lost = base.transform_filter("datum.part == 2 && !isValid(datum.slope)")
+    return p.layer(
         *([] if price is None else [line]),
-    ])  # fmt: skip
-    return figure
+        base.transform_filter("datum.part == 0")
+        .mark_line(strokeWidth=2, clip=True)
+        .encode(x=x, y=y, color=p.by("channel", paint, legend=False), tooltip=told),
+        dots.mark_point(size=60, opacity=1).encode(
+            x=x, y=y, fill=filled, stroke=rim, tooltip=told
+        ),
+        lost.mark_text(align="right", baseline="top", color=MUTED, dy=2).encode(
+            x=alt.value("width"), y=alt.value(0), text=alt.value("plan: beyond the curve")
+        ),
+    )
 
 
-def _ends(returns: np.ndarray) -> tuple[float, float]:
-    """Ends of the shared axis of returns; the lower one is 0 unless it is logarithmic."""
-    known = returns[np.isfinite(returns) & (returns > 0)]
-    if not known.size:
-        return 0.0, 1.0
-    low, high = float(known.min()), float(known.max())
-    return (low / 2, high * 2) if high > FAR * low else (0.0, TOP * high)
-
-
-def _returns_on(ax: Axes, low: float, high: float) -> None:
-    """The axis of returns, logarithmic where they are far from each other."""
-    if low > 0:
-        ax.set_yscale("log")
-        ax.set_ylim(low, high)
-        ax.yaxis.set_major_locator(LogLocator(10, numticks=5))
-        ax.yaxis.set_minor_locator(NullLocator())
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.6g}"))
-        return
-    ax.set_ylim(low, high)
-    c.numbers_on(ax.yaxis, most=4)
-
-
-class Marginal(NamedTuple):
-    """Slope of one channel's mean curve, and the two plans on it."""
-
-    level: np.ndarray  # (point,) money a period
-    slope: np.ndarray  # (point,) outcome per money
-    marks: list[tuple[float, float]]  # reference and plan
-
-    @property
-    def marked(self) -> list[float]:
-        """Marginal return of reference and plan."""
-        return [slope for _, slope in self.marks]
-
-
-def _marginal(found: Curves, channel: str, geo: str | None, spent: np.ndarray) -> Marginal:
-    one = curve_of(found, channel, geo)
-    if not one.paid or one.level.size < 3:
-        fail(
-            "plan", channel, "the curves drawn", "paid channels with a curve", "plot.curves"
-        )
-    end = max(1.15 * float(spent.max()), 1e-9 * one.level[-1])
-    level = np.linspace(0.0, min(end, float(one.level[-1])) or 1.0, LEVELS)
-    middle = 0.5 * (one.level[1:] + one.level[:-1])
-    slopes = np.diff(one.mean) / np.diff(one.level)
-
-    def at(x: np.ndarray) -> np.ndarray:
-        seen = np.interp(x, middle, slopes)
-        return np.where(x <= one.level[-1], seen, np.nan)  # no curve, no slope
-
-    marks = zip(spent.tolist(), at(spent).tolist(), strict=True)
-    return Marginal(level, at(level), list(marks))
+def _slopes(rows: Any, channel: str, spent: np.ndarray) -> pd.DataFrame:
+    """Slope of one channel's mean curve (part 0), at reference (1) and plan (2)."""
+    one = rows.loc[(rows["channel"] == channel) & (rows["part"] < 3)]
+    if len(one) < 3 or not one["paid"].all():
+        allowed = "paid channels with a curve"
+        fail("plan", channel, "the curves drawn", allowed, "plot.curves")
+    level, mean = one[["level", "mean"]].to_numpy(float).T
+    middle, last = 0.5 * (level[1:] + level[:-1]), float(level[-1])
+    end = max(1.15 * float(spent.max()), 1e-9 * last)
+    at = np.append(np.linspace(0.0, min(end, last) or 1.0, LEVELS), spent)
+    slope = np.interp(at, middle, np.diff(mean) / np.diff(level))
+    part = np.r_[np.zeros(LEVELS, int), 1, 2]
+    return pd.DataFrame(
+        {
+            "channel": channel,
+            "level": at,
+            "slope": np.where(at <= last, slope, np.nan),
+            "part": part,
+            "said": np.array(["curve", "reference", "plan"])[part],
+        }
+    )  # no curve, no slope
 
 
 def flighting(
@@ -285,71 +311,91 @@ def flighting(
     currency: str = "",
     period: str = "period",
     colours: Mapping[str, str] | None = None,
-    width: float = 9.0,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """Planned spend of every period, channels on top of each other.
 
     Args:
         spend: ``Plan.spend_by_period``, (geo, channel, period), or a table with the
-            columns of plan_periods.csv.
+            columns of plan_periods.csv. Of several geos their sum is drawn, and each can be
+            chosen.
         currency: Label of money.
         period: Word for one period, such as "week".
         colours: Channel -> colour; None: by the order here.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    channels, periods, money = _by_period(spend)
-    whole = money.sum(0)
+    long, geos = _by_period(spend)
+    whole = long.loc[long["geo"] == long["geo"].iloc[0]]
+    wide: Any = whole.pivot_table("spend", "period", "channel", aggfunc="sum", sort=False)
+    names, sums = list(wide.columns), wide.sum(axis=1)
+    low, high = (
+        f"{amount(float(x))} {currency}".rstrip() for x in (sums.min(), sums.max())
+    )
     title = f"The plan spends the same in every {period}"
-    if np.ptp(money, axis=1).max(initial=0.0) > 1e-6 * (whole.mean() or 1.0):
-        on = (money > 1e-3 * money.mean(1, keepdims=True)).sum(1)
-        some = [name for name, n in zip(channels, on, strict=True) if 0 < n < len(periods)]
-        title = f"Spend is not even: from {c.amount(float(whole.min()))} to "
-        title += f"{c.amount(float(whole.max()))} {currency}".rstrip() + f" a {period}"
+    if np.ptp(wide.to_numpy(), axis=0).max(initial=0.0) > 1e-6 * (sums.mean() or 1.0):
+        on = (wide > 1e-3 * wide.mean()).sum()
+        some = [name for name in names if 0 < on[name] < len(wide)]
+        title = f"Spend is not even: from {amount(float(sums.min()))} to {high} a {period}"
         title += f"; {listed(some)} on and off" if some else ""
-    drawn = c.canvas(width, 3.4, title, ax)
-    ax = drawn.ax
-    c.dress(ax, "", f"{c.with_unit('spend', currency)} a {period}")
-    dated = not np.issubdtype(periods.dtype, np.number)
-    x = date2num(periods) if dated else periods.astype(float)
-    step = float(np.diff(x).min()) if x.size > 1 else 1.0
-    base = np.zeros(len(x))
-    for name, row, colour in zip(
-        channels, money, c.colours_of(channels, colours), strict=True
-    ):
-        ax.bar(x, row, 0.86 * step, base, color=colour, label=c.plain(c.shorten(name)))
-        base = base + row
-    if dated:
-        ticks, labels = c.date_ticks(periods[0], periods[-1], 5 if drawn.narrow else 9)
-        ax.set_xticks(date2num(ticks.to_numpy()), labels)
-    else:
-        c.dress(ax, period, f"{c.with_unit('spend', currency)} a {period}")
-        c.numbers_on(ax.xaxis)
-    ax.set_xlim(x[0] - 0.6 * step, x[-1] + 0.6 * step)
-    ax.set_ylim(0.0, 1.05 * (float(whole.max(initial=0.0)) or 1.0))
-    c.numbers_on(ax.yaxis)
-    c.legend_below(drawn, ax.get_legend_handles_labels()[0], gap=42.0 if dated else 36.0)
-    return drawn.figure
+    dated = not pd.api.types.is_numeric_dtype(long["period"])
+    at, times = "datum.period", np.asarray(wide.index)
+    if dated:  # milliseconds
+        times = pd.DatetimeIndex(times).as_unit("ms").asi8
+        at = "toNumber(toDate(datum.period))"
+    half = 0.43 * float(np.diff(times).astype(float).min(initial=np.inf))
+    half = half if np.isfinite(half) else 0.43 * (864e5 if dated else 1.0)
+    stacked = (
+        p.chart(long)
+        .transform_calculate(rank=f"indexof({json.dumps(names)}, datum.channel)")
+        .transform_stack(
+            stack="spend",
+            groupby=["period"],
+            as_=["low", "high"],
+            sort=[alt.SortField("rank")],
+        )
+        .transform_calculate(start=f"{at} - {half}", end=f"{at} + {half}")
+    )
+    ticks = alt.Axis(format="d", tickMinStep=1)
+    x = (
+        p.dates("start")
+        if dated
+        else alt.X(
+            "start:Q", title=period, axis=ticks, scale=alt.Scale(zero=False, nice=False)
+        )
+    )
+    told = [alt.Tooltip("channel:N"), alt.Tooltip("period:T" if dated else "period:Q")]
+    told += p.tips({"spend": with_unit("spend", currency)})
+    bars = stacked.mark_rect().encode(
+        x=x,
+        x2="end",
+        y=p.grounded("low"),
+        y2="high:Q",
+        color=p.by("channel", p.colours_for(names, colours)),
+        tooltip=told,
+    )
+    over = p.unified(long, "period", "channel", "spend", names) if dated else None
+    drawn = p.layer(*filter(None, [bars, over]))
+    drawn = p.switches(drawn, "channel", "period" if dated else None)
+    drawn = p.choice_of(drawn, "geo", "geo", geos)
+    about = f"Planned spend of each {period}, from {low} to {high}"
+    return p.titled(
+        drawn, title, f"{with_unit('spend', currency)} a {period}", about, width, 260
+    )
 
 
-def _by_period(
-    spend: xr.DataArray | pd.DataFrame,
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Channels, periods and money (channel, period) over geos."""
-    if isinstance(spend, pd.DataFrame):
-        wide = spend.pivot_table(
-            "spend", "channel", "period", aggfunc="sum", sort=False, fill_value=0.0
-        ).sort_index(axis=1)
-        names, labels = [str(x) for x in wide.index], np.asarray(wide.columns)
-        money = wide.to_numpy(float)
-    else:
-        sums = spend.sum("geo") if "geo" in spend.dims else spend
-        sums = sums.transpose("channel", "period")
-        names = [str(x) for x in sums["channel"].to_numpy()]
-        labels, money = sums["period"].to_numpy(), sums.to_numpy()
-    if not len(labels):
+def _by_period(spend: Any) -> tuple[Any, list[str]]:
+    """Rows geo, channel, period, spend: the sum, then each geo; geos to choose from."""
+    if isinstance(spend, xr.DataArray):
+        spend = spend.to_dataframe("spend").reset_index()
+    if not len(spend):
         fail("spend", Phrase("no periods"), "", "Plan.spend_by_period", "")
-    if not np.issubdtype(labels.dtype, np.number):
-        labels = pd.DatetimeIndex(pd.to_datetime(labels)).to_numpy()
-    return names, labels, money
+    geos: Any = spend["geo"].astype(str) if "geo" in spend else pd.Series(ALL, spend.index)
+    rows: Any = spend.assign(geo=geos, channel=spend["channel"].astype(str))
+    if not pd.api.types.is_numeric_dtype(rows["period"]):
+        rows["period"] = pd.to_datetime(rows["period"])
+    several = geos.nunique() > 1
+    every: Any = pd.concat([rows.assign(geo=ALL), *([rows] if several else [])])
+    keys = ["geo", "channel", "period"]
+    sums = every.groupby(keys, sort=False)["spend"].sum().reset_index()
+    names = [str(x) for x in sums["geo"].unique()] if several else []
+    return sums.sort_values("period", kind="stable", ignore_index=True), names

@@ -366,7 +366,7 @@ def aside(rows: Chart, texts: Mapping[str, str]) -> list[Any]:
                 x=alt.value("width"), text=f"{field}:N", color=alt.value(INK)
             )
         )
-        one = alt.Chart(alt.Data(values=[{}]))
+        one = Chart(rows.data).transform_aggregate(_rows="count()")  # the same table
         name = one.mark_text(baseline="bottom", color=MUTED, text=head, **put)
         found.append(name.encode(x=alt.value("width"), y=alt.value(-4)))
     return found
