@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mmmjax.budget import scenarios as scenarios
     from mmmjax.budget import utility as utility
     from mmmjax.checks import InputError as InputError
+    from mmmjax.comparing import Comparison as Comparison
+    from mmmjax.comparing import compare as compare
     from mmmjax.counterfactuals import counterfactual as counterfactual
     from mmmjax.counterfactuals import reweight as reweight
     from mmmjax.criticism import prior_posterior as prior_posterior
@@ -122,6 +124,7 @@ _ROOMS = {
         "utility",
     ),
     "mmmjax.checks": ("InputError",),
+    "mmmjax.comparing": ("Comparison", "compare"),
     "mmmjax.counterfactuals": ("counterfactual", "reweight"),
     "mmmjax.criticism": ("prior_posterior", "residuals"),
     "mmmjax.draws": ("Draws", "Fit", "diagnostics", "summary"),

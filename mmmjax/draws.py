@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mmmjax import convergence
+from mmmjax import convergence, words
 from mmmjax.arguments import checked
 from mmmjax.arrays import Arrays
 from mmmjax.checks import Phrase, fail, integer
@@ -224,6 +224,10 @@ class Fit:
             groups["/log_likelihood"] = xr.Dataset(data, sample | labels, attrs)
         return xr.DataTree.from_dict(groups)
 
+    def _repr_html_(self) -> str:
+        """The same words in a notebook."""
+        return words.in_html(repr(self))
+
     def __repr__(self) -> str:
         """Data, model, sampler and how the run went, a line each."""
         panel, draws = self.panel, self.draws
@@ -232,18 +236,18 @@ class Fit:
             f"Fit: {len(panel.geos)} geo(s) x {len(window)} periods "
             f"({window[0]:%Y-%m-%d} to {window[-1]:%Y-%m-%d}), "
             f"{len(panel.channels)} channels, {len(panel.control_names)} controls",
-            f"  draws    {draws.n_chains} chains x {draws.n_draws} of "
+            f"  draws     {draws.n_chains} chains x {draws.n_draws} of "
             f"{draws.n_parameters} parameters, seed {self.seed}",
-            f"  sampler  {self.sampler!r}",
+            f"  sampler   {self.sampler!r}",
         ]
         if "diverging" in draws.stats:
             diverging = draws.stats["diverging"]
-            lines.append(f"  diverged {int(diverging.sum())} of {diverging.size}")
+            lines.append(f"  diverged  {int(diverging.sum())} of {diverging.size}")
         timings = self.info.get("timings", {})
         if timings:
             said = ", ".join(f"{k.removesuffix('_s')} {timings[k]:.1f} s" for k in timings)
-            lines.append(f"  time     {said}")
-        lines.append("  next     mm.summary(fit), mm.diagnostics(fit), mm.roas(fit)")
+            lines.append(f"  time      {said}")
+        lines.append("  next      mm.summary(fit), mm.diagnostics(fit), mm.roas(fit)")
         return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from mmmjax import words
 from mmmjax.arguments import checked
 from mmmjax.arrays import TIME
 from mmmjax.likelihood import OUTCOME
@@ -123,12 +124,12 @@ class Structure:
                 line, WIDTH, initial_indent="  ", subsequent_indent="      "
             )
         lines += [f"  {note}" for note in self.notes]
-        rows = [("parameter", "values", "prior")]
-        rows += [
+        heads = ("parameter ", "values ", "prior ")
+        rows = [
             (node.name, dims_of(node), node.text)
             for node in self.of_kind("parameter", "derived")
         ]
-        return "\n".join([*lines, *(f"  {line}" for line in _aligned(rows))])
+        return "\n".join([*lines, *(f"  {line}" for line in words.lines(heads, rows))])
 
 
 @checked
@@ -341,14 +342,6 @@ def dims_of(node: Node) -> str:
     over = f"by {', '.join(node.dims)}" if node.dims else ""
     size = "" if node.size is None else f"{node.size:,}"
     return f"{size} {over}".strip()
-
-
-def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Rows of text in columns."""
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    padded = [[f"{text:<{n}}" for text, n in zip(r, widths, strict=True)] for r in table]
-    return ["  ".join(row).rstrip() for row in padded]
 
 
 def _quoted(text: str) -> str:

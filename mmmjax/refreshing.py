@@ -16,14 +16,14 @@ discounting old data is that of West and Harrison (1997, ch. 6).
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
-from mmmjax import checks, convergence
+from mmmjax import checks, convergence, words
 from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail, listing, show
 from mmmjax.draws import Fit
@@ -38,7 +38,17 @@ from mmmjax.scaling import Scale
 from mmmjax.shapes import CHAIN, CHANNEL, DRAW, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["Drift", "drift", "refresh", "weights"]
+__all__ = [
+    "Drift",
+    "drift",
+    "far",
+    "moved",
+    "moved_by",
+    "refresh",
+    "returned",
+    "told",
+    "weights",
+]
 
 REFRESHED = "refreshed"  # in the record of a run: every refresh, the oldest first
 
@@ -48,6 +58,8 @@ WORDS = {
     "prior": "other priors",
     "spec": "another spec",
 }
+
+SURE = 3.0  # Monte Carlo errors from which a difference is said to be one
 
 
 @checked
@@ -185,26 +197,21 @@ class Drift:
 
     def findings(self) -> tuple[Finding, ...]:
         """What moved beyond Monte Carlo error, the farthest first, and the larger cause."""
-        far = [row for row in self.table.to_dict("records") if row["beyond_error"]]
         found = []
-        for row in sorted(far, key=lambda row: -abs(row["in_sds"])):
-            old, new = (checks.amount(row[name]) for name in ("old", "new"))
-            what = f"{row['quantity']} of {row['channel']} moved from {old} to {new}, "
-            what += f"{abs(row['in_sds']):.2g} of its posterior sd"
+        for row in far(self.table):
             parts = {name: row[name] for name in self.causes}
             most = max(parts, key=lambda name: abs(parts[name])) if parts else ""
             means = f"Most by {WORDS[most]}: {checks.amount(parts[most])}" if parts else ""
-            level = "warning" if abs(row["in_sds"]) > 1 else "note"
-            where = (str(row["channel"]),)
-            found.append(Finding(level, "moved", what, where, row["in_sds"], means))
+            of = f"{row['quantity']} of {row['channel']}"
+            found.append(moved_by(row, of, (str(row["channel"]),), means))
         return tuple(found)
 
     def __str__(self) -> str:
         """The table, and what it says."""
         first = f"{self.window[0]} to {self.window[1]}, training of both"
-        said = [one.message for one in self.findings()]
+        said = [f"{one.message}." for one in self.findings()]
         said = said or ["Nothing moved beyond three Monte Carlo errors"]
-        return "\n".join([first, self.table.round(4).to_string(index=False), *said])
+        return "\n".join([first, *words.lines(*words.columns(self.table)), *said])
 
 
 @checked
@@ -233,38 +240,96 @@ def drift(old: Fit, new: Fit, *, causes: bool = False, seed: int = 0) -> Drift:
     path: list[tuple[str, Fit]] = [("", old)]
     if causes:
         path += _between(old, new, seed)
-    found = [_returns(fit, window, channels) for _, fit in (*path, ("data", new))]
-    first, last = found[0], found[-1]
-    table = pd.DataFrame({"channel": first["channel"], "quantity": first["quantity"]})
-    table["old"], table["new"] = first["mean"], last["mean"]
-    table["moved"] = table["new"] - table["old"]
-    table["error"] = np.hypot(first["error"], last["error"])
-    table["old_sd"] = first["sd"]
-    table["in_sds"] = table["moved"] / table["old_sd"]
-    table["beyond_error"] = table["moved"].abs() > 3 * table["error"]
+    geos = [geo for geo in old.panel.geos if geo in new.panel.geos]
+    fits = [fit for _, fit in (*path, ("data", new))]
+    table, draws = returned(fits, window, channels, geos)
+    table = table.join(moved(told(draws[0], old), told(draws[-1], new)))
     names = [name for name, _ in path[1:]] + ["data"] if causes else []
-    for name, one, other in zip(names, found, found[1:], strict=False):
-        table[name] = other["mean"] - one["mean"]
+    for name, one, other in zip(names, draws, draws[1:], strict=False):
+        table[name] = other.mean((1, 2)) - one.mean((1, 2))
     return Drift(table, window, tuple(names))
 
 
-def _returns(fit: Fit, window: tuple[str, str], channels: list[str]) -> pd.DataFrame:
-    """Mean, sd and Monte Carlo error of what channels returned in a window, all geos."""
-    found = roas(fit, window)
-    gain = found["incremental"].sum(GEO).sel({CHANNEL: channels})
-    spend = found["spend"].sum(GEO, skipna=False).sel({CHANNEL: channels})
-    paid = (spend > 0).to_numpy()
-    value = xr.where(spend > 0, gain / spend.where(spend > 0), gain)
-    rows = {str(c): value.sel({CHANNEL: c}) for c in channels}
-    quantity = ["roas" if yes else "incremental" for yes in paid]
-    if paid.any():
-        rows["ALL"] = (gain * paid).sum(CHANNEL) / float(spend.where(spend > 0).sum())
-        quantity.append("roas")
-    x = np.stack([row.transpose(CHAIN, DRAW).to_numpy() for row in rows.values()])
-    table = pd.DataFrame({"channel": list(rows), "quantity": quantity})
-    table["mean"], table["sd"] = x.mean((1, 2)), x.std((1, 2), ddof=1)
-    table["error"] = convergence.mcse(x)[0]
+def returned(
+    fits: Sequence[Fit], window: Any, channels: Sequence[str], geos: Sequence[str]
+) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """What channels returned in a window of several fits, and all paid ones together.
+
+    Args:
+        fits: The fits.
+        window: First and last date; None: the training window of each.
+        channels: Channels of all fits.
+        geos: Geos of all fits that are added up; none: all geos of each.
+
+    Returns:
+        Rows channel ("ALL" last), quantity: "roas" where all fits paid for it, else
+        "incremental" (outcome units); and the draws of each fit, (row, chain, draw).
+    """
+    found = [roas(fit, window).sel({CHANNEL: list(channels)}) for fit in fits]
+    found = [one.sel({GEO: list(geos)}) if geos else one for one in found]
+    spends = [one["spend"].sum(GEO, skipna=False) for one in found]
+    paid = np.all([(spend > 0).to_numpy() for spend in spends], axis=0)
+    draws = []
+    for one, spend in zip(found, spends, strict=True):
+        gain = one["incremental"].sum(GEO).transpose(CHANNEL, CHAIN, DRAW).to_numpy()
+        money = np.where(paid, spend, 1.0)[:, None, None]
+        rows = [gain / money]
+        if paid.any():
+            rows.append(gain[paid].sum(0, keepdims=True) / money[paid].sum())
+        draws.append(np.concatenate(rows))
+    names = [*channels, *(["ALL"] if paid.any() else [])]
+    kinds = [*np.where(paid, "roas", "incremental"), *(["roas"] if paid.any() else [])]
+    return pd.DataFrame({"channel": names, "quantity": kinds}, dtype=object), draws
+
+
+def told(draws: np.ndarray, fit: Fit) -> pd.DataFrame:
+    """Mean, sd and Monte Carlo error of the mean of draws of a fit, (row, chain, draw).
+
+    Draws by weights tell as much as the weights do.
+    """
+    error = np.full(len(draws), np.nan)
+    if draws.shape[2] >= convergence.MIN_DRAWS:
+        with np.errstate(all="ignore"):
+            error = convergence.mcse(draws)[0]
+    few = draws[0].size / fit.info.get("weights_ess", draws[0].size)
+    each = {"mean": draws.mean((1, 2)), "sd": draws.std((1, 2), ddof=1)}
+    return pd.DataFrame({**each, "error": error * np.sqrt(few)})
+
+
+def moved(
+    first: pd.DataFrame, second: pd.DataFrame, names: Sequence[str] = ("old", "new")
+) -> pd.DataFrame:
+    """What moved between rows of :func:`told` of two fits, the columns of :class:`Drift`.
+
+    Args:
+        first: Of the first fit.
+        second: Of the second.
+        names: Columns of the two means.
+    """
+    table = pd.DataFrame({names[0]: first["mean"], names[1]: second["mean"]})
+    table["moved"] = second["mean"] - first["mean"]
+    table["error"] = np.hypot(first["error"], second["error"])
+    table[f"{names[0]}_sd"] = first["sd"]
+    table["in_sds"] = table["moved"] / first["sd"].where(first["sd"] > 0)
+    table["beyond_error"] = table["moved"].abs() > SURE * table["error"]
     return table
+
+
+def far(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows of what moved beyond Monte Carlo error, the farthest first."""
+    rows = [row for row in table.to_dict("records") if row["beyond_error"]]
+    return sorted(rows, key=lambda row: -abs(row["in_sds"]))
+
+
+def moved_by(
+    row: Mapping[Any, Any], of: str, where: tuple[str, ...], means: str = "",
+    names: Sequence[str] = ("old", "new"),
+) -> Finding:  # fmt: skip
+    """The finding that one row of :func:`moved` is; ``of`` says what moved."""
+    first, then = (checks.amount(row[name]) for name in names)
+    sds = row["in_sds"]
+    what = f"{of} moved from {first} to {then}, {abs(sds):.2g} of its posterior sd"
+    return Finding("warning" if abs(sds) > 1 else "note", "moved", what, where, sds, means)
 
 
 def _between(old: Fit, new: Fit, seed: int) -> list[tuple[str, Fit]]:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import tomli_w
 
-from mmmjax import checks
+from mmmjax import checks, words
 from mmmjax.arguments import checked
 from mmmjax.kernels.adstock import AUTO, Geometric
 from mmmjax.kernels.saturation import Logistic
@@ -237,6 +237,10 @@ class Spec(Mean):
         if "model" not in table:
             checks.fail("spec", sorted(table), "TOML", "a [model] table", "add [model]")
         return cls.from_dict(table["model"])
+
+    def _repr_html_(self) -> str:
+        """The same words in a notebook."""
+        return words.in_html(repr(self))
 
     def __repr__(self) -> str:
         """One line a choice, priors below."""

@@ -12,6 +12,7 @@ in time series these scores flatter all candidates, most those that bend to the 
 rank shapes of curves and carry-overs; whether a model forecasts is for :func:`backtest`.
 """
 
+import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ import arviz
 import numpy as np
 import pandas as pd
 
-from mmmjax import checks
+from mmmjax import checks, words
 from mmmjax.arguments import checked
 from mmmjax.checks import Phrase
 from mmmjax.draws import MAX_PARETO_K, Draws, Fit, diagnostics
@@ -68,7 +69,7 @@ class Compared:
     def __str__(self) -> str:
         """The table, and what it cannot see."""
         bad = int(self.table["bad_k"].to_numpy().sum())
-        said = [self.table.round(3).to_string(index=False)]
+        said = words.lines(*words.columns(self.table))
         if bad:
             said.append(
                 f"{bad} periods weigh so much that their scores are guesses (bad_k)"
@@ -121,15 +122,8 @@ def compare_specs(
 def compared(fits: Mapping[str, Fit]) -> Compared:
     """The same of fits that are there: see :func:`compare_specs`."""
     _alike(fits)
-    each: dict[str, Any] = {}
-    stuck = dict.fromkeys(fits)  # chains that never moved: there is no tail to smooth
-    for name, fit in fits.items():
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # as bad_k
-            try:
-                each[name] = arviz.loo(fit.to_arviz(log_likelihood=True), pointwise=True)
-            except ValueError:
-                continue
-        stuck.pop(name)
+    each = loo(fits)
+    stuck = {name: None for name in fits if name not in each}
     if len(each) < 2:
         got = Phrase(f"chains that do not move in {checks.listing(stuck, 12)}")
         fix = "sample them longer, or compare others"
@@ -158,6 +152,19 @@ def compared(fits: Mapping[str, Fit]) -> Compared:
         row |= {"r_hat": diagnostics(fits[name]).max_r_hat, "sampled": False}
         out.loc[len(out), list(row)] = list(row.values())
     return Compared(out.astype({"sampled": bool, "bad_k": int}), dict(fits))
+
+
+def loo(fits: Mapping[str, Fit]) -> dict[str, Any]:
+    """ArviZ's PSIS-LOO of each, pointwise; not of fits with chains that never moved.
+
+    Those have no tail to smooth. What is not reliable is in Pareto k, not in warnings.
+    """
+    each: dict[str, Any] = {}
+    for name, fit in fits.items():
+        quiet = warnings.catch_warnings(action="ignore", category=UserWarning)
+        with quiet, contextlib.suppress(ValueError):
+            each[name] = arviz.loo(fit.to_arviz(log_likelihood=True), pointwise=True)
+    return each
 
 
 @checked

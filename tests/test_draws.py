@@ -85,7 +85,7 @@ def test_repr_says_what_and_how(fit):
     text = repr(fit)
     for part in ("2 geo", "12 periods", "3 channels", "4 chains x 400", "NUTS", "seed 0"):
         assert part in text
-    assert "diverged 0 of 1600" in text
+    assert "diverged  0 of 1600" in text
 
 
 def test_arviz_reads_the_tree():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmmjax.checks import InputError
+from mmmjax.checks import InputError, amount
 from mmmjax.panel import Columns, Panel, for_prediction, for_training
 from tests.tables import NAMES, weekly, with_cell
 
@@ -367,7 +367,7 @@ def test_repr_says_what_matters():
     panel = read(df, geo="geo", spend={"tv": "cost"}, currency="EUR")
     assert repr(panel).splitlines() == [
         "Panel: 2 geos, 12 periods (weekly, on SUN), 2023-01-01 to 2023-03-19",
-        f"  sales: 21 of 22 observed, mean {np.nanmean(panel.outcome):,.6g}",
+        f"  sales: 21 of 22 observed, mean {amount(np.nanmean(panel.outcome))}",
         "  history: 1 leading periods of media only",
         "  geos: North and South",
         "  spend EUR: tv 2,400,000",

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mmmjax import words
 from mmmjax.arguments import checked
 from mmmjax.backtesting.folds import Layout
 from mmmjax.checks import show
@@ -181,10 +182,10 @@ def _scores_text(found: Backtest) -> list[str]:
     largest = float(np.nan_to_num(test["crps"].to_numpy()).max(initial=0.0))
     units = [(unit, word) for least, unit, word in UNITS if largest >= least]
     unit, word = units[0] if units else (1.0, "")
-    heads = ["fold", "trained to", "CRPS", *(NOUNS[b] for b in bases)]
+    heads = ["fold ", "trained to", "CRPS", *(NOUNS[b] for b in bases)]
     heads += [*(f"vs {NOUNS[b]}" for b in bases), "R2", "MAPE", "covered", "R-hat"]
     of_model = found.runs[found.runs["model"] == MMM].set_index("fold")
-    rows = [heads]
+    rows = []
     for number, fold in found.folds.iterrows():
         one = {m: test.sel(fold=number, model=m) for m in models}
         r_hat = _form(of_model.loc[number, "max_r_hat"], ".3f")
@@ -196,7 +197,7 @@ def _scores_text(found: Backtest) -> list[str]:
     said = f"Forecast scores, CRPS of {of}"
     if bases:
         said += "; vs: by how much CRPS is smaller than the baseline's"
-    return [said, *_aligned(rows)]
+    return [said, *(f"  {line}" for line in words.lines(heads, rows))]
 
 
 def _numbers(by: Mapping[str, Any], bases: list[str], unit: float) -> list[str]:
@@ -215,25 +216,14 @@ def _returns_text(found: Backtest) -> list[str]:
     if table.empty:
         return []
     wide = table.pivot_table("mean", "index", "fold", sort=False)
-    heads = ["ROAS, mean", *(f"fold {f}" for f in wide.columns)]
+    heads = ["ROAS, mean ", *(f"fold {f}" for f in wide.columns)]
     rows = [
         [str(name), *(_form(v, "#,.3g" if abs(v) < 1e3 else ",.0f") for v in row)]
         for name, row in zip(wide.index, wide.to_numpy(), strict=True)
     ]
-    return ["", *_aligned([heads, *rows])]
+    return ["", *(f"  {line}" for line in words.lines(heads, rows))]
 
 
 def _form(value: Any, form: str) -> str:
     value = float(value)
     return format(value, form).rstrip(".") if np.isfinite(value) else ""
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """Rows of text as columns: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    out = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [t.rjust(w) for t, w in zip(row[1:], widths[1:], strict=True)]
-        out.append("  " + "  ".join(cells).rstrip())
-    return out

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmmjax import words
 from mmmjax.arguments import checked
 from mmmjax.budget import wording
 from mmmjax.budget.record import PlanRecord
@@ -152,6 +153,10 @@ class Plan(PlanRecord):
             "flighting": "not even" if wording.flighted(self) else "even",
             **(_by_period(self) if wording.flighted(self) else {}),
         }
+
+    def _repr_html_(self) -> str:
+        """The same words in a notebook."""
+        return words.in_html(*wording.parts(self))
 
     def __repr__(self) -> str:
         """What to spend, what it brings and how sure that is the best."""

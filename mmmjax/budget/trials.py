@@ -32,6 +32,7 @@ import pandas as pd
 from jaxtyping import Array, Float
 from scipy import stats
 
+from mmmjax import words
 from mmmjax.arguments import checked
 from mmmjax.budget.prepare import Asked, Prepared
 from mmmjax.budget.regret import best_of, net_of, prepared_for
@@ -98,8 +99,8 @@ class Tests:
 
     def __str__(self) -> str:
         """The table, and what was left out."""
-        shown = self.table.round(3).to_string(index=False)
-        return "\n".join([shown, *(f"Left out: {why}" for why in self.left_out)])
+        shown = words.lines(*words.columns(self.table))
+        return "\n".join([*shown, *(f"Left out: {why}" for why in self.left_out)])
 
 
 @checked

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from mmmjax import words
 from mmmjax.budget.record import CERTIFIED_GAP, UNJUDGED, Limit, PlanRecord
 from mmmjax.checks import amount, listing
 from mmmjax.shapes import CHANNEL, GEO
@@ -17,6 +18,7 @@ __all__ = [
     "flighted",
     "is_mean",
     "levers",
+    "parts",
     "proof",
     "short",
     "spent",
@@ -50,6 +52,13 @@ def text(plan: PlanRecord, noun: str = "period") -> str:
         plan: The plan.
         noun: What a period is called.
     """
+    told, heads, rows = parts(plan, noun)
+    first, *lines = told.splitlines()
+    return "\n  ".join([first, *words.lines(heads, rows), *lines])
+
+
+def parts(plan: PlanRecord, noun: str = "period") -> tuple[str, list[str], list[list[str]]]:
+    """The same in parts: the lines without the table, its heads and its rows."""
     named = [
         ("response", [_response(plan)]),
         ("utility", _utility(plan)),
@@ -68,7 +77,7 @@ def text(plan: PlanRecord, noun: str = "period") -> str:
         ("note", _notes(plan, noun)),
     ]
     lines = [f"{label:<11}{line}" for label, group in named for line in group]
-    return "\n  ".join([_head(plan, noun), *_table(plan), *lines])
+    return "\n".join([_head(plan, noun), *lines]), *_table(plan)
 
 
 def _head(plan: PlanRecord, noun: str) -> str:
@@ -472,7 +481,7 @@ def short(value: float, sign: str = "", size: float | None = None) -> str:
     return f"{value:{sign},.{digits}f}"
 
 
-def _table(plan: PlanRecord) -> list[str]:
+def _table(plan: PlanRecord) -> tuple[list[str], list[list[str]]]:
     """Rows of variables, or of channels where those would be too many."""
     names = ("reference", "optimized", "lower", "upper", "binding")
     reference, optimized, lower, upper, binding = (
@@ -488,22 +497,15 @@ def _table(plan: PlanRecord) -> list[str]:
         reference, optimized, lower, upper = sums
         geos = ["all"]
     digits = 0 if optimized.max() >= 1000 else 2
-    rows = [
-        ["geo", "channel", "reference", "optimized", "change", "lower", "upper", "at bound"]
-    ]
+    heads = [
+        "geo ", "channel ", "reference", "optimized", "change", "lower", "upper",
+        "at bound ",
+    ]  # fmt: skip
+    rows = []
     for g, c in np.argwhere(binding != "absent"):
         money = [f"{x[g, c]:,.{digits}f}" for x in (reference, optimized, lower, upper)]
         change = optimized[g, c] / reference[g, c] - 1 if reference[g, c] > 0 else None
         money.insert(2, "" if change is None else f"{change:+.1%}")
         rows.append([geos[g], channels[c], *money, str(binding[g, c]).replace("free", "")])
-    if len(geos) == 1:
-        rows = [row[1:] for row in rows]
-    columns = [_aligned(column) for column in zip(*rows, strict=True)]
-    return ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
-
-
-def _aligned(column: tuple[str, ...]) -> list[str]:
-    """Names to the left, numbers to the right."""
-    side = "<" if column[0] in ("geo", "channel", "at bound") else ">"
-    width = max(map(len, column))
-    return [f"{cell:{side}{width}}" for cell in column]
+    one = len(geos) == 1
+    return heads[one:], [row[one:] for row in rows]

@@ -46,6 +46,7 @@ COMMANDS = {  # in the order of the help: name, and the module and function behi
     "whatif": ("whatif", "whatif"),
     "design": ("design", "design"),
     "backtest": ("backtest", "backtest"),
+    "compare": ("compare", "compare"),
     "report": ("report", "report"),
 }
 

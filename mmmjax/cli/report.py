@@ -23,7 +23,7 @@ from mmmjax.draws import Diagnostics, Fit
 from mmmjax.reporting.evidence import COLUMNS, Evidence, Planned, gather, missing
 from mmmjax.resources import plain
 
-__all__ = ["rebuild", "report"]
+__all__ = ["planned", "rebuild", "report"]
 
 OF_A_BACKTEST = ("backtest", "backtest_forecast", "backtest_parameters")
 OF_A_PLAN = {
@@ -83,7 +83,7 @@ def rebuild(run: Path, out: Path | None = None, truth: Path | None = None) -> Re
     fit, judged = files.load_run(run)
     of_a_run = run.is_dir() or run.name == files.FIT
     tables = _tables(folder, fit) if of_a_run else {}
-    plan = _plan(folder) if of_a_run else None
+    plan = planned(folder) if of_a_run else None
     tables["diagnostics"] = judged
     found = gather(fit, truth=known_truth, plan=plan, tables=tables)
     paths = _written(found, folder, tables) if of_a_run else []
@@ -148,7 +148,7 @@ def _read(path: Path, folder: Path | None = None) -> pd.DataFrame | None:
     return table.assign(**{c: table[c].fillna("").astype(str) for c in text})
 
 
-def _plan(folder: Path) -> Planned | None:
+def planned(folder: Path) -> Planned | None:
     """The plan of the run, if there is one and it is no older than the fit."""
     for place in (folder / "plan", folder):
         path, facts = place / plan_files.PLAN, place / plan_files.PLAN_JSON

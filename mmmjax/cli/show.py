@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from mmmjax import checks, exploration
+from mmmjax import checks, exploration, words
 from mmmjax.adequacy import UNSEEN, Judged
 from mmmjax.checks import Phrase
 from mmmjax.criticism import prior_returns
@@ -23,9 +22,9 @@ from mmmjax.graph import data_priors, structure
 from mmmjax.model import ModelData
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import describe, period_days
-from mmmjax.plot.labels import ALL, Return, amount, estimate, in_percent, period_noun
 from mmmjax.samplers import HMC, NUTS, Sampler, most_draws
 from mmmjax.spec import Spec
+from mmmjax.words import ALL, Return, amount, estimate, in_percent, period_noun
 
 # a file or a pipe has no width: wide enough that tables need not fold
 out = Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else 100)
@@ -59,15 +58,9 @@ def over_geos(table: pd.DataFrame) -> list[dict[Any, Any]]:
 
 def grid(head: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; columns whose names end in a space hold words, others numbers."""
-    table = Table(box=None, padding=(0, 1))
-    for name in columns:
-        justify = "left" if name.endswith(" ") else "right"
-        table.add_column(name.strip(), justify=justify, overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
     if head:
         title(head)
-    out.print(table)
+    out.print(words.grid(columns, rows))
 
 
 def title(text: str) -> None:
@@ -292,6 +285,11 @@ def grouped(
 ) -> None:
     """The same, and more, to standard output, by level."""
     found = ranked([*exploration.warnings(train, test, count), *more])
+    findings_of(found)
+
+
+def findings_of(found: Sequence[Finding]) -> None:
+    """Print findings, a group a level."""
     title("Findings" if found else "Findings: none")
     last = ""
     for finding in found:

@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from mmmjax import checks
+from mmmjax import checks, words
 from mmmjax.arguments import checked
 from mmmjax.checks import Phrase
 from mmmjax.facts.base import day_of
@@ -70,7 +70,7 @@ class Studies:
         loc, scale = (value for _, value in self.prior.params)
         lo, mid, hi = np.exp(loc + scale * special.ndtri([0.03, 0.5, 0.97]))
         lines = [
-            self.table.round(3).to_string(index=False),
+            *words.lines(*words.columns(self.table)),
             f"Returns of studies differ by a factor of {math.exp(self.spread):.2f}, their "
             f"mean is {math.exp(self.mean):.3g}",
             f"Prior of the next: {mid:.3g}, between {lo:.3g} and {hi:.3g} with 94%",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import pandas as pd
 import xarray as xr
 
+from mmmjax import words
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit
 from mmmjax.fleet.attention import contradicted
@@ -67,6 +68,10 @@ class Fleet(Mapping[str, Fit]):
         """Fits that converged: what a budget over markets should be made of."""
         good = set(self.table["market"][self.table["status"].isin(USABLE)])
         return {name: self[name] for name in self if name in good}
+
+    def _repr_html_(self) -> str:
+        """The same words in a notebook."""
+        return words.in_html(repr(self))
 
     def __repr__(self) -> str:
         """How many ended how, and what to ask next."""

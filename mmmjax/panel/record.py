@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmmjax.checks import Phrase, closest, fail, listing, number, show
+from mmmjax import words
+from mmmjax.checks import Phrase, amount, closest, fail, listing, number, show
 from mmmjax.findings import Finding
 from mmmjax.panel.calendar import describe, offset
 from mmmjax.panel.campaigns import Campaigns
@@ -233,6 +234,10 @@ class PanelRecord(Seen):
             digest.update(b"frequency" + self.frequency.astype("<f8").tobytes())
         return digest.hexdigest()
 
+    def _repr_html_(self) -> str:
+        """The same words in a notebook."""
+        return words.in_html(repr(self))
+
     def __repr__(self) -> str:
         """Say what the panel holds, in a few lines."""
         span = f"{show(self.dates[0])} to {show(self.dates[-1])}"
@@ -241,7 +246,7 @@ class PanelRecord(Seen):
             f"Panel: {where}, {len(self.dates)} periods ({describe(self.freq)}), {span}"
         ]
         seen, cells = int(self.mask[:, self.window].sum()), self.n_geos * self.n_periods
-        mean = f"mean {np.nanmean(self.outcome):,.6g}" if seen else ""
+        mean = f"mean {amount(np.nanmean(self.outcome))}" if seen else ""
         told = f"  {self.outcome_name}: {seen} of {cells} observed, {mean}"
         lines.append(told if seen else "  outcome: none")
         if self.history:

@@ -13,7 +13,7 @@ from mmmjax import checks, response
 from mmmjax.arguments import checked
 from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
-from mmmjax.posterior.fold import DTYPE, MEMORY, thinned
+from mmmjax.posterior.fold import DTYPE, MEMORY, fold, thinned
 from mmmjax.posterior.pooling import Total, pooled, reduce_geos
 from mmmjax.posterior.scope import (
     PROB,
@@ -147,6 +147,20 @@ def sweep(
     }
     coords = _coords(scope, total) | {MULTIPLIER: factors}
     return xr.Dataset(data, coords, attributes(some, prob=prob))
+
+
+def curve_draws(fit: Fit, media: np.ndarray, *, memory: int = MEMORY) -> np.ndarray:
+    """What :func:`curves` summarises, in every draw: (chain, draw, geo, channel, point).
+
+    Args:
+        fit: The fit.
+        media: Media a period, (geo, channel, point), media units.
+        memory: Bound in bytes on what lives besides the result.
+    """
+    scope = Scope.of(fit)
+    levels = media / fit.scale.media_next(scope.panel)[..., None]
+    found = fold(fit, _steady, scope.factor, levels, by_geo=True, memory=memory)
+    return found.reshape(fit.draws.n_chains, fit.draws.n_draws, *found.shape[1:])
 
 
 def _coords(scope: Scope, total: Total) -> dict[str, Any]:
