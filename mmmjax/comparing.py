@@ -99,8 +99,7 @@ class Comparison:
         """The tables that have rows, by name."""
         names = ("differ", "scores", "returns", "curves", "parameters", "plans", "gains")
         found = {name: getattr(self, name) for name in names}
-        return {name: table for name, table in found.items() if table is not None and
-                len(table)}  # fmt: skip
+        return {n: x for n, x in found.items() if x is not None and len(x)}
 
     def findings(self) -> tuple[Finding, ...]:
         """What differs and what moved, the most severe first."""
@@ -136,8 +135,8 @@ class Comparison:
         parts = [f"Compared: {a} (a) and {b} (b)"]
         parts += [f"  {finding}." for finding in self.findings()]
         for name, table in self.to_frames().items():
-            of = " (training of both, " + " to ".join(self.window) + ")" if (
-                self.window and name in ("scores", "returns")) else ""  # fmt: skip
+            both = self.window is not None and name in ("scores", "returns")
+            of = f" (training of both, {' to '.join(self.window or ())})" if both else ""
             parts += ["", f"{name}{of}", *words.lines(*words.columns(table))]
         return "\n".join(parts)
 
@@ -390,9 +389,8 @@ def _plans(
     """Money of both plans, and what the second brings beyond the first under each fit."""
     money = [plan.optimized.astype(float) for plan in plans]
     both = xr.Dataset(dict(zip(AB, xr.align(*money, join="outer"), strict=True)))
-    order = [list(dict.fromkeys(str(x) for m in money for x in m[d].values)) for d in
-             (GEO, CHANNEL)]  # fmt: skip
-    both = both.sel({GEO: order[0], CHANNEL: order[1]})
+    for dim in (GEO, CHANNEL):
+        both = both.sel({dim: [*dict.fromkeys(x for m in money for x in m[dim].values)]})
     table: Any = both.to_dataframe().reset_index()
     table["moved"] = table["b"].fillna(0.0) - table["a"].fillna(0.0)
     windows = {(plan.periods, plan.per_period, plan.carry_in) for plan in plans}
@@ -411,8 +409,7 @@ def _plans(
         asked["carry_in"] = own.carry_in
         if isinstance(own, Plan):
             asked["cost_per_unit"] = costs_of(own, fit)
-        given = [plan if isinstance(plan, Plan) else plan.optimized.to_numpy() for plan in
-                 plans]  # fmt: skip
+        given = [p if isinstance(p, Plan) else p.optimized.to_numpy() for p in plans]
         found = evaluate(fit, dict(zip(AB, given, strict=True)), **asked)
         gain = found["response"].sel(plan="b") - found["response"].sel(plan="a")
         draws = gain.to_numpy().reshape(1, fit.draws.n_chains, -1)
@@ -484,12 +481,12 @@ def _planned(found: Comparison) -> list[Finding]:
     ]
     what = f"the plans of {a} and {b} differ: {listing(parts, MOST)}"
     more = float(rows["moved"].sum())
-    cost = f", for {amount(abs(more))} {'more' if more > 0 else 'less'} money" if (
-        abs(more) > LEAST * size) else ""  # fmt: skip
+    cost = f", for {amount(abs(more))} {'more' if more > 0 else 'less'} money"
+    cost = cost if abs(more) > LEAST * size else ""
     told = []
     for row in found.gains.to_dict("records"):
-        sure = "" if abs(row["mean"]) > refreshing.SURE * row["error"] else (
-            ", within Monte Carlo error")  # fmt: skip
+        beyond = abs(row["mean"]) > refreshing.SURE * row["error"]
+        sure = "" if beyond else ", within Monte Carlo error"
         than = "more" if row["mean"] >= 0 else "less"
         told.append(
             f"Under {row['fit']} the plan of {b} brings {amount(abs(row['mean']))} {than} "

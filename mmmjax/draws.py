@@ -224,9 +224,7 @@ class Fit:
             groups["/log_likelihood"] = xr.Dataset(data, sample | labels, attrs)
         return xr.DataTree.from_dict(groups)
 
-    def _repr_html_(self) -> str:
-        """The same words in a notebook."""
-        return words.in_html(repr(self))
+    _repr_html_ = words.in_html
 
     def __repr__(self) -> str:
         """Data, model, sampler and how the run went, a line each."""

@@ -238,9 +238,7 @@ class Spec(Mean):
             checks.fail("spec", sorted(table), "TOML", "a [model] table", "add [model]")
         return cls.from_dict(table["model"])
 
-    def _repr_html_(self) -> str:
-        """The same words in a notebook."""
-        return words.in_html(repr(self))
+    _repr_html_ = words.in_html
 
     def __repr__(self) -> str:
         """One line a choice, priors below."""

@@ -201,17 +201,17 @@ def columns(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def in_html(
-    text: str, heads: Sequence[str] = (), rows: Iterable[Sequence[object]] = ()
+    thing: object, heads: Sequence[str] = (), rows: Iterable[Sequence[object]] = ()
 ) -> str:
     """What a notebook shows of a thing: the lines of its text as a table, escaped.
 
     Args:
-        text: Its ``repr``: the first line is the caption, the others a row each, what two
-            spaces or a colon set apart in a cell of its own.
+        thing: It, or its text: the first line is the caption, the others a row each, what
+            two spaces or a colon set apart in a cell of its own.
         heads: Of a table that stands before the lines.
         rows: Its cells.
     """
-    first, *rest = text.splitlines()
+    first, *rest = (thing if isinstance(thing, str) else repr(thing)).splitlines()
     of = lambda tag, cells: "".join(
         f'<{tag} style="text-align:{side}">{html.escape(str(x).strip())}</{tag}>'
         for x, side in cells

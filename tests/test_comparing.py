@@ -130,9 +130,10 @@ def test_other_specs_and_data_are_named_by_field(pair):
     outcome = a.panel.outcome.copy()
     outcome[0, 2] *= 1.01
     other = make_fit(
-        **SIZE, spec=replace(make_spec(), priors=priors),
+        **SIZE,
+        spec=replace(make_spec(), priors=priors),
         panel=replace(a.panel, outcome=outcome),
-    )  # fmt: skip
+    )
     found = compare(a, other)
     rows = found.differ.set_index("field")
     assert rows.loc["priors.intercept.loc", ["kind", "a", "b"]].tolist() == [

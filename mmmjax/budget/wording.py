@@ -497,10 +497,7 @@ def _table(plan: PlanRecord) -> tuple[list[str], list[list[str]]]:
         reference, optimized, lower, upper = sums
         geos = ["all"]
     digits = 0 if optimized.max() >= 1000 else 2
-    heads = [
-        "geo ", "channel ", "reference", "optimized", "change", "lower", "upper",
-        "at bound ",
-    ]  # fmt: skip
+    heads = ["geo ", "channel ", *names[:2], "change", "lower", "upper", "at bound "]
     rows = []
     for g, c in np.argwhere(binding != "absent"):
         money = [f"{x[g, c]:,.{digits}f}" for x in (reference, optimized, lower, upper)]

@@ -69,9 +69,7 @@ class Fleet(Mapping[str, Fit]):
         good = set(self.table["market"][self.table["status"].isin(USABLE)])
         return {name: self[name] for name in self if name in good}
 
-    def _repr_html_(self) -> str:
-        """The same words in a notebook."""
-        return words.in_html(repr(self))
+    _repr_html_ = words.in_html
 
     def __repr__(self) -> str:
         """How many ended how, and what to ask next."""

@@ -234,9 +234,7 @@ class PanelRecord(Seen):
             digest.update(b"frequency" + self.frequency.astype("<f8").tobytes())
         return digest.hexdigest()
 
-    def _repr_html_(self) -> str:
-        """The same words in a notebook."""
-        return words.in_html(repr(self))
+    _repr_html_ = words.in_html
 
     def __repr__(self) -> str:
         """Say what the panel holds, in a few lines."""
