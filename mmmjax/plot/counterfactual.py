@@ -1,41 +1,21 @@
 """Pictures of what other media would have changed."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
+import altair as alt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+import pandas as pd
 
 from mmmjax import metrics
 from mmmjax.checks import Phrase, fail
-from mmmjax.plot import canvas as c
-from mmmjax.plot.arrays import Density, density_of
+from mmmjax.plot import picture as p
+from mmmjax.plot.arrays import density_of
+from mmmjax.plot.colours import INK, MODEL, REST
+from mmmjax.plot.labels import amounts, with_unit
 
 __all__ = ["uplift"]
 
-
-class Uplift(NamedTuple):
-    """Distribution of a difference between two plans."""
-
-    density: Density
-    mean: float
-    lo: float
-    hi: float
-    probability: float  # of a difference above 0
-
-
-def uplift_of(draws: Any, prob: float = 0.94) -> Uplift:
-    """Density, mean, highest density interval and probability of being above 0."""
-    values = np.ravel(np.asarray(draws, float))
-    values = values[np.isfinite(values)]
-    if values.size < 2:
-        fail("draws", Phrase(f"{values.size} finite draws"), "", "two or more",
-             "counterfactual(fit, panel).uplift_outcome")  # fmt: skip
-    lo, hi = (float(x) for x in metrics.hdi(values, prob))
-    above = float((values > 0).mean())
-    return Uplift(density_of(values), float(values.mean()), lo, hi, above)
+GAIN, LOSS = "gain", "loss"
 
 
 def uplift(
@@ -46,9 +26,8 @@ def uplift(
     percent: bool = True,
     unit: str = "",
     prob: float = 0.94,
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """Distribution of what changed media bring, its mean, interval and probability.
 
     Args:
@@ -60,49 +39,48 @@ def uplift(
         percent: Draws are relative: 0.1 is written 10%.
         unit: Unit of absolute draws, for the axis.
         prob: Probability inside the interval.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    found = uplift_of(draws, prob)
-    drawn = c.canvas(width, 3.5, f"Uplift of {of} under {plan}", ax)
-    ax, density = drawn.ax, found.density
+    values = np.ravel(np.asarray(draws, float))
+    values = values[np.isfinite(values)]
+    if values.size < 2:
+        fail("draws", Phrase(f"{values.size} finite draws"), "", "two or more",
+             "counterfactual(fit, panel).uplift_outcome")  # fmt: skip
+    density = density_of(values)
+    lo, hi = (float(x) for x in metrics.hdi(values, prob))
+    mean, above = float(values.mean()), float((values > 0).mean())
+    ends = (mean, lo, hi)
+    texts = [f"{x:+.1%}" if percent else f"{'+' * (x > 0)}{text}"
+             for x, text in zip(ends, amounts(ends), strict=True)]  # fmt: skip
+    chance = f"{above:.0%}"  # never certain where it is not
+    chance = "below 1%" if 0 < above < 0.01 else chance
+    chance = "above 99%" if 0.99 < above < 1 else chance
+    said = f"Mean {texts[0]}, {prob:.0%} interval {texts[1]} to {texts[2]}"
+    sides = {LOSS: density.inside(-np.inf, 0.0), GAIN: density.inside(0.0, np.inf)}
+    top = float(density.height.max()) or 1.0
+    parts = [pd.DataFrame({"part": side, "x": area.at, "y": area.height / top})
+             for side, area in sides.items()]  # fmt: skip
+    marks = {"part": ["mean", "interval"], "x": [mean, lo], "x2": [np.nan, hi]}
+    table = pd.concat([*parts, pd.DataFrame(marks)], ignore_index=True)
+    is_ = lambda *names: alt.FieldOneOfPredicate("part", list(names))
     label = f"change of {of} against the actual media"
-    c.dress(ax, label if percent else c.with_unit(label, unit), grid="x")
-    for part, colour in ((density.inside(-np.inf, 0.0), c.REST),
-                         (density.inside(0.0, np.inf), c.MODEL)):  # fmt: skip
-        ax.fill_between(*part, color=colour, alpha=0.55, lw=0)
-    ax.plot(*density, color=c.MODEL, lw=1.6)
-    top = float(density.height.max(initial=0.0)) or 1.0
-    ax.axvline(0.0, color=c.MUTED, lw=1)
-    ax.plot([found.mean] * 2, [0.0, 1.04 * top], color=c.INK, lw=1.4, ls="--")
-    ax.plot([found.lo, found.hi], [-0.05 * top] * 2, color=c.INK, lw=3,
-            solid_capstyle="butt")  # fmt: skip
-    ax.set_ylim(-0.1 * top, 1.1 * top)
-    ax.set_yticks([])
-    c.numbers_on(ax.xaxis, percent, 6, drawn.width - 0.5)
-    mean, lo, hi = _texts(found, percent)
-    c.say(drawn, f"Mean {mean}, {prob:.0%} interval {lo} to {hi}; "
-          f"probability of an uplift {_probability(found.probability)}")  # fmt: skip
-    handles: list[Any] = [
-        Line2D([], [], color=c.INK, lw=1.4, ls="--", label="mean"),
-        Line2D([], [], color=c.INK, lw=3, label=f"{prob:.0%} interval"),
-        Patch(color=c.MODEL, alpha=0.55, lw=0, label="gain"),
-        Patch(color=c.REST, alpha=0.55, lw=0, label="loss"),
-    ]
-    c.legend_below(drawn, handles, gap=42.0)
-    return drawn.figure
-
-
-def _texts(found: Uplift, percent: bool) -> list[str]:
-    numbers = (found.mean, found.lo, found.hi)
-    if percent:
-        return [f"{x:+.1%}" for x in numbers]
-    return [f"{'+' if x > 0 else ''}{text}"
-            for x, text in zip(numbers, c.amounts(numbers), strict=True)]  # fmt: skip
-
-
-def _probability(p: float) -> str:
-    """A share of draws; never certain where it is not."""
-    if 0.0 < p < 0.01:
-        return "below 1%"
-    return "above 99%" if 0.99 < p < 1.0 else f"{p:.0%}"
+    form = p.numbers("+~%" if percent else None, tickCount={"expr": "width / 80"})
+    x = alt.X("x:Q", title=label if percent else with_unit(label, unit), axis=form)
+    y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.1, 1.08]))
+    paint = {GAIN: MODEL, LOSS: REST}
+    base = p.Chart()
+    area = base.transform_filter(is_(*sides)).encode(x=x, y=y)
+    drawn = p.layer(
+        area.mark_area(opacity=0.75).encode(color=p.by("part", paint)),
+        area.mark_line(strokeWidth=1.6),
+        base.mark_rule().encode(x=alt.datum(0.0)),
+        base.transform_filter(is_("mean")).mark_rule(
+            color=INK, strokeWidth=1.4, strokeDash=[5, 3]
+        ).encode(x="x:Q"),
+        base.transform_filter(is_("interval")).mark_rule(color=INK, strokeWidth=4).encode(
+            x="x:Q", x2="x2:Q", y=alt.datum(-0.05)
+        ),
+        data=table,
+    )  # fmt: skip
+    words = f"{said}; probability of an uplift {chance}"
+    return p.titled(drawn, f"Uplift of {of} under {plan}", words, words, width, 260)

@@ -1,54 +1,35 @@
 """Pictures of what the outcome is made of: contributions over time, decomposition."""
 
+import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
-from mmmjax.plot import canvas as c
+from mmmjax.plot import picture as p
+from mmmjax.plot.colours import INK, MODEL, MUTED, REST, TINT
+from mmmjax.plot.labels import amounts, capital, in_percent, large
 
 __all__ = ["contributions", "decomposition", "multipliers"]
 
 FITTED = "fitted_mean"
 OTHER = ("baseline", "seasonality", "controls")
-
-
-class Stack(NamedTuple):
-    """Components over time, original units; their sum is ``total``."""
-
-    dates: np.ndarray  # (time,)
-    names: list[str]  # what is not media first, then channels in the user's order
-    values: np.ndarray  # (component, time)
-    total: np.ndarray  # (time,)
-
-
-def stack(weekly: pd.DataFrame, geo: str | None = None) -> Stack:
-    """Mean of every component in every period of one geo, from weekly.csv."""
-    rows = c.for_geo(weekly, geo)
-    order = list(dict.fromkeys(rows["component"].astype(str)))
-    rows = rows.assign(date=pd.to_datetime(rows["date"]))
-    wide = rows.pivot_table("mean", "date", "component", sort=True, observed=True)
-    channels = [name for name in order if name not in (*OTHER, FITTED)]
-    names = [name for name in OTHER if name in order] + channels
-    dates = wide.index.to_numpy()
-    return Stack(dates, names, wide[names].to_numpy().T, wide[FITTED].to_numpy())
+WITHOUT, TOP, SEEN = "without media", "fitted mean", "observed"
+ROW = 34  # pixels of a row with two lines of numbers
 
 
 def contributions(
     weekly: pd.DataFrame,
     *,
+    observed: pd.DataFrame | None = None,
     geo: str | None = None,
     outcome: str = "outcome",
     only_media: bool = False,
     colours: Mapping[str, str] | None = None,
-    width: float = 9.0,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """Contribution of every channel over time, stacked on what comes without media.
 
     Baseline, seasonality and controls are one area, since the last two go below zero; its
@@ -56,70 +37,80 @@ def contributions(
 
     Args:
         weekly: Table with the columns of weekly.csv.
-        geo: The geo drawn; None: the sum over geos.
+        observed: Table with the columns of fitted.csv, whose observed outcome is drawn in
+            place of the fitted mean.
+        geo: The geo drawn; None: the sum over geos, or the one chosen.
         outcome: Name of the outcome, with its unit if it has one.
         only_media: Leave out what is not media.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    found = stack(weekly, geo)
-    rest = [i for i, name in enumerate(found.names) if name in OTHER]
-    media = [i for i in range(len(found.names)) if i not in rest]
-    names = [found.names[i] for i in media]
-    layers = list(
-        zip(names, c.colours_of(names, colours), found.values[media], strict=True)
+    rows, geos = p.per_geo(weekly, geo)
+    keys = ["geo", "date", "component"]
+    rows = rows[[*keys, "mean"]].astype({"component": str})
+    part = rows["component"]
+    names = [n for n in dict.fromkeys(part) if n not in (*OTHER, FITTED)]
+    parts = [rows.loc[part.isin(names)]]
+    if not only_media:
+        rest = rows.loc[part.isin(OTHER)].groupby(keys[:2], sort=False, observed=True)
+        parts.append(rest["mean"].sum().reset_index().assign(component=WITHOUT))
+        if observed is None:
+            parts.append(rows.loc[part == FITTED].assign(component=TOP))
+        else:
+            seen, _ = p.per_geo(observed, geo)
+            seen = seen[["geo", "date", "observed"]].rename(columns={"observed": "mean"})
+            parts.append(seen.assign(component=SEEN))
+    table = pd.concat(parts, ignore_index=True)
+    table["date"] = pd.to_datetime(table["date"])
+    shown = names if only_media else [WITHOUT, *names]
+    paint = {n: REST for n in shown[:1] if not only_media} | p.colours_for(names, colours)
+    top = {} if only_media else {TOP if observed is None else SEEN: INK}
+    base = p.chart(table).encode(
+        x=p.dates(), y=p.grounded("mean"), color=p.by("component", paint | top)
     )
-    if not only_media:
-        layers.insert(0, ("without media", c.REST, found.values[rest].sum(0)))
-    title = f"{outcome}: what each channel brought"
-    if not only_media:
-        title = f"{outcome} expected without media, and what each channel adds"
-    drawn = c.canvas(width, 3.7, c.capital(title), ax)
-    ax = drawn.ax
-    c.dress(ax, y=outcome)
-    ax.stackplot(
-        found.dates, [values for _, _, values in layers],
-        colors=[colour for _, colour, _ in layers], edgecolor="white", linewidth=0.3,
-    )  # fmt: skip
-    handles: list[Any] = [Patch(color=colour, label=c.plain(c.shorten(name)))
-                          for name, colour, _ in layers]  # fmt: skip
-    if not only_media:
-        ax.plot(found.dates, found.total, color=c.INK, lw=0.9)
-        handles.append(Line2D([], [], color=c.INK, lw=1.2, label="fitted mean"))
-    c.dates_on(drawn, found.dates[0], found.dates[-1])
-    c.numbers_on(ax.yaxis)
-    c.legend_below(drawn, handles)
-    return drawn.figure
+    area = base.transform_filter(alt.FieldOneOfPredicate("component", shown))
+    area = area.transform_calculate(rank=f"indexof({json.dumps(shown)}, datum.component)")
+    layers = [
+        area.mark_area(opacity=1).encode(
+            y=p.grounded("mean", stack="zero"), order=alt.Order("rank:Q")
+        ),
+        *(
+            base.transform_filter(alt.FieldEqualPredicate(field="component", equal=name))
+            .mark_line(strokeWidth=1.3)
+            for name in top
+        ),
+        p.unified(table, "date", "component", "mean", [*paint, *top]),
+    ]  # fmt: skip
+    drawn = p.switches(p.layer(*layers), "component", "date")
+    drawn = p.choice_of(drawn, "geo", "geo", geos)
+    title = f"{outcome} over time, and what brought it"
+    title = f"{outcome}: what each channel brought" if only_media else title
+    first = table.loc[table["geo"].astype(str) == geos[0]] if geos else table
+    sums = first.loc[first["component"].isin(names)].groupby("component")["mean"].sum()
+    said = ", ".join(
+        f"{n} {large(x)}" for n, x in sums.sort_values(ascending=False).items()
+    )
+    about = f"Contributions over the window: {said or 'no media'}"
+    return p.titled(drawn, capital(title), outcome, about, width, 300)
 
 
-class Decomposition(NamedTuple):
-    """Every component over the window; shares of the fitted mean add up to 1."""
-
-    names: list[str]  # what is not media first, then channels in the user's order
-    totals: np.ndarray  # (component,), original units
-    shares: np.ndarray  # (component,)
-    ends: np.ndarray | None  # interval of each share, (2, component), where it is known
-
-
-def decompose(table: pd.DataFrame, geo: str | None = None) -> Decomposition:
-    """Totals and shares of the fitted mean, from decomposition.csv or from weekly.csv.
+def _totals(table: Any) -> Any:
+    """geo, component, share_mean, share_lo, share_hi, total_mean in the order drawn.
 
     The shares of weekly.csv are those of the posterior means, without intervals.
     """
+    table = table.astype({"component": str})
     if "share_mean" not in table:
-        found = stack(table, geo)
-        totals = found.values.sum(axis=1)
-        return Decomposition(found.names, totals, totals / found.total.sum(), None)
-    rows = c.for_geo(table, geo)
-    every = rows["component"].astype(str).tolist()
-    names = [n for n in OTHER if n in every] + [n for n in every if n not in OTHER]
-    order = [every.index(name) for name in names]
-    total, share, lo, hi = (
-        rows[name].to_numpy(float)[order]
-        for name in ("total_mean", "share_mean", "share_lo", "share_hi")
-    )
-    return Decomposition(names, total, share, np.stack([lo, hi]))
+        sums = table.groupby(["geo", "component"], sort=False, observed=True)["mean"].sum()
+        table = sums.rename("total_mean").reset_index()
+        whole = table.loc[table["component"] == FITTED].set_index("geo")["total_mean"]
+        table["share_mean"] = table["total_mean"] / table["geo"].map(whole).astype(float)
+        table = table.assign(share_lo=np.nan, share_hi=np.nan)
+    place = {name: i - len(OTHER) for i, name in enumerate(OTHER)}
+    table = table.loc[table["component"] != FITTED]
+    order = table["component"].map(place).fillna(0).to_numpy().argsort(kind="stable")
+    columns = ["geo", "component", "share_mean", "share_lo", "share_hi", "total_mean"]
+    return table.iloc[order][columns]
 
 
 def decomposition(
@@ -129,49 +120,76 @@ def decomposition(
     outcome: str = "outcome",
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
-    width: float = 6.6,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """Waterfall of the fitted mean: what each component added, up to 100%.
 
     Args:
         table: Table with the columns of decomposition.csv, whose intervals are drawn as
             thin lines from the start of each bar; or of weekly.csv, without intervals.
-        geo: The geo drawn; None: the sum over geos.
+        geo: The geo drawn; None: the sum over geos, or the one chosen.
         outcome: Name of the outcome, with its unit if it has one.
         prob: Probability inside the intervals.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    found = decompose(table, geo)
-    names = [*found.names, "fitted mean"]
-    shares = np.append(found.shares, 1.0)
-    starts = np.append(np.cumsum(found.shares) - found.shares, 0.0)
-    totals = np.append(found.totals, found.totals.sum())
-    channels = [name for name in found.names if name not in OTHER]
-    chosen = dict(zip(channels, c.colours_of(channels, colours), strict=True))
-    paint = [chosen.get(name, c.REST) for name in found.names] + [c.MODEL]
-    drawn = c.canvas(width, 1.2 + 0.3 * len(names), f"Where {outcome} came from", ax)
-    ax = drawn.ax
-    c.dress(ax, f"share of the fitted mean of {outcome}", grid="x")
-    rows = np.arange(len(names))
-    ax.barh(rows, shares, left=starts, color=paint, height=0.62)
-    for row, edge in enumerate((starts + shares)[:-1]):  # each bar starts where one ended
-        ax.plot([edge, edge], [row + 0.31, row + 0.69], color=c.MUTED, lw=0.7)
-    edges, notes = starts + shares, [("share", [c.in_percent(s, np.inf) for s in shares])]
-    if found.ends is not None:
-        ends = starts[:-1] + found.ends
-        ax.hlines(rows[:-1], *ends, color=c.INK, lw=1)
-        edges = np.concatenate([edges, ends.ravel()])
-        spans = [
-            " to ".join(c.in_percent(x, np.inf) for x in ends) for ends in found.ends.T
-        ]
-        notes.append((f"{prob:.0%}", [*spans, ""]))
-    low, high = min(0.0, float(edges.min())), max(1.0, float(edges.max()))
-    ax.set_xlim(low * 1.05, high + 0.03 * (high - low))
-    c.rows_on(drawn, names, [*notes, (outcome, c.amounts(totals))], percent=True)
-    return drawn.figure
+    rows, geos = p.per_geo(table, geo)
+    known, falls = _totals(rows), []
+    for label, part in known.groupby("geo", sort=False, observed=True):
+        whole = {"geo": label, "component": TOP, "share_mean": part["share_mean"].sum(),
+                 "total_mean": part["total_mean"].sum()}  # fmt: skip
+        part = pd.concat([part, pd.DataFrame([whole])], ignore_index=True)
+        end = (
+            part["share_mean"].cumsum().where(part["component"] != TOP, part["share_mean"])
+        )
+        start = end - part["share_mean"]
+        falls.append(part.assign(
+            start=start, end=end, lo=start + part["share_lo"], hi=start + part["share_hi"],
+            next=part["component"].shift(-1), total=amounts(part["total_mean"]),
+        ))  # fmt: skip
+    empty = {x: [] for x in ("start", "end", "lo", "hi", "next", "total")}
+    found = pd.concat(falls, ignore_index=True) if falls else known.assign(**empty)
+    cent = lambda x: in_percent(x, np.inf) if np.isfinite(x) else ""
+    found["share"] = [cent(x) for x in found["share_mean"]]
+    each = zip(found["share"], found["total"], strict=True)
+    found["text"] = [f"{share} ({total})" for share, total in each]
+    ends = zip(found["share_lo"].map(cent), found["share_hi"].map(cent), strict=True)
+    found["span"] = [f"{a} to {b}" if a and b else "" for a, b in ends]
+    found = found.drop(columns=["share_lo", "share_hi", "share_mean", "total_mean"])
+    names = list(dict.fromkeys(found["component"]))
+    names = [*(n for n in names if n != TOP), *(n for n in names if n == TOP)]
+    channels = [n for n in names if n not in (*OTHER, TOP)]
+    paint = dict.fromkeys(names, REST) | p.colours_for(channels, colours) | {TOP: MODEL}
+    axis = p.numbers(".0%", tickCount={"expr": "width / 70"})
+    x = alt.X("start:Q", title=None, axis=axis, scale=alt.Scale(zero=True))
+    base = p.Chart().encode(y=p.named_rows("component", names))
+    texts, above = base.encode(x=alt.value("width")), {"expr": "datum.span ? -7 : 0"}
+    tips = (("component", "component"), ("share of the fitted mean", "share"),
+            (f"{prob:.0%} interval", "span"), (outcome, "total"))  # fmt: skip
+    drawn = p.layer(
+        base.transform_filter("isValid(datum.next)").mark_rule().encode(
+            x="end:Q", y2="next:N"
+        ),
+        base.mark_bar(height={"band": 0.62}).encode(
+            x=x, x2="end:Q", color=p.by("component", paint, legend=False),
+            tooltip=[alt.Tooltip(f"{field}:N", title=name) for name, field in tips],
+        ),
+        base.mark_rule(color=INK).encode(x="lo:Q", x2="hi:Q"),
+        texts.mark_text(align="left", dx=8, dy=above).encode(text="text:N"),
+        texts.mark_text(align="left", dx=8, dy=8, fontSize=10.5, color=MUTED).encode(
+            text="span:N"
+        ),
+        data=found,
+    )  # fmt: skip
+    drawn = p.choice_of(drawn, "geo", "geo", geos)
+    first = found.loc[found["geo"].astype(str) == geos[0]] if geos else found
+    said = ", ".join(
+        f"{n} {s}" for n, s in zip(first["component"], first["share"], strict=True)
+    )
+    unit = f"share of the fitted mean, in brackets {outcome}"
+    unit += f"; black lines: {prob:.0%} intervals" if "share_lo" in table else ""
+    title, about = f"Where {outcome} came from", f"Shares of the fitted mean: {said}"
+    return p.titled(drawn, title, unit, about, width, alt.Step(ROW))
 
 
 def multipliers(
@@ -180,41 +198,48 @@ def multipliers(
     geo: str | None = None,
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
-    width: float = 9.0,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Facet:
     """What the effects of every channel are multiplied by over time, and after training.
 
     Args:
         table: Table with the columns of multipliers.csv.
-        geo: The geo drawn, where they do not share them; None: the first.
+        geo: The geo drawn, where they do not share them; None: the one chosen, the first
+            at first.
         prob: Probability inside the bands.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
+        width: Pixels of all cells together.
     """
-    rows = c.for_geo(table, geo or str(table["geo"].iloc[0]))
-    names = list(dict.fromkeys(rows["channel"].astype(str)))
-    paint = c.channel_colours(names) if colours is None else colours
-    title = "Effects that move: what an effect is multiplied by"
-    figure, cells = c.grid(len(names), width, 1.9, title)
-    for ax, name in zip(cells, names, strict=True):
-        own, colour = rows.loc[rows["channel"].astype(str) == name], paint.get(name, c.REST)
-        dates, late = pd.to_datetime(own["date"]).to_numpy(), own["after"].to_numpy(bool)
-        c.dress(ax)
-        c.name_cell(ax, name)
-        ax.axhline(1.0, color=c.MUTED, lw=1, ls=":")
-        ax.fill_between(dates, own["lo"], own["hi"], color=colour, alpha=0.18, lw=0)
-        ax.plot(dates, own["mean"], color=colour, lw=1.6)
-        if late.any():
-            ax.axvspan(dates[late][0], dates[-1], color=c.TINT, lw=0, zorder=0)
-        ax.set_ylim(bottom=0.0)
-        years = pd.DatetimeIndex(dates).year
-        first = np.flatnonzero(np.diff(years, prepend=years[0] - 1))
-        ax.set_xticks(dates[first], [str(year) for year in years[first]])
-        c.numbers_on(ax.yaxis, most=4)
-    handles: list[Any] = [
-        Line2D([], [], color=c.MODEL, lw=1.6, label=f"mean, {prob:.0%} interval"),
-        Line2D([], [], color=c.MUTED, lw=1, ls=":", label="the mean of training"),
-        Patch(color=c.TINT, label="after training"),
-    ]
-    c.legend_under(figure, handles)
-    return figure
+    rows, geos = p.per_geo(table, geo)
+    columns = ["geo", "channel", "date", "after", "mean", "lo", "hi"]
+    rows = rows[columns].astype({"channel": str, "after": bool})
+    rows = rows.assign(date=pd.to_datetime(rows["date"]), one=1.0)
+    names = list(dict.fromkeys(rows["channel"]))
+    colour = p.by("channel", p.colours_for(names, colours), legend=False)
+    axis = alt.Axis(tickCount=3, ticks=True, labelFlush=False)
+    x = alt.X("date:T", title=None, axis=axis)
+    count: dict[str, Any] = {"axis": p.numbers(tickCount=4)}
+    base = p.Chart().encode(x=x)
+    told = [alt.Tooltip("date:T", format="%-d %b %Y", title="day")]
+    told += [alt.Tooltip(f"{s}:Q", format=".2f", title=t) for s, t in
+             (("mean", "effect times"), ("lo", "from"), ("hi", "to"))]  # fmt: skip
+    cell = p.layer(
+        p.Chart().transform_filter("datum.after").mark_rect(color=TINT).encode(
+            x=alt.X("min(date):T", title=None), x2="max(date):T"
+        ),
+        p.Chart().mark_rule(strokeDash=[2, 2]).encode(y="min(one):Q"),
+        base.mark_area(opacity=0.18).encode(
+            y=p.grounded("lo", **count), y2="hi:Q", color=colour
+        ),
+        base.mark_line(strokeWidth=1.6).encode(y=p.grounded("mean", **count), color=colour),
+        base.mark_rule(opacity=0, strokeWidth=4).encode(tooltip=told),
+    )  # fmt: skip
+    drawn = p.cells(cell, rows, "channel", names, width, 130)
+    drawn = p.choice_of(p.switches(drawn, date="date"), "geo", "geo", geos)
+    first = rows.loc[rows["geo"].astype(str) == geos[0]] if geos else rows
+    wide = (first["hi"] - first["lo"]).groupby(first["channel"], sort=False).mean() / 2
+    said = ", ".join(f"{name} +-{half:.2f}" for name, half in wide.items())
+    unit = f"1 is the effect of an average period of training; bands: {prob:.0%} intervals"
+    unit += "; tinted: after training" if rows["after"].any() else ""
+    about = f"What effects are multiplied by over time; half of a band on average: {said}"
+    return p.titled(drawn, "Effects that move", unit, about, None)

@@ -26,14 +26,15 @@ from mmmjax.plot.labels import ALL, for_geo
 __all__ = [
     "Chart", "Concat", "Facet", "HConcat", "Layer", "VConcat", "across", "aside", "by",
     "cells", "chart", "choice_of", "colours_for", "dates", "grounded", "layer",
-    "named_rows", "nothing", "per_geo", "pointer", "switches", "tinted", "tips", "titled",
-    "to_png", "to_svg", "unified",
+    "named_rows", "nothing", "numbers", "per_geo", "pointer", "switches", "tinted",
+    "tips", "titled", "to_png", "to_svg", "unified",
 ]  # fmt: skip
 
 WIDE = 640  # pixels
 AMOUNT = "abs(datum.value) < 1000 ? format(datum.value, '~g') : "
 AMOUNT += "replace(format(datum.value, '~s'), 'G', 'B')"  # 0.5, 20, 1.5k, 3M, 2B
 ROW = 30  # pixels of a row with a name
+RING = "M1,0A1,1 0 1 1 -1,0A1,1 0 1 1 1,0ZM.5,0A.5,.5 0 1 0 -.5,0A.5,.5 0 1 0 .5,0Z"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 CONFIG: dict[str, Any] = {
     "background": "white", "font": FONT, "padding": 6, "view": {"stroke": None},
@@ -46,7 +47,8 @@ CONFIG: dict[str, Any] = {
              "labelOverlap": True},
     "axisX": {"grid": False}, "axisY": {"domain": False, "ticks": False},
     "legend": {"title": None, "orient": "bottom", "labelColor": INK, "labelFontSize": 12,
-               "labelLimit": 240, "columns": 4, "symbolStrokeWidth": 2, "offset": 10},
+               "labelLimit": 240, "columns": 4, "symbolLimit": 60, "symbolStrokeWidth": 2,
+               "offset": 10},
     "header": {"title": None, "labelAnchor": "start", "labelColor": INK,
                "labelFontSize": 12, "labelFontWeight": 600},
     "facet": {"spacing": 22}, "concat": {"spacing": 26}, "bar": {"color": MODEL},
@@ -205,7 +207,7 @@ def titled(
     )
 
 
-def per_geo(table: pd.DataFrame, geo: str | None) -> tuple[pd.DataFrame, list[str]]:
+def per_geo(table: pd.DataFrame, geo: str | None) -> tuple[Any, list[str]]:
     """Rows of the geo asked for; of None all rows, and the geos to choose from.
 
     The sum over geos comes first where the table has it. Geos to choose from are none where
@@ -268,6 +270,7 @@ def colours_for(names: Sequence[str], given: Mapping[str, str] | None) -> dict[s
 def by(field: str, colours: Mapping[str, str], legend: Any = True, **more: Any) -> Any:
     """A colour for every value of a column, in this order, with or without a legend."""
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    legend = None if not colours else legend  # one without names has no size
     shown = {} if legend is True else {"legend": legend or None}
     return alt.Color(f"{field}:N", scale=scale, sort=list(colours), **shown, **more)
 
@@ -276,6 +279,13 @@ def dates(field: str = "date") -> alt.X:
     """An x axis of days."""
     axis = alt.Axis(labelFlush=False, tickCount={"expr": "width / 80"}, ticks=True)
     return alt.X(f"{field}:T", title=None, axis=axis)
+
+
+def numbers(format: str | None = None, **more: Any) -> alt.Axis:
+    """An axis of numbers, of amounts where no format of D3's is given."""
+    said: dict[str, Any] = {"labelExpr": AMOUNT} if format is None else {"format": format}
+    parts: dict[str, Any] = {"grid": True} | said | more
+    return alt.Axis(**parts)
 
 
 def grounded(
@@ -294,8 +304,7 @@ def grounded(
         ticks: About so many; None: by the height (cells have none that is known).
         more: Anything else of Altair's ``Y``.
     """
-    said: dict[str, Any] = {"labelExpr": AMOUNT} if format is None else {"format": format}
-    axis = alt.Axis(grid=True, tickCount=ticks or {"expr": "height / 50"}, **said)
+    axis = numbers(format, tickCount=ticks or {"expr": "height / 50"})
     scale = alt.Scale(zero=True, nice=True)
     parts: dict[str, Any] = {"axis": axis, "scale": scale} | more
     return alt.Y(f"{field}:Q", title=title, **parts)
@@ -309,8 +318,7 @@ def across(
     **more: Any,
 ) -> alt.X:
     """An x axis that begins at zero and ends where the numbers end; as ``grounded``."""
-    said: dict[str, Any] = {"labelExpr": AMOUNT} if format is None else {"format": format}
-    axis = alt.Axis(tickCount=ticks or {"expr": "width / 70"}, **said)
+    axis = numbers(format, grid=False, tickCount=ticks or {"expr": "width / 70"})
     scale = alt.Scale(zero=True, nice=False)
     parts: dict[str, Any] = {"axis": axis, "scale": scale} | more
     return alt.X(f"{field}:Q", title=title, **parts)
@@ -401,7 +409,7 @@ def unified(
     series: str,
     value: str,
     names: Sequence[str],
-    format: str = ",.3~s",
+    format: str = ",.3~r",
 ) -> Chart:
     """A line where the pointer is, which tells every series on that day.
 
@@ -415,7 +423,8 @@ def unified(
     """
     place = f"'s' + indexof({json.dumps(list(names))}, datum[{series!r}])"
     told = [
-        alt.Tooltip(f"s{i}:Q", format=format, title=name) for i, name in enumerate(names)
+        alt.Tooltip(f"s{i}:Q", format=format, title=name.replace("\\", "/"))
+        for i, name in enumerate(names)  # a backslash breaks Vega-Lite's text for the blind
     ]
     wide = Chart(table).transform_calculate(_place=place)
     wide = wide.transform_pivot("_place", value=value, groupby=[date])

@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
-from mmmjax.plot import canvas as c
+from mmmjax.plot import picture as p
+from mmmjax.plot.colours import INK, MODEL, MUTED, REST
+from mmmjax.plot.labels import amounts
 
 __all__ = ["shrinkage"]
 
 REACH = 1.5  # times the widest pooled interval: own ones are cut there
+KINDS = {"own": "the geo's own data", "pooled": "pooled"}
 
 
 def shrinkage(
@@ -22,8 +23,8 @@ def shrinkage(
     channel: str | None = None,
     most: int = 40,
     colours: Mapping[str, str] | None = None,
-    width: float = 9.0,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Facet:
     """Own, pooled and population estimate of every geo, a cell a channel.
 
     Geos are in the order of their own estimates. Intervals of own estimates that leave
@@ -34,50 +35,72 @@ def shrinkage(
         channel: The one drawn; None: all.
         most: Geos drawn at most, evenly over the order.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
+        width: Pixels of all cells together.
     """
-    rows = table if channel is None else table.loc[table["channel"] == channel]
-    names = list(dict.fromkeys(rows["channel"].astype(str)))
-    known = colours or {}
-    geos = min(len(set(rows["geo"])), most)
-    figure, cells = c.grid(
-        len(names), width, 0.9 + 0.17 * geos, "What pooling did to each geo", least=2.9
-    )
-    for ax, name in zip(cells, names, strict=True):
-        part = rows.loc[rows["channel"].astype(str) == name]
+    rows: Any = table.astype({"geo": str, "channel": str, "parameter": str})
+    rows = rows if channel is None else rows.loc[rows["channel"] == channel]
+    several = rows["parameter"].nunique() > 1
+    long, paint = [], {}
+    for (parameter, name), part in rows.groupby(["parameter", "channel"], sort=False):
         part = part.assign(at=part["own"].fillna(part["pooled_mean"])).sort_values("at")
         keep = np.linspace(0, len(part) - 1, min(most, len(part))).round().astype(int)
-        part = part.iloc[keep]
-        y, colour = np.arange(len(part)), known.get(name, c.MODEL)
-        c.dress(ax, "scaled units", grid="x")
-        lo, hi = part["pooled_lo"].min(), part["pooled_hi"].max()
-        middle = part.iloc[0]
-        one = part["population_mean"].nunique() == 1
-        if one:
-            ax.axvspan(
-                middle["population_lo"], middle["population_hi"], color=c.REST, alpha=0.5
-            )
-            ax.axvline(middle["population_mean"], color=c.INK, lw=1, ls=":")
-        else:
-            ax.plot(part["population_mean"], y, "|", color=c.INK, ms=6)
-        room = (REACH - 1) * (hi - lo)
-        left, right = lo - room if lo < 0 else max(0.0, lo - room), hi + room
-        ends = part[["own_lo", "own_hi"]].clip(left, right)
-        ax.hlines(y + 0.18, ends["own_lo"], ends["own_hi"], color=c.MUTED, lw=0.8)
-        inside = part["own"].between(left, right)
-        ax.plot(part["own"].where(inside), y + 0.18, "o", color=c.MUTED, ms=3, mfc="white")
-        ax.hlines(y - 0.14, part["pooled_lo"], part["pooled_hi"], color=colour, lw=1.8)
-        ax.plot(part["pooled_mean"], y - 0.14, "o", color=colour, ms=3.6)
-        ax.set_yticks(y, [c.plain(c.shorten(str(g), 14)) for g in part["geo"]], fontsize=7)
-        ax.set_xlim(left, right)
-        ax.set_ylim(len(part) - 0.4, -0.6)
-        c.name_cell(ax, name or str(part["parameter"].iloc[0]))
-        c.numbers_on(ax.xaxis, most=4, room=2.0)
-    dot: dict[str, Any] = {"marker": "o", "ms": 3.3}
-    own = Line2D(
-        [], [], color=c.MUTED, lw=0.8, mfc="white", label="the geo's own data", **dot
-    )
-    pooled = Line2D([], [], color=c.MODEL, lw=1.8, label="pooled", **dot)
-    typical = Patch(fc=c.REST, alpha=0.5, label="typical value of the population")
-    c.legend_under(figure, [own, pooled, typical])
-    return figure
+        cell = f"{parameter} {name}".rstrip() if several or not name else str(name)
+        paint[cell] = (colours or {}).get(str(name), MODEL)
+        long.append(_estimates(part.iloc[keep].assign(cell=cell, rank=range(len(keep)))))
+    drawn = [*KINDS.values()]
+    known = pd.concat(long, ignore_index=True) if long else pd.DataFrame({"cell": []})
+    colour = p.by("cell", paint, legend=False)
+    own = alt.FieldEqualPredicate(field="kind", equal=KINDS["own"])
+    colour = alt.condition(own, alt.value(MUTED), colour)
+    shift: Any = {"yOffset": {"expr": "datum.own ? 3 : -2"}}
+    axis = p.numbers(tickCount=4)
+    order: Any = alt.EncodingSortField("rank", op="min")
+    names = alt.Axis(domain=False, ticks=False, labelFontSize=10, labelLimit=90)
+    y = alt.Y("geo:N", title=None, sort=order, axis=names, scale=alt.Scale(padding=0))
+    base = p.Chart().encode(y=y)
+    x = alt.X("lo:Q", title=None, axis=axis, scale=alt.Scale(zero=False, nice=False))
+    typical = base.transform_filter("!datum.own")
+    legend = alt.Legend(symbolFillColor=MODEL, symbolStrokeColor=MODEL)
+    shape = alt.Shape("kind:N", sort=drawn, legend=legend,
+                      scale=alt.Scale(domain=drawn, range=[p.RING, "circle"]))  # fmt: skip
+    tips = (("geo", "geo"), (" ", "kind"), ("estimate", "text"), ("interval", "span"))
+    cell = p.layer(
+        typical.mark_bar(color=REST, opacity=0.5, height={"band": 1}).encode(
+            x=alt.X("typical_lo:Q"), x2="typical_hi:Q"
+        ),
+        typical.mark_tick(color=INK, thickness=1, height={"band": 1}).encode(x="typical:Q"),
+        base.mark_rule(
+            **shift, strokeWidth={"expr": "datum.own ? 0.8 : 1.8"}
+        ).encode(x=x, x2="hi:Q", color=colour),
+        base.mark_point(**shift, size=18).encode(
+            x="mean:Q", color=colour, shape=shape,
+            tooltip=[alt.Tooltip(f"{field}:N", title=name) for name, field in tips],
+        ),
+    )  # fmt: skip
+    tall = max((len(part) // 2 for part in long), default=1)
+    made = p.cells(cell, known, "cell", list(paint), width, 15 * tall + 10, 240)
+    unit = "scaled units; grey: the typical value of the population"
+    title = "What pooling did to each geo"
+    return p.titled(p.switches(made, "kind"), title, unit, width=None)
+
+
+def _estimates(rows: Any) -> pd.DataFrame:
+    """Own and pooled estimates of one cell, long; own ones cut where the picture ends."""
+    lo, hi = rows["pooled_lo"].min(), rows["pooled_hi"].max()
+    room = (REACH - 1) * (hi - lo)
+    left, right = lo - room if lo < 0 else max(0.0, lo - room), hi + room
+    both = []
+    for name, kind in KINDS.items():
+        columns = [name, f"{name}_lo", f"{name}_hi"] if name == "own" else [
+            f"pooled_{s}" for s in ("mean", "lo", "hi")
+        ]  # fmt: skip
+        mean, low, high = (rows[column].astype(float) for column in columns)
+        texts = np.reshape(amounts(np.stack([mean, low, high])), (3, -1))
+        both.append(rows[["cell", "geo", "rank"]].assign(
+            kind=kind, own=name == "own", mean=mean.where(mean.between(left, right)),
+            lo=low.clip(left, right), hi=high.clip(left, right), text=texts[0],
+            span=[f"{a} to {b}" if a else "" for a, b in texts[1:].T],
+            typical=rows["population_mean"], typical_lo=rows["population_lo"],
+            typical_hi=rows["population_hi"],
+        ))  # fmt: skip
+    return pd.concat(both, ignore_index=True)

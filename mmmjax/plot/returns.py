@@ -1,44 +1,106 @@
 """Pictures of what spend was worth: returns, shares, and when the value came."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from mmmjax.checks import choice, fail, listing
-from mmmjax.plot import canvas as c
-from mmmjax.plot.labels import Return
+from mmmjax.plot import picture as p
+from mmmjax.plot.colours import INK, MODEL, MUTED, channel_colours
+from mmmjax.plot.labels import Return, amount, amounts, capital, in_percent, shorten
 
 __all__ = ["now_and_after", "roas", "roas_over_time", "share_and_roas", "shares"]
 
-KINDS = ("year", "quarter", "month")
+KINDS = ("quarter", "year", "month")
 STATISTICS = ("mean", "lo", "hi")
+ROW = 34  # pixels of a row with two lines of numbers
 
 
-def _three(rows: pd.DataFrame, measure: str) -> np.ndarray:
-    """Mean, lo and hi of one measure, (3, row)."""
-    return rows[[f"{measure}_{s}" for s in STATISTICS]].to_numpy(float).T
+def _intervals(rows: Any, measure: str, percent: bool = False, known: bool = True) -> Any:
+    """Mean, lo and hi of one measure, also as text; ``known``: of rows that have one."""
+    rows = rows.loc[rows[f"{measure}_mean"].notna()] if known else rows
+    ends = rows[[f"{measure}_{s}" for s in STATISTICS]].to_numpy(float).T
+    said = [in_percent(x, np.inf) for x in ends.ravel()] if percent else amounts(ends)
+    text, lo, hi = np.reshape(said, ends.shape)
+    span = [f"{a} to {b}" for a, b in zip(lo, hi, strict=True)]
+    kept = [x for x in ("kind", "window", "geo", "channel", "spend") if x in rows]
+    numbers = dict(zip(STATISTICS, ends, strict=True))
+    words = {"text": text.astype(object), "span": pd.Series(span, rows.index, dtype=object)}
+    return rows[kept].astype({"channel": str}).assign(**numbers, **words)
 
 
-class Returns(NamedTuple):
-    """Returns of the paid channels: mean, lo, hi as (3, channel); NaN without spend."""
+def _told(table: pd.DataFrame, geos: Sequence[str]) -> str:
+    """``TV 2.00, Search 4.00`` of what a chart shows at first."""
+    first = table.loc[table["geo"].astype(str) == geos[0]] if geos else table
+    return ", ".join(
+        f"{name} {text}" for name, text in zip(first["channel"], first["text"], strict=True)
+    )
 
-    channels: list[str]
-    roas: np.ndarray
-    mroas: np.ndarray
+
+def _even(axis: str, **look: Any) -> p.Chart:
+    """A line at a return of 1, on the data of the layers beside it."""
+    look = {"color": INK, "strokeDash": [2, 2]} | look
+    one: dict[str, Any] = {axis: "min(even):Q"}
+    return p.Chart().mark_rule(**look).transform_calculate(even="1").encode(**one)
 
 
-def returns(channels: pd.DataFrame, geo: str | None = None) -> Returns:
-    """ROAS and mROAS of every channel that has one, from channels.csv."""
-    rows = c.for_geo(channels, geo)
-    rows = rows.loc[rows["roas_mean"].notna()]
-    names = rows["channel"].astype(str).tolist()
-    return Returns(names, _three(rows, "roas"), _three(rows, "mroas"))
+def _forest(
+    table: pd.DataFrame,
+    shapes: Mapping[str, str],
+    measure: str,
+    colours: Mapping[str, str] | None,
+    format: str | None,
+    under: Sequence[p.Chart] = (),
+) -> p.Layer:
+    """Means and intervals, a row a channel, the numbers of the first kind to the right.
+
+    Args:
+        table: geo, channel, kind, below (in the lower half), mean, lo, hi, text, span.
+        shapes: Shape of the mark of every kind.
+        measure: What the tooltip calls the number.
+        colours: Channel -> colour.
+        format: D3's format of the axis, if not that of amounts.
+        under: What is drawn below it.
+    """
+    names, kinds = list(dict.fromkeys(table["channel"])), list(shapes)
+    colour: Any = p.by("channel", p.colours_for(names, colours), legend=False)
+    if shapes[kinds[-1]] == "diamond":
+        known = alt.FieldEqualPredicate(field="kind", equal=kinds[-1])
+        colour = alt.condition(known, alt.value(INK), colour)
+    axis = p.numbers(format, tickCount={"expr": "width / 70"})
+    above: Any = {"expr": "datum.span ? -7 : 0"}
+    lower: Any = {"yOffset": {"expr": "datum.below ? 7 : -6"} if kinds[1:] else 0}
+    thick: Any = {"strokeWidth": {"expr": "datum.below ? 1.3 : 2.6"}}
+    key = alt.Legend(symbolFillColor=MODEL, symbolStrokeColor=MODEL) if kinds[1:] else None
+    told = [
+        alt.Tooltip("channel:N"),
+        alt.Tooltip("kind:N", title=" "),
+        alt.Tooltip("text:N", title=measure),
+        alt.Tooltip("span:N", title="interval"),
+    ]
+    base = p.Chart().encode(y=p.named_rows("channel", names))
+    scale = alt.Scale(domain=kinds, range=[*shapes.values()])
+    dots = base.encode(
+        x=alt.X("mean:Q"), shape=alt.Shape("kind:N", scale=scale, legend=key, sort=kinds)
+    )
+    texts = base.transform_filter(alt.FieldEqualPredicate(field="kind", equal=kinds[0]))
+    texts = texts.encode(x=alt.value("width"))
+    return p.layer(
+        *under,
+        base.mark_rule(**lower, **thick).encode(
+            x=alt.X("lo:Q", axis=axis, scale=alt.Scale(zero=True)), x2="hi:Q", color=colour
+        ),
+        base.mark_circle(**lower, color="white", size=120, opacity=1).encode(x="mean:Q"),
+        dots.mark_point(**lower).encode(color=colour, tooltip=told),
+        texts.mark_text(align="left", dx=8, dy=above).encode(text="text:N"),
+        texts.mark_text(align="left", dx=8, dy=8, fontSize=10.5, color=MUTED).encode(
+            text="span:N"
+        ),
+        data=table,
+    )  # fmt: skip
 
 
 def roas(
@@ -52,14 +114,13 @@ def roas(
     value: float | None = None,
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """Return on spend of every paid channel with its interval: a forest.
 
     Args:
         channels: Table with the columns of channels.csv.
-        geo: The geo drawn; None: all geos.
+        geo: The geo drawn; None: all geos together, or the one chosen.
         truth: True ROAS by channel, where it is known (simulated data).
         marginal: Draw the return of the next unit of money (mROAS) below each ROAS.
         outcome: Name of the outcome, with its unit if it has one.
@@ -68,81 +129,36 @@ def roas(
             money, with a line at 1, where spend breaks even.
         prob: Probability inside [lo, hi].
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
     said = Return(outcome, currency, value)
-    found, truth = returns(said.of(channels), geo), truth or {}
-    paint = c.colours_of(found.channels, colours)
-    money = currency or "unit of money"
-    height = 1.55 + 0.42 * max(len(found.channels), 1)
-    drawn = c.canvas(width, height, f"Return on spend: {said.per}", ax)
-    ax = drawn.ax
-    c.dress(ax, f"{said.per} spent", grid="x")
-    kinds = [(found.roas, -0.13 if marginal else 0.0, True)]
+    rows, geos = p.per_geo(said.of(channels), geo)
+    mean = f"{said.name}, {prob:.0%} interval"
+    shapes = {mean: "circle"}
+    found = _intervals(rows, "roas").assign(kind=mean, below=False)
+    parts, told = [found], _told(found, geos)
     if marginal:
-        kinds.append((found.mroas, 0.2, False))
-    for values, shift, full in kinds:
-        for row, colour in enumerate(paint):
-            mean, lo, hi = values[:, row]
-            ax.plot([lo, hi], [row + shift] * 2, color=colour, lw=2.4 if full else 1.1)
-            ax.plot(mean, row + shift, "o", color=colour, ms=7 if full else 4.5,
-                    mfc=colour if full else "white")  # fmt: skip
-    for row, channel in enumerate(found.channels):
-        if channel in truth:
-            ax.plot(
-                said.times * truth[channel],
-                row + kinds[0][1],
-                "D",
-                color=c.INK,
-                ms=6,
-                mec="white",
-            )
-    if value is not None:
-        ax.axvline(1.0, color=c.INK, lw=1, ls=":")
-    ax.set_xlim(left=min(0.0, float(np.min(found.roas, initial=0.0)) * 1.05))
-    texts = np.reshape(c.amounts(found.roas), found.roas.shape)
-    spans = [f"{lo} to {hi}" for lo, hi in texts[1:].T]
-    notes = [(said.name, texts[0].tolist()), (f"{prob:.0%}", spans)]
-    c.rows_on(drawn, found.channels, notes)
-    c.legend_below(
-        drawn, _forest_legend(marginal, bool(truth), money, prob, said), gap=42.0
-    )
-    return drawn.figure
-
-
-def _forest_legend(
-    marginal: bool, truth: bool, money: str, prob: float, said: Return
-) -> Sequence[Any]:
-    handles = [Line2D([], [], color=c.MODEL, lw=2.4, marker="o", ms=7,
-                      label=f"{said.name}, {prob:.0%} interval")]  # fmt: skip
-    if marginal:
-        label = c.plain(f"the next {money} ({said.next})")
-        handles.append(
-            Line2D(
-                [], [], color=c.MODEL, lw=1.1, marker="o", ms=4.5, mfc="white", label=label
-            )
+        ahead = f"the next {currency or 'unit of money'} ({said.next})"
+        shapes[ahead] = p.RING
+        parts.append(_intervals(rows, "mroas").assign(kind=ahead, below=True))
+    known = found.loc[found["channel"].isin(list(truth or {}))]
+    if geos:  # what is known is of all geos together
+        known = known.loc[known["geo"].astype(str) == geos[0]]
+    if truth and not known.empty:
+        shapes[f"true {said.name}"] = "diamond"
+        true = said.times * known["channel"].map(dict(truth)).astype(float)
+        empty = {"lo": np.nan, "hi": np.nan, "span": ""}
+        parts.append(
+            known.assign(mean=true, text=amounts(true), kind=f"true {said.name}", **empty)
         )
-    if truth:
-        handles.append(Line2D([], [], color=c.INK, marker="D", ls="", ms=5.5, mec="white",
-                              label=f"true {said.name}"))  # fmt: skip
-    if said.value is not None:
-        handles.append(Line2D([], [], color=c.INK, lw=1, ls=":", label="break-even"))
-    return handles
-
-
-class Shares(NamedTuple):
-    """Share of every channel in the observed outcome: mean, lo, hi as (3, channel)."""
-
-    channels: list[str]
-    share: np.ndarray
-
-
-def shares_of(channels: pd.DataFrame, geo: str | None = None) -> Shares:
-    """Shares of every channel that has one, from channels.csv."""
-    rows = c.for_geo(channels, geo)
-    rows = rows.loc[rows["share_mean"].notna()]
-    return Shares(rows["channel"].astype(str).tolist(), _three(rows, "share"))
+    table = pd.concat(parts, ignore_index=True)
+    even = [] if value is None else [_even("x")]
+    drawn = _forest(table, shapes, said.name, colours, None, even)
+    drawn = p.switches(p.choice_of(drawn, "geo", "geo", geos), "kind")
+    unit = f"{said.per}; mean and {prob:.0%} interval in numbers"
+    unit += "" if value is None else "; dotted: 1, where spend breaks even"
+    title = "Return on spend, with its uncertainty"
+    return p.titled(drawn, title, unit, f"{said.name}: {told}", width, alt.Step(ROW))
 
 
 def shares(
@@ -152,56 +168,26 @@ def shares(
     outcome: str = "outcome",
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """Share of the observed outcome that every channel brought, with its interval.
 
     Args:
         channels: Table with the columns of channels.csv.
-        geo: The geo drawn; None: all geos.
+        geo: The geo drawn; None: all geos together, or the one chosen.
         outcome: Name of the outcome.
         prob: Probability inside [lo, hi].
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    found = shares_of(channels, geo)
-    height = 1.25 + 0.34 * max(len(found.channels), 1)
-    drawn = c.canvas(width, height, f"Share of {outcome} that each channel brought", ax)
-    c.dress(drawn.ax, f"share of the observed {outcome}", grid="x")
-    for row, colour in enumerate(c.colours_of(found.channels, colours)):
-        mean, lo, hi = found.share[:, row]
-        drawn.ax.plot([lo, hi], [row, row], color=colour, lw=2.4)
-        drawn.ax.plot(mean, row, "o", color=colour, ms=7)
-    drawn.ax.set_xlim(left=min(0.0, float(np.min(found.share, initial=0.0)) * 1.05))
-    spans = [
-        " to ".join(c.in_percent(x, np.inf) for x in ends) for ends in found.share[1:].T
-    ]
-    notes = [
-        ("share", [c.in_percent(s, np.inf) for s in found.share[0]]),
-        (f"{prob:.0%}", spans),
-    ]
-    c.rows_on(drawn, found.channels, notes, percent=True)
-    return drawn.figure
-
-
-class Places(NamedTuple):
-    """Share, return and spend of every paid channel."""
-
-    channels: list[str]
-    share: np.ndarray  # mean, lo, hi: (3, channel)
-    roas: np.ndarray  # the same
-    spend: np.ndarray  # (channel,), money
-
-
-def places_of(channels: pd.DataFrame, geo: str | None = None) -> Places:
-    """Share and ROAS of the channels that have both, from channels.csv."""
-    rows = c.for_geo(channels, geo)
-    rows = rows.loc[rows["share_mean"].notna() & rows["roas_mean"].notna()]
-    names = rows["channel"].astype(str).tolist()
-    spend = rows["spend"].to_numpy(float)
-    return Places(names, _three(rows, "share"), _three(rows, "roas"), spend)
+    rows, geos = p.per_geo(channels, geo)
+    found = _intervals(rows, "share", percent=True).assign(kind="share", below=False)
+    drawn = _forest(found, {"share": "circle"}, "share", colours, "~%")
+    drawn = p.choice_of(drawn, "geo", "geo", geos)
+    title = f"Share of {outcome} that each channel brought"
+    unit = f"share of the observed {outcome}; mean and {prob:.0%} interval"
+    about = f"Shares of {outcome}: {_told(found, geos)}"
+    return p.titled(drawn, title, unit, about, width, alt.Step(ROW))
 
 
 def share_and_roas(
@@ -213,104 +199,147 @@ def share_and_roas(
     value: float | None = None,
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
-    width: float = 6.6,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """How much each channel brought against what a unit of money brought, by spend.
 
     Args:
         channels: Table with the columns of channels.csv.
-        geo: The geo drawn; None: all geos.
+        geo: The geo drawn; None: all geos together, or the one chosen.
         outcome: Name of the outcome.
         currency: Label of money.
         value: Money per unit of outcome, where it is known: returns are then money per
             money, with a line at 1, where spend breaks even.
         prob: Probability inside the intervals.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
     said = Return(outcome, currency, value)
-    found = places_of(said.of(channels), geo)
-    title = f"Share of {outcome} against return on spend, by channel"
-    drawn = c.canvas(width, 4.3, title, ax)
-    ax = drawn.ax
-    c.dress(ax, f"share of the observed {outcome}", f"{said.name}: {said.per}", "both")
-    paint = c.colours_of(found.channels, colours)
-    area = 900 * found.spend / (found.spend.max(initial=0.0) or 1.0)
-    for i in np.argsort(-area):
-        (x, x0, x1), (y, y0, y1), colour = found.share[:, i], found.roas[:, i], paint[i]
-        ax.plot([x0, x1], [y, y], color=colour, lw=1.1, alpha=0.8)
-        ax.plot([x, x], [y0, y1], color=colour, lw=1.1, alpha=0.8)
-        ax.scatter(x, y, s=max(area[i], 20.0), color=colour, alpha=0.75, lw=0.8,
-                   edgecolors="white", zorder=3)  # fmt: skip
-    if value is not None:
-        ax.axhline(1.0, color=c.INK, lw=1, ls=":")
-    ax.set_xlim(left=min(0.0, float(np.min(found.share, initial=0.0)) * 1.05))
-    ax.set_ylim(bottom=min(0.0, float(np.min(found.roas, initial=0.0)) * 1.05))
-    c.numbers_on(ax.xaxis, True, 6, drawn.width - 1.0)
-    c.numbers_on(ax.yaxis)
-    texts = c.amounts(found.spend)
-    handles = [
-        Line2D([], [], color=colour, marker="o", ls="", ms=7,
-               label=c.plain(f"{c.shorten(name)} ({text})"))
-        for name, colour, text in zip(found.channels, paint, texts, strict=True)
-    ]  # fmt: skip
-    even = "" if value is None else "; dotted: break-even"
-    c.say(drawn, f"Areas and numbers: spend{f' in {currency}' if currency else ''}; "
-          f"lines: {prob:.0%} intervals{even}")  # fmt: skip
-    c.legend_below(drawn, handles, gap=42.0)
-    return drawn.figure
+    rows, geos = p.per_geo(said.of(channels), geo)
+    shown = (rows[["share_mean", "roas_mean"]].notna()).all(axis=1) & (rows["spend"] > 0)
+    share, back = (_intervals(rows.loc[shown], x, x == "share") for x in ("share", "roas"))
+    ends = {f"{axis}_{s}": part[s] for axis, part in (("x", share), ("y", back))
+            for s in STATISTICS}  # fmt: skip
+    told = {
+        f"{name}_told": part["text"] + " (" + part["span"] + ")"
+        for name, part in (("share", share), ("roas", back))
+    }
+    paid = pd.Series(amounts(back["spend"]), back.index, dtype=object)
+    label = back["channel"].map(lambda name: shorten(name, 20)) + " (" + paid + ")"
+    found = back[["geo", "channel", "spend"]].assign(
+        label=label, paid=paid + f" {currency}".rstrip(), **ends, **told
+    )
+    by_geo = [_labelled(part, width) for _, part in found.groupby("geo", sort=False)]
+    found = pd.concat(by_geo, ignore_index=True) if by_geo else found.assign(**AWAY)
+    names = list(dict.fromkeys(found["channel"]))
+    share_axis = p.numbers("~%", tickCount={"expr": "width / 80"})
+    x = alt.X("x_mean:Q", title=f"share of the observed {outcome}", axis=share_axis,
+              scale=alt.Scale(zero=True, nice=True))  # fmt: skip
+    y = p.grounded("y_mean", f"{said.name}: {said.per}")
+    tips = (("channel", "channel"), (f"share of {outcome}", "share_told"),
+            (said.name, "roas_told"), ("spend", "paid"))  # fmt: skip
+    at = p.Chart().encode(
+        x=x,
+        y=y,
+        color=p.by("channel", p.colours_for(names, colours)),
+    )
+    cross = at.mark_rule(strokeWidth=1.1, strokeOpacity=0.55)
+    place: Any = {x: {"expr": f"datum.{x}"} for x in ("dx", "dy", "align")}
+    drawn = p.layer(
+        *([] if value is None else [_even("y")]),
+        cross.encode(x="x_lo:Q", x2="x_hi:Q"),
+        cross.encode(y="y_lo:Q", y2="y_hi:Q"),
+        at.mark_circle(opacity=0.85, stroke="white", strokeWidth=1).encode(
+            size=alt.Size("spend:Q", scale=alt.Scale(range=[20, LARGEST]), legend=None),
+            order=alt.Order("spend:Q", sort="descending"),
+            tooltip=[alt.Tooltip(f"{field}:N", title=name) for name, field in tips],
+        ),
+        at.mark_text(baseline="middle", **place).encode(
+            text="label:N", color=alt.value(INK)
+        ),
+        data=found,
+    )
+    drawn = p.switches(p.choice_of(drawn, "geo", "geo", geos), "channel")
+    first = found.loc[found["geo"].astype(str) == geos[0]] if geos else found
+    each = zip(first["channel"], first["x_mean"], first["y_mean"], strict=True)
+    about = ", ".join(f"{n} {in_percent(a, np.inf)} at {amount(b)}" for n, a, b in each)
+    unit = f"area and number: spend{f' in {currency}' if currency else ''}; "
+    unit += f"crosses: {prob:.0%} intervals"
+    unit += "" if value is None else "; dotted: 1, where spend breaks even"
+    title = "Who brings much, who brings it cheaply"
+    return p.titled(drawn, title, unit, f"Share and {said.name}: {about}", width, 400)
 
 
-def windows_of(returns: pd.DataFrame, kind: str, geo: str | None = None) -> pd.DataFrame:
-    """Rows of one kind of window of returns.csv, in the order of the table."""
-    kinds = returns["kind"].astype(str)
-    if kind not in set(kinds):
-        fail("kind", kind, "the table drawn", listing(dict.fromkeys(kinds)),
+LARGEST = 1800  # area of the largest circle, square pixels
+AWAY = {"dx": 0.0, "dy": 0.0, "align": "left"}
+PLACES = ((1, -1, "left"), (1, 1, "left"), (-1, -1, "right"), (-1, 1, "right"))
+
+
+def _labelled(rows: pd.DataFrame, width: int) -> pd.DataFrame:
+    """Rows of one geo with the place of each label beside its circle: dx, dy, align.
+
+    One after the other, the largest spend first, takes the place of four that overlaps
+    least with circles and labels placed before; one that is covered everywhere has none.
+    """
+    at = np.empty((len(rows), 2))
+    for i, (axis, pixels) in enumerate((("x", 0.85 * width), ("y", -330.0))):
+        ends = np.append(rows[[f"{axis}_lo", f"{axis}_hi"]].to_numpy(float), 0.0)
+        low, high = np.nanmin(ends), np.nanmax(ends)
+        at[:, i] = (rows[f"{axis}_mean"] - low) / ((high - low) or 1.0) * pixels
+    radius = np.sqrt(LARGEST * rows["spend"].to_numpy(float) / rows["spend"].max() / np.pi)
+    taken = [np.r_[point - r, point + r] for point, r in zip(at, radius, strict=True)]
+    made = rows.assign(**AWAY)
+    for i in np.argsort(-radius):
+        half = np.array([3.4 * len(rows["label"].iloc[i]), 7.0])
+        tried = []
+        for right, down, align in PLACES:
+            shift = np.array([right, down]) * (0.7 * radius[i] + 3)
+            mid = at[i] + shift + half * [right, down]
+            box = np.r_[mid - half, mid + half]
+            inside = [
+                np.prod(
+                    np.maximum(np.minimum(box[2:], o[2:]) - np.maximum(box[:2], o[:2]), 0)
+                )
+                for o in taken
+            ]
+            out = max(0.0, -box[0]) + max(0.0, box[2] - width)  # of the picture
+            tried.append(
+                (sum(inside) + out * 2 * half[1], box, *(shift + half * [0, down]), align)
+            )
+        cover, box, dx, dy, align = min(tried, key=lambda place: place[0])
+        if cover > 0.25 * np.prod(2 * half):
+            made.iloc[i, made.columns.get_loc("label")] = ""
+            continue
+        taken.append(box)
+        for name, x in (("dx", dx), ("dy", dy), ("align", align)):
+            made.iloc[i, made.columns.get_loc(name)] = x
+    return made
+
+
+def _windows(returns: pd.DataFrame, kind: str | None, geo: str | None) -> Any:
+    """Rows of windows of a kind (None: every kind), their kinds and geos to choose from."""
+    there = returns["kind"].astype(str)
+    kinds = [k for k in KINDS if k in set(there)] if kind is None else [kind]
+    if not kinds or kinds[0] not in set(there):
+        kind = kind or KINDS[0]
+        fail("kind", kind, "the table drawn", listing(dict.fromkeys(there)),
              f'returns_table(fit, kinds=["all", "{kind}"])')  # fmt: skip
-    return c.for_geo(returns.loc[kinds == kind], geo)
+    rows, geos = p.per_geo(returns.assign(kind=there), geo)
+    rows = rows.loc[rows["kind"].isin(kinds)]
+    return rows.assign(date=_day(rows["window"])), kinds, geos
 
 
-def _window_ticks(ax: Axes, labels: Sequence[str], most: int) -> None:
-    """The year under the first window of each, as far as there is room."""
-    first = [i for i, x in enumerate(labels) if i == 0 or x[:4] != labels[i - 1][:4]]
-    kept: list[int] = []
-    for i in reversed(first):  # a first year of few windows gives way to the next
-        if not kept or kept[-1] - i > len(labels) / (1.2 * most):
-            kept.append(i)
-    ax.set_xticks(kept, [labels[i][:4] for i in kept])
-    ax.set_xlim(-0.7, len(labels) - 0.3)
-
-
-class History(NamedTuple):
-    """Returns of every window of a kind."""
-
-    windows: list[str]
-    every: list[str]  # channels in the user's order
-    values: dict[str, np.ndarray]  # of paid channels: mean, lo, hi (3, window)
-    whole: dict[str, float]  # means over the training window, where the table has them
-
-
-def history_of(
-    returns: pd.DataFrame, kind: str, measure: str = "roas", geo: str | None = None
-) -> History:
-    """Returns of the paid channels by window, from returns.csv; NaN without spend."""
-    rows = windows_of(returns, kind, geo)
-    channel = rows["channel"].astype(str)
-    every = list(dict.fromkeys(channel))
-    values = {name: _three(rows.loc[channel == name], measure) for name in every}
-    values = {n: v for n, v in values.items() if np.isfinite(v[0]).any()}
-    all_ = c.for_geo(returns.loc[returns["kind"].astype(str) == "all"], geo)
-    means = dict(zip(all_["channel"].astype(str), all_[f"{measure}_mean"], strict=True))
-    whole = {n: float(x) for n, x in means.items() if np.isfinite(x)}
-    return History(list(dict.fromkeys(rows["window"].astype(str))), every, values, whole)
+def _day(windows: Any, part: float = 0.0) -> Any:
+    """When every window begins, or when a part of it is over."""
+    periods: Any = {x: pd.Period(x) for x in windows.astype(str).unique()}
+    span = {x: (w.start_time, w.end_time - w.start_time) for x, w in periods.items()}
+    return windows.astype(str).map({x: at + part * long for x, (at, long) in span.items()})
 
 
 def roas_over_time(
     returns: pd.DataFrame,
     *,
-    kind: str = "quarter",
+    kind: str | None = None,
     measure: str = "roas",
     geo: str | None = None,
     outcome: str = "outcome",
@@ -318,93 +347,71 @@ def roas_over_time(
     value: float | None = None,
     prob: float = 0.94,
     colours: Mapping[str, str] | None = None,
-    width: float = 9.0,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Facet:
     """Return on the spend of every year, quarter or month, channel by channel.
 
     Windows without spend have no return: a gap. Each channel has its own scale.
 
     Args:
         returns: Table with the columns of returns.csv.
-        kind: "year", "quarter" or "month", as far as the table has it.
+        kind: "year", "quarter" or "month", as far as the table has it; None: the one
+            chosen, quarters at first.
         measure: "roas" or "mroas".
-        geo: The geo drawn; None: all geos.
+        geo: The geo drawn; None: all geos together, or the one chosen.
         outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
         value: Money per unit of outcome, where it is known: returns are then money per
             money, with a line at 1, where spend breaks even.
         prob: Probability inside the intervals.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
+        width: Pixels of all cells together.
     """
-    choice("kind", kind, KINDS)
+    choice("kind", kind or KINDS[0], KINDS)
     choice("measure", measure, ("roas", "mroas"))
     said = Return(outcome, currency, value)
-    found = history_of(said.of(returns), kind, measure, geo)
-    paint = c.channel_colours(found.every) if colours is None else colours
+    table = said.of(returns)
+    rows, kinds, geos = _windows(table, kind, geo)
+    found = _intervals(rows, measure, known=False)
+    found["date"] = rows["date"]
+    found = found.loc[found.groupby("channel")["mean"].transform("count") > 0]
+    whole = table.loc[table["kind"].astype(str) == "all"].astype({"channel": str})
+    whole = whole.set_index(["geo", "channel"])[f"{measure}_mean"].rename("whole")
+    found = found.join(whole, on=["geo", "channel"])
+    every = list(dict.fromkeys(returns["channel"].astype(str)))
+    names = [name for name in every if name in set(found["channel"])]
+    paint = p.colours_for(names, channel_colours(every) if colours is None else colours)
     of_what = said.name if measure == "roas" else said.next
-    title = c.capital(f"{of_what} of each {kind}'s spend, by channel")
-    figure, cells = c.grid(len(found.values), width, 1.75, title)
-    at, many = np.arange(len(found.windows)), len(found.windows) > 20
-    for ax, (name, (mean, lo, hi)) in zip(cells, found.values.items(), strict=True):
-        colour = paint.get(name, c.REST)
-        c.dress(ax)
-        c.name_cell(ax, name)
-        if name in found.whole:
-            ax.axhline(found.whole[name], color=c.MUTED, lw=1, ls=":")
-        ax.vlines(at, lo, hi, color=colour, lw=1.2 if many else 2.2, alpha=0.7)
-        ax.plot(at, mean, "o", color=colour, ms=3 if many else 5)
-        if value is not None:
-            ax.axhline(1.0, color=c.INK, lw=1, ls="-.")
-        ax.set_ylim(bottom=min(0.0, float(np.nanmin(lo)) * 1.05))
-        _window_ticks(ax, found.windows, 5)
-        c.numbers_on(ax.yaxis, most=4)
-    figure.supylabel(c.plain(said.per), fontsize=c.SMALL, color=c.MUTED)
-    label = f"{kind}, {prob:.0%} interval"
-    handles = [Line2D([], [], color=c.MODEL, lw=2, marker="o", ms=5, label=label)]
-    if found.whole:
-        label = "the whole training window"
-        handles.append(Line2D([], [], color=c.MUTED, lw=1, ls=":", label=label))
+    said_as = of_what if value is None else capital(of_what)
+    axis = alt.Axis(tickCount=3, ticks=True, labelFlush=False)
+    x = alt.X("date:T", title=None, axis=axis, scale=alt.Scale(padding=8))
+    count = p.numbers(tickCount=4)
+    base = p.Chart().encode(color=p.by("channel", paint, legend=False))
+    tips = (("channel", "channel"), ("spend of", "window"), (of_what, "text"),
+            (f"{prob:.0%} interval", "span"))  # fmt: skip
+    level = p.Chart().mark_rule(color=MUTED, strokeDash=[2, 2])
+    cell = p.layer(
+        level.encode(y=alt.Y("mean(whole):Q", title=None)),
+        base.mark_rule(opacity=0, strokeWidth=9).encode(x=x, tooltip=[
+            alt.Tooltip(f"{field}:N", title=name) for name, field in tips
+        ]),
+        base.mark_rule(strokeWidth=2, opacity=0.6).encode(
+            x=x, y=p.grounded("lo", axis=count), y2="hi:Q"
+        ),
+        base.mark_point(size=28).encode(
+            x=x, y=p.grounded("mean", axis=count)
+        ),
+    )  # fmt: skip
     if value is not None:
-        label = "break-even"
-        handles.append(Line2D([], [], color=c.INK, lw=1, ls="-.", label=label))
-    c.legend_under(figure, handles)
-    return figure
-
-
-class Value(NamedTuple):
-    """Value of spend, within its window and after it, (row,), original units."""
-
-    names: list[str]  # channels, or windows
-    now: np.ndarray
-    after: np.ndarray
-    spend: np.ndarray  # money
-
-
-def value_of(
-    returns: pd.DataFrame, window: str, channel: str | None = None, geo: str | None = None
-) -> Value:
-    """Value of one window by channel, or of every window of a kind (summed over channels).
-
-    Args:
-        returns: Table with the columns of returns.csv.
-        window: A label ("all", "2017", "2017Q2"), or "year", "quarter" or "month".
-        channel: With a kind: this channel only.
-        geo: The geo; None: all geos.
-    """
-    if window in KINDS:
-        rows, key = windows_of(returns, window, geo), "window"
-    else:
-        known = list(dict.fromkeys(returns["window"].astype(str)))
-        choice("window", window, [*known, *KINDS])
-        rows, key = returns.loc[returns["window"].astype(str) == window], "channel"
-        rows = c.for_geo(rows, geo)
-    if channel is not None:
-        choice("channel", channel, list(dict.fromkeys(rows["channel"].astype(str))))
-        rows = rows.loc[rows["channel"].astype(str) == channel]
-    rows = rows.loc[rows["spend"].notna()]  # organic channels have no spend to value
-    sums = rows.groupby(key, sort=False)[["now_mean", "after_mean", "spend"]].sum()
-    return Value([str(n) for n in sums.index], *sums.to_numpy(float).T)
+        cell += _even("y", strokeDash=[6, 3])
+    drawn = p.cells(cell, found, "channel", names, width, 130)
+    drawn = p.choice_of(drawn, "windows", "kind", kinds, [f"by {k}" for k in kinds])
+    drawn = p.switches(p.choice_of(drawn, "geo", "geo", geos), date="date")
+    unit = f"{said.per} spent in the window; lines: {prob:.0%} intervals"
+    unit += "; dotted: all of training" if found["whole"].notna().any() else ""
+    unit += "" if value is None else "; dashed: 1, where spend breaks even"
+    about = f"{of_what} of {listing(names, 40)} in every {' and '.join(kinds)}"
+    return p.titled(drawn, f"{said_as} over time", unit, about, None)
 
 
 def now_and_after(
@@ -412,12 +419,12 @@ def now_and_after(
     window: str = "quarter",
     *,
     channel: str | None = None,
+    share: bool = False,
     geo: str | None = None,
     outcome: str = "outcome",
     colours: Mapping[str, str] | None = None,
-    width: float = 6.6,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """What a window's spend brought within it, and what it brings afterwards, stacked.
 
     Posterior means of the incremental outcome; both parts together are what ROAS counts.
@@ -427,50 +434,103 @@ def now_and_after(
         window: "year", "quarter" or "month": a bar a window. Or a label of the table
             ("all", "2017", "2017Q2"): a bar a channel.
         channel: One channel only; None: every one, or their sum where windows are drawn.
-        geo: The geo drawn; None: all geos.
+        share: Shares of the two parts instead, a bar a channel; of "year", "quarter" or
+            "month" those of all windows together.
+        geo: The geo drawn; None: all geos together, or the one chosen.
         outcome: Name of the outcome, with its unit if it has one.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    found, over = value_of(returns, window, channel, geo), window in KINDS
-    every = list(dict.fromkeys(returns["channel"].astype(str)))
-    paint = c.channel_colours(every) if colours is None else colours
-    title, then = _when(returns, window, channel)
-    height = 3.6 if over else 1.5 + 0.34 * max(len(found.names), 1)
-    drawn = c.canvas(width, height, c.capital(f"{outcome} from {title}"), ax)
-    ax, at = drawn.ax, np.arange(len(found.names))
-    if over:
-        colour = paint.get(channel or "", c.MODEL)
-        c.dress(ax, y=outcome)
-        ax.bar(at, found.now, 0.75, color=colour)
-        ax.bar(at, found.after, 0.75, bottom=found.now, color=colour, alpha=0.4)
-        _window_ticks(ax, found.names, 9)
-        c.numbers_on(ax.yaxis)
-    else:
-        colour = c.MODEL
-        c.dress(ax, f"incremental {outcome}", grid="x")
-        bars = [paint.get(name, c.REST) for name in found.names]
-        ax.barh(at, found.now, 0.62, color=bars)
-        ax.barh(at, found.after, 0.62, left=found.now, color=bars, alpha=0.4)
-        ax.set_xlim(left=0.0)
-        whole = found.now + found.after
-        later = np.divide(found.after, whole, out=np.zeros_like(whole), where=whole != 0)
-        notes = [(outcome, c.amounts(whole)), ("later", [f"{x:.1%}" for x in later])]
-        c.rows_on(drawn, found.names, notes)
-    c.legend_below(drawn, [
-        Patch(color=colour, label=then),
-        Patch(color=colour, alpha=0.4, label="later (carry-over)"),
-    ], gap=30.0 if over else 42.0)  # fmt: skip
-    return drawn.figure
-
-
-def _when(returns: pd.DataFrame, window: str, channel: str | None) -> tuple[str, str]:
-    """Title, and what the time of the spend is called."""
-    media = f"spend on {channel}" if channel else "media spend"
+    over = window in KINDS and not share
     if window in KINDS:
-        return f"each {window}'s {media}: then, and later", f"in that {window}"
-    if window == "all":
-        return f"the {media} of the training window: then, and later", "in that window"
-    kind = returns.loc[returns["window"].astype(str) == window, "kind"].iloc[0]
-    return f"the {media} of {window}: then, and later", f"in that {kind}"
+        rows, _, geos = _windows(returns, window, geo)
+    else:
+        labels = returns["window"].astype(str)
+        choice("window", window, [*dict.fromkeys(labels), *KINDS])
+        rows, geos = p.per_geo(returns, geo)
+        rows = rows.loc[rows["window"].astype(str) == window]
+    rows = rows.astype({"channel": str, "window": str})
+    if channel is not None:
+        choice("channel", channel, list(dict.fromkeys(rows["channel"])))
+        rows = rows.loc[rows["channel"] == channel]
+    noun = window if window in KINDS else str([*rows["kind"], "all"][0])
+    parts = [f"in that {'window' if noun == 'all' else noun}", "later (carry-over)"]
+    key = "window" if over else "channel"
+    table = _now_after(rows, key, parts, outcome, share)
+    names = list(dict.fromkeys(table[key]))
+    every = list(dict.fromkeys(returns["channel"].astype(str)))
+    paint = channel_colours(every) if colours is None else colours
+    opacity = alt.Opacity(
+        "part:N", sort=parts, scale=alt.Scale(domain=parts, range=[1, 0.4]),
+        legend=alt.Legend(symbolFillColor=MODEL, symbolStrokeWidth=0, symbolType="square"),
+    )  # fmt: skip
+    tips = [alt.Tooltip(f"{key}:N"), alt.Tooltip("part:N", title=" "),
+            alt.Tooltip("told:N", title="brings")]  # fmt: skip
+    bars = p.Chart().encode(opacity=opacity, order="late:O", tooltip=tips)
+    if over:
+        table = table.assign(day=_day(table[key]), until=_day(table[key], 0.86))
+        stacked = bars.mark_bar(color=paint.get(channel or "", MODEL)).transform_stack(
+            as_=["from", "to"], stack="value", groupby=[key],
+            sort=[alt.SortField("late", "ascending")],
+        )  # fmt: skip
+        y = p.grounded("from", stack=None)
+        layers = [stacked.encode(x=p.dates("day"), x2="until:T", y=y, y2="to:Q")]
+    else:
+        form = p.numbers(".0%" if share else None, tickCount={"expr": "width / 80"})
+        zero: Any = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True)
+        base = p.Chart().encode(y=p.named_rows("channel", names))
+        texts = base.transform_filter("datum.late").encode(x=alt.value("width"))
+        layers = [
+            bars.mark_bar(height={"band": 0.66}).encode(
+                x=alt.X("value:Q", title=None, stack="zero", axis=form, scale=zero),
+                y=p.named_rows("channel", names),
+                color=p.by("channel", p.colours_for(names, paint), legend=False),
+            ),
+            texts.mark_text(align="left", dx=8, dy=-7).encode(text="whole:N"),
+            texts.mark_text(align="left", dx=8, dy=8, fontSize=10.5, color=MUTED).encode(
+                text="later:N"
+            ),
+        ]  # fmt: skip
+    drawn = p.choice_of(p.layer(*layers, data=table), "geo", "geo", geos)
+    drawn = p.switches(drawn, "part", "day" if over else None)
+    media = f"spend on {channel}" if channel else "media spend"
+    of = {"all": f"the {media} of the training window"}.get(
+        window, f"the {media} of {window}"
+    )
+    of = f"each {window}'s {media}" if window in KINDS else of
+    title = capital(f"{outcome} from {of}: then, and later")
+    unit = f"share of what the spend brings; numbers: incremental {outcome}"
+    unit = unit if share else f"incremental {outcome}"
+    first = table.loc[
+        table["late"] & (table["geo"].astype(str) == [*geos, *table["geo"]][0])
+    ]
+    said = ", ".join(f"{n} {x}" for n, x in zip(first[key], first["later"], strict=True))
+    height = 300 if over else alt.Step(ROW)
+    title = "Now or later: when spend pays back" if share else title
+    return p.titled(
+        drawn, title, f"{unit}; posterior means", f"{title}: {said}", width, height
+    )
+
+
+def _now_after(
+    rows: pd.DataFrame, key: str, parts: Sequence[str], outcome: str, share: bool
+) -> pd.DataFrame:
+    """What comes now and what later: geo, key, part, late, value and texts, long."""
+    paid = rows.loc[rows["spend"].notna()]  # organic channels have no spend to value
+    sums = paid.groupby(["geo", key], sort=False, observed=True)
+    wide = sums[["now_mean", "after_mean"]].sum().reset_index()
+    whole = wide["now_mean"] + wide["after_mean"]
+    after = wide["after_mean"].div(whole).where(whole != 0, 0.0)
+    both = []
+    for part, late, column in zip(
+        parts, (False, True), ("now_mean", "after_mean"), strict=True
+    ):
+        of = after if late else (1 - after).where(whole != 0, 0.0)
+        texts = zip(amounts(wide[column]), of, strict=True)
+        both.append(wide[["geo", key]].assign(
+            part=part, late=late, value=of if share else wide[column],
+            told=[f"{text} {outcome}, {x:z.1%}" for text, x in texts],
+            whole=amounts(whole) if late else "",
+            later=[f"{x:z.1%} later" if late else "" for x in after],
+        ))  # fmt: skip
+    return pd.concat(both, ignore_index=True)

@@ -90,12 +90,12 @@ def test_what_is_not_pooled_has_no_such_table():
 
 
 def test_every_geo_is_drawn_once_a_channel():
-    figure = plot.shrinkage(FIT)
-    cells = [ax for ax in figure.axes if ax.get_title(loc="left")]
-    assert [ax.get_title(loc="left") for ax in cells] == list(FIT.panel.channels)
-    for ax in cells:
-        assert {t.get_text() for t in ax.get_yticklabels()} == {*FIT.panel.geos}
-    assert len(plot.shrinkage(FIT, channel="TV", most=4).axes[0].get_yticks()) == 4
+    drawn = plot.shrinkage(FIT).data
+    assert list(drawn["cell"].unique()) == list(FIT.panel.channels)
+    each = drawn.groupby(["cell", "kind"])["geo"]
+    assert (each.nunique() == len(FIT.panel.geos)).all()
+    assert (each.size() == len(FIT.panel.geos)).all()
+    assert plot.shrinkage(FIT, channel="TV", most=4).data["geo"].nunique() == 4
 
 
 def test_scores_by_geo_are_those_of_its_cells():
