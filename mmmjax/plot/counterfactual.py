@@ -44,22 +44,31 @@ def uplift(
     values = np.ravel(np.asarray(draws, float))
     values = values[np.isfinite(values)]
     if values.size < 2:
-        fail("draws", Phrase(f"{values.size} finite draws"), "", "two or more",
-             "counterfactual(fit, panel).uplift_outcome")  # fmt: skip
+        fail(
+            "draws",
+            Phrase(f"{values.size} finite draws"),
+            "",
+            "two or more",
+            "counterfactual(fit, panel).uplift_outcome",
+        )
     density = density_of(values)
     lo, hi = (float(x) for x in metrics.hdi(values, prob))
     mean, above = float(values.mean()), float((values > 0).mean())
     ends = (mean, lo, hi)
-    texts = [f"{x:+.1%}" if percent else f"{'+' * (x > 0)}{text}"
-             for x, text in zip(ends, amounts(ends), strict=True)]  # fmt: skip
+    texts = [
+        f"{x:+.1%}" if percent else f"{'+' * (x > 0)}{text}"
+        for x, text in zip(ends, amounts(ends), strict=True)
+    ]
     chance = f"{above:.0%}"  # never certain where it is not
     chance = "below 1%" if 0 < above < 0.01 else chance
     chance = "above 99%" if 0.99 < above < 1 else chance
     said = f"Mean {texts[0]}, {prob:.0%} interval {texts[1]} to {texts[2]}"
     sides = {LOSS: density.inside(-np.inf, 0.0), GAIN: density.inside(0.0, np.inf)}
     top = float(density.height.max()) or 1.0
-    parts = [pd.DataFrame({"part": side, "x": area.at, "y": area.height / top})
-             for side, area in sides.items()]  # fmt: skip
+    parts = [
+        pd.DataFrame({"part": side, "x": area.at, "y": area.height / top})
+        for side, area in sides.items()
+    ]
     marks = {"part": ["mean", "interval"], "x": [mean, lo], "x2": [np.nan, hi]}
     table = pd.concat([*parts, pd.DataFrame(marks)], ignore_index=True)
     is_ = lambda *names: alt.FieldOneOfPredicate("part", list(names))
@@ -74,13 +83,13 @@ def uplift(
         area.mark_area(opacity=0.75).encode(color=p.by("part", paint)),
         area.mark_line(strokeWidth=1.6),
         base.mark_rule().encode(x=alt.datum(0.0)),
-        base.transform_filter(is_("mean")).mark_rule(
-            color=INK, strokeWidth=1.4, strokeDash=[5, 3]
-        ).encode(x="x:Q"),
-        base.transform_filter(is_("interval")).mark_rule(color=INK, strokeWidth=4).encode(
-            x="x:Q", x2="x2:Q", y=alt.datum(-0.05)
-        ),
+        base.transform_filter(is_("mean"))
+        .mark_rule(color=INK, strokeWidth=1.4, strokeDash=[5, 3])
+        .encode(x="x:Q"),
+        base.transform_filter(is_("interval"))
+        .mark_rule(color=INK, strokeWidth=4)
+        .encode(x="x:Q", x2="x2:Q", y=alt.datum(-0.05)),
         data=table,
-    )  # fmt: skip
+    )
     words = f"{said}; probability of an uplift {chance}"
     return p.titled(drawn, f"Uplift of {of} under {plan}", words, words, width, 260)

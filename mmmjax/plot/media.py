@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.plot import picture as p
-from mmmjax.plot.colours import INK, MODEL, MUTED, REST, TINT
+from mmmjax.plot.colours import INK, MODEL, REST, TINT
 from mmmjax.plot.labels import amounts, capital, in_percent, large
 
 __all__ = ["contributions", "decomposition", "multipliers"]
@@ -17,7 +17,6 @@ __all__ = ["contributions", "decomposition", "multipliers"]
 FITTED = "fitted_mean"
 OTHER = ("baseline", "seasonality", "controls")
 WITHOUT, TOP, SEEN = "without media", "fitted mean", "observed"
-ROW = 34  # pixels of a row with two lines of numbers
 
 
 def contributions(
@@ -75,12 +74,13 @@ def contributions(
             y=p.grounded("mean", stack="zero"), order=alt.Order("rank:Q")
         ),
         *(
-            base.transform_filter(alt.FieldEqualPredicate(field="component", equal=name))
-            .mark_line(strokeWidth=1.3)
+            base.transform_filter(
+                alt.FieldEqualPredicate(field="component", equal=name)
+            ).mark_line(strokeWidth=1.3)
             for name in top
         ),
         p.unified(table, "date", "component", "mean", [*paint, *top]),
-    ]  # fmt: skip
+    ]
     drawn = p.switches(p.layer(*layers), "component", "date")
     drawn = p.choice_of(drawn, "geo", "geo", geos)
     title = f"{outcome} over time, and what brought it"
@@ -94,8 +94,8 @@ def contributions(
     return p.titled(drawn, capital(title), outcome, about, width, 300)
 
 
-def _totals(table: Any) -> Any:
-    """geo, component, share_mean, share_lo, share_hi, total_mean in the order drawn.
+def _falls(table: Any) -> Any:
+    """geo, component, start, end, lo, hi, next and texts: each begins where one ended.
 
     The shares of weekly.csv are those of the posterior means, without intervals.
     """
@@ -109,8 +109,29 @@ def _totals(table: Any) -> Any:
     place = {name: i - len(OTHER) for i, name in enumerate(OTHER)}
     table = table.loc[table["component"] != FITTED]
     order = table["component"].map(place).fillna(0).to_numpy().argsort(kind="stable")
-    columns = ["geo", "component", "share_mean", "share_lo", "share_hi", "total_mean"]
-    return table.iloc[order][columns]
+    table = table.iloc[order]
+    by_geo = table.groupby("geo", sort=False, observed=True)
+    end, total = by_geo["share_mean"].cumsum(), by_geo[["share_mean", "total_mean"]].sum()
+    start, total = end - table["share_mean"], total.reset_index()
+    table = table.assign(
+        start=start,
+        end=end,
+        lo=start + table["share_lo"],
+        hi=start + table["share_hi"],
+        next=by_geo["component"].shift(-1).fillna(TOP),
+    )
+    whole = total.assign(component=TOP, start=0.0, end=total["share_mean"])
+    table = pd.concat([table, whole], ignore_index=True) if len(whole) else table
+    cent = lambda x: in_percent(x, np.inf) if np.isfinite(x) else ""
+    share, lo, hi = ([cent(x) for x in table[f"share_{s}"]] for s in ("mean", "lo", "hi"))
+    amount = amounts(table["total_mean"])
+    columns = ["geo", "component", "start", "end", "lo", "hi", "next"]
+    return table[columns].assign(
+        share=share,
+        total=amount,
+        text=[f"{a} ({b})" for a, b in zip(share, amount, strict=True)],
+        span=[f"{a} to {b}" if a and b else "" for a, b in zip(lo, hi, strict=True)],
+    )
 
 
 def decomposition(
@@ -134,28 +155,7 @@ def decomposition(
         width: Pixels.
     """
     rows, geos = p.per_geo(table, geo)
-    known, falls = _totals(rows), []
-    for label, part in known.groupby("geo", sort=False, observed=True):
-        whole = {"geo": label, "component": TOP, "share_mean": part["share_mean"].sum(),
-                 "total_mean": part["total_mean"].sum()}  # fmt: skip
-        part = pd.concat([part, pd.DataFrame([whole])], ignore_index=True)
-        end = (
-            part["share_mean"].cumsum().where(part["component"] != TOP, part["share_mean"])
-        )
-        start = end - part["share_mean"]
-        falls.append(part.assign(
-            start=start, end=end, lo=start + part["share_lo"], hi=start + part["share_hi"],
-            next=part["component"].shift(-1), total=amounts(part["total_mean"]),
-        ))  # fmt: skip
-    empty = {x: [] for x in ("start", "end", "lo", "hi", "next", "total")}
-    found = pd.concat(falls, ignore_index=True) if falls else known.assign(**empty)
-    cent = lambda x: in_percent(x, np.inf) if np.isfinite(x) else ""
-    found["share"] = [cent(x) for x in found["share_mean"]]
-    each = zip(found["share"], found["total"], strict=True)
-    found["text"] = [f"{share} ({total})" for share, total in each]
-    ends = zip(found["share_lo"].map(cent), found["share_hi"].map(cent), strict=True)
-    found["span"] = [f"{a} to {b}" if a and b else "" for a, b in ends]
-    found = found.drop(columns=["share_lo", "share_hi", "share_mean", "total_mean"])
+    found = _falls(rows)
     names = list(dict.fromkeys(found["component"]))
     names = [*(n for n in names if n != TOP), *(n for n in names if n == TOP)]
     channels = [n for n in names if n not in (*OTHER, TOP)]
@@ -164,23 +164,27 @@ def decomposition(
     x = alt.X("start:Q", title=None, axis=axis, scale=alt.Scale(zero=True))
     base = p.Chart().encode(y=p.named_rows("component", names))
     texts, above = base.encode(x=alt.value("width")), {"expr": "datum.span ? -7 : 0"}
-    tips = (("component", "component"), ("share of the fitted mean", "share"),
-            (f"{prob:.0%} interval", "span"), (outcome, "total"))  # fmt: skip
+    tips = p.told(
+        component="component",
+        share="share of the fitted mean",
+        span=f"{prob:.0%} interval",
+        total=outcome,
+    )
     drawn = p.layer(
-        base.transform_filter("isValid(datum.next)").mark_rule().encode(
-            x="end:Q", y2="next:N"
-        ),
+        base.transform_filter("isValid(datum.next)")
+        .mark_rule()
+        .encode(x="end:Q", y2="next:N"),
         base.mark_bar(height={"band": 0.62}).encode(
-            x=x, x2="end:Q", color=p.by("component", paint, legend=False),
-            tooltip=[alt.Tooltip(f"{field}:N", title=name) for name, field in tips],
+            x=x,
+            x2="end:Q",
+            color=p.by("component", paint, legend=False),
+            tooltip=tips,
         ),
         base.mark_rule(color=INK).encode(x="lo:Q", x2="hi:Q"),
         texts.mark_text(align="left", dx=8, dy=above).encode(text="text:N"),
-        texts.mark_text(align="left", dx=8, dy=8, fontSize=10.5, color=MUTED).encode(
-            text="span:N"
-        ),
+        texts.mark_text(**p.BELOW).encode(text="span:N"),
         data=found,
-    )  # fmt: skip
+    )
     drawn = p.choice_of(drawn, "geo", "geo", geos)
     first = found.loc[found["geo"].astype(str) == geos[0]] if geos else found
     said = ", ".join(
@@ -189,7 +193,7 @@ def decomposition(
     unit = f"share of the fitted mean, in brackets {outcome}"
     unit += f"; black lines: {prob:.0%} intervals" if "share_lo" in table else ""
     title, about = f"Where {outcome} came from", f"Shares of the fitted mean: {said}"
-    return p.titled(drawn, title, unit, about, width, alt.Step(ROW))
+    return p.titled(drawn, title, unit, about, width, alt.Step(p.ROW))
 
 
 def multipliers(
@@ -221,19 +225,22 @@ def multipliers(
     count: dict[str, Any] = {"axis": p.numbers(tickCount=4)}
     base = p.Chart().encode(x=x)
     told = [alt.Tooltip("date:T", format="%-d %b %Y", title="day")]
-    told += [alt.Tooltip(f"{s}:Q", format=".2f", title=t) for s, t in
-             (("mean", "effect times"), ("lo", "from"), ("hi", "to"))]  # fmt: skip
+    told += [
+        alt.Tooltip(f"{s}:Q", format=".2f", title=t)
+        for s, t in (("mean", "effect times"), ("lo", "from"), ("hi", "to"))
+    ]
     cell = p.layer(
-        p.Chart().transform_filter("datum.after").mark_rect(color=TINT).encode(
-            x=alt.X("min(date):T", title=None), x2="max(date):T"
-        ),
+        p.Chart()
+        .transform_filter("datum.after")
+        .mark_rect(color=TINT)
+        .encode(x=alt.X("min(date):T", title=None), x2="max(date):T"),
         p.Chart().mark_rule(strokeDash=[2, 2]).encode(y="min(one):Q"),
         base.mark_area(opacity=0.18).encode(
             y=p.grounded("lo", **count), y2="hi:Q", color=colour
         ),
         base.mark_line(strokeWidth=1.6).encode(y=p.grounded("mean", **count), color=colour),
         base.mark_rule(opacity=0, strokeWidth=4).encode(tooltip=told),
-    )  # fmt: skip
+    )
     drawn = p.cells(cell, rows, "channel", names, width, 130)
     drawn = p.choice_of(p.switches(drawn, date="date"), "geo", "geo", geos)
     first = rows.loc[rows["geo"].astype(str) == geos[0]] if geos else rows

@@ -24,16 +24,48 @@ from mmmjax.plot.colours import GRID, INK, MODEL, MUTED, REST, TINT, channel_col
 from mmmjax.plot.labels import ALL, for_geo
 
 __all__ = [
-    "Chart", "Concat", "Facet", "HConcat", "Layer", "VConcat", "across", "aside", "by",
-    "cells", "chart", "choice_of", "colours_for", "dates", "grounded", "layer",
-    "named_rows", "nothing", "numbers", "per_geo", "pointer", "switches", "tinted",
-    "tips", "titled", "to_png", "to_svg", "unified",
+    "Chart",
+    "Concat",
+    "Facet",
+    "HConcat",
+    "Layer",
+    "VConcat",
+    "across",
+    "aside",
+    "by",
+    "cells",
+    "chart",
+    "choice_of",
+    "colours_for",
+    "dates",
+    "grounded",
+    "layer",
+    "named_rows",
+    "nothing",
+    "numbers",
+    "per_geo",
+    "pointer",
+    "switches",
+    "tinted",
+    "tips",
+    "titled",
+    "to_png",
+    "to_svg",
+    "told",
+    "unified",
 ]  # fmt: skip
 
 WIDE = 640  # pixels
 AMOUNT = "abs(datum.value) < 1000 ? format(datum.value, '~g') : "
 AMOUNT += "replace(format(datum.value, '~s'), 'G', 'B')"  # 0.5, 20, 1.5k, 3M, 2B
-ROW = 30  # pixels of a row with a name
+ROW = 34  # pixels of a row with a name, which may have two lines of numbers
+BELOW: dict[str, Any] = {
+    "align": "left",
+    "dx": 8,
+    "dy": 8,
+    "fontSize": 10.5,
+    "color": MUTED,
+}
 RING = "M1,0A1,1 0 1 1 -1,0A1,1 0 1 1 1,0ZM.5,0A.5,.5 0 1 0 -.5,0A.5,.5 0 1 0 .5,0Z"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 CONFIG: dict[str, Any] = {
@@ -403,6 +435,11 @@ def tips(named: Mapping[str, str], format: str = ",.3~r") -> list[Any]:
     return [alt.Tooltip(f"{k}:Q", format=format, title=v) for k, v in named.items()]
 
 
+def told(**named: str) -> list[Any]:
+    """Texts in a tooltip: column and what it is called."""
+    return [alt.Tooltip(f"{field}:N", title=name) for field, name in named.items()]
+
+
 def unified(
     table: pd.DataFrame,
     date: str,
@@ -422,13 +459,13 @@ def unified(
         format: D3's format of the numbers.
     """
     place = f"'s' + indexof({json.dumps(list(names))}, datum[{series!r}])"
-    told = [
+    each = [
         alt.Tooltip(f"s{i}:Q", format=format, title=name.replace("\\", "/"))
         for i, name in enumerate(names)  # a backslash breaks Vega-Lite's text for the blind
     ]
     wide = Chart(table).transform_calculate(_place=place)
     wide = wide.transform_pivot("_place", value=value, groupby=[date])
-    return pointer(wide, date, told)
+    return pointer(wide, date, each)
 
 
 def to_png(picture: Any, scale: float = 2.0) -> bytes:

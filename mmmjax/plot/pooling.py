@@ -61,22 +61,28 @@ def shrinkage(
     x = alt.X("lo:Q", title=None, axis=axis, scale=alt.Scale(zero=False, nice=False))
     typical = base.transform_filter("!datum.own")
     legend = alt.Legend(symbolFillColor=MODEL, symbolStrokeColor=MODEL)
-    shape = alt.Shape("kind:N", sort=drawn, legend=legend,
-                      scale=alt.Scale(domain=drawn, range=[p.RING, "circle"]))  # fmt: skip
-    tips = (("geo", "geo"), (" ", "kind"), ("estimate", "text"), ("interval", "span"))
+    shape = alt.Shape(
+        "kind:N",
+        sort=drawn,
+        legend=legend,
+        scale=alt.Scale(domain=drawn, range=[p.RING, "circle"]),
+    )
+    tips = p.told(geo="geo", kind=" ", text="estimate", span="interval")
     cell = p.layer(
         typical.mark_bar(color=REST, opacity=0.5, height={"band": 1}).encode(
             x=alt.X("typical_lo:Q"), x2="typical_hi:Q"
         ),
         typical.mark_tick(color=INK, thickness=1, height={"band": 1}).encode(x="typical:Q"),
-        base.mark_rule(
-            **shift, strokeWidth={"expr": "datum.own ? 0.8 : 1.8"}
-        ).encode(x=x, x2="hi:Q", color=colour),
-        base.mark_point(**shift, size=18).encode(
-            x="mean:Q", color=colour, shape=shape,
-            tooltip=[alt.Tooltip(f"{field}:N", title=name) for name, field in tips],
+        base.mark_rule(**shift, strokeWidth={"expr": "datum.own ? 0.8 : 1.8"}).encode(
+            x=x, x2="hi:Q", color=colour
         ),
-    )  # fmt: skip
+        base.mark_point(**shift, size=18).encode(
+            x="mean:Q",
+            color=colour,
+            shape=shape,
+            tooltip=tips,
+        ),
+    )
     tall = max((len(part) // 2 for part in long), default=1)
     made = p.cells(cell, known, "cell", list(paint), width, 15 * tall + 10, 240)
     unit = "scaled units; grey: the typical value of the population"
@@ -91,16 +97,25 @@ def _estimates(rows: Any) -> pd.DataFrame:
     left, right = lo - room if lo < 0 else max(0.0, lo - room), hi + room
     both = []
     for name, kind in KINDS.items():
-        columns = [name, f"{name}_lo", f"{name}_hi"] if name == "own" else [
-            f"pooled_{s}" for s in ("mean", "lo", "hi")
-        ]  # fmt: skip
+        columns = (
+            [name, f"{name}_lo", f"{name}_hi"]
+            if name == "own"
+            else [f"pooled_{s}" for s in ("mean", "lo", "hi")]
+        )
         mean, low, high = (rows[column].astype(float) for column in columns)
         texts = np.reshape(amounts(np.stack([mean, low, high])), (3, -1))
-        both.append(rows[["cell", "geo", "rank"]].assign(
-            kind=kind, own=name == "own", mean=mean.where(mean.between(left, right)),
-            lo=low.clip(left, right), hi=high.clip(left, right), text=texts[0],
-            span=[f"{a} to {b}" if a else "" for a, b in texts[1:].T],
-            typical=rows["population_mean"], typical_lo=rows["population_lo"],
-            typical_hi=rows["population_hi"],
-        ))  # fmt: skip
+        both.append(
+            rows[["cell", "geo", "rank"]].assign(
+                kind=kind,
+                own=name == "own",
+                mean=mean.where(mean.between(left, right)),
+                lo=low.clip(left, right),
+                hi=high.clip(left, right),
+                text=texts[0],
+                span=[f"{a} to {b}" if a else "" for a, b in texts[1:].T],
+                typical=rows["population_mean"],
+                typical_lo=rows["population_lo"],
+                typical_hi=rows["population_hi"],
+            )
+        )
     return pd.concat(both, ignore_index=True)

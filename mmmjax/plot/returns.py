@@ -16,7 +16,6 @@ __all__ = ["now_and_after", "roas", "roas_over_time", "share_and_roas", "shares"
 
 KINDS = ("quarter", "year", "month")
 STATISTICS = ("mean", "lo", "hi")
-ROW = 34  # pixels of a row with two lines of numbers
 
 
 def _intervals(rows: Any, measure: str, percent: bool = False, known: bool = True) -> Any:
@@ -75,12 +74,7 @@ def _forest(
     lower: Any = {"yOffset": {"expr": "datum.below ? 7 : -6"} if kinds[1:] else 0}
     thick: Any = {"strokeWidth": {"expr": "datum.below ? 1.3 : 2.6"}}
     key = alt.Legend(symbolFillColor=MODEL, symbolStrokeColor=MODEL) if kinds[1:] else None
-    told = [
-        alt.Tooltip("channel:N"),
-        alt.Tooltip("kind:N", title=" "),
-        alt.Tooltip("text:N", title=measure),
-        alt.Tooltip("span:N", title="interval"),
-    ]
+    told = p.told(channel="channel", kind=" ", text=measure, span="interval")
     base = p.Chart().encode(y=p.named_rows("channel", names))
     scale = alt.Scale(domain=kinds, range=[*shapes.values()])
     dots = base.encode(
@@ -96,11 +90,9 @@ def _forest(
         base.mark_circle(**lower, color="white", size=120, opacity=1).encode(x="mean:Q"),
         dots.mark_point(**lower).encode(color=colour, tooltip=told),
         texts.mark_text(align="left", dx=8, dy=above).encode(text="text:N"),
-        texts.mark_text(align="left", dx=8, dy=8, fontSize=10.5, color=MUTED).encode(
-            text="span:N"
-        ),
+        texts.mark_text(**p.BELOW).encode(text="span:N"),
         data=table,
-    )  # fmt: skip
+    )
 
 
 def roas(
@@ -158,7 +150,7 @@ def roas(
     unit = f"{said.per}; mean and {prob:.0%} interval in numbers"
     unit += "" if value is None else "; dotted: 1, where spend breaks even"
     title = "Return on spend, with its uncertainty"
-    return p.titled(drawn, title, unit, f"{said.name}: {told}", width, alt.Step(ROW))
+    return p.titled(drawn, title, unit, f"{said.name}: {told}", width, alt.Step(p.ROW))
 
 
 def shares(
@@ -187,7 +179,7 @@ def shares(
     title = f"Share of {outcome} that each channel brought"
     unit = f"share of the observed {outcome}; mean and {prob:.0%} interval"
     about = f"Shares of {outcome}: {_told(found, geos)}"
-    return p.titled(drawn, title, unit, about, width, alt.Step(ROW))
+    return p.titled(drawn, title, unit, about, width, alt.Step(p.ROW))
 
 
 def share_and_roas(
@@ -216,33 +208,24 @@ def share_and_roas(
     """
     said = Return(outcome, currency, value)
     rows, geos = p.per_geo(said.of(channels), geo)
-    shown = (rows[["share_mean", "roas_mean"]].notna()).all(axis=1) & (rows["spend"] > 0)
-    share, back = (_intervals(rows.loc[shown], x, x == "share") for x in ("share", "roas"))
-    ends = {f"{axis}_{s}": part[s] for axis, part in (("x", share), ("y", back))
-            for s in STATISTICS}  # fmt: skip
-    told = {
-        f"{name}_told": part["text"] + " (" + part["span"] + ")"
-        for name, part in (("share", share), ("roas", back))
-    }
-    paid = pd.Series(amounts(back["spend"]), back.index, dtype=object)
-    label = back["channel"].map(lambda name: shorten(name, 20)) + " (" + paid + ")"
-    found = back[["geo", "channel", "spend"]].assign(
-        label=label, paid=paid + f" {currency}".rstrip(), **ends, **told
-    )
-    by_geo = [_labelled(part, width) for _, part in found.groupby("geo", sort=False)]
-    found = pd.concat(by_geo, ignore_index=True) if by_geo else found.assign(**AWAY)
+    found = _bubbles(rows, currency, width)
     names = list(dict.fromkeys(found["channel"]))
     share_axis = p.numbers("~%", tickCount={"expr": "width / 80"})
-    x = alt.X("x_mean:Q", title=f"share of the observed {outcome}", axis=share_axis,
-              scale=alt.Scale(zero=True, nice=True))  # fmt: skip
-    y = p.grounded("y_mean", f"{said.name}: {said.per}")
-    tips = (("channel", "channel"), (f"share of {outcome}", "share_told"),
-            (said.name, "roas_told"), ("spend", "paid"))  # fmt: skip
-    at = p.Chart().encode(
-        x=x,
-        y=y,
-        color=p.by("channel", p.colours_for(names, colours)),
+    x = alt.X(
+        "x_mean:Q",
+        title=f"share of the observed {outcome}",
+        axis=share_axis,
+        scale=alt.Scale(zero=True, nice=True),
     )
+    y = p.grounded("y_mean", f"{said.name}: {said.per}")
+    tips = p.told(
+        channel="channel",
+        share_told=f"share of {outcome}",
+        roas_told=said.name,
+        paid="spend",
+    )
+    colour = p.by("channel", p.colours_for(names, colours))
+    at = p.Chart().encode(x=x, y=y, color=colour)
     cross = at.mark_rule(strokeWidth=1.1, strokeOpacity=0.55)
     place: Any = {x: {"expr": f"datum.{x}"} for x in ("dx", "dy", "align")}
     drawn = p.layer(
@@ -252,7 +235,7 @@ def share_and_roas(
         at.mark_circle(opacity=0.85, stroke="white", strokeWidth=1).encode(
             size=alt.Size("spend:Q", scale=alt.Scale(range=[20, LARGEST]), legend=None),
             order=alt.Order("spend:Q", sort="descending"),
-            tooltip=[alt.Tooltip(f"{field}:N", title=name) for name, field in tips],
+            tooltip=tips,
         ),
         at.mark_text(baseline="middle", **place).encode(
             text="label:N", color=alt.value(INK)
@@ -273,6 +256,23 @@ def share_and_roas(
 LARGEST = 1800  # area of the largest circle, square pixels
 AWAY = {"dx": 0.0, "dy": 0.0, "align": "left"}
 PLACES = ((1, -1, "left"), (1, 1, "left"), (-1, -1, "right"), (-1, 1, "right"))
+
+
+def _bubbles(rows: Any, currency: str, width: int) -> Any:
+    """Channels with share, return and spend: numbers, texts, the place of a label."""
+    known = rows[["share_mean", "roas_mean"]].notna().all(axis=1) & (rows["spend"] > 0)
+    share, back = (_intervals(rows.loc[known], x, x == "share") for x in ("share", "roas"))
+    paid = pd.Series(amounts(back["spend"]), back.index, dtype=object)
+    found = back[["geo", "channel", "spend"]].assign(
+        label=back["channel"].map(lambda name: shorten(name, 20)) + " (" + paid + ")",
+        paid=paid + f" {currency}".rstrip(),
+        share_told=share["text"] + " (" + share["span"] + ")",
+        roas_told=back["text"] + " (" + back["span"] + ")",
+        **{f"x_{s}": share[s] for s in STATISTICS},
+        **{f"y_{s}": back[s] for s in STATISTICS},
+    )
+    placed = [_labelled(part, width) for _, part in found.groupby("geo", sort=False)]
+    return pd.concat(placed, ignore_index=True) if placed else found.assign(**AWAY)
 
 
 def _labelled(rows: pd.DataFrame, width: int) -> pd.DataFrame:
@@ -322,8 +322,13 @@ def _windows(returns: pd.DataFrame, kind: str | None, geo: str | None) -> Any:
     kinds = [k for k in KINDS if k in set(there)] if kind is None else [kind]
     if not kinds or kinds[0] not in set(there):
         kind = kind or KINDS[0]
-        fail("kind", kind, "the table drawn", listing(dict.fromkeys(there)),
-             f'returns_table(fit, kinds=["all", "{kind}"])')  # fmt: skip
+        fail(
+            "kind",
+            kind,
+            "the table drawn",
+            listing(dict.fromkeys(there)),
+            f'returns_table(fit, kinds=["all", "{kind}"])',
+        )
     rows, geos = p.per_geo(returns.assign(kind=there), geo)
     rows = rows.loc[rows["kind"].isin(kinds)]
     return rows.assign(date=_day(rows["window"])), kinds, geos
@@ -387,21 +392,18 @@ def roas_over_time(
     x = alt.X("date:T", title=None, axis=axis, scale=alt.Scale(padding=8))
     count = p.numbers(tickCount=4)
     base = p.Chart().encode(color=p.by("channel", paint, legend=False))
-    tips = (("channel", "channel"), ("spend of", "window"), (of_what, "text"),
-            (f"{prob:.0%} interval", "span"))  # fmt: skip
+    tips = p.told(
+        channel="channel", window="spend of", text=of_what, span=f"{prob:.0%} interval"
+    )
     level = p.Chart().mark_rule(color=MUTED, strokeDash=[2, 2])
     cell = p.layer(
         level.encode(y=alt.Y("mean(whole):Q", title=None)),
-        base.mark_rule(opacity=0, strokeWidth=9).encode(x=x, tooltip=[
-            alt.Tooltip(f"{field}:N", title=name) for name, field in tips
-        ]),
+        base.mark_rule(opacity=0, strokeWidth=9).encode(x=x, tooltip=tips),
         base.mark_rule(strokeWidth=2, opacity=0.6).encode(
             x=x, y=p.grounded("lo", axis=count), y2="hi:Q"
         ),
-        base.mark_point(size=28).encode(
-            x=x, y=p.grounded("mean", axis=count)
-        ),
-    )  # fmt: skip
+        base.mark_point(size=28).encode(x=x, y=p.grounded("mean", axis=count)),
+    )
     if value is not None:
         cell += _even("y", strokeDash=[6, 3])
     drawn = p.cells(cell, found, "channel", names, width, 130)
@@ -457,40 +459,14 @@ def now_and_after(
     parts = [f"in that {'window' if noun == 'all' else noun}", "later (carry-over)"]
     key = "window" if over else "channel"
     table = _now_after(rows, key, parts, outcome, share)
-    names = list(dict.fromkeys(table[key]))
     every = list(dict.fromkeys(returns["channel"].astype(str)))
     paint = channel_colours(every) if colours is None else colours
-    opacity = alt.Opacity(
-        "part:N", sort=parts, scale=alt.Scale(domain=parts, range=[1, 0.4]),
-        legend=alt.Legend(symbolFillColor=MODEL, symbolStrokeWidth=0, symbolType="square"),
-    )  # fmt: skip
-    tips = [alt.Tooltip(f"{key}:N"), alt.Tooltip("part:N", title=" "),
-            alt.Tooltip("told:N", title="brings")]  # fmt: skip
-    bars = p.Chart().encode(opacity=opacity, order="late:O", tooltip=tips)
     if over:
         table = table.assign(day=_day(table[key]), until=_day(table[key], 0.86))
-        stacked = bars.mark_bar(color=paint.get(channel or "", MODEL)).transform_stack(
-            as_=["from", "to"], stack="value", groupby=[key],
-            sort=[alt.SortField("late", "ascending")],
-        )  # fmt: skip
-        y = p.grounded("from", stack=None)
-        layers = [stacked.encode(x=p.dates("day"), x2="until:T", y=y, y2="to:Q")]
+        layers = _bars_of_windows(parts, paint.get(channel or "", MODEL))
     else:
-        form = p.numbers(".0%" if share else None, tickCount={"expr": "width / 80"})
-        zero: Any = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True)
-        base = p.Chart().encode(y=p.named_rows("channel", names))
-        texts = base.transform_filter("datum.late").encode(x=alt.value("width"))
-        layers = [
-            bars.mark_bar(height={"band": 0.66}).encode(
-                x=alt.X("value:Q", title=None, stack="zero", axis=form, scale=zero),
-                y=p.named_rows("channel", names),
-                color=p.by("channel", p.colours_for(names, paint), legend=False),
-            ),
-            texts.mark_text(align="left", dx=8, dy=-7).encode(text="whole:N"),
-            texts.mark_text(align="left", dx=8, dy=8, fontSize=10.5, color=MUTED).encode(
-                text="later:N"
-            ),
-        ]  # fmt: skip
+        names = list(dict.fromkeys(table[key]))
+        layers = _bars_of_channels(parts, p.colours_for(names, paint), share)
     drawn = p.choice_of(p.layer(*layers, data=table), "geo", "geo", geos)
     drawn = p.switches(drawn, "part", "day" if over else None)
     media = f"spend on {channel}" if channel else "media spend"
@@ -499,17 +475,56 @@ def now_and_after(
     )
     of = f"each {window}'s {media}" if window in KINDS else of
     title = capital(f"{outcome} from {of}: then, and later")
-    unit = f"share of what the spend brings; numbers: incremental {outcome}"
-    unit = unit if share else f"incremental {outcome}"
-    first = table.loc[
-        table["late"] & (table["geo"].astype(str) == [*geos, *table["geo"]][0])
-    ]
-    said = ", ".join(f"{n} {x}" for n, x in zip(first[key], first["later"], strict=True))
-    height = 300 if over else alt.Step(ROW)
     title = "Now or later: when spend pays back" if share else title
-    return p.titled(
-        drawn, title, f"{unit}; posterior means", f"{title}: {said}", width, height
+    unit = f"share of what the spend brings; numbers: incremental {outcome}"
+    unit = f"{unit if share else f'incremental {outcome}'}; posterior means"
+    here = table["geo"].astype(str) == [*geos, *table["geo"], ""][0]
+    first = table.loc[table["late"] & here]
+    said = ", ".join(f"{n} {x}" for n, x in zip(first[key], first["later"], strict=True))
+    height = 300 if over else alt.Step(p.ROW)
+    return p.titled(drawn, title, unit, f"{title}: {said}", width, height)
+
+
+def _parts(parts: Sequence[str], key: str) -> p.Chart:
+    """Bars of what comes now, full, and later, pale; yet without axes."""
+    scale = alt.Scale(domain=list(parts), range=[1, 0.4])
+    legend = alt.Legend(symbolFillColor=MODEL, symbolStrokeWidth=0, symbolType="square")
+    opacity = alt.Opacity("part:N", sort=list(parts), scale=scale, legend=legend)
+    told = p.told(**{key: key}, part=" ", told="brings")
+    return p.Chart().encode(opacity=opacity, order="late:O", tooltip=told)
+
+
+def _bars_of_windows(parts: Sequence[str], colour: str) -> list[Any]:
+    """A bar a window, from its first day on: both parts stacked."""
+    bars = _parts(parts, "window").transform_stack(
+        as_=["from", "to"],
+        stack="value",
+        groupby=["window"],
+        sort=[alt.SortField("late", "ascending")],
     )
+    ends: dict[str, Any] = {"y": p.grounded("from", stack=None), "y2": "to:Q"}
+    days: dict[str, Any] = {"x": p.dates("day"), "x2": "until:T"}
+    return [bars.mark_bar(color=colour).encode(**ends, **days)]
+
+
+def _bars_of_channels(
+    parts: Sequence[str], colours: Mapping[str, str], share: bool
+) -> list[Any]:
+    """A bar a channel: both parts stacked, their sum and what comes later as text."""
+    form = p.numbers(".0%" if share else None, tickCount={"expr": "width / 80"})
+    scale: Any = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True)
+    base = p.Chart().encode(y=p.named_rows("channel", list(colours)))
+    texts = base.transform_filter("datum.late").encode(x=alt.value("width"))
+    bars = _parts(parts, "channel").mark_bar(height={"band": 0.66})
+    return [
+        bars.encode(
+            x=alt.X("value:Q", title=None, stack="zero", axis=form, scale=scale),
+            y=p.named_rows("channel", list(colours)),
+            color=p.by("channel", colours, legend=False),
+        ),
+        texts.mark_text(align="left", dx=8, dy=-7).encode(text="whole:N"),
+        texts.mark_text(**p.BELOW).encode(text="later:N"),
+    ]
 
 
 def _now_after(
@@ -527,10 +542,14 @@ def _now_after(
     ):
         of = after if late else (1 - after).where(whole != 0, 0.0)
         texts = zip(amounts(wide[column]), of, strict=True)
-        both.append(wide[["geo", key]].assign(
-            part=part, late=late, value=of if share else wide[column],
-            told=[f"{text} {outcome}, {x:z.1%}" for text, x in texts],
-            whole=amounts(whole) if late else "",
-            later=[f"{x:z.1%} later" if late else "" for x in after],
-        ))  # fmt: skip
+        both.append(
+            wide[["geo", key]].assign(
+                part=part,
+                late=late,
+                value=of if share else wide[column],
+                told=[f"{text} {outcome}, {x:z.1%}" for text, x in texts],
+                whole=amounts(whole) if late else "",
+                later=[f"{x:z.1%} later" if late else "" for x in after],
+            )
+        )
     return pd.concat(both, ignore_index=True)

@@ -70,8 +70,12 @@ def test_waterfall_adds_up_to_the_whole():
     names = ["baseline", "seasonality", "controls", *examples.CHANNELS]
     shares = totals[names].to_numpy() / totals["fitted_mean"]
     ends = np.cumsum(shares)
-    same(rows, component=[*names, "fitted mean"], start=[*(ends - shares), 0.0],
-         end=[*ends, 1.0])  # fmt: skip
+    same(
+        rows,
+        component=[*names, "fitted mean"],
+        start=[*(ends - shares), 0.0],
+        end=[*ends, 1.0],
+    )
     assert rows["next"].tolist()[:-1] == [*names[1:], "fitted mean"]  # where rules end
     assert rows["next"].isna().tolist() == [False] * 6 + [True]
     grey = dict.fromkeys(names[:3], REST)

@@ -18,13 +18,23 @@ def pooled(geos=6, channels=("TV", "Search"), seed=0):
         for g in range(geos):
             own = float(np.exp(rng.normal()))
             middle = 0.5 * own + 0.5
-            rows.append({
-                "parameter": "saturation_beta", "geo": f"g{g}", "channel": name,
-                "own": own, "own_lo": own - 9.0, "own_hi": own + 9.0,
-                "pooled_mean": middle, "pooled_lo": middle - 0.4,
-                "pooled_hi": middle + 0.4, "population_mean": 1.0,
-                "population_lo": 0.8, "population_hi": 1.2, "weight": 0.5,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "parameter": "saturation_beta",
+                    "geo": f"g{g}",
+                    "channel": name,
+                    "own": own,
+                    "own_lo": own - 9.0,
+                    "own_hi": own + 9.0,
+                    "pooled_mean": middle,
+                    "pooled_lo": middle - 0.4,
+                    "pooled_hi": middle + 0.4,
+                    "population_mean": 1.0,
+                    "population_lo": 0.8,
+                    "population_hi": 1.2,
+                    "weight": 0.5,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -33,8 +43,9 @@ def test_geos_stand_in_the_order_of_their_own_estimates():
     table.loc[2, ["own", "own_lo", "own_hi"]] = np.nan
     chart = plot.shrinkage(table, colours={"TV": "#123456"})
     assert scale(chart, "shape", "kind") == {
-        "the geo's own data": p.RING, "pooled": "circle",
-    }  # fmt: skip
+        "the geo's own data": p.RING,
+        "pooled": "circle",
+    }
     assert scale(chart, "color", "cell") == {"TV": "#123456", "Search": MODEL}
     assert params(chart) == {"hidden": []}
     for name, part in table.groupby("channel"):

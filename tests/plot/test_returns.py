@@ -22,14 +22,15 @@ def test_forest_has_means_intervals_and_the_truth():
     same(
         chart.data,
         channel=["TV", "Search"] * 2 + ["TV"],
-        kind=["ROAS, 94% interval"] * 2 + ["the next unit of money (mROAS)"] * 2
+        kind=["ROAS, 94% interval"] * 2
+        + ["the next unit of money (mROAS)"] * 2
         + ["true ROAS"],
         mean=[2.0, 4.0, 1.0, 2.0, 1.5],
         lo=[1.0, 2.0, 0.5, 1.0, np.nan],
         hi=[3.0, 6.0, 1.5, 3.0, np.nan],
         text=["2.00", "4.00", "1.00", "2.00", "1.50"],
         span=["1.00 to 3.00", "2.00 to 6.00", "0.500 to 1.50", "1.00 to 3.00", ""],
-    )  # fmt: skip
+    )
     shapes = scale(chart, "shape", "kind")
     assert list(shapes.values()) == ["circle", p.RING, "diamond"]
     assert names_in_order(chart, "channel") == ["TV", "Search"]
@@ -54,8 +55,14 @@ def test_shares_are_a_forest_in_percent():
     table = examples.channels()
     table.loc[2, "share_mean"] = np.nan
     chart = plot.shares(table, outcome="sales", colours=COLOURS)
-    same(chart.data, mean=[0.1] * 2, lo=[0.05] * 2, hi=[0.15] * 2,
-         text=["10.0%"] * 2, span=["5.0% to 15.0%"] * 2)  # fmt: skip
+    same(
+        chart.data,
+        mean=[0.1] * 2,
+        lo=[0.05] * 2,
+        hi=[0.15] * 2,
+        text=["10.0%"] * 2,
+        span=["5.0% to 15.0%"] * 2,
+    )
     assert words(chart)[0] == "Share of sales that each channel brought"
 
 
@@ -78,10 +85,18 @@ def test_share_against_roas_has_both_intervals_and_areas_of_spend():
     table = examples.channels(("ALL",))
     chart = plot.share_and_roas(table, colours=COLOURS, currency="EUR")
     same(
-        chart.data, channel=["TV", "Search"], spend=[20, 10], x_mean=[0.1, 0.1],
-        x_lo=[0.05] * 2, x_hi=[0.15] * 2, y_mean=[2, 4], y_lo=[1, 2], y_hi=[3, 6],
-        label=["TV (20.0)", "Search (10.0)"], paid=["20.0 EUR", "10.0 EUR"],
-    )  # fmt: skip
+        chart.data,
+        channel=["TV", "Search"],
+        spend=[20, 10],
+        x_mean=[0.1, 0.1],
+        x_lo=[0.05] * 2,
+        x_hi=[0.15] * 2,
+        y_mean=[2, 4],
+        y_lo=[1, 2],
+        y_hi=[3, 6],
+        label=["TV (20.0)", "Search (10.0)"],
+        paid=["20.0 EUR", "10.0 EUR"],
+    )
     assert scale(chart, "color", "channel") == {n: COLOURS[n] for n in ("TV", "Search")}
     assert params(chart) == {"hidden": []}
     assert chart.description == "Share and ROAS: TV 10.0% at 2, Search 10.0% at 4"
@@ -121,16 +136,21 @@ def test_roas_over_time_leaves_a_gap_where_nothing_was_spent():
     assert [*dict.fromkeys(table["channel"])] == ["TV", "Search"]  # not the organic
     own = table.loc[(table["geo"] == "ALL") & (table["kind"] == "quarter")]
     same(
-        own.loc[own["channel"] == "TV"], window=["2021Q4", "2022Q1", "2022Q2"],
-        mean=[np.nan, 6.0, 7.0], lo=[np.nan, 3.0, 3.5], hi=[np.nan, 9.0, 10.5],
+        own.loc[own["channel"] == "TV"],
+        window=["2021Q4", "2022Q1", "2022Q2"],
+        mean=[np.nan, 6.0, 7.0],
+        lo=[np.nan, 3.0, 3.5],
+        hi=[np.nan, 9.0, 10.5],
         whole=[2.0] * 3,
-    )  # fmt: skip
+    )
     same(own.loc[own["channel"] == "Search"], mean=[5.0, 6.0, 7.0], lo=[2.5, 3.0, 3.5])
     days = pd.to_datetime(["2021-10-01", "2022-01-01", "2022-04-01"])
     assert own.loc[own["channel"] == "TV", "date"].tolist() == [*days]
     assert params(chart) == {
-        "windows": ["quarter", "year"], "geo": ["ALL", "north"], "since": -1e15,
-    }  # fmt: skip
+        "windows": ["quarter", "year"],
+        "geo": ["ALL", "north"],
+        "since": -1e15,
+    }
     spec = chart.to_dict()
     assert spec["facet"]["sort"] == ["TV", "Search"]
     assert scale(chart, "color", "channel") == {n: COLOURS[n] for n in ("TV", "Search")}
@@ -157,8 +177,11 @@ def test_now_and_after_of_windows_is_the_sum_of_the_paid_channels(tmp_path):
     chart = plot.now_and_after(table, outcome="sales")
     rows = chart.data.loc[chart.data["geo"] == "ALL"]
     whole = np.array([0 + 50, 120 + 60, 140 + 70])  # ROAS times spend, TV then Search
-    same(rows, window=["2021Q4", "2022Q1", "2022Q2"] * 2,
-         value=[*(0.75 * whole), *(0.25 * whole)])  # fmt: skip
+    same(
+        rows,
+        window=["2021Q4", "2022Q1", "2022Q2"] * 2,
+        value=[*(0.75 * whole), *(0.25 * whole)],
+    )
     parts = {"in that quarter": 1, "later (carry-over)": 0.4}
     assert scale(chart, "opacity", "part") == parts
     title = words(chart)[0]
@@ -222,11 +245,16 @@ def many(table, n=40):
 
 
 SHAPES = {
-    "some geos": lambda t: t, "nasty names": renamed, "forty channels": many,
+    "some geos": lambda t: t,
+    "nasty names": renamed,
+    "forty channels": many,
     "one row": lambda t: t.loc[t["channel"] == "Search"],
-    "no mean": lambda t: t.assign(roas_mean=np.nan, mroas_mean=np.nan, share_mean=np.nan)
-    if "share_mean" in t else t,
-}  # fmt: skip
+    "no mean": lambda t: (
+        t.assign(roas_mean=np.nan, mroas_mean=np.nan, share_mean=np.nan)
+        if "share_mean" in t
+        else t
+    ),
+}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
