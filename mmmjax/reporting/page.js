@@ -1,115 +1,127 @@
-/* The page of a report: draws figures when they come into view, and serves their buttons.
-   Plotly is the copy that stands in the page before this script; nothing is fetched. */
+/* The page of a report: draws charts when they come into view, and serves their buttons.
+   Vega is the copy that stands in the page before this script; nothing is fetched. */
 (function () {
   "use strict";
   const settings = JSON.parse(document.getElementById("settings").textContent);
-  const small = window.innerWidth <= 480;
-  const touch = small || window.matchMedia("(pointer: coarse)").matches;
+  const stored = JSON.parse(document.getElementById("tables").textContent);
   const printWidth = 660;
-  const drawn = new Map(); // figure element -> {plot, spec, view}
+  const drawn = new Map(); // figure element -> {plot, spec, params, hidden, view, ready}
 
-  const copied = (value) => JSON.parse(JSON.stringify(value)); // Plotly writes into what it is given
+  const copied = (value) => JSON.parse(JSON.stringify(value));
   const all = (root, selector) => Array.from(root.querySelectorAll(selector));
   const inside = (root, tag) => all(root, tag).find((e) => e.closest("[data-name]") === root);
   const content = (root) => JSON.parse(inside(root, 'script[type="application/json"]').textContent);
 
-  /* ---- figures ---- */
+  /* ---- tables, which charts share ---- */
+
+  const decoded = new Map();
+  function rowsOf(name) {
+    if (!decoded.has(name)) {
+      const columns = Object.entries(stored[name]);
+      const size = Math.max(0, ...columns.map(([, c]) => (c.levels ? c.at : c).length));
+      decoded.set(name, Array.from({ length: size }, (_, i) => Object.fromEntries(
+        columns.map(([key, c]) => [key, c.levels ? (c.at[i] < 0 ? null : c.levels[c.at[i]]) : c[i]]))));
+    }
+    return decoded.get(name);
+  }
+
+  function parts(value, found) { // every object inside a specification
+    if (Array.isArray(value)) value.forEach((v) => parts(v, found));
+    else if (value && typeof value === "object") {
+      found(value);
+      Object.values(value).forEach((v) => parts(v, found));
+    }
+  }
+
+  function tablesOf(spec) {
+    const names = new Set();
+    parts(spec, (x) => { if (x.data && x.data.name) names.add(x.data.name); });
+    return Array.from(names);
+  }
+
+  /* ---- charts ---- */
+
+  /* The specification as it is drawn: as wide as its place, with the choices made. */
+  function fitted(state, width, whole) {
+    const spec = copied(state.spec);
+    spec.config = Object.assign({}, settings.config, spec.config);
+    spec.datasets = Object.fromEntries(tablesOf(spec).map((name) => [name, copied(rowsOf(name))]));
+    for (const param of spec.params || []) {
+      if (param.name in state.params) param.value = state.params[param.name];
+    }
+    if (!whole && state.keyed) {
+      parts(spec, (x) => {
+        for (const by of ["color", "fill", "stroke", "shape"]) {
+          if (x.encoding && x.encoding[by] && x.encoding[by].scale) x.encoding[by].legend = null;
+        }
+      });
+    }
+    const names = 150; // pixels that the names of rows and axes take
+    if (spec.facet) {
+      spec.columns = Math.max(1, Math.min(Math.floor(width / 230), spec.columns || 4));
+      spec.spec.width = Math.floor(width / spec.columns) - 66;
+    } else if (spec.hconcat) {
+      if (width < 620) { spec.vconcat = spec.hconcat; delete spec.hconcat; }
+      const parts = spec.vconcat || spec.hconcat;
+      for (const part of parts) part.width = Math.max(140, Math.floor(width / (spec.vconcat ? 1 : parts.length)) - names);
+    } else if (spec.vconcat) {
+      for (const part of spec.vconcat) part.width = Math.max(140, width - names);
+    } else {
+      spec.width = width;
+      spec.autosize = { type: "fit-x", contains: "padding" };
+    }
+    return spec;
+  }
 
   function draw(figure) {
     if (drawn.has(figure)) return drawn.get(figure);
-    const plot = inside(figure, ".plot");
-    const spec = content(figure);
-    const state = { plot, spec, view: 0, hidden: new Set() };
+    const keyed = all(figure, ".key").length > 0;
+    const state = { plot: inside(figure, ".plot"), spec: content(figure), params: {}, hidden: new Set(), keyed };
     drawn.set(figure, state);
-    const layout = Object.assign({ autosize: true }, copied(spec.layout), { template: settings.template });
-    layout.dragmode = touch || (layout.xaxis && layout.xaxis.fixedrange) ? false : "zoom";
-    if (small) {
-      layout.font = { size: 12 };
-      layout.hoverlabel = { font: { size: 11 } };
-    }
-    Plotly.newPlot(plot, viewed(state), layout, settings.config);
-    plot.dataset.drawn = "yes";
+    redraw(state);
     return state;
   }
 
-  /* The traces as they are to be drawn: this view, without what was hidden. Intervals that
-     are marked "few" would only blur where many series are on show. */
-  function viewed(state) {
-    const view = state.spec.views && state.spec.views[state.view];
-    const groups = new Set(state.spec.data.map((trace) => trace.legendgroup));
-    const few = groups.size - state.hidden.size <= 3;
-    return state.spec.data.map((trace, i) => {
-      const shown = Object.assign({}, trace, view ? view.data[i] : {});
-      shown.visible = !state.hidden.has(trace.legendgroup) && (few || trace.meta !== "few");
-      return small ? thinner(shown) : shown;
-    });
+  function redraw(state, width) {
+    state.width = width || state.plot.clientWidth;
+    const before = state.ready || Promise.resolve();
+    state.ready = before
+      .then(() => vegaEmbed(state.plot, fitted(state, state.width), { ast: true, actions: false, renderer: "svg", tooltip: { theme: "custom" } }))
+      .then((result) => {
+        if (state.view) state.view.finalize();
+        state.view = result.view;
+        state.plot.dataset.drawn = "yes";
+      });
+    return state.ready;
   }
 
-  function thinner(trace) {
-    const part = (style, key, factor) => {
-      if (style[key] === undefined) return style;
-      const value = style[key];
-      const less = Array.isArray(value) ? value.map((v) => v * factor) : value * factor;
-      return Object.assign({}, style, { [key]: less });
-    };
-    if (trace.line) trace.line = part(trace.line, "width", 0.7);
-    if (trace.marker) trace.marker = part(trace.marker, "size", 0.8);
-    return trace;
-  }
-
-  function redraw(figure) {
+  function set(figure, name, value) {
     const state = draw(figure);
-    const view = state.spec.views && state.spec.views[state.view];
-    const layout = Object.assign({}, state.plot.layout, view ? view.layout : {});
-    Plotly.react(state.plot, viewed(state), layout, settings.config);
-    return state;
+    state.params[name] = value;
+    return state.ready.then(() => state.view.signal(name, value).runAsync());
   }
 
-  function choose(figure, index) {
-    const state = draw(figure);
-    state.view = index;
-    const unit = inside(figure, ".unit");
-    if (unit) unit.textContent = state.spec.views[index].unit;
-    for (const axis of ["xaxis", "yaxis"]) {
-      const range = state.spec.layout[axis].range;
-      state.plot.layout[axis] = Object.assign({}, state.plot.layout[axis],
-        range ? { range: copied(range) } : { autorange: true });
-    }
-    redraw(figure);
-  }
+  const choose = (figure, control) => set(figure, control.dataset.param, JSON.parse(control.value));
 
   function span(figure, months) {
-    const state = draw(figure);
-    const ends = state.spec.data.flatMap((t) => (t.x && t.x.length ? [t.x[0], t.x[t.x.length - 1]] : []));
-    ends.sort();
-    const last = ends[ends.length - 1];
-    if (!months) {
-      const range = state.spec.layout.xaxis.range;
-      Plotly.relayout(state.plot, range ? { "xaxis.range": copied(range) } : { "xaxis.autorange": true });
-      return;
-    }
-    const first = new Date(last);
-    first.setUTCMonth(first.getUTCMonth() - months);
-    const from = first.toISOString().slice(0, 10);
-    Plotly.relayout(state.plot, { "xaxis.range": [from > ends[0] ? from : ends[0], last] });
+    const day = figure.dataset.date;
+    const ends = tablesOf(draw(figure).spec).flatMap((name) => (stored[name][day] || { levels: [] }).levels);
+    const first = new Date(ends.reduce((a, b) => (a > b ? a : b)));
+    first.setMonth(first.getMonth() - months);
+    set(figure, "since", months ? first.getTime() : -1e15);
   }
 
   function toggle(figure, key, alone) {
-    const state = draw(figure);
-    const keys = all(figure, ".key[data-traces]");
-    const only = alone && keys.some((k) => k !== key && !state.hidden.has(k.dataset.traces));
+    const { hidden } = draw(figure);
+    const keys = all(figure, "button.key");
+    const only = alone && keys.some((k) => k !== key && !hidden.has(k.dataset.value));
     for (const each of keys) {
-      const name = each.dataset.traces;
-      if (alone) {
-        if (only && each !== key) state.hidden.add(name);
-        else state.hidden.delete(name);
-      } else if (each === key) {
-        if (state.hidden.has(name)) state.hidden.delete(name);
-        else state.hidden.add(name);
-      }
-      each.setAttribute("aria-pressed", String(!state.hidden.has(name)));
+      const name = each.dataset.value;
+      if (alone ? only && each !== key : (each === key) !== hidden.has(name)) hidden.add(name);
+      else hidden.delete(name);
+      each.setAttribute("aria-pressed", String(!hidden.has(name)));
     }
-    redraw(figure);
+    set(figure, "hidden", Array.from(hidden));
   }
 
   /* ---- data out ---- */
@@ -121,24 +133,16 @@
   const csv = (table) => [table.heads, ...table.rows].map((row) => row.map(quoted).join(",")).join("\n") + "\n";
   const tsv = (table) => [table.heads, ...table.rows]
     .map((row) => row.map((v) => (v === null ? "" : String(v).replace(/[\t\n\r]/g, " "))).join("\t")).join("\n");
-  const decoded = (text) => new DOMParser().parseFromString(String(text || ""), "text/html").documentElement.textContent;
-
+  /* The rows behind a chart, as it shows them now. */
   function seriesTable(figure) {
-    const state = draw(figure);
-    const ticks = (state.spec.layout.yaxis || {}).ticktext;
-    const place = inside(figure, ".unit");
-    const unit = place ? [place.textContent] : [];
-    const rows = [];
-    for (const trace of viewed(state)) {
-      if (!trace.visible || !trace.x) continue;
-      trace.x.forEach((x, i) => {
-        if (x === null) return; // between two lines
-        const y = trace.y[i];
-        const named = ticks && y !== null ? decoded(ticks[Math.round(y)]) : y;
-        rows.push([decoded(trace.name), x, named, ...unit]);
-      });
-    }
-    return { heads: ["series", "x", "y", ...(place ? ["unit"] : [])], rows };
+    const { spec, params, hidden } = draw(figure);
+    const name = tablesOf(spec)[0];
+    const chosen = Object.fromEntries((spec.params || []).map((p) => [p.name, params[p.name] === undefined ? p.value : params[p.name]]));
+    const heads = Object.keys(stored[name]);
+    const rows = rowsOf(name).filter((row) => !hidden.has(row[figure.dataset.hides])
+      && heads.every((h) => !(h in chosen) || row[h] === chosen[h])
+      && !(Date.parse(row[figure.dataset.date]) < chosen.since));
+    return { heads, rows: rows.map((row) => heads.map((h) => row[h])) };
   }
 
   function save(name, blob) {
@@ -177,23 +181,12 @@
 
   function picture(figure) {
     const state = draw(figure);
-    const names = new Map(all(figure, ".key[data-traces]").map((k) => [k.dataset.traces, k.textContent.trim()]));
-    const told = new Set();
-    const data = viewed(state).map((trace) => {
-      const first = names.has(trace.legendgroup) && !told.has(trace.legendgroup) && trace.hoverinfo !== "skip";
-      if (first) told.add(trace.legendgroup);
-      return Object.assign({}, trace, { showlegend: first });
-    });
+    const place = document.createElement("div");
     const unit = inside(figure, ".unit");
-    const title = figure.dataset.title + (unit ? "<br><sub>" + unit.innerHTML + "</sub>" : "");
-    const height = Math.round(state.plot.clientHeight) + 130;
-    const layout = Object.assign({}, state.plot.layout, {
-      autosize: false, width: 1000, height, showlegend: told.size > 0,
-      title: { text: title, x: 0.01, xanchor: "left", font: { size: 17 } },
-      legend: { orientation: "h", yref: "container", y: 0.01, yanchor: "bottom" },
-      margin: Object.assign({}, state.plot.layout.margin, { t: 70, b: 90 }),
-    });
-    Plotly.toImage({ data, layout, config: settings.config }, { format: "png", width: 1000, height, scale: 2 })
+    const spec = fitted(state, 1000, true);
+    spec.title = { text: figure.dataset.title, subtitle: unit ? unit.textContent : "" };
+    vegaEmbed(place, spec, { ast: true, actions: false, renderer: "canvas" })
+      .then((result) => result.view.toImageURL("png", 2))
       .then((uri) => {
         const bytes = Uint8Array.from(atob(uri.split(",")[1]), (c) => c.charCodeAt(0));
         save(figure.dataset.name + ".png", new Blob([bytes], { type: "image/png" }));
@@ -206,7 +199,7 @@
     const button = event.target.closest("button");
     if (!button) return;
     const place = button.closest("[data-name]");
-    if (button.dataset.traces !== undefined) {
+    if (button.dataset.value !== undefined) {
       toggle(place, button, event.detail === 2);
       return;
     }
@@ -216,7 +209,7 @@
       csv: () => save(place.dataset.name + ".csv", new Blob(["\ufeff" + csv(table())], { type: "text/csv;charset=utf-8" })),
       copy: () => copy(tsv(table())),
       png: () => picture(place),
-      view: () => choose(place, Number(button.value)),
+      choose: () => choose(place, button),
       span: () => span(place, Number(button.value)),
     }[button.dataset.do];
     if (!done) return;
@@ -229,11 +222,11 @@
 
   document.addEventListener("click", press);
   document.addEventListener("change", (event) => {
-    const select = event.target.closest('select[data-do="view"]');
-    if (select) choose(select.closest("[data-name]"), Number(select.value));
+    const select = event.target.closest('select[data-do="choose"]');
+    if (select) choose(select.closest("[data-name]"), select);
   });
 
-  /* ---- when to draw ---- */
+  /* ---- when to draw: what is seen first, then the rest, so that paper has everything ---- */
 
   const figures = all(document, "figure[data-name]");
   const watch = new IntersectionObserver((entries) => {
@@ -245,19 +238,37 @@
   }, { rootMargin: "600px 0px" });
   figures.forEach((figure) => watch.observe(figure));
 
+  const idle = window.requestIdleCallback || ((f) => setTimeout(f, 50));
+  const open = (figure) => inside(figure, ".plot").clientWidth > 0;
+  (function next() {
+    const one = figures.find((figure) => !drawn.has(figure) && open(figure));
+    if (one) draw(one).ready.then(() => idle(next));
+    else document.documentElement.dataset.complete = "yes";
+  })();
+
+  let waiting = 0;
+  window.addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      for (const state of drawn.values()) {
+        if (state.plot.clientWidth && Math.abs(state.plot.clientWidth - state.width) > 4) redraw(state);
+      }
+    }, 150);
+  });
+
   let opened = [];
   window.addEventListener("beforeprint", () => {
     opened = all(document, "details:not([open])");
     opened.forEach((each) => { each.open = true; });
     for (const figure of figures) {
-      const state = draw(figure);
+      const { view, spec } = draw(figure);
       const columns = figure.classList.contains("wide") ? 1 : 2;
-      Plotly.relayout(state.plot, { width: Math.floor(printWidth / columns) - (columns - 1) * 10 });
+      if (view && !spec.facet && !spec.hconcat) view.width(Math.floor(printWidth / columns) - (columns - 1) * 10).run();
     }
   });
   window.addEventListener("afterprint", () => {
     opened.forEach((each) => { each.open = false; });
-    for (const { plot } of drawn.values()) Plotly.relayout(plot, { width: null, autosize: true });
+    for (const state of drawn.values()) redraw(state);
   });
   document.documentElement.dataset.ready = "yes";
 })();

@@ -1,0 +1,198 @@
+"""Charts inside a page: their words as HTML, their tables once, buttons for their legends.
+
+A chart of :mod:`mmmjax.plot` carries its title, unit, description, legend and controls. Here
+they are taken out of its specification, so that the page can show them as text and buttons,
+and its tables are put where every chart of the page finds them, column by column.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mmmjax.plot.picture import CONFIG
+
+__all__ = ["Choice", "Figure", "Key", "Tables", "as_json", "embedded", "numbers"]
+
+HIDES = re.compile(r"indexof\(hidden, datum\[(?P<q>['\"])(.+?)(?P=q)\]\)")
+SINCE = re.compile(r"toDate\(datum\[(?P<q>['\"])(.+?)(?P=q)\]\) >= since")
+LEGENDS = ("color", "fill", "stroke", "shape")
+MARKS = {"area": "area", "bar": "area", "rect": "area", "point": "dot", "circle": "dot"}
+
+
+class Key(NamedTuple):
+    """An entry of the legend; a button where it can be hidden."""
+
+    label: str
+    colour: str
+    mark: str = "line"  # line, dash, area, dot, ring, diamond: a class of the style sheet
+
+
+class Choice(NamedTuple):
+    """Something that is chosen, by a parameter of the chart."""
+
+    name: str  # of the parameter
+    label: str
+    options: Sequence[Any]
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart and what the page says beside it."""
+
+    name: str
+    title: str
+    alt: str
+    spec: dict[str, Any]
+    unit: str = ""
+    caption: str = ""
+    keys: Sequence[Key] = ()
+    hides: str = ""  # column of what the keys hide; empty: they hide nothing
+    choices: Sequence[Choice] = ()
+    date: str = ""  # column of dates, of which the last ones can be chosen
+    months: float = 0.0  # that they cover
+
+
+@dataclass
+class Tables:
+    """Tables of all charts of a page by the name in their specifications, each once."""
+
+    columns: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Keep a table, if it is not there yet: numbers short, texts and days by level."""
+        if name not in self.columns:
+            frame = pd.DataFrame.from_records(list(rows))
+            self.columns[name] = {str(c): _short(frame[c]) for c in frame}
+
+
+def embedded(name: str, chart: Any, tables: Tables, caption: str = "") -> Figure:
+    """A chart as a figure of a page, and its tables into the page's.
+
+    Args:
+        name: Of the figure: its place in the page and the files saved from it.
+        chart: From ``mmmjax.plot``.
+        tables: Of the page.
+        caption: What is said below it.
+    """
+    spec = chart.to_dict(validate=False)
+    for key, rows in spec.pop("datasets", {}).items():
+        tables.add(key, rows)
+    words, text = spec.pop("title", {}), json.dumps(spec)
+    if spec.get("config") == CONFIG or name:
+        spec.pop("config", None)
+    bound = [x for x in spec.get("params", ()) if "bind" in x]
+    choices = [
+        Choice(
+            x["name"], x["bind"].get("name", x["name"]).strip(), x["bind"]["options"],
+            x["bind"].get("labels") or list(map(str, x["bind"]["options"])),
+        )
+        for x in bound if "options" in x["bind"]
+    ]
+    for x in bound:
+        del x["bind"]
+    hides, since = HIDES.search(_plain(text)), SINCE.search(_plain(text))
+    date = since[2] if since else ""
+    return Figure(
+        name, " ".join(_lines(words.get("text", ""))), spec.pop("description", ""), spec,
+        " ".join(_lines(words.get("subtitle", ""))), caption, _keys(spec),
+        hides[2] if hides else "", choices, date, _months(spec, tables, date),
+    )
+
+
+def as_json(content: Any) -> str:
+    """JSON that ends no script element and holds no NaN."""
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", " ").replace("\u2029", " ")
+
+
+def numbers(values: Any, digits: int = 6) -> list[Any]:
+    """Numbers for JSON: so many significant digits, None where there is none."""
+    x = np.asarray(values, float)
+    known = np.isfinite(x)
+    x = np.where(known & (np.abs(x) > 1e-280), x, 0.0)  # smaller ones are rounding
+    size = np.floor(np.log10(np.where(x == 0, 1.0, np.abs(x))))
+    power = digits - 1 - size
+    fine, coarse = 10.0 ** np.maximum(power, 0), 10.0 ** np.maximum(-power, 0)
+    rounded = np.round(x * fine / coarse) * coarse / fine
+    return [
+        (int(v) if v == int(v) else v) if there else None
+        for v, there in zip(rounded.tolist(), known.tolist(), strict=True)
+    ]
+
+
+def _plain(text: str) -> str:
+    """A specification's text with the quotes inside its strings as they were."""
+    return text.replace('\\"', '"').replace("\\\\", "\\")
+
+
+def _lines(text: Any) -> list[str]:
+    return [text] if isinstance(text, str) else list(text)
+
+
+def _short(column: pd.Series) -> Any:
+    """A column as JSON: numbers, or levels and the place of each row among them."""
+    values: Any = column.to_numpy()
+    if column.dtype.kind in "fiu":
+        return numbers(values)
+    if column.dtype.kind == "O" and column.map(lambda x: isinstance(x, float | int)).all():
+        return numbers(values.astype(float))
+    places, levels = pd.factorize(column)
+    return {"levels": [str(x) for x in levels] if column.dtype.kind not in "b" else
+            [bool(x) for x in levels], "at": places.tolist()}
+
+
+def _walk(part: Any) -> Iterator[dict[str, Any]]:
+    """Every object inside a specification that has encodings."""
+    if isinstance(part, dict):
+        if "encoding" in part:
+            yield part
+        for inner in part.values():
+            yield from _walk(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _walk(inner)
+
+
+def _keys(spec: dict[str, Any]) -> list[Key]:
+    """The legend of a chart, from the first encoding that has one with a stated domain."""
+    for channel in LEGENDS:
+        for part in _walk(spec):
+            of = part["encoding"].get(channel, {})
+            scale = of.get("scale") or {}
+            if not isinstance(scale, dict) or of.get("legend", {}) is None:
+                continue
+            if scale.get("domain") and len(scale.get("range", ())) == len(scale["domain"]):
+                mark = part.get("mark", "line")
+                kind = MARKS.get(mark if isinstance(mark, str) else mark["type"], "line")
+                pairs = zip(scale["domain"], scale["range"], strict=True)
+                if channel == "shape":
+                    return [Key(str(n), "#3e5c76", "dot") for n, _ in pairs]
+                return [Key(str(n), str(colour), kind) for n, colour in pairs]
+    return []
+
+
+def _months(spec: dict[str, Any], tables: Tables, date: str) -> float:
+    """Months that the dates of a chart cover."""
+    name = next((x["name"] for x in _data(spec)), "")
+    column = tables.columns.get(name, {}).get(date)
+    if not column or not column["levels"]:
+        return 0.0
+    days = pd.to_datetime(column["levels"])
+    return float((days.max() - days.min()).days / 30.4)
+
+
+def _data(part: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(part, dict):
+        if isinstance(part.get("data"), dict) and "name" in part["data"]:
+            yield part["data"]
+        for inner in part.values():
+            yield from _data(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _data(inner)
