@@ -1,8 +1,8 @@
 """Charts inside a page: their words as HTML, their tables once, buttons for their legends.
 
-A chart of :mod:`mmmjax.plot` carries its title, unit, description, legend and controls. Here
-they are taken out of its specification, so that the page can show them as text and buttons,
-and its tables are put where every chart of the page finds them, column by column.
+A chart of :mod:`mmmjax.plot` carries its title, unit, description, legend and controls.
+Here they are taken out of its specification, so that the page can show them as text and
+buttons, and its tables are put where every chart of the page finds them, column by column.
 """
 
 import json
@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-
-from mmmjax.plot.picture import CONFIG
 
 __all__ = ["Choice", "Figure", "Key", "Tables", "as_json", "embedded", "numbers"]
 
@@ -84,24 +82,34 @@ def embedded(name: str, chart: Any, tables: Tables, caption: str = "") -> Figure
     for key, rows in spec.pop("datasets", {}).items():
         tables.add(key, rows)
     words, text = spec.pop("title", {}), json.dumps(spec)
-    if spec.get("config") == CONFIG or name:
-        spec.pop("config", None)
+    spec.pop("config", None)  # the house's, once a page
     bound = [x for x in spec.get("params", ()) if "bind" in x]
     choices = [
         Choice(
-            x["name"], x["bind"].get("name", x["name"]).strip(), x["bind"]["options"],
+            x["name"],
+            x["bind"].get("name", x["name"]).strip(),
+            x["bind"]["options"],
             x["bind"].get("labels") or list(map(str, x["bind"]["options"])),
         )
-        for x in bound if "options" in x["bind"]
+        for x in bound
+        if "options" in x["bind"]
     ]
     for x in bound:
         del x["bind"]
     hides, since = HIDES.search(_plain(text)), SINCE.search(_plain(text))
     date = since[2] if since else ""
     return Figure(
-        name, " ".join(_lines(words.get("text", ""))), spec.pop("description", ""), spec,
-        " ".join(_lines(words.get("subtitle", ""))), caption, _keys(spec),
-        hides[2] if hides else "", choices, date, _months(spec, tables, date),
+        name,
+        " ".join(_lines(words.get("text", ""))),
+        spec.pop("description", ""),
+        spec,
+        " ".join(_lines(words.get("subtitle", ""))),
+        caption,
+        _keys(spec),
+        hides[2] if hides else "",
+        choices,
+        date,
+        _months(spec, tables, date),
     )
 
 
@@ -135,7 +143,7 @@ def _lines(text: Any) -> list[str]:
     return [text] if isinstance(text, str) else list(text)
 
 
-def _short(column: pd.Series) -> Any:
+def _short(column: Any) -> Any:
     """A column as JSON: numbers, or levels and the place of each row among them."""
     values: Any = column.to_numpy()
     if column.dtype.kind in "fiu":
@@ -143,8 +151,12 @@ def _short(column: pd.Series) -> Any:
     if column.dtype.kind == "O" and column.map(lambda x: isinstance(x, float | int)).all():
         return numbers(values.astype(float))
     places, levels = pd.factorize(column)
-    return {"levels": [str(x) for x in levels] if column.dtype.kind not in "b" else
-            [bool(x) for x in levels], "at": places.tolist()}
+    return {
+        "levels": [str(x) for x in levels]
+        if column.dtype.kind not in "b"
+        else [bool(x) for x in levels],
+        "at": places.tolist(),
+    }
 
 
 def _walk(part: Any) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,15 @@ import jinja2
 from mmmjax.adequacy import Judged
 from mmmjax.arguments import checked
 from mmmjax.budget import Plan
-from mmmjax.checks import InputError
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.plot.labels import capital
+from mmmjax.plot.picture import CONFIG
 from mmmjax.posterior.levers import levers_of
-from mmmjax.reporting import (
-    backtests,
-    fitted,
-    media,
-    plan_words,
-    plans,
-    responses,
-    returns,
-    rows,
-)
+from mmmjax.reporting import more_rows, plan_words, rows
+from mmmjax.reporting.embed import Tables, as_json
 from mmmjax.reporting.evidence import Evidence, Planned, gather
-from mmmjax.reporting.figure import CONFIG, TEMPLATE, Figure, as_json, payload
+from mmmjax.reporting.figures import figures
 from mmmjax.reporting.sentences import BAD, CARE, GLOSSARY, PLAIN, lead, tiles, verdict
 from mmmjax.resources import replace_file
 from mmmjax.store import file_to_write
@@ -55,7 +46,7 @@ def report(
 
     The first screen is for a manager: what media brought, which channel pays, how sure
     that is, what to do. Then come the evidence, the plan, and what is needed to fit it
-    again. Everything is inside the file, about 5 MB with plotly.js: it opens offline, on a
+    again. Everything is inside the file, about 1.5 MB with Vega: it opens offline, on a
     phone and on paper, and is written whole or not at all.
 
     Args:
@@ -86,11 +77,13 @@ def report(
 
 def render(found: Evidence) -> bytes:
     """The page of the evidence."""
-    return assemble("page.html.j2", content(found), "page.js", library=plotly_js())
+    charted = Tables()
+    shown = content(found) | {"figures": figures(found, charted)}
+    return assemble("page.html.j2", shown, "page.js", charted=charted)
 
 
 def assemble(
-    template: str, shown: Mapping[str, Any], *scripts: str, library: bytes | None = None
+    template: str, shown: Mapping[str, Any], *scripts: str, charted: Tables | None = None
 ) -> bytes:
     """A page of the house: its template, style sheet and scripts in one file.
 
@@ -98,7 +91,7 @@ def assemble(
         template: Name of the file beside this one.
         shown: What the template shows.
         scripts: Names of its scripts, beside this file.
-        library: A script that goes before them.
+        charted: Tables of its charts, which Vega then draws; None: it has no charts.
     """
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_text),
@@ -108,10 +101,11 @@ def assemble(
         lstrip_blocks=True,
     )
     own = [_text(name) for name in scripts]
-    first = [] if library is None else [library]
+    first = [] if charted is None else [_text("vega.js").encode()]
     known = [hashlib.sha256(each).digest() for each in (*first, *map(str.encode, own))]
     page = environment.get_template(template).render({
-        "settings": as_json({"template": TEMPLATE, "config": CONFIG}), "payload": payload,
+        "settings": as_json({"config": CONFIG}), "as_json": as_json,
+        "charted": as_json(charted.columns if charted else {}),
         **shown, "library": HERE if first else "", "style": _text("page.css"),
         "scripts": own,
         "hashes": [f"sha256-{base64.b64encode(x).decode()}" for x in known],  # of the CSP
@@ -119,37 +113,8 @@ def assemble(
     return b"".join(first).join(map(str.encode, page.split(HERE)))
 
 
-def plotly_js() -> bytes:
-    """Plotly.js from the plotly package, which is not imported: that would take seconds."""
-    package = find_spec("plotly")
-    places = package.submodule_search_locations if package else None
-    path = Path(next(iter(places or ["plotly"]))) / "package_data" / PLOTLY
-    if not path.is_file():
-        raise InputError(
-            f"plotly: {PLOTLY} was not found. Allowed: plotly 6 or newer, with which the "
-            "page draws its figures. Fix: pip install plotly"
-        )
-    return path.read_bytes()
-
-
 def _text(name: str) -> str:
     return resources.files("mmmjax.reporting").joinpath(name).read_text("utf-8")
-
-
-def figures(found: Evidence) -> dict[str, Figure]:
-    """Every figure that the evidence allows, by name; the curves are apart."""
-    drawn = [media.contributions(found), media.decomposition(found)]
-    if found.media is not None:
-        drawn += [returns.returns(found), returns.bubbles(found), returns.periods(found)]
-        drawn += [returns.timing(found), responses.sweep(found), responses.lags(found)]
-        drawn += [responses.half_lives(found), media.multipliers(found)]
-    drawn += [fitted.fitted(found), fitted.residuals(found), fitted.convergence(found)]
-    drawn += [fitted.contraction(found), backtests.scores(found)]
-    drawn += [backtests.forecasts(found), backtests.stability(found)]
-    if found.plan is not None:
-        drawn += [plans.allocation(found, found.plan), plans.responses(found, found.plan)]
-        drawn += [plans.flighting(found, found.plan), plans.frontier(found, found.plan)]
-    return {figure.name: figure for figure in drawn if figure is not None}
 
 
 def tables(found: Evidence) -> dict[str, rows.Table]:
@@ -165,12 +130,13 @@ def tables(found: Evidence) -> dict[str, rows.Table]:
         rows.scores(found),
         rows.parameters(found),
         rows.believed(found),
-        backtests.folds(found),
-        backtests.parameters(found),
+        more_rows.folds(found),
+        more_rows.parameters(found),
     ]
     if found.plan is not None:
-        shown += [rows.plan(found, found.plan), plans.bounds(found, found.plan)]
-        shown += [plans.limits(found, found.plan), plans.scenarios(found, found.plan)]
+        shown += [rows.plan(found, found.plan), more_rows.bounds(found, found.plan)]
+        shown += [more_rows.limits(found, found.plan)]
+        shown += [more_rows.scenarios(found, found.plan)]
     return {table.name: table for table in shown if table is not None}
 
 
@@ -178,7 +144,6 @@ def content(found: Evidence) -> dict[str, Any]:
     """What the page shows; all numbers are text already."""
     fit, panel, window = found.fit, found.fit.panel, found.window
     word, reason, tone = verdict(found)
-    curves = responses.curves(found)
     return {
         "title": f"What media brought: {panel.outcome_name}",
         "subtitle": ", ".join([
@@ -191,10 +156,6 @@ def content(found: Evidence) -> dict[str, Any]:
         "tiles": tiles(found),
         "glossary": GLOSSARY,
         "against": _against(found.judged),
-        "figures": figures(found),
-        "curves": curves,
-        "curve_keys": responses.CURVE_KEYS,
-        "curves_table": rows.behind(found, "curves") if curves else None,
         "tables": tables(found),
         "n_channels": len(panel.channels),
         "period": found.period,
