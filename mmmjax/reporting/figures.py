@@ -138,7 +138,7 @@ def _levels(found: Evidence) -> Drawn:
     table = found.table("curves")
     if table is not None:
         drawn["curves"] = (
-            plot.curves(table, **every),
+            plot.curves(table, today=_today(found), **every),
             f"The dark dot is the mean {found.period} so far. The tinted range was "
             "observed; where a curve is dotted nothing like it ever was. Axes differ "
             "between channels.",
@@ -146,7 +146,11 @@ def _levels(found: Evidence) -> Drawn:
     table = found.table("sweep")
     if table is not None:
         drawn["sweep"] = (
-            plot.sweep(table, **_said(found, "outcome", "currency", "colours")),
+            plot.sweep(
+                table,
+                measure=("uplift", "marginal"),
+                **_said(found, "outcome", "currency", "colours"),
+            ),
             "One channel at a time, all others as they were, every period scaled up or "
             "down.",
         )
@@ -160,9 +164,19 @@ def _levels(found: Evidence) -> Drawn:
     return drawn
 
 
+def _today(found: Evidence) -> dict[str, float]:
+    """Spend of the mean period of training, over all geos; media of organic channels."""
+    panel = found.fit.panel
+    here = slice(panel.history, None)
+    amounts = np.where(panel.paid, panel.spend[:, here], panel.media[:, here])
+    count = np.maximum(panel.present[:, here].sum(axis=1), 1)[:, None]
+    today = (np.nan_to_num(amounts).sum(axis=1) / count).sum(axis=0)
+    return dict(zip(panel.channels, today.tolist(), strict=True))
+
+
 def _described(found: Evidence) -> Drawn:
     """How the model describes the data, and how it was sampled."""
-    said = _said(found, "outcome")
+    said = _said(found, "outcome", "period")
     rows = for_geo(pd.concat([found.fitted, *([] if found.forecast is None else
                               [found.forecast])], ignore_index=True), None)  # fmt: skip
     rows = rows.loc[rows["observed"].notna()]
@@ -209,13 +223,14 @@ def _tested(found: Evidence) -> Drawn:
     table = found.table("backtest_forecast")
     if table is not None:
         drawn["backtest_forecasts"] = (
-            plot.backtest_forecasts(table, **_said(found, "outcome")), "",
-        )  # fmt: skip
+            plot.backtest_forecasts(table, **_said(found, "outcome", "period")),
+            "",
+        )
     table = found.table("backtest_parameters")
     if table is not None:
         said = _said(found, "outcome", "currency", "value", "colours")
         drawn["stability"] = (
-            plot.stability(table, **said),
+            plot.stability(table, ["roas"], **said),
             "Intervals that move further than they are wide say that the answer depends on "
             "the window.",
         )

@@ -89,7 +89,7 @@
       .then(() => vegaEmbed(state.plot, fitted(state, state.width), { ast: true, actions: false, renderer: "svg", tooltip: { theme: "custom" } }))
       .then((result) => {
         if (state.view) state.view.finalize();
-        state.view = result.view;
+        state.view = state.plot.view = result.view;
         state.plot.dataset.drawn = "yes";
       });
     return state.ready;
