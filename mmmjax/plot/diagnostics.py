@@ -8,34 +8,54 @@ with the energy Bayesian fraction of missing information", for the energy plot.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import altair as alt
 import numpy as np
+import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from scipy.stats import binom, rankdata
 
+from mmmjax import metrics
 from mmmjax.checks import Phrase, fail
 from mmmjax.draws import MIN_BFMI, bfmi
-from mmmjax.plot import canvas as c
-from mmmjax.plot.arrays import Density, density_of, one_geo, scalars
+from mmmjax.plot import picture as p
+from mmmjax.plot.arrays import density_of, one_geo, scalars
+from mmmjax.plot.colours import APART, GOOD, MODEL
+from mmmjax.plot.fit import bands, series
+from mmmjax.plot.labels import in_percent
 
 __all__ = ["energy", "ranks", "residuals", "trace"]
 
 CHAINS = ("#2b4257", "#7a9cb8", "#a68a64", "#b7c7d5", "#5f4b32", "#5b7f9e")
 """Colours of chains: not those of channels."""
+POINTS = 128  # of a density
+MOST = 30_000  # draws in one picture; of more, every so many
+LAGS = 26
+RESIDUAL, OUTSIDE, AROUND = "residual", "outside the 94% interval", "94% interval"
+PALE = "#eceff2"  # the interval
 
 
-def _chain_colours(number: int) -> list[str]:
-    return [CHAINS[i % len(CHAINS)] for i in range(number)]
+def _chains(draws: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Colours of the chains."""
+    number = next(iter(draws.values())).shape[0]
+    return {f"chain {i + 1}": CHAINS[i % len(CHAINS)] for i in range(number)}
 
 
-def _chain_legend(number: int) -> list[Any]:
-    return [
-        Line2D([], [], color=colour, lw=2, label=f"chain {i + 1}")
-        for i, colour in enumerate(_chain_colours(number))
-    ]
+def _stacked(drawn: Any, table: pd.DataFrame, width: int, named: bool) -> p.Facet:
+    """A cell below the other for every parameter, with its name or without."""
+    header = alt.Header() if named else alt.Header(labelExpr="' '")
+    names = [*dict.fromkeys(table["parameter"])]
+    return p.Facet(
+        data=table,
+        spec=drawn.properties(width=width, height=84),
+        facet=alt.Facet("parameter:N", sort=names, header=header),
+        columns=1,
+        bounds="flush",
+        spacing=46,
+        resolve=alt.Resolve(
+            scale=alt.ScaleResolveMap(x="independent", y="independent"),
+            axis=alt.AxisResolveMap(x="independent", y="independent"),
+        ),
+    )
 
 
 def trace(
@@ -43,9 +63,11 @@ def trace(
     names: Sequence[str] | None = None,
     *,
     diverging: Any = None,
-    width: float = 9.0,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.HConcat:
     """Density of every chain, and its draws in order, with the divergences marked.
+
+    Of more than 30,000 draws every so many are drawn, which is said.
 
     Args:
         draws: Parameter -> array (chain, draw, ...): ``fit.draws.params``, or
@@ -53,47 +75,46 @@ def trace(
         names: Parameters, or labels such as "saturation_beta[TV]"; None: all (at most 30).
         diverging: Whether each transition diverged, (chain, draw):
             ``fit.draws.stats["diverging"]``. They are marked under the trace.
-        width: Inches.
+        width: Pixels.
     """
     chosen = scalars(draws, names)
-    first = next(iter(chosen.values()))
-    bad = np.zeros(first.shape, bool) if diverging is None else np.asarray(diverging, bool)
-    n_chains, n_draws = first.shape
-    title = f"Draws of {n_chains} chains: density, and trace in the order of sampling"
-    figure = c.blank(width, 0.9 + 1.25 * max(len(chosen), 1), title)
-    figure.get_layout_engine().set(hspace=0.05)  # type: ignore[union-attr]
-    ratios = [1.0, 1.2 if width < c.NARROW else 2.0]
-    cells = figure.subplots(max(len(chosen), 1), 2, squeeze=False, width_ratios=ratios)
-    for row, ((label, values), (left, right)) in enumerate(
-        zip(chosen.items(), cells, strict=True)
-    ):
-        for ax in (left, right):
-            c.dress(ax, grid="x" if ax is left else "y")
-        for chain, colour in zip(values, _chain_colours(n_chains), strict=True):
-            left.plot(*density_of(chain), color=colour, lw=1.2)
-            right.plot(chain, color=colour, lw=0.5, alpha=0.8)
-        left.set_ylim(bottom=0.0)
-        left.set_yticks([])
-        c.name_cell(left, label)
-        c.numbers_on(left.xaxis, most=4, room=width / sum(ratios) - 0.4)
-        c.numbers_on(right.yaxis, most=4)
-        right.set_xlim(0, max(n_draws - 1, 1))
-        if bad.any():
-            at = np.nonzero(bad)[1]
-            right.plot(at, np.zeros(at.size), "|", color=c.APART, ms=9, mew=1.2, zorder=4,
-                       transform=right.get_xaxis_transform(), clip_on=False)  # fmt: skip
-        c.numbers_on(right.xaxis, most=5)
-        if row < len(chosen) - 1:
-            right.tick_params(labelbottom=False)
-    cells[-1, 1].set_xlabel("draw", fontsize=c.SMALL, color=c.MUTED)
-    handles = _chain_legend(n_chains)
-    if bad.any():
-        label = f"divergence ({int(bad.sum())} of {bad.size:,} transitions)"
-        handles.append(
-            Line2D([], [], ls="", marker="|", ms=9, mew=1.4, color=c.APART, label=label)
-        )
-    c.legend_under(figure, handles)
-    return figure
+    paint, shape = _chains(chosen), next(iter(chosen.values())).shape
+    bad = np.zeros(shape, bool) if diverging is None else np.asarray(diverging, bool)
+    step = -(-len(chosen) * bad.size // MOST)
+    hills, lines = [], []
+    for label, values in chosen.items():
+        for chain, at, name in zip(values, bad, paint, strict=True):
+            of = {"parameter": label, "chain": name}
+            hills.append(pd.DataFrame(of | density_of(chain, POINTS)._asdict()))
+            kept = np.flatnonzero((np.arange(shape[1]) % step == 0) | at)
+            lines.append(
+                pd.DataFrame(of | {"draw": kept, "value": chain[kept], "bad": at[kept]})
+            )
+    axis = alt.Axis(labelExpr=p.AMOUNT, tickCount=4)
+    quiet: dict[str, Any] = {"title": None, "scale": alt.Scale(zero=False, nice=False)}
+    colour = p.by("chain", paint)
+    hill = p.Chart().mark_line(strokeWidth=1.3)
+    hill = hill.encode(
+        x=alt.X("at:Q", axis=axis, **quiet),
+        y=alt.Y("height:Q", title=None, axis=None),
+        color=colour,
+    )
+    x = alt.X("draw:Q", axis=alt.Axis(tickCount=5, labelExpr=p.AMOUNT), **quiet)
+    line = p.Chart().mark_line(strokeWidth=0.6, opacity=0.8)
+    line = line.encode(x=x, y=alt.Y("value:Q", axis=axis, **quiet), color=colour)
+    apart = p.Chart().transform_filter("datum.bad")
+    ticks = apart.mark_tick(orient="vertical", color=APART, thickness=1.4, size=10)
+    right = p.layer(line, ticks.encode(x=x, y=alt.value(84)))
+    tables = pd.concat(hills, ignore_index=True), pd.concat(lines, ignore_index=True)
+    drawn = _stacked(hill, tables[0], int(0.3 * width), True)
+    drawn = drawn | _stacked(right, tables[1], int(0.7 * width) - 70, False)
+    n_bad = int(bad.sum())
+    said = f"red: {n_bad} divergences of {bad.size:,} transitions" if n_bad else ""
+    thin = f"one of {step} draws is drawn" if step > 1 else ""
+    unit = "; ".join(filter(None, ["trace in the order of sampling", said, thin]))
+    title = f"Draws of {shape[0]} chains: density, and trace"
+    about = f"{title} of {', '.join(chosen)}; {n_bad} divergences"
+    return p.titled(drawn, title, unit, about, None)
 
 
 class Ranks(NamedTuple):
@@ -126,8 +147,8 @@ def ranks(
     names: Sequence[str] | None = None,
     *,
     bins: int = 20,
-    width: float = 9.0,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Facet:
     """Rank plots: each chain's draws ranked among those of all chains.
 
     Lines that stay within the band are chains that explore the same distribution. A slope
@@ -137,152 +158,230 @@ def ranks(
         draws: As in :func:`trace`.
         names: Parameters, or labels such as "saturation_beta[TV]"; None: all (at most 30).
         bins: Bins of ranks.
-        width: Inches.
+        width: Pixels.
     """
     chosen = scalars(draws, names)
+    each = {label: ranks_of(values, bins) for label, values in chosen.items()}
+    paint, one = _chains(chosen), next(iter(each.values()))
+    table = pd.concat(
+        [
+            pd.DataFrame(
+                {"parameter": label, "chain": chain, "rank": found.edges,
+                 "count": [*counts, counts[-1]]}
+            )
+            for label, found in each.items()
+            for chain, counts in zip(paint, found.counts, strict=True)
+        ],
+        ignore_index=True,
+    )  # fmt: skip
+    once = p.Chart().transform_filter("datum.rank === 0 && datum.chain === 'chain 1'")
+    x = alt.X(
+        "rank:Q",
+        title=None,
+        scale=alt.Scale(nice=False),
+        axis=alt.Axis(tickCount=3, labelExpr=p.AMOUNT),
+    )
+    y = p.grounded("count", ticks=3)
+    drawn = p.layer(
+        once.mark_rect(color=GOOD).encode(y=alt.datum(one.lo), y2=alt.datum(one.hi)),
+        once.mark_rule(strokeDash=[4, 3]).encode(y=alt.datum(one.expected)),
+        p.Chart()
+        .mark_line(interpolate="step-after", strokeWidth=1.3)
+        .encode(x=x, y=y, color=p.by("chain", paint)),
+    )
     title = "Ranks of the draws of each chain among those of all chains"
-    figure, cells = c.grid(len(chosen), width, 1.55, title)
-    n_chains = next(iter(chosen.values())).shape[0]
-    for ax, (label, values) in zip(cells, chosen.items(), strict=True):
-        found = ranks_of(values, bins)
-        c.dress(ax)
-        ax.axhspan(found.lo, found.hi, color=c.GOOD, zorder=0, lw=0)
-        ax.axhline(found.expected, color=c.MUTED, lw=0.8, ls="--")
-        for counts, colour in zip(found.counts, _chain_colours(n_chains), strict=True):
-            ax.stairs(counts, found.edges, color=colour, lw=1.3, baseline=None)
-        ax.set_xlim(found.edges[0], found.edges[-1])
-        ax.set_ylim(0.0, max(2 * found.expected, 1.08 * found.counts.max()))
-        c.name_cell(ax, label)
-        c.numbers_on(ax.xaxis, most=3, room=2.0)
-        c.numbers_on(ax.yaxis, most=3)
-    c.label_lowest(cells, "rank among all draws")
-    figure.supylabel("draws in a bin of ranks", fontsize=c.SMALL, color=c.MUTED)
-    label = "where 94% of independent draws' counts lie"
-    c.legend_under(figure, [*_chain_legend(n_chains), Patch(color=c.GOOD, label=label)])
-    return figure
+    unit = (
+        "draws in a bin of ranks, by rank; green: where the counts of 94% of independent "
+        "draws lie"
+    )
+    about = f"{title}: {', '.join(chosen)}"
+    drawn = p.cells(drawn, table, "parameter", [*chosen], width, 90)
+    return p.titled(p.switches(drawn, "chain"), title, unit, about, None)
 
 
-class Energy(NamedTuple):
-    """Energies of a run about their mean, and their changes from draw to draw."""
-
-    marginal: Density
-    transition: Density
-    bfmi: np.ndarray  # (chain,)
-
-
-def energy_of(energy: Any) -> Energy:
-    """Densities of energy and of its transitions, and the E-BFMI of every chain."""
-    values = np.asarray(energy, float)
-    if values.ndim != 2 or values.shape[1] < 3:
-        got = Phrase(f"shape {values.shape}")
-        fail("energy", got, "", "(chain, draw)", "mm.plot.energy(fit)")
-    steps = np.diff(values, axis=1)
-    return Energy(density_of(values - values.mean()), density_of(steps), bfmi(values))
-
-
-def energy(energy: Any, *, width: float = 5.4, ax: Axes | None = None) -> Figure:
+def energy(energy: Any, *, width: int = p.WIDE) -> p.Layer:
     """Marginal energy against energy transitions: similar where the sampler moves freely.
 
     Args:
         energy: Energy of every draw, (chain, draw): ``fit.draws.stats["energy"]``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    found = energy_of(energy)
-    drawn = c.canvas(width, 3.4, "Energy of the sampler: distribution and transitions", ax)
-    ax = drawn.ax
-    c.dress(ax, "energy about its mean, and its change from draw to draw", grid="x")
-    kinds = ((found.marginal, c.MODEL, 0.25), (found.transition, CHAINS[2], 0.25))
-    for density, colour, alpha in kinds:
-        ax.fill_between(*density, color=colour, alpha=alpha, lw=0)
-        ax.plot(*density, color=colour, lw=1.8)
-    ax.set_yticks([])
-    ax.set_ylim(bottom=0.0)
-    c.numbers_on(ax.xaxis, most=6, room=drawn.width - 0.5)
-    said = ", ".join(f"{value:.2f}" for value in found.bfmi)
-    c.say(drawn, f"E-BFMI of the chains: {said} ({MIN_BFMI} or more is wanted)")
-    labels = ("energy", "transitions of the energy")
-    c.legend_below(drawn, [
-        Line2D([], [], color=colour, lw=2, label=label)
-        for (_, colour, _), label in zip(kinds, labels, strict=True)
-    ], gap=42.0)  # fmt: skip
-    return drawn.figure
+    values = np.asarray(energy, float)
+    if values.ndim != 2 or values.shape[1] < 3:
+        got = Phrase(f"shape {values.shape}")
+        fail("energy", got, "", "(chain, draw)", "mm.plot.energy(fit)")
+    paint = {"energy": MODEL, "transitions of the energy": CHAINS[2]}
+    each = values - values.mean(), np.diff(values, axis=1)
+    parts = [
+        pd.DataFrame({"kind": kind} | density_of(x)._asdict())
+        for kind, x in zip(paint, each, strict=True)
+    ]
+    base = p.chart(pd.concat(parts, ignore_index=True)).encode(
+        x=p.across("at", "energy about its mean, and its change from draw to draw"),
+        y=alt.Y("height:Q", title=None, axis=None, stack=None),
+        color=p.by("kind", paint),
+    )
+    drawn = p.layer(base.mark_area(opacity=0.25), base.mark_line(strokeWidth=1.8))
+    said = ", ".join(f"{value:.2f}" for value in bfmi(values))
+    unit = f"E-BFMI of the chains: {said} ({MIN_BFMI} or more is wanted)"
+    title = "Energy of the sampler: distribution and transitions"
+    return p.titled(p.switches(drawn, "kind"), title, unit, unit, width, 230)
 
 
-class Residuals(NamedTuple):
-    """Residuals over time (time,) and their autocorrelation from lag 1 on (lag,)."""
-
-    dates: np.ndarray
-    values: np.ndarray  # original units
-    lag: np.ndarray
-    correlation: np.ndarray
-    bound: float
-    outside: np.ndarray  # (lag,), beyond the bound
+Left = pd.DataFrame | xr.Dataset
+"""A table with the columns of fitted.csv, or a result of ``mm.residuals``."""
 
 
-def residuals_of(found: xr.Dataset, geo: str | None = None) -> Residuals:
-    """One geo of the result of ``mm.residuals``."""
-    one = one_geo(found, geo)
-    later = one.sel(lag=one["lag"] > 0)
-    correlation, bound = later["autocorrelation"].to_numpy(), float(one["bound"])
-    return Residuals(
-        one["date"].to_numpy(), one["residual"].to_numpy(), later["lag"].to_numpy(),
-        correlation, bound, np.abs(correlation) > bound,
-    )  # fmt: skip
+def left_over(found: Left, geo: str | None) -> tuple[Any, Any, list[str]]:
+    """Residuals and their autocorrelation, and the geos to choose from.
+
+    Returns:
+        Columns geo, date, left, lo, hi (of the interval about the prediction; NaN where it
+        is not known), state; and columns geo, lag (from 1 on), correlation, bound.
+    """
+    if isinstance(found, xr.Dataset):
+        one = one_geo(found, geo)
+        name, days = str(one["geo"].to_numpy()), one["date"].to_numpy()
+        left = one["residual"].to_numpy()
+        table = pd.DataFrame({"geo": name, "date": days, "left": left, "lo": np.nan})
+        table = table.assign(hi=np.nan, state=RESIDUAL)
+        lags = pd.DataFrame(
+            {"geo": name, "lag": one["lag"], "correlation": one["autocorrelation"]}
+        )
+        lags = lags.loc[lags["lag"] > 0].assign(bound=float(one["bound"]))
+        return table.dropna(subset="left"), lags, []
+    rows, geos = bands(found, geo)
+    left = rows["observed"] - rows["mean"]
+    lo, hi = rows["lo"] - rows["mean"], rows["hi"] - rows["mean"]
+    state = np.where(left.between(lo, hi), RESIDUAL, OUTSIDE)
+    table = rows[["geo", "date"]].assign(left=left, lo=lo, hi=hi, state=state)
+    parts = [pd.DataFrame({x: [] for x in ("geo", "lag", "correlation", "bound")})]
+    for name, of in table.groupby("geo", sort=False):
+        values = of["left"].to_numpy()
+        last = min(LAGS, len(values) - 1)
+        known = max(np.isfinite(values).sum(), 1)
+        found_ = {"geo": name, "lag": np.arange(1, last + 1), "bound": 1.96 / known**0.5}
+        correlation = metrics.autocorrelation(values[None], last)[0, 1:] if last > 0 else []
+        parts.append(pd.DataFrame(found_ | {"correlation": correlation}))
+    lags = pd.concat(parts[1:] or parts, ignore_index=True)
+    return table.dropna(subset="left"), lags, geos
 
 
 def residuals(
-    found: xr.Dataset,
+    found: Left,
+    test: Left | None = None,
     *,
     geo: str | None = None,
     outcome: str = "outcome",
     period: str = "period",
-    width: float = 9.0,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.HConcat | p.VConcat:
     """What the model leaves over, over time, and how long such errors last.
 
     Args:
-        found: Result of ``mm.residuals(fit)``; of several geos with ``total=True``.
-        geo: The geo drawn, where there are several.
+        found: Result of ``mm.residuals(fit)``, of several geos with ``total=True``; or a
+            table with the columns of fitted.csv, whose interval is drawn too.
+        test: The same for the test window, whose background is tinted.
+        geo: The geo drawn; None: the sum over geos, and a choice where a table has others.
         outcome: Name of the outcome, with its unit if it has one.
         period: Word for one period, such as "week".
-        width: Inches.
+        width: Pixels.
     """
-    one, narrow = residuals_of(found, geo), width < c.NARROW
-    height = 5.4 if narrow else 3.4
-    figure = c.blank(width, height, c.capital(f"{outcome}: observed minus predicted"))
-    over, lasting = (
-        figure.subplots(2, 1) if narrow else figure.subplots(1, 2, width_ratios=[1.9, 1])
+    table, lags, geos = left_over(found, geo)
+    shown = table.loc[table["geo"] == geos[0]] if geos else table
+    lasting = lags.loc[lags["geo"] == geos[0]] if geos else lags
+    table = table.assign(after=False)
+    if test is not None:
+        later = left_over(test, geo)[0]
+        table = pd.concat([table, later.assign(after=True)], ignore_index=True)
+    tested = sum(table["after"]) > 0
+    # lags stand at the last day, which is among the days shown, whatever they are
+    both = pd.concat([table, lags.assign(date=table["date"].max())], ignore_index=True)
+    stacked = width < 460
+    drawn = draw_residuals(both, tested, period, width, stacked)
+    drawn = p.choice_of(p.switches(drawn, "series", "date"), "geo", "geo", geos)
+    beyond = int((lasting["correlation"].abs() > lasting["bound"]).sum())
+    lag = f"{beyond} of {len(lasting)} lags beyond what independent errors allow"
+    about = f"Observed minus predicted; {lag}"
+    if np.isfinite(shown["lo"]).any():
+        share = float((shown["state"] == RESIDUAL).mean())
+        about += f"; {in_percent(share)} of {len(shown):,} periods lie inside the interval"
+    return p.titled(
+        drawn,
+        "What the model does not explain",
+        f"{outcome} a {period}, observed minus predicted; "
+        "runs of one sign or a drift: something is missing",
+        about,
+        None,
     )
-    c.dress(over, y=outcome)
-    c.name_cell(over, "over time")
-    over.axhline(0.0, color=c.MUTED, lw=1)
-    over.vlines(one.dates, 0.0, one.values, color=c.MODEL, lw=1.2, alpha=0.7)
-    over.plot(one.dates, one.values, ".", color=c.MODEL, ms=4)
-    c.dates_on(c.Canvas(figure, over, False), one.dates[0], one.dates[-1])
-    c.numbers_on(over.yaxis)
-    _draw_correlation(lasting, one, period)
-    handles: list[Any] = [
-        Patch(color=c.GOOD, label="where 95% of the lags of independent errors lie")
+
+
+def draw_residuals(
+    both: Any, tested: bool, period: str, width: int, stacked: bool
+) -> p.HConcat | p.VConcat:
+    """Residuals over time beside their autocorrelation, or above it.
+
+    Args:
+        both: Columns of both tables of :func:`left_over`, and after: whether a day is of
+            the test window.
+        tested: Whether any is.
+        period: Word for one period.
+        width: Pixels of both.
+        stacked: Whether they stand below each other.
+    """
+    known = {OUTSIDE: APART} if (both["state"] == OUTSIDE).any() else {}
+    spread = {AROUND: PALE} if np.isfinite(both["lo"]).any() else {}
+    paint = {RESIDUAL: MODEL} | known | spread
+    days = p.Chart().transform_filter("isValid(datum.left)")
+    back = p.tinted(None, "after", "date", "test, not fitted") if tested else []
+    x = alt.X("date:T", title=None, axis=alt.Axis(tickCount=5, labelFlush=False))
+    area = days.mark_area().encode(x=x, y="lo:Q", y2="hi:Q")
+    each = days.transform_calculate(series="datum.state")
+    each = each.transform_filter("indexof(hidden, datum['series']) < 0")
+    told = [
+        alt.Tooltip("date:T", format="%-d %b %Y", title="day"),
+        *p.tips({"left": "observed minus predicted"}, ",.4~s"),
     ]
-    if one.outside.any():
-        label = f"beyond it: {int(one.outside.sum())} of {one.lag.size} lags"
-        handles.append(Line2D([], [], color=c.APART, marker="o", ms=4, lw=2, label=label))
-    c.legend_under(figure, handles)
-    return figure
-
-
-def _draw_correlation(ax: Axes, one: Residuals, period: str) -> None:
-    c.dress(ax, f"lag, {period}s", "autocorrelation")
-    c.name_cell(ax, "how long they last")
-    ax.axhspan(-one.bound, one.bound, color=c.GOOD, zorder=0, lw=0)
-    ax.axhline(0.0, color=c.MUTED, lw=1)
-    paint = np.where(one.outside, c.APART, c.MODEL).tolist()
-    ax.vlines(one.lag, 0.0, one.correlation, color=paint, lw=2)
-    ax.scatter(one.lag, one.correlation, s=14, color=paint, zorder=3)
-    known = np.abs(one.correlation[np.isfinite(one.correlation)])
-    limit = max(1.15 * float(known.max(initial=0.0)), 0.3)
-    ax.set_ylim(-limit, limit)
-    ax.set_xlim(0, float(one.lag.max(initial=0)) + 1)
-    c.numbers_on(ax.xaxis, most=6)
-    c.numbers_on(ax.yaxis, most=5)
+    each = each.encode(
+        x=x, y=p.grounded("left", ticks=5), color=p.by("series", paint), tooltip=told
+    )
+    over = p.layer(
+        *back,
+        *([series(area, AROUND, paint)] if spread else []),
+        each.mark_rule(strokeWidth=1.6).encode(y2=alt.datum(0)),
+        each.mark_point(size=14),
+    )
+    lags = p.Chart().transform_filter("isValid(datum.lag)")
+    lags = lags.transform_calculate(
+        low="-datum.bound", outside="abs(datum.correlation) > datum.bound"
+    )
+    x = alt.X(
+        "lag:Q",
+        title=f"lag, {period}s",
+        scale=alt.Scale(zero=True),
+        axis=alt.Axis(tickMinStep=1, tickCount=6),
+    )
+    y = p.grounded("correlation", format=".1f", ticks=5)
+    colour = alt.condition("datum.outside", alt.value(APART), alt.value(MODEL))
+    bars = lags.encode(
+        x=x,
+        y=y,
+        color=colour,
+        tooltip=p.tips({"lag": "lag", "correlation": "autocorrelation"}),
+    )
+    lasting = p.layer(
+        lags.transform_filter("datum.lag === 1")
+        .mark_rect(color=GOOD)
+        .encode(y="bound:Q", y2="low:Q"),
+        bars.mark_rule(strokeWidth=2).encode(y2=alt.datum(0)),
+        bars.mark_point(size=26),
+    )
+    left, right = (width, width) if stacked else (int(0.62 * width), int(0.38 * width) - 70)
+    size = lambda text: {"text": text, "fontSize": 12}
+    parts: Any = [
+        over.properties(width=left, height=230, title=size("over time")),
+        lasting.properties(width=right, height=230, title=size("how long they last")),
+    ]
+    if stacked:
+        return p.VConcat(data=both, vconcat=parts)
+    return p.HConcat(data=both, hconcat=parts, bounds="flush", spacing=64)

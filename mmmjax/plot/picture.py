@@ -375,13 +375,15 @@ def tinted(table: pd.DataFrame | None, flag: str, date: str, word: str = "") -> 
     at = rows.transform_calculate(_at=f"toNumber(toDate(datum[{date!r}]))")
     found = (
         at.transform_joinaggregate(
-            _days="distinct(_at)", _first="min(_at)", _last="max(_at)"
+            _days="distinct(_at)", _first="min(_at)", _last="max(_at)", groupby=[]
         )
         .transform_filter(f"datum[{flag!r}]")
         .transform_calculate(
             _half="(datum._last - datum._first) / max(datum._days - 1, 1) / 2"
         )
-        .transform_aggregate(start="min(_at)", end="max(_at)", half="max(_half)")
+        .transform_aggregate(
+            start="min(_at)", end="max(_at)", half="max(_half)", groupby=[flag]
+        )
         .transform_calculate(start="datum.start - datum.half", end="datum.end + datum.half")
     )
     back = found.mark_rect(color=TINT).encode(x="start:T", x2="end:T")
