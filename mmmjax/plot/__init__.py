@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from mmmjax.plot.budget import allocation as allocation
     from mmmjax.plot.budget import flighting as flighting
     from mmmjax.plot.budget import marginal_returns as marginal_returns
-    from mmmjax.plot.canvas import to_png as to_png
-    from mmmjax.plot.canvas import to_svg as to_svg
     from mmmjax.plot.colours import channel_colours as channel_colours
     from mmmjax.plot.counterfactual import uplift as uplift
     from mmmjax.plot.data import against_outcome as against_outcome
@@ -44,6 +42,8 @@ if TYPE_CHECKING:
     from mmmjax.plot.media import contributions as contributions
     from mmmjax.plot.media import decomposition as decomposition
     from mmmjax.plot.media import multipliers as multipliers
+    from mmmjax.plot.picture import to_png as to_png
+    from mmmjax.plot.picture import to_svg as to_svg
     from mmmjax.plot.plans import frontier as frontier
     from mmmjax.plot.plans import mean_and_risk as mean_and_risk
     from mmmjax.plot.plans import plan_responses as plan_responses
@@ -66,7 +66,6 @@ if TYPE_CHECKING:
 
 _FILES = {
     "budget": ("allocation", "flighting", "marginal_returns"),
-    "canvas": ("to_png", "to_svg"),
     "colours": ("channel_colours",),
     "counterfactual": ("uplift",),
     "data": (
@@ -83,6 +82,7 @@ _FILES = {
     "graph": ("structure",),
     "knowledge": ("best_splits", "value_of_knowing"),
     "media": ("contributions", "decomposition", "multipliers"),
+    "picture": ("to_png", "to_svg"),
     "plans": ("frontier", "mean_and_risk", "plan_responses"),
     "pooling": ("shrinkage",),
     "priors": ("contraction", "distributions", "prior_posterior"),

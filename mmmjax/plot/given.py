@@ -10,10 +10,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.figure import Figure
 
 from mmmjax import tables
 from mmmjax.arguments import bound, complete, kind_of
@@ -227,7 +227,7 @@ SOURCES: dict[str, Source] = {
     ),
     **dict.fromkeys(
         ("to_png", "to_svg"),
-        Source("a picture", "mm.plot.{}(mm.plot.roas(fit))", others=(Figure,)),
+        Source("a picture", "mm.plot.{}(mm.plot.roas(fit))", others=(alt.TopLevelMixin,)),
     ),
     "trace": _posterior("draws", diverging="diverging"),
     "ranks": _posterior("draws"),

@@ -118,9 +118,11 @@ def _paid(found: Evidence) -> Drawn:
         )
         kind = "quarter" if "quarter" in kinds else kinds[0]
         drawn["timing"] = (
-            plot.now_and_after(windows, "all", **_said(found, "outcome", "colours")),
-            "Full: within the window of the spend. Pale: after it, by carry-over. A cut at "
-            f"the end of a {kind} forgets the pale part.",
+            plot.now_and_after(
+                windows, kind, share=True, **_said(found, "outcome", "colours")
+            ),
+            f"Full: within the {kind} of the spend. Pale: after it, by carry-over. A cut at "
+            "the end of a window forgets the pale part.",
         )
     if moving is not None:
         drawn["multipliers"] = (
@@ -239,7 +241,6 @@ def _tested(found: Evidence) -> Drawn:
 
 def _planned(found: Evidence, plan: Planned) -> Drawn:
     """What to spend, what it brings, when, and what other budgets would bring."""
-    said = _said(found, "outcome", "currency", "period", "colours")
     each = f"a {found.period}" if plan.facts["per_period"] else "over the window"
     drawn: Drawn = {
         "allocation": (
@@ -253,7 +254,9 @@ def _planned(found: Evidence, plan: Planned) -> Drawn:
         gain, sure = plan.gain, plan.probability
         how = "" if sure is None else f"; more with probability {chance(sure)}"
         drawn["plan_responses"] = (
-            plot.plan_responses(draws, outcome=found.outcome),
+            plot.plan_responses(
+                {name: draws[name].to_numpy() for name in draws}, outcome=found.outcome
+            ),
             "Dotted: means. Both are sure or unsure together: the difference is "
             f"{span(*gain)} (94% interval){how}{if_it_holds(found)}.",
         )
@@ -273,7 +276,19 @@ def _planned(found: Evidence, plan: Planned) -> Drawn:
                 f"lowest budget and {amount(price[-1])} at the highest."
             )
         drawn["frontier"] = (
-            plot.frontier(table, outcome=found.outcome, currency=found.currency, per=each),
+            plot.frontier(
+                table,
+                marks=_marks(plan),
+                per=each,
+                **_said(found, "outcome", "currency"),
+            ),
             f"Bounds that are multiples of the reference grow with the budget.{last}",
         )
     return drawn
+
+
+def _marks(plan: Planned) -> dict[str, tuple[float, float]]:
+    """Money and mean response of reference and plan."""
+    names = ("reference", "optimized")
+    spent = (float(plan.sums[name].sum()) for name in names)
+    return dict(zip(names, zip(spent, plan.responses(), strict=True), strict=True))

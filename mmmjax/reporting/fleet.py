@@ -13,10 +13,11 @@ from mmmjax.fleet import FleetReturns, fleet_ranking, fleet_returns
 from mmmjax.fleet.attention import DOUBTFUL, FINE, INADEQUATE, ODD, ORDER, contradicted
 from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED
 from mmmjax.fleet.summary import usable_rows, valued
+from mmmjax.plot.bins import FLEET
+from mmmjax.plot.fleet import fleet_diagnostics, fleet_forest, fleet_spread, statuses
 from mmmjax.plot.labels import ALL, Return, amount, amounts, in_percent, span
-from mmmjax.reporting import fleet_figures as figures_of
-from mmmjax.reporting.figure import Figure, as_json
-from mmmjax.reporting.html import assemble, plotly_js
+from mmmjax.reporting.embed import Figure, Tables, as_json, embedded
+from mmmjax.reporting.html import assemble
 from mmmjax.reporting.rows import MAX_ROWS, Cell, Table, written
 from mmmjax.reporting.sentences import BAD, CARE, GOOD, PLAIN, Tile
 from mmmjax.resources import replace_file
@@ -64,8 +65,7 @@ def fleet_report(
         The path written.
 
     Raises:
-        InputError: The path cannot be written, a table lacks a column, or plotly is not
-            installed.
+        InputError: The path cannot be written, or a table lacks a column.
     """
     target = file_to_write(path, "fleet.html")
     ranking = fleet_ranking(table, size=size)
@@ -75,9 +75,11 @@ def fleet_report(
     unit = Return(outcome, currency, in_money or None)
     seconds = table.set_index("market")["seconds"]
     ranking["seconds"] = seconds.reindex(ranking["market"]).to_numpy()
+    charted = Tables()
     shown = content(ranking, channels, found, unit)
+    shown |= {"figures": figures(ranking, found, unit, charted)}
     scripts = ("page.js", "fleet.js")
-    replace_file(target, assemble("fleet.html.j2", shown, *scripts, library=plotly_js()))
+    replace_file(target, assemble("fleet.html.j2", shown, *scripts, charted=charted))
     return target
 
 
@@ -86,12 +88,9 @@ def content(
 ) -> dict[str, Any]:
     """What the page shows; all numbers are text already."""
     count = len(ranking)
-    drawn: list[Figure] = [figures_of.statuses(ranking)]
     tables = [_attention(ranking), _markets(ranking, unit.outcome)]
     if found is not None:
-        drawn += [figures_of.spread(found, unit), figures_of.forest(found, unit)]
         tables.append(_channels(found, unit))
-    health = figures_of.distributions(ranking)
     named = {t.name: t for t in tables if t is not None}
     counts = _counts(ranking)
     listed = ranking.head(LISTED)
@@ -100,14 +99,48 @@ def content(
         "subtitle": f"{channels['channel'].nunique():,} channels, one model each market",
         "lead": _lead(ranking, found, unit),
         "tiles": _tiles(ranking, found),
-        "figures": {figure.name: figure for figure in (*drawn, *health)},
-        "health": [figure.name for figure in health],
         "tables": named,
         "kinds": [(name, counts[name]) for name in ORDER if counts[name]],
         "places": [ORDER.index(name) for name in listed["attention"]],
         "count": count,
         "opened": _opened(listed, channels, found, unit),
     }
+
+
+def figures(
+    ranking: pd.DataFrame, found: FleetReturns | None, unit: Return, tables: Tables
+) -> dict[str, Figure]:
+    """The charts of a fleet with what is said below them."""
+    ended = ranking["attention"].tolist()
+    counts = {name: ended.count(name) for name in ORDER if name in ended}
+    drawn = {
+        "statuses": (
+            statuses(counts, (FAILED, REFUSED, NOT_CONVERGED)),
+            "Converged markets are either fine or have odd scores; refitted ones converged "
+            "alone, by NUTS.",
+        )
+    }
+    if found is not None:
+        said = {"outcome": unit.outcome, "currency": unit.currency}
+        even = " Dotted: 1, where spend breaks even." if found.in_money else ""
+        drawn["spread"] = (
+            fleet_spread(found, **said),
+            "Small dots: markets, each leaning on the others. Ring and thick line: the "
+            "typical (median) market. Thin line: where a market that is not in the fleet "
+            f"would lie. 94% intervals.{even}",
+        )
+        drawn["forest"] = (
+            fleet_forest(found, **said),
+            f"Sorted by own {unit.name}. Markets that know little lean on the others. "
+            "Tinted: the typical market. Rings: a log-normal describes the own posterior "
+            "poorly, often one that heaps up at 0; rely on its own interval." + even,
+        )
+    if ranking[[name for name, *_ in FLEET]].notna().to_numpy().any():
+        drawn["health"] = (
+            fleet_diagnostics(ranking),
+            "Coverage is of the training periods.",
+        )
+    return {n: embedded(n, chart, tables, text) for n, (chart, text) in drawn.items()}
 
 
 def _counts(ranking: pd.DataFrame) -> dict[str, int]:
