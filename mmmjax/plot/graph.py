@@ -1,33 +1,36 @@
 """Picture of a model's structure: data and priors at the left, the outcome at the right."""
 
 import textwrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import FancyBboxPatch, Patch, PathPatch
-from matplotlib.path import Path
+import altair as alt
+import numpy as np
+import pandas as pd
 
 from mmmjax.graph import Node, Structure, dims_of
-from mmmjax.plot import canvas as c
+from mmmjax.plot import picture as p
+from mmmjax.plot.colours import INK, MODEL, MUTED, TINT
+from mmmjax.plot.labels import shorten
 
 __all__ = ["structure"]
 
-SIZE = 8.0  # points
-LINE, PAD = SIZE * 1.35 / 72, 0.07  # inches of a line of text and around it
-ACROSS, DOWN = 0.38, 0.12  # inches between layers and between rows
+SIZE = 11.0  # pixels of letters
+LINE, PAD = SIZE * 1.35, 7.0  # pixels of a line of text and around it
+ACROSS, DOWN = 40.0, 12.0  # pixels between layers and between rows
 WRAP = 28  # characters
-FILL = {"data": c.TINT, "parameter": "#FFF6E5", "derived": "#FFF6E5", "part": "white",
-        "outcome": c.MODEL}  # fmt: skip
-EDGE = {"data": c.MUTED, "parameter": "#B7791F", "derived": "#B7791F", "part": c.MODEL,
-        "outcome": c.MODEL}  # fmt: skip
-WORDS = {"data": "data", "parameter": "parameter and its prior", "part": "computed",
-         "derived": "parameter from others", "outcome": "observed outcome"}  # fmt: skip
+WORDS = {
+    "data": "data",
+    "parameter": "parameter and its prior",
+    "part": "computed",
+    "derived": "parameter from others",
+    "outcome": "observed outcome",
+}
+FILL = dict(zip(WORDS, (TINT, "#FFF6E5", "#FFFFFF", "#FFF6E5", MODEL), strict=True))
+EDGE = dict(zip(WORDS, (MUTED, "#B7791F", MODEL, "#B7791F", MODEL), strict=True))
 
 
 class Box(NamedTuple):
-    """A node in its place: centre, size and ends of its column, inches from top left."""
+    """A node in its place: centre, size and ends of its column, pixels from top left."""
 
     node: Node
     lines: tuple[str, ...]
@@ -38,42 +41,93 @@ class Box(NamedTuple):
     column: tuple[float, float]
 
 
-def structure(graph: Structure, *, width: float = 9.0, ax: Axes | None = None) -> Figure:
+def structure(graph: Structure, *, width: int = p.WIDE) -> p.Layer:
     """Draw what a spec makes of the data.
 
     Args:
         graph: Result of ``mm.structure``.
-        width: Inches, at least; a figure of ours grows with the model.
-        ax: Axes to draw on, in smaller letters if need be; None makes a figure.
+        width: Pixels, at least; the picture grows with the model.
     """
     boxes = layout(graph)
+    known = {box.node.name: box for box in boxes}
     right = max(box.x + box.width / 2 for box in boxes) + PAD
     bottom = max(box.y + box.height / 2 for box in boxes) + PAD
-    count = graph.n_parameters
+    wide, count = max(width, int(np.ceil(right))), graph.n_parameters
+    kinds = [WORDS[kind] for kind in WORDS if graph.of_kind(kind)]  # type: ignore[arg-type]
+    frames = pd.DataFrame(
+        {
+            "node": box.node.name,
+            "kind": WORDS[box.node.kind],
+            "x": box.x - box.width / 2,
+            "x2": box.x + box.width / 2,
+            "y": box.y - box.height / 2,
+            "y2": box.y + box.height / 2,
+        }
+        for box in boxes
+    )
+    texts = pd.DataFrame(
+        {
+            "text": line,
+            "x": box.x,
+            "y": box.y - box.height / 2 + PAD + (i + 0.5) * LINE,
+            "bold": i == 0,
+            "dark": box.node.kind == "outcome",
+        }
+        for box in boxes
+        for i, line in enumerate(box.lines)
+    )
+    arrows = pd.DataFrame(
+        {"edge": edge, "place": i, "x": x, "y": y}
+        for edge, (start, end) in enumerate(graph.edges)
+        for i, (x, y) in enumerate(_arrow(known[start], known[end]))
+    )
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, wide], nice=False))
+    down = alt.Scale(domain=[0, bottom], reverse=True, nice=False)
+    y = alt.Y("y:Q", axis=None, scale=down)
+    paint = {WORDS[kind]: FILL[kind] for kind in WORDS if WORDS[kind] in kinds}
+    edges = {WORDS[kind]: EDGE[kind] for kind in WORDS if WORDS[kind] in kinds}
+    fill = alt.Fill(
+        "kind:N", sort=kinds, scale=alt.Scale(domain=[*paint], range=[*paint.values()])
+    )
+    stroke = alt.Stroke(
+        "kind:N", sort=kinds, scale=alt.Scale(domain=[*edges], range=[*edges.values()])
+    )
+    ends: Any = (
+        arrows.loc[arrows["place"] == arrows["place"].max()] if len(arrows) else (arrows)
+    )
+    where = {"x": x, "y": y}
+    ink = alt.condition("datum.dark", alt.value("white"), alt.value(INK))
+    drawn = p.layer(
+        *(
+            [
+                p.chart(arrows)
+                .mark_line(color=MUTED, strokeWidth=1)
+                .encode(**where, detail="edge:N", order="place:Q"),
+                p.chart(ends)
+                .mark_point(shape="triangle-right", size=26, color=MUTED, xOffset=-3)
+                .encode(**where),
+            ]
+            if len(arrows)
+            else []
+        ),
+        *(
+            p.chart(part)
+            .mark_rect(cornerRadius=4, strokeDash=[4, 3] if dashed else [1, 0])
+            .encode(**where, x2="x2:Q", y2="y2:Q", fill=fill, stroke=stroke)
+            for dashed, part in frames.groupby(frames["kind"] == WORDS["derived"])
+        ),
+        *(
+            p.chart(part)
+            .mark_text(fontSize=SIZE, fontWeight="bold" if bold else "normal")
+            .encode(**where, text="text:N", color=ink)
+            for bold, part in texts.groupby("bold", sort=False)
+        ),
+    )
     more = f": {count:,} numbers to estimate" if count else ""
-    wide = max(width, right + 0.15)
-    drawn = c.canvas(wide, bottom + 0.85, f"Model of {graph.outcome}{more}", ax)
-    ax = drawn.ax
-    ax.set_axis_off()
-    shrink = 1.0
-    if not drawn.own:
-        place, inches = ax.get_position(), drawn.figure.get_size_inches()
-        shrink = min(
-            1.0, place.width * inches[0] / right, place.height * inches[1] / bottom
-        )
-    margin = (wide - 0.15 - right) / 2 if drawn.own else 0.0
-    ax.set_xlim(-margin, right + margin)
-    ax.set_ylim(bottom, 0.0)
-    known = {box.node.name: box for box in boxes}
-    for start, end in graph.edges:
-        _arrow(ax, known[start], known[end])
-    for box in boxes:
-        _draw(ax, box, shrink)
-    kinds = [kind for kind in WORDS if graph.of_kind(kind)]  # type: ignore[arg-type]
-    handles = [Patch(facecolor=FILL[k], edgecolor=EDGE[k], label=WORDS[k],
-                     ls="--" if k == "derived" else "-") for k in kinds]  # fmt: skip
-    c.legend_below(drawn, handles, gap=4.0)
-    return drawn.figure
+    about = f"Model of {graph.outcome}: {len(boxes)} quantities, {len(graph.edges)} arrows"
+    return p.titled(
+        drawn, f"Model of {graph.outcome}{more}", "", about, wide, int(np.ceil(bottom))
+    )
 
 
 def layout(graph: Structure) -> list[Box]:
@@ -130,12 +184,15 @@ def _lines(graph: Structure, node: Node) -> tuple[str, ...]:
     if law and len(law[0]) > WRAP:
         family, _, inside = law[0].partition("(")
         rest = [f"({inside}"] if inside else []
-        law = [part for text in [family, *rest]
-               for part in textwrap.wrap(text, WRAP, break_long_words=False)]  # fmt: skip
+        law = [
+            part
+            for text in [family, *rest]
+            for part in textwrap.wrap(text, WRAP, break_long_words=False)
+        ]
     over = f"by {', '.join(node.dims)}" if node.dims else ""
     sampled = node.kind in ("parameter", "derived")
     last = dims_of(node) if sampled and node.dims else over
-    return tuple(filter(None, [c.shorten(graph.label(node), WRAP + 4), *law, last]))
+    return tuple(filter(None, [shorten(graph.label(node), WRAP + 4), *law, last]))
 
 
 def _beside(text: str, parents: tuple[str, ...]) -> str:
@@ -148,41 +205,16 @@ def _beside(text: str, parents: tuple[str, ...]) -> str:
 
 
 def _size(lines: tuple[str, ...]) -> tuple[float, float]:
-    """Width and height of a box, inches."""
+    """Width and height of a box, pixels."""
     longest = max(len(lines[0]) * 1.12, *map(len, lines))  # the name is bold
-    return longest * SIZE * 0.56 / 72 + 2 * PAD, len(lines) * LINE + 2 * PAD
+    return longest * SIZE * 0.56 + 2 * PAD, len(lines) * LINE + 2 * PAD
 
 
-def _draw(ax: Axes, box: Box, shrink: float) -> None:
-    kind, dark = box.node.kind, box.node.kind == "outcome"
-    corner = (box.x - box.width / 2, box.y - box.height / 2)
-    rounded = (
-        f"round,pad=0,rounding_size={0.12 if kind in ('parameter', 'derived') else 0.02}"
-    )
-    ax.add_patch(
-        FancyBboxPatch(
-            corner, box.width, box.height, boxstyle=rounded, facecolor=FILL[kind],
-            edgecolor=EDGE[kind], lw=1.0, ls="--" if kind == "derived" else "-", zorder=2,
-        )
-    )  # fmt: skip
-    for i, line in enumerate(box.lines):
-        y = box.y - box.height / 2 + PAD + (i + 0.5) * LINE
-        muted = "white" if dark else c.MUTED
-        ax.text(
-            box.x, y, c.plain(line), ha="center", va="center", zorder=3,
-            fontsize=SIZE * shrink, weight="bold" if i == 0 else "normal",
-            color=("white" if dark else c.INK) if i == 0 else muted,
-        )  # fmt: skip
-
-
-def _arrow(ax: Axes, start: Box, end: Box) -> None:
+def _arrow(start: Box, end: Box) -> list[tuple[float, float]]:
     """A line that bends between columns only, so that it meets no other box."""
     x0, x1 = start.x + start.width / 2, end.x - end.width / 2
     out, into = start.column[1], end.column[0]
-    middle = (out + into) / 2
-    points = [(x0, start.y), (out, start.y), (middle, start.y), (middle, end.y),
-              (into, end.y), (x1, end.y)]  # fmt: skip
-    codes = [Path.MOVETO, Path.LINETO, *[Path.CURVE4] * 3, Path.LINETO]
-    line = Path(points, codes)
-    ax.add_patch(PathPatch(line, facecolor="none", edgecolor=c.MUTED, lw=0.9, zorder=1))
-    ax.add_line(Line2D([x1 - 0.05], [end.y], marker=">", ms=4, color=c.MUTED, zorder=1))
+    t = np.linspace(0.0, 1.0, 12)
+    bend = 3 * t**2 - 2 * t**3  # level at both ends
+    curve = zip(out + (into - out) * t, start.y + (end.y - start.y) * bend, strict=True)
+    return [(x0, start.y), *((float(x), float(y)) for x, y in curve), (x1, end.y)]

@@ -1,23 +1,24 @@
 """Pictures of what more knowledge would change: the best split of each draw, its worth."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import altair as alt
 import numpy as np
+import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from mmmjax import metrics
 from mmmjax.checks import Phrase, fail
-from mmmjax.plot import canvas as c
+from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import density_of
-from mmmjax.plot.labels import large, span
+from mmmjax.plot.colours import INK
+from mmmjax.plot.labels import amounts, large, span, with_unit
 
 __all__ = ["best_splits", "value_of_knowing"]
 
+STEP = 44  # pixels of a row with a violin
 WIDEST = 0.42  # half the height of a violin, rows
 
 
@@ -53,9 +54,8 @@ def best_splits(
     currency: str = "",
     per: str = "over the window",
     colours: Mapping[str, str] | None = None,
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """Spend that would be best in each posterior draw, beside what the plan spends.
 
     Where a violin is wide the data do not settle how much a channel should get.
@@ -68,8 +68,7 @@ def best_splits(
         currency: Label of money.
         per: What the money is for.
         colours: Channel -> colour; None: by the order here.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
     found = spreads_of(optimum, channels)
     widest = max(found, key=lambda one: one.hi - one.lo)
@@ -77,37 +76,62 @@ def best_splits(
     title = f"{widest.name} is the least settled: best at {best}"
     if widest.hi - widest.lo <= 1e-9 * max(abs(widest.hi), 1e-300):
         title = "Every draw has the same best split"
-    drawn = c.canvas(width, 1.5 + 0.5 * len(found), title, ax)
-    ax = drawn.ax
-    c.dress(ax, f"{c.with_unit('best spend', currency)} {per}", grid="x")
-    names = [one.name for one in found]
-    for row, (one, colour) in enumerate(
-        zip(found, c.colours_of(names, colours), strict=True)
-    ):
-        _violin(ax, row, one, colour)
-    marked = plan or {}
-    for row, name in enumerate(names):
-        if name in marked:
-            ax.plot(marked[name], row, "D", color=c.INK, mec="white", ms=7, zorder=6)
-    ax.set_xlim(left=0.0)
-    notes = [("middle 94%", [" to ".join(c.amounts([x.lo, x.hi])) for x in found])]
-    c.rows_on(drawn, names, notes)
-    c.legend_below(drawn, [
-        Patch(color=c.MODEL, alpha=0.5, label="best spend over draws"),
-        Line2D([], [], color=c.INK, lw=2, label="94% interval"),
-        *([Line2D([], [], color=c.INK, marker="D", ls="", mec="white", ms=7, label="plan")]
-          if marked else []),
-    ], gap=42.0)  # fmt: skip
-    return drawn.figure
+    names, marked = [one.name for one in found], plan or {}
+    spans = [" to ".join(amounts([one.lo, one.hi])) for one in found]
+    rows = pd.DataFrame(
+        {
+            "channel": names,
+            "row": range(len(found)),
+            "lo": [one.lo for one in found],
+            "hi": [one.hi for one in found],
+            "plan": [float(marked.get(name, np.nan)) for name in names],
+            "span": spans,
+        }
+    )
+    money = with_unit("best spend", currency)
+    axis = alt.Axis(
+        values=list(range(len(names))),
+        labelExpr=f"{json.dumps(names)}[datum.value]",
+        labelLimit=170,
+        grid=False,
+    )
+    down = alt.Scale(domain=[-0.5, len(names) - 0.5], reverse=True, nice=False)
+    y = alt.Y("row:Q", scale=down, axis=axis)
+    base, paint = p.chart(rows).encode(y=y), p.colours_for(names, colours)
+    told = [alt.Tooltip("channel:N"), alt.Tooltip("span:N", title="middle 94%")]
+    diamond = base.mark_point(shape="diamond", color=INK, stroke="white", size=90)
+    drawn = p.layer(
+        p.chart(_violins(found))
+        .mark_area(opacity=0.5)
+        .encode(
+            x=p.across("at", f"{money} {per}"),
+            y=y,
+            y2="end:Q",
+            color=p.by("channel", paint, legend=False),
+        ),
+        base.mark_rule(color=INK, strokeWidth=3).encode(x="lo:Q", x2="hi:Q", tooltip=told),
+        *([diamond.encode(x="plan:Q", tooltip=p.tips({"plan": "plan"}))] if marked else []),
+        *p.aside(base, {"span": "middle 94%"}),
+    )
+    unit = f"{money} {per} over draws; lines: 94% intervals"
+    unit += "; diamonds: the plan" if marked else ""
+    about = ", ".join(f"{name} {text}" for name, text in zip(names, spans, strict=True))
+    high = STEP * len(found) + 10
+    return p.titled(drawn, title, unit, f"Best spend: {about}", width, high)
 
 
-def _violin(ax: Axes, row: int, one: Spread, colour: str) -> None:
-    """Density above and below the row, cut where the draws end."""
-    if np.ptp(one.draws) > 1e-9 * max(abs(float(one.draws.max())), 1e-300):
-        density = density_of(one.draws).inside(one.draws.min(), one.draws.max())
-        half = WIDEST * density.height / (float(density.height.max()) or 1.0)
-        ax.fill_between(density.at, row - half, row + half, color=colour, alpha=0.5, lw=0)
-    ax.plot([one.lo, one.hi], [row, row], color=c.INK, lw=2, solid_capstyle="butt")
+def _violins(found: Sequence[Spread]) -> pd.DataFrame:
+    """Densities above and below their rows, cut where the draws end."""
+    parts = []
+    for row, one in enumerate(found):
+        at, half = np.array([one.lo, one.hi]), np.zeros(2)
+        if np.ptp(one.draws) > 1e-9 * max(abs(float(one.draws.max())), 1e-300):
+            density = density_of(one.draws).inside(one.draws.min(), one.draws.max())
+            half = WIDEST * density.height / (float(density.height.max()) or 1.0)
+            at = density.at
+        ends = {"row": row - half, "end": row + half}
+        parts.append(pd.DataFrame({"channel": one.name, "at": at, **ends}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def value_of_knowing(
@@ -117,9 +141,8 @@ def value_of_knowing(
     total: float | None = None,
     outcome: str = "outcome",
     colours: Mapping[str, str] | None = None,
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """What knowing the effect of each channel exactly would add to the best plan.
 
     Args:
@@ -129,35 +152,34 @@ def value_of_knowing(
         total: The same of knowing everything, ``evpi``; said under the title.
         outcome: Name of the outcome, with its unit if it has one.
         colours: Channel -> colour; None: by the order here.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
     worth, doubt = _by_channel(worth), _by_channel(error)
-    paint = c.colours_of(list(worth), colours)
-    rows = sorted(
-        zip(worth, worth.values(), paint, strict=True),
-        key=lambda row: -np.nan_to_num(row[1]),
-    )
-    if not rows:
+    if not worth:
         fail("worth", Phrase("no channel"), "", "{channel: expected gain}", "")
-    names, values = [row[0] for row in rows], np.array([row[1] for row in rows])
-    title = f"Learning about {names[0]} is worth most: {large(values[0])} {outcome}"
-    if values[0] <= 0:
+    rows: Any = pd.DataFrame({"channel": list(worth), "worth": list(worth.values())})
+    rows = rows.sort_values("worth", ascending=False, kind="stable")
+    far = 2 * rows["channel"].map(doubt).fillna(0.0)
+    rows = rows.assign(
+        lo=rows["worth"] - far, hi=rows["worth"] + far, text=amounts(rows["worth"])
+    )
+    names, most = rows["channel"].tolist(), float(rows["worth"].iloc[0])
+    title = f"Learning about {names[0]} is worth most: {large(most)} {outcome}"
+    if not most > 0:
         title = "Knowing more would not change the plan"
-    drawn = c.canvas(width, 1.2 + 0.36 * len(rows), title, ax)
-    ax = drawn.ax
-    c.dress(ax, f"expected {outcome} more", grid="x")
-    ax.barh(range(len(rows)), values, 0.62, color=[row[2] for row in rows])
-    spread = np.array([2 * doubt.get(name, 0.0) for name in names])
-    if spread.any():
-        ax.errorbar(values, range(len(rows)), xerr=spread, fmt="none", ecolor=c.INK,
-                    elinewidth=1.2, capsize=2)  # fmt: skip
-    ax.set_xlim(left=min(0.0, float(np.nanmin(values))))
-    c.rows_on(drawn, names, [("worth", c.amounts(values))])
+    paint = p.colours_for(list(worth), colours)
+    base = p.chart(rows).encode(y=p.named_rows("channel", names))
+    x = p.across("worth", f"expected {outcome} more")
+    drawn = p.layer(
+        base.mark_bar(size=19).encode(x=x, color=p.by("channel", paint, legend=False)),
+        *([base.mark_rule(color=INK).encode(x="lo:Q", x2="hi:Q")] if far.any() else []),
+        *p.aside(base, {"text": "worth"}),
+    )
+    unit = "What exact knowledge of a channel would add to the best plan."
     if total is not None:
-        c.say(drawn, f"Knowing everything: {large(total)} {outcome}. No experiment brings "
-              "more than that.")  # fmt: skip
-    return drawn.figure
+        unit += f" Knowing everything: {large(total)} {outcome}. No experiment brings more."
+    about = ", ".join(f"{a} {b}" for a, b in zip(names, rows["text"], strict=True))
+    return p.titled(drawn, title, unit, f"Worth of knowing: {about}", width, alt.Step(31))
 
 
 def _by_channel(values: Any) -> dict[str, float]:

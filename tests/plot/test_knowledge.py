@@ -6,6 +6,7 @@ import xarray as xr
 
 from mmmjax import plot
 from mmmjax.checks import InputError
+from mmmjax.plot import picture
 from mmmjax.plot.knowledge import spreads_of
 
 RNG = np.random.default_rng(0)
@@ -15,11 +16,21 @@ NAMES = ["TV", "Search"]
 
 def test_the_widest_channel_is_named():
     figure = plot.best_splits(DRAWS, channels=NAMES, plan={"TV": 300.0}, currency="EUR")
-    title = figure.get_suptitle().replace("\n", " ")
+    (title,) = figure.to_dict()["title"]["text"]
     assert title.startswith("Search is the least settled: best at ")
     assert title.endswith(" EUR")
-    labels = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
-    assert labels[-1] == "plan"
+    rows = figure.layer[1].data
+    np.testing.assert_array_equal(rows["plan"], [300.0, np.nan])
+    violins = figure.layer[0].data
+    for row, column in enumerate(DRAWS.T):
+        own = violins[violins["channel"] == NAMES[row]]
+        assert own["at"].min() == column.min()
+        assert own["at"].max() == column.max()
+        np.testing.assert_allclose((own["row"] + own["end"]) / 2, row)
+        assert (own["end"] - own["row"]).max() == pytest.approx(0.84)
+        inside = (column >= rows["lo"][row]) & (column <= rows["hi"][row])
+        assert inside.mean() == pytest.approx(0.94, abs=0.01)
+    assert picture.to_png(figure).startswith(b"\x89PNG")
 
 
 def test_geos_are_summed():
@@ -34,7 +45,7 @@ def test_geos_are_summed():
 
 def test_one_best_split_for_all_draws():
     figure = plot.best_splits(np.tile([10.0, 20.0], (5, 1)), channels=NAMES)
-    assert figure.get_suptitle() == "Every draw has the same best split"
+    assert figure.to_dict()["title"]["text"] == ["Every draw has the same best split"]
 
 
 @pytest.mark.parametrize("draws", [np.ones((1, 2)), np.ones(4), np.ones((4, 3))])
@@ -49,17 +60,20 @@ def test_bars_of_the_value_of_knowing_are_in_order():
     figure = plot.value_of_knowing(
         given, error={"TV": 1.0}, total=400.0, outcome="sales", colours=colours
     )
-    assert figure.get_suptitle() == "Learning about Search is worth most: 300 sales"
-    assert [bar.get_width() for bar in figure.axes[0].patches] == [300, 10, 0]
-    assert "Knowing everything: 400 sales" in figure.axes[0].get_title(loc="left")
+    words = figure.to_dict()["title"]
+    assert words["text"] == ["Learning about Search is worth most: 300 sales"]
+    assert "Knowing everything: 400 sales" in " ".join(words["subtitle"])
+    bars = figure.layer[0].data
+    assert bars["channel"].tolist() == ["Search", "TV", "Mail"]
+    assert bars["worth"].tolist() == [300, 10, 0]
+    assert (bars["hi"] - bars["lo"]).tolist() == [0, 4, 0]  # two errors either way
     array = xr.DataArray(list(given.values()), {"channel": list(given)}, ("channel",))
-    assert [b.get_width() for b in plot.value_of_knowing(array).axes[0].patches] == [
-        300, 10, 0
-    ]  # fmt: skip
+    assert plot.value_of_knowing(array).layer[0].data["worth"].tolist() == [300, 10, 0]
 
 
 def test_nothing_worth_knowing():
     figure = plot.value_of_knowing({"TV": 0.0, "Search": 0.0})
-    assert figure.get_suptitle() == "Knowing more would not change the plan"
+    title = figure.to_dict()["title"]["text"]
+    assert title == ["Knowing more would not change the plan"]
     with pytest.raises(InputError, match="worth"):
         plot.value_of_knowing({})
