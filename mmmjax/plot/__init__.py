@@ -1,13 +1,14 @@
-"""Pictures: labelled tables in, one figure out; each file is compute, then draw.
+"""Pictures: labelled tables in, one chart out, for a notebook, a file and the report.
 
 All take a Fit (or the Plan, Backtest, Fleet or Panel that they are of), whose labels they
 know; or the tables that the command line writes, labelled results, plain arrays of draws;
-and return a :class:`matplotlib.figure.Figure`; nothing global is touched. Give one
+and return an Altair chart, which composes (``+``, ``|``, ``&``), shows itself and is saved
+offline: ``mm.plot.roas(fit).save("roas.png")``. Give one
 ``colours=channel_colours(fit.panel.channels)`` to all of them, so that a channel keeps its
 colour where others are missing.
 
-Each name is loaded on first use: ``colours`` and ``labels`` serve the report too, which
-must not wait for matplotlib.
+Each name is loaded on first use: ``colours`` and ``labels`` serve the command line too,
+which must not wait for Altair.
 """
 
 import importlib

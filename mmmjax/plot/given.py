@@ -237,7 +237,8 @@ SOURCES: dict[str, Source] = {
         {"Fit": lambda fit, given: {"energy": fit.draws.stats["energy"]}},
     ),
     "residuals": Source(
-        "a result of mm.residuals", "mm.plot.{}(fit), or of mm.residuals(fit)", None,
+        "a result of mm.residuals or a table with the columns of fitted.csv",
+        "mm.plot.{}(fit), or of mm.residuals(fit)", ("date", "observed", "mean"),
         ("residual",), (),
         {"Fit": lambda f, given: {"found": residuals(f, total=_whole(f, given))}},
     ),

@@ -151,12 +151,8 @@ def _short(column: Any) -> Any:
     if column.dtype.kind == "O" and column.map(lambda x: isinstance(x, float | int)).all():
         return numbers(values.astype(float))
     places, levels = pd.factorize(column)
-    return {
-        "levels": [str(x) for x in levels]
-        if column.dtype.kind not in "b"
-        else [bool(x) for x in levels],
-        "at": places.tolist(),
-    }
+    kept = [bool(x) if isinstance(x, bool | np.bool_) else str(x) for x in levels]
+    return {"levels": kept, "at": places.tolist()}
 
 
 def _walk(part: Any) -> Iterator[dict[str, Any]]:

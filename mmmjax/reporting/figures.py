@@ -121,8 +121,8 @@ def _paid(found: Evidence) -> Drawn:
             plot.now_and_after(
                 windows, kind, share=True, **_said(found, "outcome", "colours")
             ),
-            f"Full: within the {kind} of the spend. Pale: after it, by carry-over. A cut at "
-            "the end of a window forgets the pale part.",
+            f"Full: within the {kind} of the spend. Pale: after it, by carry-over. A cut "
+            "at the end of a window forgets the pale part.",
         )
     if moving is not None:
         drawn["multipliers"] = (
@@ -204,7 +204,7 @@ def _described(found: Evidence) -> Drawn:
     priors = found.table("priors")
     if priors is not None:
         drawn["contraction"] = (
-            plot.contraction(priors),
+            plot.contraction(priors, **_said(found, "colours")),
             "100%: the data decided. Near 0%: the answer is the prior's, that is, an "
             "assumption. Below 0%: the data widened what the prior said.",
         )
@@ -263,7 +263,7 @@ def _planned(found: Evidence, plan: Planned) -> Drawn:
     table = plan.more.get("periods")
     if table is not None and not table.empty:
         drawn["plan_periods"] = (
-            plot.flighting(table, **{k: said[k] for k in ("currency", "colours")}),
+            plot.flighting(table, **_said(found, "currency", "period", "colours")),
             "",
         )
     table = plan.more.get("frontier")

@@ -113,7 +113,7 @@ def figures(
     """The charts of a fleet with what is said below them."""
     ended = ranking["attention"].tolist()
     counts = {name: ended.count(name) for name in ORDER if name in ended}
-    drawn = {
+    drawn: dict[str, tuple[Any, str]] = {
         "statuses": (
             statuses(counts, (FAILED, REFUSED, NOT_CONVERGED)),
             "Converged markets are either fine or have odd scores; refitted ones converged "
@@ -121,7 +121,7 @@ def figures(
         )
     }
     if found is not None:
-        said = {"outcome": unit.outcome, "currency": unit.currency}
+        said: dict[str, Any] = {"outcome": unit.outcome, "currency": unit.currency}
         even = " Dotted: 1, where spend breaks even." if found.in_money else ""
         drawn["spread"] = (
             fleet_spread(found, **said),

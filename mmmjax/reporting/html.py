@@ -28,7 +28,6 @@ from mmmjax.store import file_to_write
 
 __all__ = ["assemble", "figures", "render", "report"]
 
-PLOTLY = "plotly.min.js"
 HERE = "\N{INVISIBLE SEPARATOR}library\N{INVISIBLE SEPARATOR}"  # where it goes
 
 
@@ -67,8 +66,7 @@ def report(
         The path written.
 
     Raises:
-        InputError: The path cannot be written, a table is unknown or lacks a column, or
-            plotly is not installed.
+        InputError: The path cannot be written, or a table is unknown or lacks a column.
     """
     target = file_to_write(path, "report.html")
     replace_file(target, render(gather(fit, test, truth, plan, tables)))

@@ -56,14 +56,18 @@
         }
       });
     }
-    const names = 150; // pixels that the names of rows and axes take
+    const names = 110; // pixels that axes take
+    if (width < 480) {
+      parts(spec, (x) => { if (x.axis && x.axis.labelLimit) x.axis.labelLimit = 84; });
+    }
     if (spec.facet) {
       spec.columns = Math.max(1, Math.min(Math.floor(width / 230), spec.columns || 4));
       spec.spec.width = Math.floor(width / spec.columns) - 66;
     } else if (spec.hconcat) {
       if (width < 620) { spec.vconcat = spec.hconcat; delete spec.hconcat; }
       const parts = spec.vconcat || spec.hconcat;
-      for (const part of parts) part.width = Math.max(140, Math.floor(width / (spec.vconcat ? 1 : parts.length)) - names);
+      const sum = parts.reduce((all, part) => all + part.width, 0);
+      for (const part of parts) part.width = Math.max(140, Math.floor(spec.vconcat ? width - names : (width - names) * part.width / sum));
     } else if (spec.vconcat) {
       for (const part of spec.vconcat) part.width = Math.max(140, width - names);
     } else {
@@ -86,7 +90,7 @@
     state.width = width || state.plot.clientWidth;
     const before = state.ready || Promise.resolve();
     state.ready = before
-      .then(() => vegaEmbed(state.plot, fitted(state, state.width), { ast: true, actions: false, renderer: "svg", tooltip: { theme: "custom" } }))
+      .then(() => vegaEmbed(state.plot, fitted(state, state.width), { ast: true, actions: false, renderer: "svg", logLevel: 1, tooltip: { theme: "custom" } }))
       .then((result) => {
         if (state.view) state.view.finalize();
         state.view = state.plot.view = result.view;
@@ -185,7 +189,7 @@
     const unit = inside(figure, ".unit");
     const spec = fitted(state, 1000, true);
     spec.title = { text: figure.dataset.title, subtitle: unit ? unit.textContent : "" };
-    vegaEmbed(place, spec, { ast: true, actions: false, renderer: "canvas" })
+    vegaEmbed(place, spec, { ast: true, actions: false, renderer: "canvas", logLevel: 1 })
       .then((result) => result.view.toImageURL("png", 2))
       .then((uri) => {
         const bytes = Uint8Array.from(atob(uri.split(",")[1]), (c) => c.charCodeAt(0));

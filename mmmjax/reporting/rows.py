@@ -1,5 +1,6 @@
 """The tables of a report: rounded for reading, and the numbers behind them for copying."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,9 +10,8 @@ import pandas as pd
 from mmmjax.criticism import prior_returns
 from mmmjax.model import model_data
 from mmmjax.plot.labels import ALL, amount, amounts, for_geo, in_percent, span
+from mmmjax.reporting.embed import as_json, numbers
 from mmmjax.reporting.evidence import Brought, Evidence, Interval, Media, Planned
-from mmmjax.reporting.figure import as_json, numbers
-from mmmjax.reporting.returns import window_names
 from mmmjax.reporting.sentences import share_span
 
 __all__ = [
@@ -386,3 +386,15 @@ def behind(found: Evidence, name: str) -> Table | None:
         return None
     unit = f"spend: {found.currency or 'money'} a {found.period}; mean, lo, hi: "
     return Table(name, [], [], frame=for_geo(table, None), unit=unit + found.outcome)
+
+
+def window_names(window: pd.DatetimeIndex, rows: pd.DataFrame) -> dict[str, str]:
+    """Labels of windows by label; a year that training covers only in part says so."""
+    kind = str(rows["kind"].iloc[0])
+    labels = list(dict.fromkeys(rows["window"].astype(str)))
+    if kind != "year":
+        return {label: label for label in labels}
+    count = Counter(str(day.year) for day in window)
+    whole = 0.9 * max(count.values())
+    part = {label: label in count and count[label] < whole for label in labels}
+    return {label: f"{label} (part)" if part[label] else label for label in labels}

@@ -67,7 +67,9 @@ class Opened:
         script = """([name, column]) => {
             const found = new Set();
             const walk = (item) => {
-              for (const d of [item.datum].flat()) if (d && d[column] != null) found.add(d[column]);
+              for (const d of [item.datum].flat()) {
+                if (d && d[column] != null) found.add(d[column]);
+              }
               (item.items || []).forEach(walk);
             };
             walk(document.querySelector(`#figure-${name} .plot`).view.scenegraph().root);

@@ -6,9 +6,8 @@ import html
 import itertools
 import json
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
+from importlib import resources
 
 import numpy as np
 import pandas as pd
@@ -20,9 +19,8 @@ from mmmjax.criticism import prior_returns
 from mmmjax.findings import Finding
 from mmmjax.model import model_data
 from mmmjax.plot.labels import amount, amounts, for_geo, in_percent, large
-from mmmjax.reporting import html as page_of
 from mmmjax.reporting.evidence import Interval, Media
-from mmmjax.reporting.html import PLOTLY, plotly_js, render
+from mmmjax.reporting.html import render
 from tests.reporting import examples
 from tests.reporting.examples import NASTY
 
@@ -60,6 +58,9 @@ class Page(HTMLParser):
         return [json.loads(s) for a, s in self.scripts if a.get("type")]
 
 
+VEGA = resources.files("mmmjax.reporting").joinpath("vega.js").read_text("utf-8")
+
+
 @pytest.fixture(scope="module")
 def found():
     return examples.evidence()
@@ -82,7 +83,7 @@ def test_nothing_is_loaded_from_elsewhere(text, page):
             value = attributes.get(name)
             assert value is None or value.startswith(("data:", "#")), (tag, value[:60])
         assert not any(name.startswith("on") for name in attributes)
-    ours = text.replace(plotly_js().decode(), "")
+    ours = text.replace(VEGA, "")
     assert not re.search(r"https?:|@import|url\(|fetch\(|XMLHttp", ours)
 
 
@@ -99,26 +100,9 @@ def test_the_policy_allows_the_two_scripts_of_the_page_and_no_network(page):
     assert len(run) == 2
 
 
-def test_plotly_is_the_installed_one_and_is_not_imported(page, tmp_path):
-    run = [script for attributes, script in page.scripts if "type" not in attributes]
-    assert run[0] == plotly_js().decode()
-    assert "plotly.js v" in run[0][:200]
-    code = (
-        "import sys; from mmmjax.reporting.html import plotly_js; plotly_js()\n"
-        "sys.exit(bool({'plotly', 'matplotlib'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_a_missing_plotly_is_said(monkeypatch):
-    monkeypatch.setattr(page_of, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=f"{PLOTLY} was not found.*pip install plotly"):
-        plotly_js()
-
-
 def test_names_of_the_user_are_text_not_markup(text, page):
     assert NASTY in page.said()
-    assert "<img" not in text.replace(plotly_js().decode(), "")
+    assert "<img" not in text.replace(VEGA, "")
     assert not any(tag == "img" for tag, _ in page.tags)
 
 
