@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from mmmjax.store import load as load
     from mmmjax.store import save as save
     from mmmjax.terms import moving as moving
+    from mmmjax.workbook import to_excel as to_excel
 
 __version__ = "0.1.0"
 
@@ -183,6 +184,7 @@ _ROOMS = {
     "mmmjax.stacking": ("Compared", "compare_specs", "stack"),
     "mmmjax.store": ("load", "save"),
     "mmmjax.terms": ("moving",),
+    "mmmjax.workbook": ("to_excel",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 _MODULES = {
