@@ -1,21 +1,19 @@
 """Pictures that compare plans: what they bring, at what risk, and at which budget."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from mmmjax import metrics
 from mmmjax.checks import Phrase, fail
-from mmmjax.plot import canvas as c
-from mmmjax.plot.arrays import Density, density_of
-from mmmjax.plot.labels import large
+from mmmjax.plot import picture as p
+from mmmjax.plot.arrays import density_of
+from mmmjax.plot.colours import INK, MODEL
+from mmmjax.plot.labels import amount, capital, large, shorten, span, with_unit
 
 __all__ = ["frontier", "mean_and_risk", "plan_responses"]
 
@@ -24,15 +22,17 @@ Draws = xr.DataArray | Mapping[str, Any]
 
 REFERENCE, OPTIMIZED = "reference", "optimized"
 RISK = 0.05  # the risk of a plan is its mean less this quantile
-SHADES = (c.MODEL, "#D55E00", "#009E73", "#882255", "#56B4E9", "#E69F00", "#332288")
+GREY = "#8a94a3"  # of the reference
+SHADES = (MODEL, "#D55E00", "#009E73", "#882255", "#56B4E9", "#E69F00", "#332288")
+POINTS = 160  # of a density
 
 
 class Brings(NamedTuple):
     """What one plan brings, outcome units."""
 
-    name: str
+    name: str  # in words
+    colour: str
     draws: np.ndarray
-    density: Density
 
     @property
     def mean(self) -> float:
@@ -46,119 +46,111 @@ class Brings(NamedTuple):
 
 
 def brings_of(response: Draws) -> list[Brings]:
-    """Every plan's draws and density."""
+    """Every plan's draws; the reference is grey."""
     if isinstance(response, xr.DataArray):
         names = [str(name) for name in response["plan"].to_numpy()]
         each = response.transpose("plan", ...).to_numpy().reshape(len(names), -1)
         response = dict(zip(names, each, strict=True))
-    found = []
+    found: list[Brings] = []
+    shades = iter(SHADES * (1 + len(response) // len(SHADES)))
     for name, values in response.items():
         draws = np.ravel(np.asarray(values, float))
         draws = draws[np.isfinite(draws)]
         if draws.size < 2:
             got = Phrase(f'{draws.size} finite draws of "{name}"')
             fail("response", got, "", "two or more", "Plan.response")
-        found.append(Brings(str(name), draws, density_of(draws)))
+        said = "plan" if name == OPTIMIZED else shorten(str(name))
+        found.append(Brings(said, GREY if name == REFERENCE else next(shades), draws))
     if not found:
         fail("response", Phrase("no plan"), "", "Plan.response, or {name: draws}", "")
     return found
 
 
-def _label(name: str) -> str:
-    return "plan" if name == OPTIMIZED else c.shorten(name)
-
-
-def _paint(found: Sequence[Brings]) -> list[str]:
-    """The reference is grey."""
-    shades = iter(SHADES * (1 + len(found) // len(SHADES)))
-    return ["#8a94a3" if one.name == REFERENCE else next(shades) for one in found]
-
-
 def plan_responses(
-    response: Draws,
-    *,
-    outcome: str = "outcome",
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    response: Draws, *, outcome: str = "outcome", width: int = p.WIDE
+) -> p.Layer:
     """Distribution of what plans bring over the window, with means; best of a few.
 
     Args:
-        response: ``Plan.response``, (plan, draw), or {name: draws}; outcome units. With
-            more than two, the first is what the others are compared with.
+        response: ``Plan.response``, (plan, draw), or {name: draws}; outcome units. Two are
+            compared draw by draw; of more, the best on average is named.
         outcome: Name of the outcome, with its unit if it has one.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
     found = brings_of(response)
-    drawn = c.canvas(width, 3.3, _finding(found, outcome), ax)
-    ax = drawn.ax
-    c.dress(ax, f"{outcome} over the window", grid="x")
-    handles, top = [], max(float(one.density.height.max()) for one in found)
-    alpha = 0.22 if len(found) <= 3 else 0.06  # more areas over each other are mud
-    for one, colour in zip(found, _paint(found), strict=True):
-        ax.fill_between(*one.density, color=colour, alpha=alpha, lw=0)
-        ax.plot(*one.density, color=colour, lw=1.8)
-        height = float(np.interp(one.mean, *one.density))
-        ax.plot([one.mean] * 2, [0.0, height], color=colour, lw=1.4, ls="--")
-        ax.plot(one.mean, 0.0, "o", color=colour, ms=5, clip_on=False, zorder=5)
-        handles.append(Patch(
-            color=colour, alpha=0.7, label=f"{_label(one.name)}: mean {large(one.mean)}"
-        ))  # fmt: skip
-    ax.set_ylim(0.0, 1.08 * top)
-    ax.set_yticks([])
-    c.numbers_on(ax.xaxis, most=6, room=drawn.width - 0.5)
-    if len(found) == 2:
-        c.say(drawn, _difference(found, outcome))
-    c.legend_below(drawn, handles, gap=42.0)
-    return drawn.figure
+    keys = [f"{one.name}: mean {large(one.mean)}" for one in found]
+    paint = {key: one.colour for key, one in zip(keys, found, strict=True)}
+    parts = []
+    for key, one in zip(keys, found, strict=True):
+        at, height = density_of(one.draws, POINTS)
+        top = float(np.interp(one.mean, at, height))
+        parts.append(pd.DataFrame({"plan": key, "at": at, "height": height, "mean": False}))
+        parts.append(
+            pd.DataFrame({"plan": [key], "at": one.mean, "height": top, "mean": True})
+        )
+    long = pd.concat(parts, ignore_index=True)
+    base = p.chart(long).encode(
+        color=p.by(
+            "plan",
+            paint,
+            legend=alt.Legend(symbolOpacity=1, symbolType="circle", columns=2),
+        )
+    )
+    x = p.across("at", scale=alt.Scale(zero=False, nice=False))
+    y = alt.Y("height:Q", axis=None, stack=None, scale=alt.Scale(zero=True, nice=False))
+    curve = base.transform_filter("!datum.mean")
+    mean = base.transform_filter("datum.mean").transform_calculate(zero="0")
+    told = [alt.Tooltip("plan:N")]
+    drawn = p.layer(
+        curve.mark_area(opacity=0.22 if len(found) <= 3 else 0.06).encode(
+            x=x, y=y, tooltip=told
+        ),
+        curve.mark_line().encode(x=x, y=y, tooltip=told),
+        mean.mark_rule(strokeDash=[4, 3], strokeWidth=1.5).encode(
+            x=x, y=y, y2="zero:Q", tooltip=told
+        ),
+        mean.mark_point(size=50, opacity=1).encode(
+            x=x, y=p.grounded("zero", axis=None), tooltip=told
+        ),
+    )
+    unit = f"{outcome} over the window, posterior distribution; dotted: means"
+    said = _difference(found, outcome)
+    about = f"{capital('; '.join(keys))} {outcome}"
+    drawn = p.switches(drawn, "plan")
+    return p.titled(drawn, _finding(found, outcome), said or unit, about, width, 220)
 
 
-def _paired(found: Sequence[Brings]) -> bool:
-    """Whether the draws of two plans belong together, one by one."""
-    return found[0].draws.size == found[1].draws.size
-
-
-def _finding(found: Sequence[Brings], outcome: str) -> str:
+def _finding(found: list[Brings], outcome: str) -> str:
     if len(found) == 1:
-        return f"{c.capital(_label(found[0].name))} brings {large(found[0].mean)} {outcome}"
+        return f"{capital(found[0].name)} brings {large(found[0].mean)} {outcome}"
     if len(found) > 2:
         best = max(found, key=lambda one: one.mean)
-        return f"{c.capital(_label(best.name))} brings the most {outcome} on average"
+        return f"{capital(best.name)} brings the most {outcome} on average"
     before, after = found
     gain = after.mean - before.mean
-    word = "more" if gain >= 0 else "less"
-    text = f"The {_label(after.name)} brings {large(abs(gain))} {outcome} {word} than the "
-    return f"{text}{_label(before.name)}"
+    more = f"{outcome} {'more' if gain >= 0 else 'less'} than the {before.name}"
+    return f"The {after.name} brings {large(abs(gain))} {more}"
 
 
-def _difference(found: Sequence[Brings], outcome: str) -> str:
-    """How sure the difference of two plans is, draw by draw."""
-    if not _paired(found):
+def _difference(found: list[Brings], outcome: str) -> str:
+    """How sure the difference of two plans is, draw by draw; empty for others."""
+    if len(found) != 2 or found[0].draws.size != found[1].draws.size:
         return ""
     gain = found[1].draws - found[0].draws
-    lo, hi = (float(x) for x in metrics.hdi(gain, 0.94))
-    size = max(abs(lo), abs(hi), abs(float(gain.mean())))
-    unit, word = next(((u, w) for u, w in ((1e9, " billion"), (1e6, " million"))
-                       if size >= u), (1.0, ""))  # fmt: skip
-    ends = c.amounts([lo / unit, hi / unit])
+    ends = (float(x) for x in metrics.hdi(gain, 0.94))
     better = float((gain > 0).mean())
     sure = (
         "over 99%" if better > 0.995 else "under 1%" if better < 0.005 else f"{better:.0%}"
     )
     return (
-        f"94% interval of the difference {ends[0]} to {ends[1]}{word} {outcome}; more with "
-        f"probability {sure}"
+        f"{outcome} over the window. 94% interval of the difference: "
+        f"{span(float(gain.mean()), *ends)}; more with probability {sure}"
     )
 
 
 def mean_and_risk(
-    response: Draws,
-    *,
-    outcome: str = "outcome",
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    response: Draws, *, outcome: str = "outcome", width: int = p.WIDE
+) -> p.Layer:
     """Plans by what they bring on average and how far a bad case falls short of it.
 
     A bad case is the response that is exceeded with probability 95%.
@@ -166,44 +158,60 @@ def mean_and_risk(
     Args:
         response: As for :func:`plan_responses`.
         outcome: Name of the outcome, with its unit if it has one.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
     found = brings_of(response)
     most, safe = (max(found, key=key) for key in (lambda x: x.mean, lambda x: -x.risk))
-    title = f'"{_label(most.name)}" brings the most, at the least risk too'
+    title = f'"{most.name}" brings the most, at the least risk too'
     if most is not safe:
         cost, less = 1 - safe.mean / most.mean, 1 - safe.risk / most.risk
-        title = f'"{_label(safe.name)}" brings {cost:.1%} less than "{_label(most.name)}" '
+        title = f'"{safe.name}" brings {cost:.1%} less than "{most.name}" '
         title += f"on average, at {less:.0%} less risk"
-    drawn = c.canvas(width, 3.5, title, ax)
-    ax = drawn.ax
-    c.dress(ax, f"risk: mean less the 5% quantile ({outcome})", f"mean {outcome}", "both")
-    risks, means = (np.array([getattr(x, k) for x in found]) for k in ("risk", "mean"))
-    for axis, values in ((ax.set_xlim, risks), (ax.set_ylim, means)):
-        room = float(np.ptp(values)) or 0.1 * abs(float(values[0])) or 1.0
-        axis(float(values.min()) - 0.2 * room, float(values.max()) + 0.2 * room)
-    middle = float(np.mean(ax.get_xlim()))
-    heights = _apart(means, 0.075 * float(np.ptp(ax.get_ylim())))
-    for one, height, colour in zip(found, heights, _paint(found), strict=True):
-        ax.plot(one.risk, one.mean, "o", color=colour, ms=9, mec="white", zorder=4)
-        right = one.risk <= middle
-        ax.annotate(
-            c.plain(_label(one.name)), (one.risk, height), (9 if right else -9, 0),
-            textcoords="offset points", ha="left" if right else "right", va="center",
-            fontsize=c.SMALL, color=c.INK,
-        )  # fmt: skip
-    c.numbers_on(ax.xaxis, most=5, room=drawn.width - 1.2)
-    c.numbers_on(ax.yaxis, most=5)
-    return drawn.figure
-
-
-def _apart(heights: np.ndarray, least: float) -> np.ndarray:
-    """Heights of labels, moved up until no two are closer than `least`."""
-    out, last = heights.astype(float).copy(), -np.inf
-    for i in np.argsort(heights, kind="stable"):
-        out[i] = last = max(out[i], last + least)
-    return out
+    table: Any = pd.DataFrame(
+        {
+            "plan": [one.name for one in found],
+            "risk": [one.risk for one in found],
+            "mean": [one.mean for one in found],
+        }
+    )
+    ends = {}
+    for name in ("risk", "mean"):
+        low, high = float(table[name].min()), float(table[name].max())
+        room = 0.2 * (high - low or 0.5 * abs(high) or 5.0)
+        ends[name] = (low - room, high + room)
+    least = 0.075 * (ends["mean"][1] - ends["mean"][0])
+    heights, last = table["mean"].to_numpy(float).copy(), -np.inf
+    for i in np.argsort(heights, kind="stable"):  # labels do not lie on each other
+        heights[i] = last = max(heights[i], last + least)
+    table = table.assign(label=heights, left=table["risk"] <= float(np.mean(ends["risk"])))
+    base = p.chart(table)
+    axis = alt.Axis(grid=True, labelExpr=p.AMOUNT, tickCount=5)
+    across, up = (
+        {"axis": axis, "scale": alt.Scale(domain=list(ends[n]), nice=False)}
+        for n in ("risk", "mean")
+    )
+    x = p.across("risk", f"risk: mean less the 5% quantile ({outcome})", **across)
+    y, z = (p.grounded(name, f"mean {outcome}", **up) for name in ("mean", "label"))
+    told = [alt.Tooltip("plan:N"), *p.tips({"mean": "mean", "risk": "risk"})]
+    paint = p.by("plan", {one.name: one.colour for one in found}, legend=False)
+    drawn = p.layer(
+        base.mark_point(size=130, stroke="white", opacity=1).encode(
+            x=x, y=y, color=paint, tooltip=told
+        ),
+        base.transform_filter("datum.left")
+        .mark_text(align="left", dx=10)
+        .encode(x=x, y=z, text="plan:N"),
+        base.transform_filter("!datum.left")
+        .mark_text(align="right", dx=-10)
+        .encode(x=x, y=z, text="plan:N"),
+    )
+    said = "; ".join(f"{x.name} {large(x.mean)}, risk {large(x.risk)}" for x in found)
+    unit = (
+        "Better is higher and further left. Risk: how far a bad case (1 in 20) falls short"
+    )
+    return p.titled(
+        p.switches(drawn, "plan"), title, unit, f"Mean {outcome}: {said}", width, 260
+    )
 
 
 COLUMNS = ("budget", "response_mean", "response_lo", "response_hi")
@@ -216,9 +224,8 @@ def frontier(
     outcome: str = "outcome",
     currency: str = "",
     per: str = "over the window",
-    width: float = 5.4,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """What the best plan of every budget brings, with its interval.
 
     Args:
@@ -228,60 +235,78 @@ def frontier(
         outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
         per: What the money is for: "over the window" or "a week".
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
     lacking = [name for name in COLUMNS if name not in found]
     if lacking:
         got = Phrase(f"no {', '.join(lacking)}")
         fail("found", got, "", "mm.frontier(fit, budgets), or frontier.csv", "")
-    budget, mean, lo, hi = (np.asarray(found[n], float).ravel() for n in COLUMNS)
-    drawn = c.canvas(width, 3.6, _growth(budget, mean, outcome), ax)
-    ax = drawn.ax
-    c.dress(ax, f"{c.with_unit('budget', currency)} {per}", outcome, "both")
-    ax.fill_between(budget, lo, hi, color=c.MODEL, alpha=0.18, lw=0)
-    ax.plot(budget, mean, color=c.MODEL, lw=2)
-    dots = {"color": c.MODEL, "ms": 4, "mec": "white", "mew": 0.6}
-    ax.plot(budget, mean, "o", **dots)
-    handles: list[Any] = [
-        Line2D([], [], color=c.MODEL, lw=2, marker="o", ms=4, label="best plan (mean)"),
-        Patch(color=c.MODEL, alpha=0.18, lw=0, label="94% interval"),
-    ]
-    for name, place in (marks or {}).items():
-        hollow = name == REFERENCE
-        look: Any = {"marker": "D", "ms": 8, "ls": "", "mec": c.INK if hollow else "white",
-                     "mfc": "white" if hollow else c.INK}  # fmt: skip
-        ax.plot(*place, zorder=5, **look)
-        handles.append(Line2D([], [], label=c.plain(_label(name)), **look))
-    room = 0.04 * (float(np.ptp(budget)) or 1.0)
-    ends = [x for x, _ in (marks or {}).values()]
-    ax.set_xlim(min(budget.min(), *ends, np.inf) - room,
-                max(budget.max(), *ends, -np.inf) + room)  # fmt: skip
-    if lo.min() < 0.5 * hi.max():
-        ax.set_ylim(bottom=min(0.0, float(lo.min())))
-    if "shadow_price" in found:
-        c.say(
-            drawn, _prices(np.ravel(np.asarray(found["shadow_price"])), outcome, currency)
+    asked = [*COLUMNS, *(["shadow_price"] if "shadow_price" in found else [])]
+    table: Any = pd.DataFrame({n: np.asarray(found[n], float).ravel() for n in asked})
+    table.columns = ["budget", "mean", "lo", "hi", "price"][: len(asked)]
+    table = table.sort_values("budget", kind="stable").assign(kind="best plan")
+    named = {
+        ("plan" if n == OPTIMIZED else shorten(n)): at for n, at in (marks or {}).items()
+    }
+    rows = [{"kind": name, "budget": x, "mean": y} for name, (x, y) in named.items()]
+    long = pd.concat([table, pd.DataFrame(rows)], ignore_index=True) if rows else table
+    band = "94% interval"
+    paint = {"best plan": MODEL, band: "#b9c8d6"} | dict.fromkeys(named, INK)
+    base = p.chart(long)
+    best = base.transform_filter("datum.kind === 'best plan'")
+    other = base.transform_filter("datum.kind !== 'best plan'")
+    low = float(table["lo"].min()) if len(table) else 0.0
+    zero = low < 0.5 * float(np.max(table["hi"].to_numpy(), initial=0.0))
+    y = {n: p.grounded(n, scale=alt.Scale(zero=zero, nice=True)) for n in ("mean", "lo")}
+    x = p.across(
+        "budget",
+        f"{with_unit('budget', currency)} {per}",
+        scale=alt.Scale(zero=False, nice=False, padding=14),
+    )
+    shown = p.by("kind", paint)
+    told = p.tips({"budget": with_unit("budget", currency), "mean": f"mean {outcome}"})
+    ends = p.tips({"lo": "94%: from", "hi": "to"})
+    money = currency or "unit of money"
+    ends += p.tips({"price": f"the next {money} brings"} if "price" in table else {})
+    hollow = alt.condition(
+        f"datum.kind === '{REFERENCE}'", alt.value("white"), alt.value(INK)
+    )
+    drawn = p.layer(
+        best.transform_filter(f"indexof(hidden, '{band}') < 0")
+        .mark_area(opacity=0.18)
+        .encode(x=x, y=y["lo"], y2="hi:Q"),
+        best.mark_line(strokeWidth=2).encode(x=x, y=y["mean"], color=shown),
+        best.mark_point(size=45, opacity=1).encode(
+            x=x, y=y["mean"], color=shown, tooltip=[*told, *ends]
+        ),
+        other.mark_point(shape="diamond", size=120, strokeWidth=1.5, opacity=1).encode(
+            x=x,
+            y=y["mean"],
+            color=shown,
+            fill=hollow,
+            stroke=alt.value(INK),
+            tooltip=[alt.Tooltip("kind:N", title="plan"), *told],
+        ),
+    )
+    first, last = (table.iloc[i] if len(table) else None for i in (0, -1))
+    title = capital(f"{outcome} of the best plan at every budget")
+    about = ""
+    if first is not None and last is not None:
+        if first["mean"] > 0 and 0 < first["budget"] < last["budget"]:
+            times = last[["budget", "mean"]] / first[["budget", "mean"]]
+            title = (
+                f"{times['budget']:.3g} times the budget brings {times['mean']:.3g} times "
+            )
+            title += f"the {outcome} of media"
+        about = f"The best plan from a budget of {large(first['budget'])} to "
+        about += f"{large(last['budget'])}: {large(first['mean'])} to {large(last['mean'])}"
+    known: Any = table["price"].dropna() if "price" in table else []
+    unit = f"{outcome} from paid media, best plan of every budget. "
+    if len(known):
+        low, high = (amount(float(known.iloc[i])) for i in (0, -1))
+        unit += (
+            f"The next {money} brings {low} {outcome} at the lowest budget and {high} at "
         )
-    c.numbers_on(ax.xaxis, most=5, room=drawn.width - 1.2)
-    c.numbers_on(ax.yaxis, most=5)
-    c.legend_below(drawn, handles, gap=42.0)
-    return drawn.figure
-
-
-def _growth(budget: np.ndarray, mean: np.ndarray, outcome: str) -> str:
-    first, last = int(budget.argmin()), int(budget.argmax())
-    if not (mean[first] > 0 and budget[first] > 0):
-        return c.capital(f"{outcome} of the best plan at every budget")
-    money, more = budget[last] / budget[first], mean[last] / mean[first]
-    return f"{money:.3g} times the budget brings {more:.3g} times the {outcome} of media"
-
-
-def _prices(price: np.ndarray, outcome: str, currency: str) -> str:
-    """What the next money brings at both ends."""
-    known = np.flatnonzero(np.isfinite(price))
-    if not known.size:
-        return ""
-    low, high = (c.amount(float(price[i])) for i in (known[0], known[-1]))
-    return f"The next {currency or 'unit of money'} brings {low} {outcome} at the lowest " \
-           f"budget and {high} at the highest"  # fmt: skip
+        unit += "the highest"
+    drawn = p.switches(drawn, "kind")
+    return p.titled(drawn, title, unit.rstrip(". "), about, width, 270)
