@@ -1,117 +1,178 @@
 """Pictures of a fleet: returns over markets, and how its markets ended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from mmmjax.checks import choice
 from mmmjax.fleet import FleetReturns
-from mmmjax.plot import canvas as c
+from mmmjax.plot import picture as p
 from mmmjax.plot.bins import FLEET, bins
-from mmmjax.plot.labels import Return
+from mmmjax.plot.colours import APART, GRID, INK, MODEL
+from mmmjax.plot.labels import Return, amount, capital, span
 
-__all__ = ["fleet_diagnostics", "fleet_forest", "fleet_spread"]
+__all__ = ["fleet_diagnostics", "fleet_forest", "fleet_spread", "statuses"]
 
 NAMED = 60  # markets up to which a forest names its rows
+DRAWN = 1000  # markets in a forest; of more, evenly spaced ones
+DOTS = 250  # markets of a channel beside the others, likewise
+OWN, SHRUNK, TYPICAL = "its own, 94% interval", "given all markets", "the typical market"
+TRUTH = "truth"
+EVEN = ". Dotted: 1, where spend breaks even"
 
 
 def fleet_forest(
     returns: FleetReturns,
-    channel: str,
+    channel: str | None = None,
     *,
     outcome: str = "outcome",
     currency: str = "",
     truth: Mapping[str, float] | None = None,
-    width: float = 7.2,
-    ax: Axes | None = None,
-) -> Figure:
-    """One channel: every market's own ROAS, and the one given all markets.
+    width: int = p.WIDE,
+) -> p.Layer:
+    """Every market's own ROAS of a channel, and the one given all markets.
 
     Args:
         returns: Of :func:`mmmjax.fleet_returns`; in money, break-even is marked.
-        channel: The channel drawn.
+        channel: The channel drawn; None: the first, others to choose from.
         outcome: Name of the outcome, with its unit if it has one.
         currency: Label of money.
         truth: True return by market, where it is known (simulated data); in money where
             ``returns`` is.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
 
     Raises:
         InputError: A channel that no usable market has.
     """
-    choice("channel", channel, returns.channels["channel"].astype(str).tolist())
-    rows = returns.markets.loc[returns.markets["channel"].astype(str) == channel]
-    rows = rows.sort_values("roas_mean", ascending=False)
-    told = returns.channels.set_index("channel").loc[channel]
-    named, unit = len(rows) <= NAMED, Return(outcome, currency, returns.in_money or None)
-    height = 1.6 + (0.27 * len(rows) if named else 6.0)
-    drawn = c.canvas(width, height, f"{channel}: return on spend of every market", ax)
-    ax = drawn.ax
-    c.dress(ax, f"{unit.per} spent", grid="x")
-    ax.axvspan(told["typical_lo"], told["typical_hi"], color=c.GRID, zorder=0)
-    place = np.arange(len(rows))
-    shift = 0.17 if named else 0.0
-    looks = (("roas", c.REST, c.MUTED, -shift), ("shrunk", c.MODEL, c.MODEL, shift))
-    for name, line, dot, off in looks:
-        mean, lo, hi = rows[[f"{name}_{s}" for s in ("mean", "lo", "hi")]].to_numpy(float).T
-        ax.hlines(place + off, lo, hi, color=line, lw=2.4 if named else 0.6)
-        fill = np.where(rows["rough"] & (name == "roas"), "white", dot)
-        ax.scatter(mean, place + off, s=26 if named else 4, color=fill, edgecolors=dot,
-                   zorder=3)  # fmt: skip
-    names = rows["market"].astype(str).tolist()
-    known = {k: truth[n] for k, n in enumerate(names) if truth and n in truth}
-    ax.plot(list(known.values()), list(known), "D", color=c.INK, ms=5, mec="white", ls="")
-    ax.set_xlim(0, 1.08 * float(np.nanquantile(rows[["roas_hi", "shrunk_hi"]], 0.98)))
+    names = returns.channels["channel"].astype(str).tolist()
+    if channel is not None:
+        choice("channel", channel, names)
+    asked = names if channel is None else [channel]
+    every = [_market_rows(returns, name, truth or {}) for name in asked]
+    long: Any = pd.concat(every, ignore_index=True)
+    size = int(max([0, *(one["place"].max() + 1 for one in every if len(one))]))
+    named, rough = size <= NAMED, bool(long["rough"].any())
+    unit = Return(outcome, currency, returns.in_money or None)
+    paint = {OWN: "#9aa5b1", SHRUNK: MODEL, TYPICAL: GRID}
+    paint |= {TRUTH: INK} if (long["kind"] == TRUTH).any() else {}
+    y: Any = alt.Y("place:Q", axis=None, scale=alt.Scale(reverse=True, nice=False))
+    offset = {}
     if named:
-        c.rows_on(drawn, names, [])
-    else:
-        ax.set_yticks([])
-        ax.set_ylim(len(rows), -1)
-    even = _break_even(returns, ax)
-    handles = _forest_legend(bool(known), bool(rows["rough"].any()))
-    c.legend_below(drawn, [*handles, *even], gap=42.0)
-    return drawn.figure
-
-
-def _break_even(returns: FleetReturns, ax: Axes) -> list[Any]:
-    """A line at 1 and its entry of the legend, where returns are of money."""
-    if not returns.in_money:
-        return []
-    ax.axvline(1.0, color=c.INK, lw=1, ls=":")
-    ax.set_xlim(right=max(ax.get_xlim()[1], 1.1))
-    return [Line2D([], [], color=c.INK, lw=1, ls=":", label="break-even")]
-
-
-def _forest_legend(truth: bool, rough: bool) -> list[Any]:
-    """What stands for what."""
-    line = lambda colour, dot, label: Line2D(
-        [], [], color=colour, lw=2.4, marker="o", ms=5, mfc=dot, mec=dot, label=label
+        order = alt.EncodingSortField("place", op="min", order="ascending")
+        y = p.named_rows("market")
+        y["sort"] = order
+        offset["yOffset"] = alt.YOffset("kind:N", sort=[OWN, SHRUNK])
+    base, line = p.chart(long), alt.StrokeWidth(value=2.4 if named else 0.6)
+    pairs = base.transform_filter(alt.FieldOneOfPredicate("kind", [OWN, SHRUNK]))
+    typical = base.transform_filter(f"datum.kind === '{TYPICAL}'")
+    x = {
+        end: p.across(
+            end,
+            f"{unit.per} spent",
+            scale=alt.Scale(domain=[0, _reach(returns, long["hi"])], nice=False),
+        )
+        for end in ("mean", "lo")
+    }
+    colour = p.by("kind", paint, legend=alt.Legend(symbolOpacity=1, symbolType="circle"))
+    told = [alt.Tooltip("market:N"), alt.Tooltip("kind:N", title=unit.name)]
+    told += p.tips({"mean": "mean", "lo": "94%: from", "hi": "to"})
+    hollow = alt.condition("datum.rough", alt.value("white"), colour)
+    drawn = p.layer(
+        typical.mark_rect(clip=True, opacity=0.7).encode(
+            x=x["lo"], x2="hi:Q", color=colour
+        ),
+        *_even(base, returns.in_money),
+        pairs.mark_rule(clip=True, opacity=1 if named else 0.5).encode(
+            x=x["lo"], x2="hi:Q", y=y, color=colour, strokeWidth=line, **offset
+        ),
+        pairs.mark_point(clip=True, size=45 if named else 8, opacity=1).encode(
+            x=x["mean"], y=y, fill=hollow, stroke=colour, tooltip=told, **offset
+        ),
+        base.transform_filter(f"datum.kind === '{TRUTH}'")
+        .mark_point(
+            clip=True, shape="diamond", size=90, stroke="white", strokeWidth=1, opacity=1
+        )
+        .encode(x=x["mean"], y=y, color=colour, tooltip=told),
     )
-    handles = [
-        line(c.REST, c.MUTED, "its own, 94% interval"),
-        line(c.MODEL, c.MODEL, "given all markets"),
-        Line2D([], [], color=c.GRID, lw=9, label="the typical market"),
+    drawn = p.choice_of(p.switches(drawn, "kind"), "channel", "channel", asked)
+    title = "Each market's own return, and the one given all markets"
+    below = (
+        f"{unit.per} spent, sorted by its own. Markets that know little lean on the others"
+    )
+    below += "; hollow: its own posterior is not log-normal, rely on its interval" * rough
+    below += f". {DRAWN:,} markets, evenly spaced in that order" * (size >= DRAWN)
+    told_of = returns.channels.loc[returns.channels["channel"].astype(str).isin(asked)]
+    said = "; ".join(_typical(told_of))
+    about = f"Own and shrunk {unit.name} of every market. The typical market: {said}"
+    height = alt.Step(11) if named else 430
+    title = title if channel is None else f"{channel}: {title[0].lower()}{title[1:]}"
+    return p.titled(drawn, title, below + EVEN * returns.in_money, about, width, height)
+
+
+def _market_rows(returns: FleetReturns, channel: str, truth: Mapping[str, float]) -> Any:
+    """Intervals of one channel's markets, the highest own return first."""
+    markets: Any = returns.markets
+    rows = markets.loc[markets["channel"].astype(str) == channel]
+    rows = _evenly(rows, "roas_mean", DRAWN)
+    rows = rows.assign(
+        channel=channel, market=rows["market"].astype(str), place=np.arange(len(rows))
+    )
+    kept = ["channel", "market", "place"]
+    parts = []
+    for name, kind in (("roas", OWN), ("shrunk", SHRUNK)):
+        columns = {f"{name}_{end}": end for end in ("mean", "lo", "hi")}
+        part = rows[[*kept, *columns]].rename(columns=columns)
+        parts.append(
+            part.assign(kind=kind, rough=rows["rough"].astype(bool) & (name == "roas"))
+        )
+    known = rows.loc[rows["market"].isin(list(truth)), kept]
+    parts.append(
+        known.assign(kind=TRUTH, rough=False, mean=known["market"].map(dict(truth)))
+    )
+    told: Any = returns.channels
+    told = told.loc[told["channel"].astype(str) == channel].iloc[0]
+    typical = {
+        "channel": channel,
+        "kind": TYPICAL,
+        "rough": False,
+        "mean": told["typical"],
+        "lo": told["typical_lo"],
+        "hi": told["typical_hi"],
+    }
+    if np.isfinite(told["typical"]):
+        parts.append(pd.DataFrame([typical]))
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
+def _evenly(rows: Any, by: str, most: int) -> Any:
+    """Rows from the largest to the smallest; of many, so many of them evenly spaced."""
+    few = np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int)
+    return rows.sort_values(by, ascending=False, kind="stable").iloc[few]
+
+
+def _reach(returns: FleetReturns, *values: Any) -> float:
+    """Where an axis ends: past nearly all of the values, and past break-even."""
+    found = np.concatenate([np.asarray(v, float) for v in values])
+    known = found[np.isfinite(found)]
+    reach = 1.08 * float(np.quantile(known, 0.98)) if known.size else 1.0
+    return max(reach, 1.1) if returns.in_money else reach or 1.0
+
+
+def _even(base: Any, in_money: bool) -> Sequence[Any]:
+    """A dotted line at 1, where spend breaks even."""
+    one = base.transform_aggregate(rows="count()").mark_rule(color=INK, strokeDash=[2, 2])
+    return [one.encode(x=alt.XDatum(1))] if in_money else []
+
+
+def _typical(channels: Any) -> list[str]:
+    return [
+        f"{row['channel']} {amount(row['typical'])} "
+        f"({span(row['typical'], row['typical_lo'], row['typical_hi'])})"
+        for row in channels.to_dict("records")
     ]
-    bare: dict[str, Any] = {"ls": "", "color": c.MUTED, "ms": 5}
-    if rough:
-        text = "own posterior not log-normal"
-        handles.append(Line2D([], [], marker="o", mfc="white", label=text, **bare))
-    if truth:
-        look: dict[str, Any] = {
-            "marker": "D",
-            "mfc": c.INK,
-            "mec": "white",
-            "label": "truth",
-        }
-        handles.append(Line2D([], [], **(bare | look)))
-    return handles
 
 
 def fleet_spread(
@@ -121,9 +182,8 @@ def fleet_spread(
     currency: str = "",
     truth: Mapping[str, float] | None = None,
     colours: Mapping[str, str] | None = None,
-    width: float = 7.2,
-    ax: Axes | None = None,
-) -> Figure:
+    width: int = p.WIDE,
+) -> p.Layer:
     """Every channel over its markets: the typical one, and where a new one would lie.
 
     Args:
@@ -133,69 +193,170 @@ def fleet_spread(
         truth: True return of the typical market by channel, where it is known; in money
             where ``returns`` is.
         colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Inches.
-        ax: Axes to draw on; None makes a figure.
+        width: Pixels.
     """
-    names = returns.channels["channel"].astype(str).tolist()
-    paint = c.colours_of(names, colours)
-    unit = Return(outcome, currency, returns.in_money or None)
-    drawn = c.canvas(width, 1.6 + 0.62 * len(names), "Return on spend over markets", ax)
-    ax = drawn.ax
-    c.dress(ax, f"{unit.per} spent", grid="x")
-    for row, told in enumerate(returns.channels.to_dict("records")):
-        own = returns.markets.loc[returns.markets["channel"] == told["channel"]]
-        jitter = np.random.default_rng(row).uniform(-0.1, 0.1, len(own))
-        ax.scatter(own["shrunk_mean"], row + 0.27 + jitter, s=12, color=paint[row],
-                   alpha=0.5, lw=0)  # fmt: skip
-        ax.hlines(row, told["new_lo"], told["new_hi"], color=paint[row], lw=1.4)
-        ax.hlines(row, told["typical_lo"], told["typical_hi"], color=paint[row], lw=5)
-        ax.plot(told["typical"], row, "o", ms=7, mfc="white", mec=paint[row], mew=1.8)
-        if truth and told["channel"] in truth:
-            ax.plot(truth[told["channel"]], row, "D", color=c.INK, ms=6, mec="white")
-    reach = returns.markets["shrunk_mean"], returns.channels["new_hi"]
-    ax.set_xlim(0, 1.08 * float(np.nanquantile(np.concatenate(reach), 0.98)))
-    notes = [
-        ("new market", [f"{lo:.2f} to {hi:.2f}" for lo, hi in
-                        returns.channels[["new_lo", "new_hi"]].to_numpy(float)]),
-        ("markets", [f"{n:,}" for n in returns.channels["markets"]]),
-    ]  # fmt: skip
-    c.rows_on(drawn, names, notes)
-    look: dict[str, Any] = {"color": c.MODEL}
-    handles = [
-        Line2D([], [], marker="o", ls="", ms=4, alpha=0.6, label="a market", **look),
-        Line2D([], [], marker="o", lw=5, mfc="white", label="the typical one, 94%", **look),
-        Line2D([], [], lw=1.4, label="a new one, 94%", **look),
+    told: Any = returns.channels.assign(channel=returns.channels["channel"].astype(str))
+    names, unit = (
+        told["channel"].tolist(),
+        Return(outcome, currency, returns.in_money or None),
+    )
+    markets: Any = returns.markets.assign(channel=returns.markets["channel"].astype(str))
+    parts = []
+    for row, name in enumerate(names):
+        own = markets.loc[(markets["channel"] == name) & markets["shrunk_mean"].notna()]
+        own = _evenly(own, "shrunk_mean", DOTS)
+        jitter = np.random.default_rng(row).uniform(-1, 1, len(own))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "channel": name,
+                    "kind": "market",
+                    "market": own["market"].astype(str),
+                    "mean": own["shrunk_mean"],
+                    "place": jitter,
+                }
+            )
+        )
+    spread = [
+        f"{lo:.2f} to {hi:.2f}" for lo, hi in told[["new_lo", "new_hi"]].to_numpy(float)
     ]
-    if truth:
-        text = "typical market, truth"
-        handles.append(Line2D([], [], color=c.INK, marker="D", ls="", ms=5, label=text))
-    c.legend_below(drawn, [*handles, *_break_even(returns, ax)], gap=42.0)
-    return drawn.figure
+    known = [(truth or {}).get(name, np.nan) for name in names]
+    parts.append(
+        told[["channel", "typical", "typical_lo", "typical_hi", "new_lo", "new_hi"]].assign(
+            kind="channel",
+            spread=spread,
+            truth=known,
+            count=[f"{n:,}" for n in told["markets"]],
+        )
+    )
+    long: Any = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    reach = _reach(returns, markets["shrunk_mean"], told["new_hi"])
+    scale = alt.Scale(domain=[0, reach], nice=False)
+    across = lambda field: p.across(field, f"{unit.per} spent", scale=scale)
+    base = p.chart(long).encode(
+        y=p.named_rows("channel", names),
+        color=p.by("channel", p.colours_for(names, colours), legend=False),
+    )
+    row = base.transform_filter("datum.kind === 'channel'")
+    tips = [
+        alt.Tooltip("channel:N"),
+        *p.tips(
+            {
+                "typical": "typical market",
+                "typical_lo": "94%: from",
+                "typical_hi": "to",
+                "new_lo": "a new market from",
+                "new_hi": "to ",
+            }
+        ),
+    ]
+    dots = base.transform_filter("datum.kind === 'market'")
+    drawn = p.layer(
+        *_even(p.chart(long), returns.in_money),
+        dots.mark_point(size=16, opacity=0.45, clip=True, yOffset=13).encode(
+            x=across("mean"),
+            yOffset=alt.YOffset("place:Q", scale=alt.Scale(range=[26, 38])),
+            tooltip=[alt.Tooltip("market:N"), *p.tips({"mean": unit.name})],
+        ),
+        row.mark_rule(clip=True, strokeWidth=1.6, opacity=0.6).encode(
+            x=across("new_lo"), x2="new_hi:Q", tooltip=tips
+        ),
+        row.mark_rule(clip=True, strokeWidth=6, opacity=0.6).encode(
+            x=across("typical_lo"), x2="typical_hi:Q", tooltip=tips
+        ),
+        row.mark_point(
+            size=70, strokeWidth=2, fill="white", opacity=1, filled=False
+        ).encode(x=across("typical"), tooltip=tips),
+        row.transform_filter("isValid(datum.truth)")
+        .mark_point(size=90, shape="diamond", stroke="white", strokeWidth=1, opacity=1)
+        .encode(x=across("truth"), color=alt.value(INK), tooltip=p.tips({"truth": TRUTH})),
+        *p.aside(row, {"spread": "new market", "count": "markets"}),
+    )
+    below = f"{unit.per} spent. Small dots: markets, each leaning on the others; ring and "
+    below += "thick line: the typical (median) market; thin line: where a new one would lie"
+    below += "; diamond: the truth" if truth else ""
+    below += f". 94% intervals{EVEN * returns.in_money}"
+    below += f". Of many markets {DOTS} are drawn" * (
+        int(told["markets"].max() or 0) > DOTS
+    )
+    about = f"The typical market: {'; '.join(_typical(told))}"
+    drawn = p.switches(drawn, "channel")
+    title = "What a channel returns over the markets"
+    return p.titled(drawn, title, below, about, width, alt.Step(56))
 
 
-def fleet_diagnostics(table: pd.DataFrame, *, width: float = 7.2) -> Figure:
+def fleet_diagnostics(table: pd.DataFrame, *, width: int = p.WIDE) -> p.Facet:
     """How the sampler and the models did over the markets: four histograms.
 
     Args:
         table: ``fleet.table`` or fleet.csv.
-        width: Inches.
+        width: Pixels.
     """
-    figure, cells = c.grid(len(FLEET), width, 2.1, "How the markets did")
-    for ax, (name, title, mark) in zip(cells, FLEET, strict=True):
-        values = table[name].dropna().to_numpy(float)
-        c.dress(ax, y="markets")
-        c.name_cell(ax, title)
+    parts, about = [], []
+    for name, title, mark in FLEET:
+        values: Any = np.sort(table[name].dropna().to_numpy(float))
         if not values.size:
-            ax.set_axis_off()
             continue
         found = bins(values, mark)
-        ax.bar(found.edges[:-1], found.counts, 0.93 * np.diff(found.edges), align="edge",
-               color=c.MODEL)  # fmt: skip
-        if found.beyond:
-            text = f"{found.beyond:,} beyond, in the last bar"
-            ax.set_xlabel(text, fontsize=c.SMALL, color=c.MUTED)
-        if found.mark is not None:
-            ax.axvline(found.mark, color=c.INK, lw=1, ls=":")
-        c.numbers_on(ax.xaxis, most=5, room=2.4)
-        ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    return figure
+        low, middle, high = (amount(float(x)) for x in np.quantile(values, [0, 0.5, 1]))
+        about.append(f"{title}: median {middle}, from {low} to {high}")
+        more = f" ({found.beyond:,} beyond in the last bar)" if found.beyond else ""
+        part = pd.DataFrame(
+            {
+                "what": f"{title}{more}",
+                "from": found.edges[:-1],
+                "to": found.edges[1:],
+                "markets": found.counts,
+            }
+        )
+        marked = np.nan if found.mark is None else found.mark
+        part["mark"] = np.where(part.index == 0, marked, np.nan)
+        part["beyond"] = (part.index == len(part) - 1) & (found.beyond > 0)
+        parts.append(part)
+    columns = ["what", "from", "to", "markets", "mark", "beyond"]
+    long: Any = (
+        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    )
+    base = p.Chart().transform_calculate(zero="0")
+    x = p.across("from", ticks=4, scale=alt.Scale(zero=False, nice=False))
+    y = p.grounded("markets", None, "d", 4)
+    told = [*p.tips({"from": "from", "to": "to"}), alt.Tooltip("markets:Q", format=",")]
+    apart = alt.condition("datum.beyond", alt.value(APART), alt.value(MODEL))
+    drawn = p.layer(
+        base.mark_rect(stroke="white", strokeWidth=1).encode(
+            x=x, x2="to:Q", y=y, y2="zero:Q", fill=apart, tooltip=told
+        ),
+        base.transform_filter("isValid(datum.mark)")
+        .mark_rule(color=INK, strokeDash=[2, 2])
+        .encode(x="mark:Q"),
+    )
+    names = list(dict.fromkeys(long["what"]))
+    drawn = p.cells(drawn, long, "what", names, width, 120, 300)
+    unit = "markets. Dotted: where to look; red: a bar that has those beyond it too"
+    return p.titled(drawn, "How the markets did", unit, ". ".join(about), width=None)
+
+
+def statuses(counts: Mapping[str, int], bad: Sequence[str], width: int = p.WIDE) -> p.Layer:
+    """How many markets ended how, in this order.
+
+    Args:
+        counts: How a market ended -> how many did.
+        bad: The ways that need attention, in red.
+        width: Pixels.
+    """
+    table = pd.DataFrame(
+        {
+            "ended": [capital(name) for name in counts],
+            "markets": list(counts.values()),
+            "needs": [name in bad for name in counts],
+            "said": [f"{n:,}" for n in counts.values()],
+        }
+    )
+    base = p.chart(table).encode(y=p.named_rows("ended", table["ended"].tolist()))
+    fill = alt.condition("datum.needs", alt.value(APART), alt.value(MODEL))
+    drawn = p.layer(
+        base.mark_bar().encode(x=p.across("markets", None, "d"), fill=fill),
+        base.mark_text(align="left", dx=6).encode(x="markets:Q", text="said:N"),
+    )
+    said = ", ".join(f"{n:,} {name}" for name, n in counts.items())
+    return p.titled(drawn, "How the markets ended", "markets", said, width, alt.Step(p.ROW))

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
+from mmmjax.plot import fleet as drawing
 from mmmjax.plot.bins import bins
+from mmmjax.plot.picture import to_png
 from tests.fleet.examples import channels_of, fleet
+from tests.plot import seen
 
 
 @pytest.fixture(scope="module")
@@ -15,64 +18,108 @@ def returns():
 
 
 def test_a_forest_has_both_intervals_of_every_market(returns):
-    figure = mm.plot.fleet_forest(returns, "Search", truth={"market 03": 1.3})
-    (ax,) = figure.axes
+    picture = mm.plot.fleet_forest(returns, "Search", truth={"market 03": 1.3})
+    drawn = seen.table(picture)
     rows = returns.markets[returns.markets.channel == "Search"]
     rows = rows.sort_values("roas_mean", ascending=False)
-    names = [label.get_text() for label in ax.get_yticklabels()]
-    assert names == rows.market.tolist()
-    lines = [np.array(c.get_segments()) for c in ax.collections if len(c.get_paths()) == 11
-             and hasattr(c, "get_segments")]  # fmt: skip
-    for found, name in zip(lines, ("roas", "shrunk"), strict=True):
-        ends = rows[[f"{name}_lo", f"{name}_hi"]].to_numpy()
-        np.testing.assert_allclose(found[:, :, 0], ends)
-    (diamond,) = [line for line in ax.lines if line.get_marker() == "D"]
-    assert diamond.get_xdata() == [1.3]
-    assert diamond.get_ydata() == [names.index("market 03")]
+    for kind, name in ((drawing.OWN, "roas"), (drawing.SHRUNK, "shrunk")):
+        part = drawn[drawn["kind"] == kind]
+        assert part["market"].tolist() == rows["market"].tolist()
+        assert part["place"].tolist() == [*range(len(rows))]
+        ends = [f"{name}_{end}" for end in ("mean", "lo", "hi")]
+        np.testing.assert_array_equal(part[["mean", "lo", "hi"]], rows[ends])
+    (truth,) = drawn[drawn["kind"] == "truth"].to_dict("records")
+    assert (truth["market"], truth["mean"]) == ("market 03", 1.3)
+    (typical,) = drawn[drawn["kind"] == drawing.TYPICAL].to_dict("records")
+    told = returns.channels.set_index("channel").loc["Search"]
+    assert (typical["lo"], typical["hi"]) == (told["typical_lo"], told["typical_hi"])
+    assert seen.params(picture) == {"hidden": []}
+    assert seen.words(picture)[0].startswith("Search: each market's own return")
     with pytest.raises(mm.InputError, match="Serch"):
         mm.plot.fleet_forest(returns, "Serch")
 
 
-def test_a_forest_of_many_markets_names_none():
+def test_a_forest_of_no_channel_has_all_to_choose_from(returns):
+    picture = mm.plot.fleet_forest(returns)
+    names = returns.channels["channel"].tolist()
+    assert seen.params(picture)["channel"] == names
+    drawn = seen.table(picture)
+    own = drawn[drawn["kind"] == drawing.OWN]
+    assert own.groupby("channel").size().to_dict() == (
+        returns.markets.groupby("channel").size().to_dict()
+    )
+    assert "truth" not in seen.colours(picture, "kind")
+
+
+def test_a_forest_of_many_markets_names_none(monkeypatch):
     many = mm.fleet_returns(channels_of(np.linspace(0, 1, 100), np.full(100, 0.2)))
-    (ax,) = mm.plot.fleet_forest(many, "TV").axes
-    assert list(ax.get_yticks()) == []
+    picture = mm.plot.fleet_forest(many, "TV")
+    assert "market" not in {x.get("field") for x in seen.every(seen.spec(picture), "y")}
+    monkeypatch.setattr(drawing, "DRAWN", 40)
+    few = seen.table(drawing.fleet_forest(many, "TV"))
+    own = few.loc[few["kind"] == drawing.OWN, "mean"].to_numpy()
+    assert own.size == 40
+    assert (own[0], own[-1]) == (
+        many.markets["roas_mean"].max(),
+        many.markets["roas_mean"].min(),
+    )
 
 
 def test_the_spread_has_a_row_for_each_channel(returns):
-    figure = mm.plot.fleet_spread(returns, truth={"TV": 1.0}, currency="EUR")
-    (ax,) = figure.axes
-    rings = [line for line in ax.lines if line.get_marker() == "o"]
-    np.testing.assert_allclose(
-        [float(np.ravel(r.get_xdata())[0]) for r in rings], returns.channels.typical
-    )
-    assert "per EUR" in ax.get_xlabel()
+    picture = mm.plot.fleet_spread(returns, truth={"TV": 1.0}, currency="EUR")
+    drawn = seen.table(picture)
+    rows = drawn[drawn["kind"] == "channel"]
+    told = returns.channels
+    assert rows["channel"].tolist() == told["channel"].tolist()
+    for name in ("typical", "typical_lo", "typical_hi", "new_lo", "new_hi"):
+        np.testing.assert_array_equal(rows[name], told[name])
+    assert rows["truth"].dropna().tolist() == [1.0]
+    dots = drawn[drawn["kind"] == "market"]
+    for name, part in returns.markets.groupby("channel"):
+        np.testing.assert_array_equal(
+            np.sort(dots.loc[dots["channel"] == name, "mean"]), np.sort(part["shrunk_mean"])
+        )
+    assert "outcome per EUR spent" in seen.words(picture)[1]
 
 
-def test_in_money_break_even_is_marked():
+def test_in_money_break_even_is_marked(returns):
     table, channels = fleet(14)
     paid = mm.fleet_returns(channels, table.assign(outcome_value=0.1))
-    for figure in (
-        mm.plot.fleet_forest(paid, "TV", outcome="sales", currency="EUR"),
-        mm.plot.fleet_spread(paid, outcome="sales", currency="EUR"),
-    ):
-        (ax,) = figure.axes
-        assert "EUR per EUR spent" in ax.get_xlabel()
-        assert [1.0, 1.0] in [list(line.get_xdata()) for line in ax.lines]
-        assert ax.get_xlim()[1] >= 1.1
-        legends = [*figure.legends, *filter(None, [ax.get_legend()])]
-        assert "break-even" in [t.get_text() for x in legends for t in x.get_texts()]
+    even = {"datum": 1}
+    for draw in (mm.plot.fleet_forest, mm.plot.fleet_spread):
+        picture = draw(paid, outcome="sales", currency="EUR")
+        assert seen.axis(picture, "x") == {"EUR per EUR spent"}
+        assert even in seen.every(seen.spec(picture), "x")
+        scales = [
+            x["scale"]["domain"]
+            for x in seen.every(seen.spec(picture), "x")
+            if "scale" in x
+        ]
+        assert all(high >= 1.1 for _, high in scales)
+        assert "Dotted: 1, where spend breaks even" in seen.words(picture)[1]
+        assert even not in seen.every(seen.spec(draw(returns)), "x")
 
 
 def test_histograms_count_every_market_once():
     table, _ = fleet(30)
-    figure = mm.plot.fleet_diagnostics(table)
-    columns = ("r_hat", "min_ess", "seconds", "coverage")
-    for ax, name in zip(figure.axes, columns, strict=True):
-        heights = [bar.get_height() for bar in ax.patches]
-        assert sum(heights) == table[name].notna().sum()
-    empty = mm.plot.fleet_diagnostics(table.assign(coverage=np.nan))
-    assert not empty.axes[3].patches
+    drawn = seen.table(mm.plot.fleet_diagnostics(table))
+    sums = drawn.groupby("what", sort=False)["markets"].sum()
+    known = [
+        table[name].notna().sum() for name in ("r_hat", "min_ess", "seconds", "coverage")
+    ]
+    assert sums.tolist() == known
+    empty = seen.table(mm.plot.fleet_diagnostics(table.assign(coverage=np.nan)))
+    assert empty["what"].nunique() == 3
+
+
+def test_statuses_are_counted_and_the_bad_are_red():
+    picture = drawing.statuses({"failed": 3, "fine": 1200}, ("failed",))
+    rows = seen.table(picture)
+    assert rows[["ended", "markets", "needs"]].to_numpy().tolist() == [
+        ["Failed", 3, True],
+        ["Fine", 1200, False],
+    ]
+    assert seen.told(picture) == "3 failed, 1,200 fine"
 
 
 def test_bars_end_before_the_few_that_are_far_away():
@@ -85,3 +132,15 @@ def test_bars_end_before_the_few_that_are_far_away():
     assert found.mark == 1.01
     assert bins(np.ones(5)).counts.tolist() == [5]
     assert bins(np.array([2.0, 3.0]), 1.0).mark is None
+
+
+def test_they_are_drawn(returns):
+    table, channels = fleet(14)
+    paid = mm.fleet_returns(channels, table.assign(outcome_value=0.1))
+    for picture in (
+        mm.plot.fleet_forest(returns, truth={"market 03": 1.3}),
+        mm.plot.fleet_spread(paid, truth={"TV": 1.0}),
+        mm.plot.fleet_diagnostics(table.assign(coverage=np.nan)),
+        drawing.statuses({"fine": 3}, ()),
+    ):
+        assert to_png(picture, 0.3).startswith(b"\x89PNG")
