@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from mmmjax.registries import register as register
     from mmmjax.registries import registry as registry
     from mmmjax.reporting import fleet_report as fleet_report
+    from mmmjax.reporting import planner as planner
     from mmmjax.reporting import report as report
     from mmmjax.samplers import HMC as HMC
     from mmmjax.samplers import MCLMC as MCLMC
@@ -166,7 +167,7 @@ _ROOMS = {
     ),
     "mmmjax.prior": ("Prior", "media_share", "pooled", "spend_share"),
     "mmmjax.registries": ("register", "registry"),
-    "mmmjax.reporting": ("fleet_report", "report"),
+    "mmmjax.reporting": ("fleet_report", "planner", "report"),
     "mmmjax.samplers": (
         "HMC",
         "MCLMC",
