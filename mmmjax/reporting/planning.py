@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 from mmmjax.arguments import checked
 from mmmjax.budget import Plan, optimize
 from mmmjax.budget.given import spend_of
-from mmmjax.budget.horizon import Window, block_of, make_window, response_of
+from mmmjax.budget.horizon import CarryIn, Window, block_of, make_window, response_of
 from mmmjax.budget.layout import markets_of
 from mmmjax.budget.prepare import Fits, Prepared, prepare
 from mmmjax.budget.record import PROB
@@ -103,6 +103,7 @@ class _Asked(NamedTuple):
         owner: Variable that moves a cell, (cell,).
         share: Its share of the money of that variable, (cell,).
         scenarios: Money of every cell by name, (cell,).
+        carry_in: "zero" or "history".
     """
 
     prepared: Prepared
@@ -111,6 +112,7 @@ class _Asked(NamedTuple):
     owner: np.ndarray
     share: np.ndarray
     scenarios: dict[str, np.ndarray]
+    carry_in: CarryIn
 
 
 def _asked(fit: Fits, told: Planned, scenarios: Mapping[str, Any]) -> _Asked:
@@ -132,13 +134,14 @@ def _asked(fit: Fits, told: Planned, scenarios: Mapping[str, Any]) -> _Asked:
         own = geos[end - len(known.geos) : end]
         rows = {c: [(g, c) for g in own] for c in known.channels}
         before[name] = {c: table["reference"].loc[at].tolist() for c, at in rows.items()}
+        each = {c: [paid[key] for key in at] for c, at in rows.items()}
         costs[name] = {
-            c: {
-                "price": np.stack([np.atleast_1d(paid[x]["cost_per_unit"]) for x in at]),
-                "elasticity": np.array([paid[x]["price_elasticity"] for x in at]),
-            }
-            for c, at in rows.items()
+            c: {"price": np.stack([np.atleast_1d(x["cost_per_unit"]) for x in at])}
+            for c, at in each.items()
         }
+        for c, at in each.items():
+            if any(rise := [x["price_elasticity"] for x in at]):
+                costs[name][c]["elasticity"] = np.array(rise)
     several = len(markets) > 1
     found = prepare(
         fit,
@@ -171,7 +174,9 @@ def _asked(fit: Fits, told: Planned, scenarios: Mapping[str, Any]) -> _Asked:
     share = layout.reference / np.where(total > 0, total, 1.0)
     share = np.where(total > 0, share, 1.0 / count)
     share = np.where(np.isnan(layout.split), share, layout.split)
-    return _Asked(found, table.loc[keys] * layout.unit, profile, owner, share, kept)
+    return _Asked(
+        found, table.loc[keys] * layout.unit, profile, owner, share, kept, facts["carry_in"]
+    )
 
 
 class _Curves(NamedTuple):
@@ -204,7 +209,7 @@ def _curves(asked: _Asked, top: np.ndarray, most: int | None) -> _Curves:
         window = make_window(
             fits,
             layout.periods,
-            found.carry_in,
+            asked.carry_in,
             layout.costs,
             profile=asked.profile,
             dearer=layout.dearer,
