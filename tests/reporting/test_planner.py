@@ -101,8 +101,8 @@ def test_its_numbers_are_those_of_evaluate(browser, tmp_path, case):
         near(of(end, whole), total, want["response_mean"].to_numpy()[:, None])
         gains = [row[-1]["gain"][end] for row in found[1:]]
         near(gains, want[f"gain_{end}"][1:], want["response_mean"][1:])
-    near(of("roas", channels), np.where(spent, want["channel_roas"], np.nan) / unit)
-    near(of("roas", whole), want["roas"].to_numpy()[:, None] / unit)
+    near(of("roas", channels), np.where(spent, want["channel_roas"], np.nan))
+    near(of("roas", whole), want["roas"].to_numpy()[:, None])
     next_ = np.where(spent | (case != "curves"), want["mroas"], np.nan)
     steep = np.array(of("next", channels), float)
     near(np.where(np.isnan(next_), np.nan, steep), next_)
