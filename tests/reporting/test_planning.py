@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ import mmmjax as mm
 from mmmjax.checks import InputError
 from mmmjax.reporting import planning
 from mmmjax.reporting.planned import Planned
+from tests import fits
 from tests.budget.cases import make_fit
 
 
@@ -78,16 +80,16 @@ def test_national_money_and_a_split_that_is_held_move_as_one(tmp_path):
 
 
 def test_channels_that_do_not_add_up_are_refused_with_the_reason(tmp_path):
-    together = mm.terms.Interaction(channels=["c0", "c1"])
     fit = make_fit(2, 1, draws=5)
     curves = mm.ResponseCurves(["a"], lambda p, x: p["b"] * x, {"b": np.ones((2, 1))},
                                np.ones(1))  # fmt: skip
     plan = Planned.of(mm.optimize(fit, periods=6))
     with pytest.raises(InputError, match=r"plan: got one of other channels or geos"):
         mm.planner(curves, tmp_path / "p.html", plan)
-    fit = make_fit(2, 1, draws=5, terms=(together,))
+    together = mm.terms.Interaction(channels=("TV", "Search"))
+    joint = fits.make_fit(spec=replace(fits.make_spec(), terms=(together,)))
     with pytest.raises(InputError, match=r"act together.*evaluate"):
-        mm.planner(fit, tmp_path / "p.html", mm.optimize(fit, periods=6))
+        mm.planner(joint, tmp_path / "p.html", mm.optimize(joint, periods=4, starts=1))
     old = Planned(plan.table, {k: v for k, v in plan.facts.items() if k != "prices"})
     with pytest.raises(InputError, match=r"without prices.*mmmjax optimize"):
         mm.planner(make_fit(2, 1, draws=5), tmp_path / "p.html", old)
