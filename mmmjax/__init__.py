@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from mmmjax.registries import register as register
     from mmmjax.registries import registry as registry
     from mmmjax.reporting import fleet_report as fleet_report
+    from mmmjax.reporting import planner as planner
     from mmmjax.reporting import report as report
     from mmmjax.samplers import HMC as HMC
     from mmmjax.samplers import MCLMC as MCLMC
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from mmmjax.store import load as load
     from mmmjax.store import save as save
     from mmmjax.terms import moving as moving
+    from mmmjax.workbook import to_excel as to_excel
 
 __version__ = "0.1.0"
 
@@ -165,7 +167,7 @@ _ROOMS = {
     ),
     "mmmjax.prior": ("Prior", "media_share", "pooled", "spend_share"),
     "mmmjax.registries": ("register", "registry"),
-    "mmmjax.reporting": ("fleet_report", "report"),
+    "mmmjax.reporting": ("fleet_report", "planner", "report"),
     "mmmjax.samplers": (
         "HMC",
         "MCLMC",
@@ -183,6 +185,7 @@ _ROOMS = {
     "mmmjax.stacking": ("Compared", "compare_specs", "stack"),
     "mmmjax.store": ("load", "save"),
     "mmmjax.terms": ("moving",),
+    "mmmjax.workbook": ("to_excel",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 _MODULES = {

@@ -25,6 +25,7 @@ except ImportError:  # Windows: a folder is shared, files are whole there too
     fcntl = None
 
 __all__ = [
+    "FORMULA",
     "Unwritten",
     "clean",
     "csv",

@@ -443,7 +443,7 @@ def test_output_folder_must_be_one(data, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "simulate", "check", "fit", "predict", "optimize"]
+    "command", ["demo", "simulate", "check", "fit", "predict", "optimize", "planner"]
 )
 def test_every_command_has_help(command, capsys):
     assert run([command, "--help"]) == 0
@@ -458,6 +458,7 @@ def test_demo_compares_with_its_truth_and_writes_everything(tmp_path, capsys):
         "plan.json",
         "plan_draws.csv",
         "report.html",
+        "planner.html",
         "media.csv",
         "data",
     }

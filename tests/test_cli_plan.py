@@ -154,6 +154,32 @@ def test_a_plan_file_asks_for_rising_prices_and_present_values(fitted, tmp_path,
     assert "no outcome_value" in capsys.readouterr().err
 
 
+def test_planner_shows_the_plan_of_the_run_or_makes_one(fitted, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(fitted[0], folder)
+    said = lambda: re.search(r'id="settings">(.*?)</script>', page.read_text(), re.S)[1]
+    page = folder / "planner.html"
+    ask = lambda *flags: run(["planner", str(folder), "--draws", "60", *flags])
+    assert run(["optimize", str(folder), "--periods", "4", "--budget", "5e5"]) == 0
+    assert ask() == 0
+    told = json.loads(said())
+    plan = pd.read_csv(folder / "plan" / "plan.csv")
+    np.testing.assert_allclose([c["optimized"] for c in told["cells"]], plan["optimized"])
+    assert told["draws"] == 60
+    assert told["flags"].endswith("--periods 4")
+    (tmp_path / "plan.toml").write_text("periods = 8\n[scenarios.much]\nTV = 1e5\n")
+    assert (
+        ask("--plan", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "p.html")) == 0
+    )
+    page = tmp_path / "p.html"
+    told = json.loads(said())
+    assert told["flags"].endswith("--periods 8")
+    assert [each["name"] for each in told["scenarios"]] == ["much"]
+    (tmp_path / "plan.toml").write_text("frontier = [1e5, 2e5]")
+    assert ask("--plan", str(tmp_path / "plan.toml")) == 1
+    assert "mmmjax optimize" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "extra, hint",
     [

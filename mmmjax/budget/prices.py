@@ -27,7 +27,8 @@ class Dearer(NamedTuple):
 
 def paid(worth: Float[np.ndarray, "*cells"], e: Any, usual: Any) -> np.ndarray:
     """Money that media cost which at the usual price would cost `worth`."""
-    return worth * (1.0 - e + e * worth / np.where(usual > 0, usual, np.inf))
+    more = np.where(np.asarray(e) > 0, worth, 0.0)  # curves of one's own: no largest, inf
+    return worth * (1.0 - e + e * more / np.where(usual > 0, usual, np.inf))
 
 
 def at_usual_price(money: Float[Array, "*cells"], dearer: Dearer) -> Array:

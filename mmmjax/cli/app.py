@@ -43,6 +43,7 @@ COMMANDS = {  # in the order of the help: name, and the module and function behi
     "refresh": ("refresh", "refresh"),
     "fleet": ("fleet", "fleet"),
     "optimize": ("plan", "plan"),
+    "planner": ("planner", "planner"),
     "whatif": ("whatif", "whatif"),
     "design": ("design", "design"),
     "backtest": ("backtest", "backtest"),

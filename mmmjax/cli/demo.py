@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import mmmjax as mm
 from mmmjax import simulate as simulation
 from mmmjax.budget import optimize as best_plan
 from mmmjax.cli import case as cases
@@ -14,6 +15,7 @@ from mmmjax.cli.codes import code
 from mmmjax.cli.fitting import fitted, reported
 from mmmjax.cli.options import Chains, Kept, NoReport, Out, Seed, Warmup
 from mmmjax.cli.plan_files import say_plan, write_plan
+from mmmjax.cli.planner import PLANNER
 
 __all__ = ["demo", "simulate"]
 
@@ -41,6 +43,8 @@ def demo(
     written += [files.copy(p, out / "data") for p in sorted(simulation.DEMO.glob("demo*"))]
     about = {"test": case.test, "truth": truth, "plan": best, "tables": done.tables}
     written += reported(fit, out, no_report, **about)
+    if not no_report:
+        written.append(mm.planner(fit, out / PLANNER, best, run=str(out)))
     show.files(written)
     return code(done.diagnostics)
 

@@ -14,14 +14,14 @@ import pandas as pd
 import typer
 
 import mmmjax as mm
-from mmmjax import store
+from mmmjax import store, workbook
 from mmmjax.checks import Phrase, fail
 from mmmjax.cli import files, plan_files, show
 from mmmjax.cli.codes import code
 from mmmjax.cli.options import Run
 from mmmjax.draws import Diagnostics, Fit
 from mmmjax.reporting.evidence import COLUMNS, Evidence, Planned, gather, missing
-from mmmjax.resources import plain
+from mmmjax.resources import plain, replace_file
 
 __all__ = ["planned", "rebuild", "report"]
 
@@ -52,10 +52,20 @@ def report(
     truth: Annotated[
         Path | None, typer.Option(help="JSON file of the true ROAS, for simulated data.")
     ] = None,
+    xlsx: Annotated[
+        Path | None,
+        typer.Option(help="Workbook to write too, a sheet a table (pip install openpyxl)."),
+    ] = None,
 ) -> int:
     """Write report.html again from the files of a run; samples nothing."""
+    book = None
+    if xlsx is not None:  # before anything is computed
+        book, _ = store.file_to_write(xlsx, "tables.xlsx"), workbook.loaded()
     written = rebuild(run, out, truth)
     show.files(written.paths)
+    if book is not None:
+        replace_file(book, workbook.workbook(written.sheets()))
+        show.files([book])
     return code(written.diagnostics)
 
 
@@ -64,6 +74,25 @@ class Rebuilt(NamedTuple):
 
     paths: list[Path]
     diagnostics: Diagnostics
+    tables: dict[str, Any]
+    plan: Planned | None
+
+    def sheets(self) -> dict[str, pd.DataFrame]:
+        """The tables of the run, and those of its plan."""
+        found = workbook.sheets_of(self.tables)
+        if self.plan is not None:
+            more = {
+                f"plan_{n}" if n in ("periods", "draws") else n: x
+                for n, x in self.plan.more.items()
+            }
+            found |= {"plan": self.plan.table, **more}
+        return {name: _dated(table) for name, table in found.items()}
+
+
+def _dated(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose dates, which a CSV has as text, are dates."""
+    texts = [c for c in ("date", "test_start", "test_end") if c in table]
+    return table.assign(**{c: pd.to_datetime(table[c]) for c in texts})
 
 
 def rebuild(run: Path, out: Path | None = None, truth: Path | None = None) -> Rebuilt:
@@ -94,7 +123,9 @@ def rebuild(run: Path, out: Path | None = None, truth: Path | None = None) -> Re
         if of_a_run and not _fresh(folder / files.MEDIA, folder):
             paths.append(files.table(folder / files.MEDIA, found.media.to_frame()))
     mm.report(fit, target, truth=known_truth, plan=plan, tables=every)
-    return Rebuilt([*paths, target], judged)
+    own = {"channels": found.channels, "weekly": found.weekly, "forecast": found.forecast}
+    own |= {"fitted": found.fitted, "parameters": found.parameters}
+    return Rebuilt([*paths, target], judged, every | own, plan)
 
 
 def _tables(folder: Path, fit: Fit) -> dict[str, Any]:

@@ -21,6 +21,13 @@ DRAWN = 1000  # markets in a forest; of more, evenly spaced ones
 DOTS = 250  # markets of a channel beside the others, likewise
 OWN, SHRUNK, TYPICAL = "its own, 94% interval", "given all markets", "the typical market"
 TRUTH = "truth"
+DIAMOND: dict[str, Any] = {
+    "shape": "diamond",
+    "size": 90,
+    "stroke": "white",
+    "strokeWidth": 1,
+    "opacity": 1,
+}
 EVEN = ". Dotted: 1, where spend breaks even"
 
 
@@ -56,47 +63,7 @@ def fleet_forest(
     size = int(max([0, *(one["place"].max() + 1 for one in every if len(one))]))
     named, rough = size <= NAMED, bool(long["rough"].any())
     unit = Return(outcome, currency, returns.in_money or None)
-    paint = {OWN: "#9aa5b1", SHRUNK: MODEL, TYPICAL: GRID}
-    paint |= {TRUTH: INK} if (long["kind"] == TRUTH).any() else {}
-    y: Any = alt.Y("place:Q", axis=None, scale=alt.Scale(reverse=True, nice=False))
-    offset = {}
-    if named:
-        order = alt.EncodingSortField("place", op="min", order="ascending")
-        y = p.named_rows("market")
-        y["sort"] = order
-        offset["yOffset"] = alt.YOffset("kind:N", sort=[OWN, SHRUNK])
-    base, line = p.chart(long), alt.StrokeWidth(value=2.4 if named else 0.6)
-    pairs = base.transform_filter(alt.FieldOneOfPredicate("kind", [OWN, SHRUNK]))
-    typical = base.transform_filter(f"datum.kind === '{TYPICAL}'")
-    x = {
-        end: p.across(
-            end,
-            f"{unit.per} spent",
-            scale=alt.Scale(domain=[0, _reach(returns, long["hi"])], nice=False),
-        )
-        for end in ("mean", "lo")
-    }
-    colour = p.by("kind", paint, legend=alt.Legend(symbolOpacity=1, symbolType="circle"))
-    told = [alt.Tooltip("market:N"), alt.Tooltip("kind:N", title=unit.name)]
-    told += p.tips({"mean": "mean", "lo": "94%: from", "hi": "to"})
-    hollow = alt.condition("datum.rough", alt.value("white"), colour)
-    drawn = p.layer(
-        typical.mark_rect(clip=True, opacity=0.7).encode(
-            x=x["lo"], x2="hi:Q", color=colour
-        ),
-        *_even(base, returns.in_money),
-        pairs.mark_rule(clip=True, opacity=1 if named else 0.5).encode(
-            x=x["lo"], x2="hi:Q", y=y, color=colour, strokeWidth=line, **offset
-        ),
-        pairs.mark_point(clip=True, size=45 if named else 8, opacity=1).encode(
-            x=x["mean"], y=y, fill=hollow, stroke=colour, tooltip=told, **offset
-        ),
-        base.transform_filter(f"datum.kind === '{TRUTH}'")
-        .mark_point(
-            clip=True, shape="diamond", size=90, stroke="white", strokeWidth=1, opacity=1
-        )
-        .encode(x=x["mean"], y=y, color=colour, tooltip=told),
-    )
+    drawn = _forest(long, named, unit, _reach(returns, long["hi"]))
     drawn = p.choice_of(p.switches(drawn, "kind"), "channel", "channel", asked)
     title = "Each market's own return, and the one given all markets"
     below = (
@@ -110,6 +77,39 @@ def fleet_forest(
     height = alt.Step(11) if named else 430
     title = title if channel is None else f"{channel}: {title[0].lower()}{title[1:]}"
     return p.titled(drawn, title, below + EVEN * returns.in_money, about, width, height)
+
+
+def _forest(long: Any, named: bool, unit: Return, reach: float) -> p.Layer:
+    """Both intervals of every market, over the typical one; rows with names, or without."""
+    paint = {OWN: "#9aa5b1", SHRUNK: MODEL, TYPICAL: GRID}
+    paint |= {TRUTH: INK} if (long["kind"] == TRUTH).any() else {}
+    y: Any = alt.Y("place:Q", axis=None, scale=alt.Scale(reverse=True, nice=False))
+    offset = {}
+    if named:
+        y = p.named_rows("market")
+        y["sort"] = alt.EncodingSortField("place", op="min", order="ascending")
+        offset["yOffset"] = alt.YOffset("kind:N", sort=[OWN, SHRUNK])
+    base, line = p.chart(long), alt.StrokeWidth(value=2.4 if named else 0.6)
+    pairs = base.transform_filter(alt.FieldOneOfPredicate("kind", [OWN, SHRUNK]))
+    typical = base.transform_filter(f"datum.kind === '{TYPICAL}'")
+    true = base.transform_filter(f"datum.kind === '{TRUTH}'")
+    scale = alt.Scale(domain=[0, reach], nice=False)
+    x, low = (p.across(end, f"{unit.per} spent", scale=scale) for end in ("mean", "lo"))
+    colour = p.by("kind", paint, legend=alt.Legend(symbolOpacity=1, symbolType="circle"))
+    told = [alt.Tooltip("market:N"), alt.Tooltip("kind:N", title=unit.name)]
+    told += p.tips({"mean": "mean", "lo": "94%: from", "hi": "to"})
+    hollow = alt.condition("datum.rough", alt.value("white"), colour)
+    return p.layer(
+        typical.mark_rect(clip=True, opacity=0.7).encode(x=low, x2="hi:Q", color=colour),
+        *_even(base, unit),
+        pairs.mark_rule(clip=True, opacity=1 if named else 0.5).encode(
+            x=low, x2="hi:Q", y=y, color=colour, strokeWidth=line, **offset
+        ),
+        pairs.mark_point(clip=True, size=45 if named else 8, opacity=1).encode(
+            x=x, y=y, fill=hollow, stroke=colour, tooltip=told, **offset
+        ),
+        true.mark_point(clip=True, **DIAMOND).encode(x=x, y=y, color=colour, tooltip=told),
+    )
 
 
 def _market_rows(returns: FleetReturns, channel: str, truth: Mapping[str, float]) -> Any:
@@ -161,10 +161,10 @@ def _reach(returns: FleetReturns, *values: Any) -> float:
     return max(reach, 1.1) if returns.in_money else reach or 1.0
 
 
-def _even(base: Any, in_money: bool) -> Sequence[Any]:
-    """A dotted line at 1, where spend breaks even."""
+def _even(base: Any, unit: Return) -> Sequence[Any]:
+    """A dotted line at 1, where spend breaks even, if the return is of money."""
     one = base.transform_aggregate(rows="count()").mark_rule(color=INK, strokeDash=[2, 2])
-    return [one.encode(x=alt.XDatum(1))] if in_money else []
+    return [] if unit.value is None else [one.encode(x=alt.XDatum(1))]
 
 
 def _typical(channels: Any) -> list[str]:
@@ -195,49 +195,55 @@ def fleet_spread(
         colours: Channel -> colour, from ``channel_colours(all channels)``.
         width: Pixels.
     """
+    long, names = _over_markets(returns, truth or {}), returns.channels["channel"]
+    unit = Return(outcome, currency, returns.in_money or None)
+    reach = _reach(returns, returns.markets["shrunk_mean"], returns.channels["new_hi"])
+    paint = p.colours_for([str(name) for name in names], colours)
+    drawn = p.switches(_spread(long, unit, reach, paint), "channel")
+    below = f"{unit.per} spent. Small dots: markets, each leaning on the others; ring and "
+    below += "thick line: the typical (median) market; thin line: where a new one would lie"
+    below += "; diamond: the truth" if truth else ""
+    below += f". 94% intervals{EVEN * returns.in_money}"
+    many = max(returns.channels["markets"].tolist(), default=0) > DOTS
+    below += f". Of many markets {DOTS} are drawn" * many
+    about = f"The typical market: {'; '.join(_typical(returns.channels))}"
+    title = "What a channel returns over the markets"
+    return p.titled(drawn, title, below, about, width, alt.Step(56))
+
+
+def _over_markets(returns: FleetReturns, truth: Mapping[str, float]) -> Any:
+    """A row for every market (kind, market, mean, place), and one for every channel."""
     told: Any = returns.channels.assign(channel=returns.channels["channel"].astype(str))
-    names, unit = (
-        told["channel"].tolist(),
-        Return(outcome, currency, returns.in_money or None),
-    )
     markets: Any = returns.markets.assign(channel=returns.markets["channel"].astype(str))
+    known = markets.loc[markets["shrunk_mean"].notna()]
     parts = []
-    for row, name in enumerate(names):
-        own = markets.loc[(markets["channel"] == name) & markets["shrunk_mean"].notna()]
-        own = _evenly(own, "shrunk_mean", DOTS)
-        jitter = np.random.default_rng(row).uniform(-1, 1, len(own))
-        parts.append(
-            pd.DataFrame(
-                {
-                    "channel": name,
-                    "kind": "market",
-                    "market": own["market"].astype(str),
-                    "mean": own["shrunk_mean"],
-                    "place": jitter,
-                }
-            )
-        )
-    spread = [
-        f"{lo:.2f} to {hi:.2f}" for lo, hi in told[["new_lo", "new_hi"]].to_numpy(float)
-    ]
-    known = [(truth or {}).get(name, np.nan) for name in names]
+    for row, name in enumerate(told["channel"]):
+        own = _evenly(known.loc[known["channel"] == name], "shrunk_mean", DOTS)
+        own = own[["channel", "market", "shrunk_mean"]]
+        own = own.rename(columns={"shrunk_mean": "mean"}).assign(kind="market")
+        parts.append(own.assign(place=np.random.default_rng(row).uniform(-1, 1, len(own))))
+    ends = told[["new_lo", "new_hi"]].to_numpy(float)
+    row = told[["channel", "typical", "typical_lo", "typical_hi", "new_lo", "new_hi"]]
     parts.append(
-        told[["channel", "typical", "typical_lo", "typical_hi", "new_lo", "new_hi"]].assign(
+        row.assign(
             kind="channel",
-            spread=spread,
-            truth=known,
+            truth=told["channel"].map(dict(truth)).astype(float),
             count=[f"{n:,}" for n in told["markets"]],
+            spread=[f"{lo:.2f} to {hi:.2f}" for lo, hi in ends],
         )
     )
-    long: Any = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    reach = _reach(returns, markets["shrunk_mean"], told["new_hi"])
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
+def _spread(long: Any, unit: Return, reach: float, paint: Mapping[str, str]) -> p.Layer:
+    """Channels as rows: markets as dots below the typical one and what a new one has."""
     scale = alt.Scale(domain=[0, reach], nice=False)
     across = lambda field: p.across(field, f"{unit.per} spent", scale=scale)
     base = p.chart(long).encode(
-        y=p.named_rows("channel", names),
-        color=p.by("channel", p.colours_for(names, colours), legend=False),
+        y=p.named_rows("channel", list(paint)), color=p.by("channel", paint, legend=False)
     )
     row = base.transform_filter("datum.kind === 'channel'")
+    dots = base.transform_filter("datum.kind === 'market'")
     tips = [
         alt.Tooltip("channel:N"),
         *p.tips(
@@ -250,12 +256,12 @@ def fleet_spread(
             }
         ),
     ]
-    dots = base.transform_filter("datum.kind === 'market'")
-    drawn = p.layer(
-        *_even(p.chart(long), returns.in_money),
-        dots.mark_point(size=16, opacity=0.45, clip=True, yOffset=13).encode(
+    place = alt.YOffset("place:Q", scale=alt.Scale(range=[26, 38]))
+    return p.layer(
+        *_even(p.chart(long), unit),
+        dots.mark_point(size=16, opacity=0.45, clip=True).encode(
             x=across("mean"),
-            yOffset=alt.YOffset("place:Q", scale=alt.Scale(range=[26, 38])),
+            yOffset=place,
             tooltip=[alt.Tooltip("market:N"), *p.tips({"mean": unit.name})],
         ),
         row.mark_rule(clip=True, strokeWidth=1.6, opacity=0.6).encode(
@@ -268,21 +274,10 @@ def fleet_spread(
             size=70, strokeWidth=2, fill="white", opacity=1, filled=False
         ).encode(x=across("typical"), tooltip=tips),
         row.transform_filter("isValid(datum.truth)")
-        .mark_point(size=90, shape="diamond", stroke="white", strokeWidth=1, opacity=1)
+        .mark_point(**DIAMOND)
         .encode(x=across("truth"), color=alt.value(INK), tooltip=p.tips({"truth": TRUTH})),
         *p.aside(row, {"spread": "new market", "count": "markets"}),
     )
-    below = f"{unit.per} spent. Small dots: markets, each leaning on the others; ring and "
-    below += "thick line: the typical (median) market; thin line: where a new one would lie"
-    below += "; diamond: the truth" if truth else ""
-    below += f". 94% intervals{EVEN * returns.in_money}"
-    below += f". Of many markets {DOTS} are drawn" * (
-        int(told["markets"].max() or 0) > DOTS
-    )
-    about = f"The typical market: {'; '.join(_typical(told))}"
-    drawn = p.switches(drawn, "channel")
-    title = "What a channel returns over the markets"
-    return p.titled(drawn, title, below, about, width, alt.Step(56))
 
 
 def fleet_diagnostics(table: pd.DataFrame, *, width: int = p.WIDE) -> p.Facet:

@@ -124,12 +124,11 @@ def _falls(table: Any) -> Any:
     table = pd.concat([table, whole], ignore_index=True) if len(whole) else table
     cent = lambda x: in_percent(x, np.inf) if np.isfinite(x) else ""
     share, lo, hi = ([cent(x) for x in table[f"share_{s}"]] for s in ("mean", "lo", "hi"))
-    amount = amounts(table["total_mean"])
     columns = ["geo", "component", "start", "end", "lo", "hi", "next"]
     return table[columns].assign(
         share=share,
-        total=amount,
-        text=[f"{a} ({b})" for a, b in zip(share, amount, strict=True)],
+        total=amounts(table["total_mean"]),
+        text=[f"{a} ({large(b)})" for a, b in zip(share, table["total_mean"], strict=True)],
         span=[f"{a} to {b}" if a and b else "" for a, b in zip(lo, hi, strict=True)],
     )
 

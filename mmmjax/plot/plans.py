@@ -250,44 +250,9 @@ def frontier(
     }
     rows = [{"kind": name, "budget": x, "mean": y} for name, (x, y) in named.items()]
     long = pd.concat([table, pd.DataFrame(rows)], ignore_index=True) if rows else table
-    band = "94% interval"
-    paint = {"best plan": MODEL, band: "#b9c8d6"} | dict.fromkeys(named, INK)
-    base = p.chart(long)
-    best = base.transform_filter("datum.kind === 'best plan'")
-    other = base.transform_filter("datum.kind !== 'best plan'")
-    low = float(table["lo"].min()) if len(table) else 0.0
-    zero = low < 0.5 * float(np.max(table["hi"].to_numpy(), initial=0.0))
-    y = {n: p.grounded(n, scale=alt.Scale(zero=zero, nice=True)) for n in ("mean", "lo")}
-    x = p.across(
-        "budget",
-        f"{with_unit('budget', currency)} {per}",
-        scale=alt.Scale(zero=False, nice=False, padding=14),
-    )
-    shown = p.by("kind", paint)
-    told = p.tips({"budget": with_unit("budget", currency), "mean": f"mean {outcome}"})
-    ends = p.tips({"lo": "94%: from", "hi": "to"})
     money = currency or "unit of money"
-    ends += p.tips({"price": f"the next {money} brings"} if "price" in table else {})
-    hollow = alt.condition(
-        f"datum.kind === '{REFERENCE}'", alt.value("white"), alt.value(INK)
-    )
-    drawn = p.layer(
-        best.transform_filter(f"indexof(hidden, '{band}') < 0")
-        .mark_area(opacity=0.18)
-        .encode(x=x, y=y["lo"], y2="hi:Q"),
-        best.mark_line(strokeWidth=2).encode(x=x, y=y["mean"], color=shown),
-        best.mark_point(size=45, opacity=1).encode(
-            x=x, y=y["mean"], color=shown, tooltip=[*told, *ends]
-        ),
-        other.mark_point(shape="diamond", size=120, strokeWidth=1.5, opacity=1).encode(
-            x=x,
-            y=y["mean"],
-            color=shown,
-            fill=hollow,
-            stroke=alt.value(INK),
-            tooltip=[alt.Tooltip("kind:N", title="plan"), *told],
-        ),
-    )
+    titles = (f"{with_unit('budget', currency)} {per}", f"mean {outcome}")
+    drawn = _best(long, list(named), titles, f"the next {money} brings")
     first, last = (table.iloc[i] if len(table) else None for i in (0, -1))
     title = capital(f"{outcome} of the best plan at every budget")
     about = ""
@@ -310,3 +275,38 @@ def frontier(
         unit += "the highest"
     drawn = p.switches(drawn, "kind")
     return p.titled(drawn, title, unit.rstrip(". "), about, width, 270)
+
+
+def _best(long: Any, named: list[str], titles: tuple[str, str], price: str) -> p.Layer:
+    """Line and band of the best plans, and diamonds of those that are named."""
+    band, (money, mean) = "94% interval", titles
+    paint = {"best plan": MODEL, band: "#b9c8d6"} | dict.fromkeys(named, INK)
+    base = p.chart(long)
+    best = base.transform_filter("datum.kind === 'best plan'")
+    other = base.transform_filter("datum.kind !== 'best plan'")
+    low, high = (long[end].to_numpy(float) for end in ("lo", "hi"))
+    zero = bool(np.nanmin(low, initial=np.inf) < 0.5 * np.nanmax(high, initial=0.0))
+    y, lower = (
+        p.grounded(n, scale=alt.Scale(zero=zero, nice=True)) for n in ("mean", "lo")
+    )
+    x = p.across("budget", money, scale=alt.Scale(zero=False, nice=False, padding=14))
+    shown = p.by("kind", paint)
+    told = p.tips({"budget": money, "mean": mean})
+    ends = p.tips({"lo": "94%: from", "hi": "to"})
+    ends += p.tips({"price": price} if "price" in long else {})
+    white = alt.condition(
+        f"datum.kind === '{REFERENCE}'", alt.value("white"), alt.value(INK)
+    )
+    kind = alt.Tooltip("kind:N", title="plan")
+    return p.layer(
+        best.transform_filter(f"indexof(hidden, '{band}') < 0")
+        .mark_area(opacity=0.18)
+        .encode(x=x, y=lower, y2="hi:Q"),
+        best.mark_line(strokeWidth=2).encode(x=x, y=y, color=shown),
+        best.mark_point(size=45, opacity=1).encode(
+            x=x, y=y, color=shown, tooltip=[*told, *ends]
+        ),
+        other.mark_point(shape="diamond", size=120, strokeWidth=1.5, opacity=1).encode(
+            x=x, y=y, color=shown, fill=white, stroke=alt.value(INK), tooltip=[kind, *told]
+        ),
+    )

@@ -10,7 +10,7 @@ import pandas as pd
 from mmmjax.checks import choice, fail, listing
 from mmmjax.plot import picture as p
 from mmmjax.plot.colours import INK, MODEL, MUTED, channel_colours
-from mmmjax.plot.labels import Return, amount, amounts, capital, in_percent, shorten
+from mmmjax.plot.labels import Return, amount, amounts, capital, in_percent, large, shorten
 
 __all__ = ["now_and_after", "roas", "roas_over_time", "share_and_roas", "shares"]
 
@@ -208,7 +208,7 @@ def share_and_roas(
     """
     said = Return(outcome, currency, value)
     rows, geos = p.per_geo(said.of(channels), geo)
-    found = _bubbles(rows, currency, width)
+    found = _bubbles(rows, currency)
     names = list(dict.fromkeys(found["channel"]))
     share_axis = p.numbers("~%", tickCount={"expr": "width / 80"})
     x = alt.X(
@@ -254,66 +254,66 @@ def share_and_roas(
 
 
 LARGEST = 1800  # area of the largest circle, square pixels
-AWAY = {"dx": 0.0, "dy": 0.0, "align": "left"}
+CANVAS = (320.0, -330.0)  # pixels of a plot on a phone; elsewhere labels have more room
 PLACES = ((1, -1, "left"), (1, 1, "left"), (-1, -1, "right"), (-1, 1, "right"))
 
 
-def _bubbles(rows: Any, currency: str, width: int) -> Any:
+def _bubbles(rows: Any, currency: str) -> Any:
     """Channels with share, return and spend: numbers, texts, the place of a label."""
     known = rows[["share_mean", "roas_mean"]].notna().all(axis=1) & (rows["spend"] > 0)
     share, back = (_intervals(rows.loc[known], x, x == "share") for x in ("share", "roas"))
     paid = pd.Series(amounts(back["spend"]), back.index, dtype=object)
     found = back[["geo", "channel", "spend"]].assign(
-        label=back["channel"].map(lambda name: shorten(name, 20)) + " (" + paid + ")",
+        label=[
+            f"{shorten(name, 20)} ({large(spend)})"
+            for name, spend in zip(back["channel"], back["spend"], strict=True)
+        ],
         paid=paid + f" {currency}".rstrip(),
         share_told=share["text"] + " (" + share["span"] + ")",
         roas_told=back["text"] + " (" + back["span"] + ")",
         **{f"x_{s}": share[s] for s in STATISTICS},
         **{f"y_{s}": back[s] for s in STATISTICS},
     )
-    placed = [_labelled(part, width) for _, part in found.groupby("geo", sort=False)]
-    return pd.concat(placed, ignore_index=True) if placed else found.assign(**AWAY)
+    placed = [_labelled(part) for _, part in found.groupby("geo", sort=False)]
+    return (
+        pd.concat(placed, ignore_index=True)
+        if placed
+        else found.assign(dx=0.0, dy=0.0, align="")
+    )
 
 
-def _labelled(rows: pd.DataFrame, width: int) -> pd.DataFrame:
+def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of one geo with the place of each label beside its circle: dx, dy, align.
 
     One after the other, the largest spend first, takes the place of four that overlaps
     least with circles and labels placed before; one that is covered everywhere has none.
     """
     at = np.empty((len(rows), 2))
-    for i, (axis, pixels) in enumerate((("x", 0.85 * width), ("y", -330.0))):
+    for i, axis in enumerate("xy"):
         ends = np.append(rows[[f"{axis}_lo", f"{axis}_hi"]].to_numpy(float), 0.0)
         low, high = np.nanmin(ends), np.nanmax(ends)
-        at[:, i] = (rows[f"{axis}_mean"] - low) / ((high - low) or 1.0) * pixels
+        at[:, i] = (rows[f"{axis}_mean"] - low) / ((high - low) or 1.0) * CANVAS[i]
     radius = np.sqrt(LARGEST * rows["spend"].to_numpy(float) / rows["spend"].max() / np.pi)
     taken = [np.r_[point - r, point + r] for point, r in zip(at, radius, strict=True)]
-    made = rows.assign(**AWAY)
+    labels, places = [""] * len(rows), [(0.0, 0.0, "left")] * len(rows)
     for i in np.argsort(-radius):
-        half = np.array([3.4 * len(rows["label"].iloc[i]), 7.0])
-        tried = []
+        text, tried = str(rows["label"].iloc[i]), []
+        half = np.array([3.4 * len(text), 7.0])
         for right, down, align in PLACES:
-            shift = np.array([right, down]) * (0.7 * radius[i] + 3)
-            mid = at[i] + shift + half * [right, down]
-            box = np.r_[mid - half, mid + half]
-            inside = [
-                np.prod(
-                    np.maximum(np.minimum(box[2:], o[2:]) - np.maximum(box[:2], o[:2]), 0)
-                )
-                for o in taken
-            ]
-            out = max(0.0, -box[0]) + max(0.0, box[2] - width)  # of the picture
-            tried.append(
-                (sum(inside) + out * 2 * half[1], box, *(shift + half * [0, down]), align)
-            )
-        cover, box, dx, dy, align = min(tried, key=lambda place: place[0])
-        if cover > 0.25 * np.prod(2 * half):
-            made.iloc[i, made.columns.get_loc("label")] = ""
-            continue
-        taken.append(box)
-        for name, x in (("dx", dx), ("dy", dy), ("align", align)):
-            made.iloc[i, made.columns.get_loc(name)] = x
-    return made
+            shift = np.array([right, down]) * (0.7 * radius[i] + 3) + half * [0, down]
+            middle = at[i] + shift + half * [right, 0]
+            box = np.r_[middle - half, middle + half]
+            others = np.stack(taken)
+            sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+            out = max(0.0, -box[0]) + max(0.0, box[2] - CANVAS[0])  # of the picture
+            cover = np.prod(np.maximum(sides, 0.0), axis=1).sum() + out * 2 * half[1]
+            tried.append((cover, box, (*shift, align)))
+        cover, box, place = min(tried, key=lambda one: one[0])
+        if cover <= 0.25 * np.prod(2 * half):
+            taken.append(box)
+            labels[i], places[i] = text, place
+    dx, dy, align = zip(*places, strict=True)
+    return rows.assign(label=labels, dx=dx, dy=dy, align=align)
 
 
 def _windows(returns: pd.DataFrame, kind: str | None, geo: str | None) -> Any:
@@ -548,7 +548,7 @@ def _now_after(
                 late=late,
                 value=of if share else wide[column],
                 told=[f"{text} {outcome}, {x:z.1%}" for text, x in texts],
-                whole=amounts(whole) if late else "",
+                whole=[large(x) if late else "" for x in whole],
                 later=[f"{x:z.1%} later" if late else "" for x in after],
             )
         )

@@ -8,7 +8,7 @@ import pytest
 
 import mmmjax as mm
 from mmmjax.cli.plan_files import write_plan
-from mmmjax.cli.report import _plan
+from mmmjax.cli.report import planned
 from mmmjax.reporting import more_rows, plan_words
 from mmmjax.reporting.embed import Tables
 from mmmjax.reporting.figures import figures as figures_of
@@ -191,7 +191,7 @@ def test_a_real_plan_goes_through_its_folder(tmp_path):
     folder = tmp_path / "plan"
     (tmp_path / "fit.nc").touch()
     write_plan(plan, folder)
-    read = _plan(tmp_path)
+    read = planned(tmp_path)
     direct = Planned.of(plan)
     assert set(read.more) == {"draws", "periods"} == set(direct.more)
     assert read.facts == json.loads(json.dumps(direct.facts))
@@ -199,4 +199,4 @@ def test_a_real_plan_goes_through_its_folder(tmp_path):
     np.testing.assert_allclose(read.more["draws"], direct.more["draws"], rtol=1e-9)
     assert read.responses() == pytest.approx(direct.responses())
     (folder / "plan_periods.csv").write_text("nothing\n")
-    assert set(_plan(tmp_path).more) == {"draws"}
+    assert set(planned(tmp_path).more) == {"draws"}
