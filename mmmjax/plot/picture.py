@@ -226,7 +226,8 @@ def titled(
         title: What it shows.
         unit: What the numbers are, in small letters below the title.
         about: The same for those who cannot see it; the title where it is empty.
-        width: Pixels; None: it has its own.
+        width: Pixels, of words alone where the chart is of cells or others, which have
+            their own; None: it has its own.
         height: Pixels, or a step a row; None: it has its own.
     """
     letters = max((width or WIDE) // 8, 24)
@@ -234,6 +235,7 @@ def titled(
     below = textwrap.wrap(unit, int(letters * 1.25))
     words: dict[str, Any] = {"text": lines} | ({"subtitle": below} if below else {})
     size = {k: v for k, v in (("width", width), ("height", height)) if v is not None}
+    size = size if isinstance(drawn, Chart | Layer) else {}
     return drawn.properties(
         title=alt.TitleParams(**words), description=about or title, **size
     )
