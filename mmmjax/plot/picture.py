@@ -245,13 +245,13 @@ def per_geo(table: pd.DataFrame, geo: str | None) -> tuple[Any, list[str]]:
     """Rows of the geo asked for; of None all rows, and the geos to choose from.
 
     The sum over geos comes first where the table has it. Geos to choose from are none where
-    the table has one geo only.
+    the table has one geo only, with or without its sum.
     """
     names = [str(name) for name in table["geo"].unique()] if "geo" in table else []
-    if geo is not None or len(names) < 2:
+    apart = [name for name in names if name != ALL]
+    if geo is not None or len(apart) < 2:
         return for_geo(table, geo), []
-    first = [ALL] if ALL in names else []
-    return table, first + [name for name in names if name != ALL]
+    return table, [ALL] * (ALL in names) + apart
 
 
 def choice_of(
