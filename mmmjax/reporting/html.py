@@ -23,7 +23,6 @@ from mmmjax.reporting import (
     backtests,
     fitted,
     media,
-    plan_words,
     plans,
     responses,
     returns,
@@ -202,7 +201,7 @@ def content(found: Evidence) -> dict[str, Any]:
         "Outcome": capital(found.outcome),
         "diagnostics": _diagnostics(found),
         "verdict": {"word": word, "reason": reason, "tone": tone},
-        "plan": None if found.plan is None else _plan(found, found.plan),
+        "plan": None if found.plan is None else _plan(found.plan),
         "record": _record(fit),
         "notes": [str(note) for note in fit.info.get("notes", [])],
         "spec": fit.spec.to_toml().strip(),
@@ -234,11 +233,11 @@ def _diagnostics(found: Evidence) -> list[tuple[str, str]]:
     return [(name, text) for name, text in facts if text]
 
 
-def _plan(found: Evidence, plan: Planned) -> dict[str, Any]:
+def _plan(plan: Planned) -> dict[str, Any]:
     """What the section of the plan says."""
     return {
-        "findings": plan_words.findings(found, plan),
-        "facts": plan_words.facts(found, plan),
+        "findings": plan.told("findings"),
+        "facts": plan.told("facts"),
     }
 
 

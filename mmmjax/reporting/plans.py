@@ -11,9 +11,8 @@ from mmmjax.plot.labels import amount, amounts, capital, large, span, with_unit
 from mmmjax.reporting import figure as f
 from mmmjax.reporting.evidence import Evidence, Planned
 from mmmjax.reporting.figure import Figure, Key
-from mmmjax.reporting.plan_words import is_mean
 from mmmjax.reporting.rows import Cell, Table
-from mmmjax.reporting.sentences import chance, direction, if_it_holds
+from mmmjax.reporting.sentences import chance, if_it_holds
 
 __all__ = ["allocation", "bounds", "flighting", "frontier", "limits", "responses",
            "scenarios"]  # fmt: skip
@@ -64,7 +63,7 @@ def allocation(found: Evidence, plan: Planned) -> Figure:
     more = " Ranges that go on beyond the picture are cut." if cut else ""
     diamond = "; a bar that ends in a diamond is held there" if any(held) else ""
     return Figure(
-        "allocation", capital(direction(plan)[0]), data, f.rows_of(names, **x),
+        "allocation", capital(plan.direction[0]), data, f.rows_of(names, **x),
         "From reference to optimised: " + ", ".join(f"{n} {a} to {b}" for n, a, b in said),
         unit=f"{with_unit('spend', found.currency)} {each}, reference and optimised",
         caption=f"The thin line is the range that was allowed{diamond}.{more}",
@@ -286,7 +285,11 @@ def bounds(found: Evidence, plan: Planned) -> Table | None:
              f"one {found.money} of room brings ({unit})"]  # fmt: skip
     cut = f" The {MOST} of {len(prices)} that are held most; the CSV file has all."
     even = plan.facts["certified"] and plan.facts.get("utility_unit") == found.outcome
-    even = even and plan.facts.get("flighting") == "even" and is_mean(plan.facts)
+    even = (
+        even
+        and plan.facts.get("flighting") == "even"
+        and str(plan.facts["utility"]).removesuffix("()") in MEAN
+    )
     note = (
         "Channels that nothing holds return the same: money cannot be moved to do better."
     )
@@ -296,6 +299,7 @@ def bounds(found: Evidence, plan: Planned) -> Table | None:
     return Table("plan_bounds", heads, rows, 1 + several, note, prices, said)
 
 
+MEAN = ("mean_response", "mean", "mean response")
 MOST = 40  # rows of bounds
 
 
