@@ -91,6 +91,14 @@ CONFIG: dict[str, Any] = {
 """The look of all pictures."""
 
 
+class Inside(json.JSONEncoder):
+    """JSON that ends no script element, whatever names it holds."""
+
+    def encode(self, o: Any) -> str:
+        """The text of a value."""
+        return super().encode(o).replace("<", "\\u003c")
+
+
 class House:
     """A chart in the house's look, which also works offline."""
 
@@ -112,7 +120,8 @@ class House:
             named: Anything else of Altair's ``save``.
         """
         kind = format or str(getattr(fp, "name", fp)).rpartition(".")[-1]
-        more = {"scale_factor": 2.0} | ({"inline": True} if kind == "html" else {}) | named
+        page = {"inline": True, "json_kwds": {"cls": Inside}} if kind == "html" else {}
+        more = {"scale_factor": 2.0} | page | named
         super().save(fp, format, **more)  # type: ignore[misc]
 
     def _repr_mimebundle_(self, *args: Any, **named: Any) -> Any:

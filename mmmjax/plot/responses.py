@@ -163,7 +163,9 @@ def _curves(
     colour = p.by("channel", paint, legend=False)
     line = base.encode(x=x, y=y, color=colour)
     zero = base.transform_calculate(zero="0")
-    dot = zero.transform_filter("datum.part == 3")
+    now = "datum.part == 3"  # the others are there to be pointed at
+    seen_only = alt.condition(now, alt.value(1), alt.value(0))
+    size = alt.condition(now, alt.value(70), alt.value(220))
     told = [alt.Tooltip("channel:N")]
     told += p.tips({"level": money or "level", "mean": f"brings a {period}"})
     ends = p.tips({"lo": "94%: from", "hi": "to"})
@@ -178,9 +180,12 @@ def _curves(
         line.transform_filter("datum.part == 1 || datum.part == 2").mark_line(
             strokeWidth=2, strokeDash=[5, 3]
         ),
-        dot.mark_rule(color=INK, strokeDash=[2, 2]).encode(x=x, y=y, y2="zero:Q"),
-        dot.mark_point(color=INK, stroke="white", opacity=1).encode(x=x, y=y, tooltip=told),
-        curved.mark_point(opacity=0, size=220).encode(x=x, y=y, tooltip=[*told, *ends]),
+        zero.mark_rule(color=INK, strokeDash=[2, 2]).encode(
+            x=x, y=y, y2="zero:Q", opacity=seen_only
+        ),
+        base.mark_point(color=INK, stroke="white").encode(
+            x=x, y=y, opacity=seen_only, size=size, tooltip=[*told, *ends]
+        ),
     )
 
 
