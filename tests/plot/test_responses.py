@@ -208,8 +208,9 @@ def nasty(table):
         lambda: plot.sweep(
             nasty(two_geos(examples.sweep())), measure=["uplift", "marginal"]
         ),
-        lambda: plot.sweep(examples.sweep().iloc[:1]),
+        lambda: plot.sweep(examples.sweep().iloc[:0]),
         lambda: plot.carryover(nasty(two_geos(examples.carryover()))),
+        lambda: plot.carryover(examples.carryover().iloc[:0]),
     ],
 )
 def test_they_are_drawn(draw):
