@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from mmmjax.checks import InputError as InputError
     from mmmjax.comparing import Comparison as Comparison
     from mmmjax.comparing import compare as compare
+    from mmmjax.conflating import Conflation as Conflation
+    from mmmjax.conflating import conflation as conflation
     from mmmjax.counterfactuals import counterfactual as counterfactual
     from mmmjax.counterfactuals import reweight as reweight
     from mmmjax.criticism import prior_posterior as prior_posterior
@@ -95,6 +97,8 @@ if TYPE_CHECKING:
     from mmmjax.samplers import Laplace as Laplace
     from mmmjax.samplers import Pathfinder as Pathfinder
     from mmmjax.scaling import Scale as Scale
+    from mmmjax.separating import Separation as Separation
+    from mmmjax.separating import separate as separate
     from mmmjax.spec import Spec as Spec
     from mmmjax.stacking import Compared as Compared
     from mmmjax.stacking import compare_specs as compare_specs
@@ -182,6 +186,8 @@ _ROOMS = {
     "mmmjax.scaling": ("Scale",),
     "mmmjax.spec": ("Spec",),
     "mmmjax.refreshing": ("Drift", "drift", "refresh"),
+    "mmmjax.conflating": ("Conflation", "conflation"),
+    "mmmjax.separating": ("Separation", "separate"),
     "mmmjax.stacking": ("Compared", "compare_specs", "stack"),
     "mmmjax.store": ("load", "save"),
     "mmmjax.terms": ("moving",),

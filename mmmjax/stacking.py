@@ -35,7 +35,7 @@ from mmmjax.samplers import Sampler
 from mmmjax.spec import Spec
 from mmmjax.terms import Media
 
-__all__ = ["Compared", "compare_specs", "stack"]
+__all__ = ["Compared", "compare_specs", "scores", "stack"]
 
 ROLES = {"adstock": MixedAdstock, "saturation": MixedSaturation}
 
@@ -122,6 +122,11 @@ def compare_specs(
 def compared(fits: Mapping[str, Fit]) -> Compared:
     """The same of fits that are there: see :func:`compare_specs`."""
     _alike(fits)
+    return Compared(scores(fits), dict(fits))
+
+
+def scores(fits: Mapping[str, Fit]) -> pd.DataFrame:
+    """The table of :class:`Compared` of any fits of the same outcomes."""
     each = loo(fits)
     stuck = {name: None for name in fits if name not in each}
     if len(each) < 2:
@@ -151,7 +156,7 @@ def compared(fits: Mapping[str, Fit]) -> Compared:
         row = {"model": name, "weight": 0.0, "bad_k": int(fits[name].panel.mask.sum())}
         row |= {"r_hat": diagnostics(fits[name]).max_r_hat, "sampled": False}
         out.loc[len(out), list(row)] = list(row.values())
-    return Compared(out.astype({"sampled": bool, "bad_k": int}), dict(fits))
+    return out.astype({"sampled": bool, "bad_k": int})
 
 
 def loo(fits: Mapping[str, Fit]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from mmmjax import words
 from mmmjax.arguments import checked
 from mmmjax.budget import wording
 from mmmjax.budget.record import PlanRecord
+from mmmjax.findings import Finding
 from mmmjax.shapes import CHANNEL, GEO
 
 __all__ = ["Plan"]
@@ -150,6 +151,8 @@ class Plan(PlanRecord):
                 for name in self.response["plan"].to_numpy()
             },
             **({"levers": _levers(self)} if self.levers else {}),
+            "facts": [one.to_dict() for one in self.facts()],
+            "findings": [one.to_dict() for one in self.findings()],
             "flighting": "not even" if wording.flighted(self) else "even",
             **(_by_period(self) if wording.flighted(self) else {}),
         }
@@ -161,6 +164,14 @@ class Plan(PlanRecord):
     def __repr__(self) -> str:
         """What to spend, what it brings and how sure that is the best."""
         return self.text()
+
+    def facts(self) -> tuple[Finding, ...]:
+        """What it changes and brings, how sure that is, what holds it: a record each."""
+        return wording.facts(self, words.period_noun(self.freq))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What to know before spending: the verdicts on its models, curves beyond data."""
+        return wording.findings(self, words.period_noun(self.freq))
 
     def text(self, noun: str = "period") -> str:
         """The plan in words; `noun` is what a period is called, such as "week"."""

@@ -32,7 +32,7 @@ from mmmjax.budget.search import Found, Kind, Problem, cell_members, search
 from mmmjax.budget.starts import starts_of
 from mmmjax.budget.tabulate import plan_of
 from mmmjax.budget.utility import Utility, bind
-from mmmjax.budget.wording import findings
+from mmmjax.budget.wording import said
 from mmmjax.checks import Phrase, fail, integer, number
 from mmmjax.findings import LOG, phase
 
@@ -146,9 +146,9 @@ def _planned(
             got, fix = Phrase("a target, or until_mroas, too"), 'utility="profit"'
             fail("levers", got, "", "the budget, or the largest profit", fix)
         plan = joint(fit, levers, controls, utility, asked["max_draws"], of)
-    for i, said in enumerate(findings(plan)):
+    for i, text in enumerate(said(plan)):
         level = logging.WARNING if i or plan.gap_reason else logging.INFO
-        LOG.log(level, "%s", said, extra={"event": "finding"})
+        LOG.log(level, "%s", text, extra={"event": "finding"})
     return plan
 
 

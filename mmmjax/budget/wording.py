@@ -1,25 +1,31 @@
 """A plan in words: the table, the gain, the proof and what to know before spending."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from mmmjax import words
 from mmmjax.budget.record import CERTIFIED_GAP, UNJUDGED, Limit, PlanRecord
-from mmmjax.checks import amount, listing
+from mmmjax.checks import Phrase, amount, listing
+from mmmjax.findings import Finding
 from mmmjax.shapes import CHANNEL, GEO
+from mmmjax.words import in_percent
 
 __all__ = [
+    "KEEP",
     "TO_ROUNDING",
     "condition",
+    "direction",
+    "facts",
     "findings",
     "flighted",
     "is_mean",
     "levers",
     "parts",
     "proof",
+    "said",
     "short",
     "spent",
     "text",
@@ -29,6 +35,8 @@ __all__ = [
 MOST_ROWS = 16  # a longer table is shown by channel, summed over geos
 MOST_NOTES = 6  # channels named in notes
 MOST_PRICES = 3  # bounds whose price is said
+KEEP = "keep the split"
+LEAST_MOVED = 0.005  # of all spend: smaller changes of a channel are not named
 CERTAIN = 0.995  # probabilities beyond it are not written as 1
 DECISIVE = 0.9  # probability of a gain from which a plan is not called "not decisive"
 UNITS = ((1e9, " bn"), (1e6, " M"))
@@ -59,25 +67,108 @@ def text(plan: PlanRecord, noun: str = "period") -> str:
 
 def parts(plan: PlanRecord, noun: str = "period") -> tuple[str, list[str], list[list[str]]]:
     """The same in parts: the lines without the table, its heads and its rows."""
-    named = [
-        ("response", [_response(plan)]),
-        ("utility", _utility(plan)),
-        ("gain", [_gain(plan)]),
-        ("net", _net(plan)),
-        ("proof", [proof(plan)]),
-        ("levers", levers(plan, noun)),
-        ("next", [_next(plan)]),
-        ("range", [plan.bounds_are] if plan.bounds_are else []),
-        ("split", [SPLIT] if plan.fixed_geo_split else []),
-        ("national", [f"{listing(plan.national, 12)}: {ONE}"] if plan.national else []),
-        ("bounds", _bounds(plan)),
-        ("limit", [_limit(plan, limit) for limit in plan.limits]),
-        (f"{noun}s", _flighting(plan, noun)),
-        ("beyond", _beyond(plan, noun)),
-        ("note", _notes(plan, noun)),
+    lines = [
+        f"{one.code:<11}{one.what}" for one in (*facts(plan, noun), *findings(plan, noun))
     ]
-    lines = [f"{label:<11}{line}" for label, group in named for line in group]
     return "\n".join([_head(plan, noun), *lines]), *_table(plan)
+
+
+def facts(plan: PlanRecord, noun: str = "period") -> tuple[Finding, ...]:
+    """What a plan brings, how sure that is, and what holds it, a record each.
+
+    Terminal, notebook, plan.json and report print these and :func:`findings`.
+    """
+    gap, better = plan.relative_gap, plan.net_gain or plan.gain
+    price = plan.shadow_price
+    mean = float(plan.response.sel(plan="optimized").mean())
+    named: list[tuple[str, list[str], float | None]] = [
+        ("change", _change(plan), None),
+        ("response", [_response(plan)], mean),
+        ("utility", _utility(plan), plan.objective),
+        ("gain", [_gain(plan)], plan.gain.mean),
+        ("net", _net(plan), better.mean),
+        ("proof", [proof(plan)], gap if gap is not None and np.isfinite(gap) else None),
+        ("levers", levers(plan, noun), None),
+        ("next", [_next(plan)], price),
+        ("range", [plan.bounds_are] if plan.bounds_are else [], None),
+        ("split", [SPLIT] if plan.fixed_geo_split else [], None),
+        ("national", [f"{listing(plan.national, 12)}: {ONE}"] if plan.national else [],
+         None),
+        ("bounds", _bounds(plan), None),
+        ("limit", [_limit(plan, limit) for limit in plan.limits], None),
+        (f"{noun}s", _flighting(plan, noun), None),
+    ]  # fmt: skip
+    return tuple(
+        Finding("warning" if code == "proof" and not plan.certified else "note", code, line,
+                value=value)
+        for code, lines, value in named
+        for line in lines
+    )  # fmt: skip
+
+
+def findings(plan: PlanRecord, noun: str = "period") -> tuple[Finding, ...]:
+    """What to know before spending: of the curves, of the models, of the comparison."""
+    notes = []
+    for kind in ("sampled", "adequate"):
+        verdicts = [getattr(judged, kind) for judged in plan.judged]
+        wrong = [verdict.sentence for verdict in verdicts if not verdict.ok]
+        which = f"{len(wrong)} of {len(plan.fits)} models: " if len(plan.fits) > 1 else ""
+        notes += [which + wrong[0]] if wrong else []
+    if len(plan.fits) < plan.n_fits:
+        text = f"whether the data contradict these {plan.n_fits} models is not judged here"
+        notes.append(f"{text}, nor whether they are sampled well: fleet.table says it")
+    verdicts = [Finding("serious", "note", text) for text in notes]
+    return (*of_curves(plan, noun), *verdicts, *_limited(plan, noun))
+
+
+def of_curves(plan: PlanRecord, noun: str) -> list[Finding]:
+    """Where a plan leans on the curve beyond anything seen."""
+    return [Finding("warning", "beyond", line) for line in _beyond(plan, noun)]
+
+
+def said(plan: PlanRecord) -> list[str]:
+    """What is logged of a plan: the proof, and all but the verdicts on its models."""
+    beyond = [f"beyond: {one.what}" for one in of_curves(plan, "period")]
+    limited = [one.what for one in _limited(plan, "period")]
+    return [f"proof: {proof(plan)}", *beyond, *limited]
+
+
+def direction(moved: Mapping[str, float], whole: float) -> tuple[str, list[str]]:
+    """Which way money moves, in words, and where it goes to.
+
+    Args:
+        moved: More (below 0: less) money of every channel.
+        whole: All money of the reference.
+    """
+    ordered, least = sorted(moved.items(), key=lambda pair: pair[1]), LEAST_MOVED * whole
+    down = [name for name, money in ordered if money < -least]
+    up = [name for name, money in ordered[::-1] if money > least]
+    if up and down:
+        return f"move money from {_few(down)} to {_few(up)}", up
+    if up:
+        return f"spend more on {_few(up)}", up
+    return (f"spend less on {_few(down)}" if down else KEEP), up
+
+
+def _few(names: Sequence[str]) -> str:
+    """``a, b and c``; of more than three two, and how many more."""
+    return listing(map(Phrase, names), 3 if len(names) <= 3 else 2)
+
+
+def _change(plan: PlanRecord) -> list[str]:
+    """Which way money moves, and how much."""
+    more = (plan.optimized - plan.reference).sum(GEO)
+    moved = dict(zip(map(str, more[CHANNEL].values), more.values.tolist(), strict=True))
+    up, whole = sum(x for x in moved.values() if x > 0), float(plan.reference.sum())
+    if not whole > 0 or not any(moved.values()):
+        return []
+    where, _ = direction(moved, whole)
+    unit = f" {plan.currency}" if plan.currency else ""
+    total = sum(moved.values())
+    size = f"{short(up)}{unit}, {in_percent(up / whole)} of all spend"
+    if abs(total) > EVEN * whole:
+        size = f"{short(up)}{unit} more and {short(up - total)} less"
+    return [f"{where}: {size}"]
 
 
 def _head(plan: PlanRecord, noun: str) -> str:
@@ -418,26 +509,7 @@ def _beyond(plan: PlanRecord, noun: str) -> list[str]:
     return [*lines[:MOST_NOTES], *([f"and {more} more channels"] if more > 0 else [])]
 
 
-def _notes(plan: PlanRecord, noun: str) -> list[str]:
-    notes = []
-    for kind in ("sampled", "adequate"):
-        verdicts = [getattr(judged, kind) for judged in plan.judged]
-        wrong = [verdict.sentence for verdict in verdicts if not verdict.ok]
-        which = f"{len(wrong)} of {len(plan.fits)} models: " if len(plan.fits) > 1 else ""
-        notes += [which + wrong[0]] if wrong else []
-    if len(plan.fits) < plan.n_fits:
-        text = f"whether the data contradict these {plan.n_fits} models is not judged here"
-        notes.append(f"{text}, nor whether they are sampled well: fleet.table says it")
-    return notes + _limited(plan, noun)
-
-
-def findings(plan: PlanRecord, noun: str = "period") -> list[str]:
-    """What is known of a plan but the verdicts on its models: first the proof."""
-    beyond = [f"beyond: {line}" for line in _beyond(plan, noun)]
-    return [f"proof: {proof(plan)}", *beyond, *_limited(plan, noun)]
-
-
-def _limited(plan: PlanRecord, noun: str) -> list[str]:
+def _limited(plan: PlanRecord, noun: str) -> list[Finding]:
     """What the comparison with the reference, and the window, leave out."""
     broken, memory = _breaks(plan), plan.memory
     notes = [f"the reference itself breaks {broken}"] if broken else []
@@ -447,7 +519,7 @@ def _limited(plan: PlanRecord, noun: str) -> list[str]:
             f"the memory of media ({memory}): earlier spend still acts in all of it, which "
             'carry-in zero leaves out and carry_in="history" (--carry-in history) counts'
         )
-    return notes
+    return [Finding("note", "note", text) for text in notes]
 
 
 def _breaks(plan: PlanRecord) -> str:

@@ -46,6 +46,7 @@ COMMANDS = {  # in the order of the help: name, and the module and function behi
     "planner": ("planner", "planner"),
     "whatif": ("whatif", "whatif"),
     "design": ("design", "design"),
+    "conflation": ("conflation", "conflation"),
     "backtest": ("backtest", "backtest"),
     "compare": ("compare", "compare"),
     "report": ("report", "report"),

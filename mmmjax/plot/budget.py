@@ -83,6 +83,9 @@ def allocation(
     money = f"{with_unit('spend', currency)} {per}"
     x, to = p.across("from", money), p.across("to", money)
     span = of("allowed range")
+    end = alt.condition(
+        "datum.cut", alt.value("triangle-right"), alt.value("M-.1,-.7H.1V.7H-.1Z")
+    )
     drawn = p.layer(
         of("reference").mark_bar().encode(x=x, x2="to:Q", color=colour),
         of("optimised")
@@ -90,12 +93,7 @@ def allocation(
         .encode(x=x, x2="to:Q", fill=alt.Fill("channel:N", scale=fill, legend=None)),
         span.mark_rule().encode(x=x, x2="to:Q", color=colour),
         span.mark_tick(size=9, thickness=1.4).encode(x=x, color=colour),
-        span.transform_filter("!datum.cut")
-        .mark_tick(size=9, thickness=1.4)
-        .encode(x=to, color=colour),
-        span.transform_filter("datum.cut")
-        .mark_point(shape="triangle-right", size=40)
-        .encode(x=to, color=colour),
+        span.mark_point(size=50, strokeWidth=1.4).encode(x=to, color=colour, shape=end),
         of("held at its end")
         .mark_point(size=70, stroke="white", strokeWidth=1)
         .encode(x=to, color=colour, shape=shape),

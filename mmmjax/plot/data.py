@@ -71,7 +71,15 @@ def outcome(found: xr.Dataset, *, geo: str | None = None, width: int = p.WIDE) -
     last = 0.8 * len(table)
     named = base.transform_window(_row="row_number()").transform_filter("datum.named")
     look: dict[str, Any] = {"color": MUTED, "dy": -9, "fontSize": 11}
+    sides: Any = (("left", f"datum._row <= {last}"), ("right", f"datum._row > {last}"))
+    places = np.flatnonzero(table["named"]) + 1
+    there = {"left": (places <= last).any(), "right": (places > last).any()}
     said = alt.Text("date:T", format="%-d %b %Y")
+    names = [
+        named.transform_filter(where).mark_text(align=side, **look).encode(y=y, text=said)
+        for side, where in sides
+        if there[side]
+    ]
     later = table["after"]
     drawn = p.layer(
         *(
@@ -92,12 +100,7 @@ def outcome(found: xr.Dataset, *, geo: str | None = None, width: int = p.WIDE) -
             )
             for state in [*paint][2:]
         ),
-        named.transform_filter(f"datum._row <= {last}")
-        .mark_text(align="left", **look)
-        .encode(y=y, text=said),
-        named.transform_filter(f"datum._row > {last}")
-        .mark_text(align="right", **look)
-        .encode(y=y, text=said),
+        *names,
         p.pointer(p.chart(table), "date", p.tips({"value": name, "level": level}, ",.4~s")),
     )
     title = capital(f"{name} a {noun}{_where(one)}: {count} apart")
@@ -163,15 +166,14 @@ def spend(
     base = p.Chart().encode(x=x, y=y)
     later = table["after"]
     back = p.tinted(None, "after", "date") if 0 < later.sum() < len(later) else []
+    marked = alt.condition("datum.apart", alt.value(1), alt.value(0))
     drawn = p.layer(
         *back,
         base.mark_area(interpolate="step", opacity=0.4).encode(color=colour),
         base.mark_line(interpolate="step", strokeWidth=1).encode(
             color=colour, tooltip=tips
         ),
-        base.transform_filter("datum.apart")
-        .mark_point(color=APART, size=45)
-        .encode(tooltip=tips),
+        base.mark_point(color=APART, size=45).encode(opacity=marked, tooltip=tips),
     )
     drawn = p.cells(drawn, table, "cell", cells, width, 90, 290)
     red = f"; red: far above the usual {noun}" if table["apart"].any() else ""
@@ -181,7 +183,7 @@ def spend(
     title = capital(f"{unit} a {noun}{_where(one)}, channel by channel")
     drawn = p.switches(drawn, "channel", "date")
     return p.titled(
-        drawn, title, f"each has its own scale{red}{tint}", f"Totals: {about}", None
+        drawn, title, f"each has its own scale{red}{tint}", f"Totals: {about}", width
     )
 
 
@@ -268,18 +270,17 @@ def against_outcome(
         color=p.by("channel", p.colours_for(names, colours), legend=None),
         tooltip=["channel:N", days, *p.tips({"media": "media", "outcome": name}, ",.4~s")],
     )
+    ring = base.transform_filter("datum.after").mark_point(size=26, filled=False)
     drawn = p.layer(
         base.transform_filter("!datum.after").mark_point(size=22, opacity=0.6),
-        base.transform_filter("datum.after").mark_point(
-            size=26, filled=False, strokeWidth=1
-        ),
+        *([ring] if table["after"].any() else []),
     )
     same = one["media"].equals(one["spend"])
     unit = with_unit("spend", found.attrs["currency"]) if same else "media"
     hollow = "; hollow: test" if table["after"].any() else ""
     said = f"{name} (up) by {unit} (across), a {noun} each{hollow}"
     drawn = p.switches(p.cells(drawn, table, "cell", heads, width, 120), "channel")
-    return p.titled(drawn, title, said, f"{title}: {', '.join(heads)}", None)
+    return p.titled(drawn, title, said, f"{title}: {', '.join(heads)}", width)
 
 
 def correlations(

@@ -104,7 +104,7 @@ def trace(
     line = line.encode(x=x, y=alt.Y("value:Q", axis=axis, **quiet), color=colour)
     apart = p.Chart().transform_filter("datum.bad")
     ticks = apart.mark_tick(orient="vertical", color=APART, thickness=1.4, size=10)
-    right = p.layer(line, ticks.encode(x=x, y=alt.value(84)))
+    right = p.layer(line, *([ticks.encode(x=x, y=alt.value(84))] if bad.any() else []))
     tables = pd.concat(hills, ignore_index=True), pd.concat(lines, ignore_index=True)
     drawn = _stacked(hill, tables[0], int(0.3 * width), True)
     drawn = drawn | _stacked(right, tables[1], int(0.7 * width) - 70, False)
@@ -114,7 +114,7 @@ def trace(
     unit = "; ".join(filter(None, ["trace in the order of sampling", said, thin]))
     title = f"Draws of {shape[0]} chains: density, and trace"
     about = f"{title} of {', '.join(chosen)}; {n_bad} divergences"
-    return p.titled(drawn, title, unit, about, None)
+    return p.titled(drawn, title, unit, about, width)
 
 
 class Ranks(NamedTuple):
@@ -196,7 +196,7 @@ def ranks(
     )
     about = f"{title}: {', '.join(chosen)}"
     drawn = p.cells(drawn, table, "parameter", [*chosen], width, 90)
-    return p.titled(p.switches(drawn, "chain"), title, unit, about, None)
+    return p.titled(p.switches(drawn, "chain"), title, unit, about, width)
 
 
 def energy(energy: Any, *, width: int = p.WIDE) -> p.Layer:
@@ -312,7 +312,7 @@ def residuals(
         f"{outcome} a {period}, observed minus predicted; "
         "runs of one sign or a drift: something is missing",
         about,
-        None,
+        width,
     )
 
 

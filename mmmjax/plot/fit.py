@@ -15,7 +15,7 @@ from mmmjax.draws import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import one_geo
 from mmmjax.plot.colours import APART, GOOD, INK, MODEL, MUTED
-from mmmjax.plot.labels import amount, capital, in_percent
+from mmmjax.plot.labels import ALL, amount, capital, in_percent
 
 __all__ = ["convergence", "fitted", "forecast", "prior_predictive"]
 
@@ -255,8 +255,9 @@ def forecast(
         came, said = float(known["observed"].sum()), float(known["mean"].sum())
         error = f" ({said / came - 1:+.1%})" if came else ""
         mape = metrics.mape(known["observed"].to_numpy(), known["mean"].to_numpy())
+        of = f" of {'all geos' if geos[0] == ALL else geos[0]}" if geos else ""
         about = (
-            f"Total{' of all geos' if geos else ''}: {amount(said)} forecast, "
+            f"Total{of}: {amount(said)} forecast, "
             f"{amount(came)} observed{error}. {in_percent(share_inside(known))} of the "
             f"observations lie inside the {prob:.0%} band, mean error {mape:.1%}"
         )

@@ -74,7 +74,7 @@ def fleet_forest(
     told_of = returns.channels.loc[returns.channels["channel"].astype(str).isin(asked)]
     said = "; ".join(_typical(told_of))
     about = f"Own and shrunk {unit.name} of every market. The typical market: {said}"
-    height = alt.Step(11) if named else 430
+    height = alt.Step(step=22, **{"for": "position"}) if named else 430
     title = title if channel is None else f"{channel}: {title[0].lower()}{title[1:]}"
     return p.titled(drawn, title, below + EVEN * returns.in_money, about, width, height)
 

@@ -91,6 +91,14 @@ CONFIG: dict[str, Any] = {
 """The look of all pictures."""
 
 
+class Inside(json.JSONEncoder):
+    """JSON that ends no script element, whatever names it holds."""
+
+    def encode(self, o: Any) -> str:
+        """The text of a value."""
+        return super().encode(o).replace("<", "\\u003c")
+
+
 class House:
     """A chart in the house's look, which also works offline."""
 
@@ -112,7 +120,8 @@ class House:
             named: Anything else of Altair's ``save``.
         """
         kind = format or str(getattr(fp, "name", fp)).rpartition(".")[-1]
-        more = {"scale_factor": 2.0} | ({"inline": True} if kind == "html" else {}) | named
+        page = {"inline": True, "json_kwds": {"cls": Inside}} if kind == "html" else {}
+        more = {"scale_factor": 2.0} | page | named
         super().save(fp, format, **more)  # type: ignore[misc]
 
     def _repr_mimebundle_(self, *args: Any, **named: Any) -> Any:
@@ -226,7 +235,8 @@ def titled(
         title: What it shows.
         unit: What the numbers are, in small letters below the title.
         about: The same for those who cannot see it; the title where it is empty.
-        width: Pixels; None: it has its own.
+        width: Pixels, of words alone where the chart is of cells or others, which have
+            their own; None: it has its own.
         height: Pixels, or a step a row; None: it has its own.
     """
     letters = max((width or WIDE) // 8, 24)
@@ -234,6 +244,7 @@ def titled(
     below = textwrap.wrap(unit, int(letters * 1.25))
     words: dict[str, Any] = {"text": lines} | ({"subtitle": below} if below else {})
     size = {k: v for k, v in (("width", width), ("height", height)) if v is not None}
+    size = size if isinstance(drawn, Chart | Layer) else {}
     return drawn.properties(
         title=alt.TitleParams(**words), description=about or title, **size
     )
@@ -243,13 +254,13 @@ def per_geo(table: pd.DataFrame, geo: str | None) -> tuple[Any, list[str]]:
     """Rows of the geo asked for; of None all rows, and the geos to choose from.
 
     The sum over geos comes first where the table has it. Geos to choose from are none where
-    the table has one geo only.
+    the table has one geo only, with or without its sum.
     """
     names = [str(name) for name in table["geo"].unique()] if "geo" in table else []
-    if geo is not None or len(names) < 2:
+    apart = [name for name in names if name != ALL]
+    if geo is not None or len(apart) < 2:
         return for_geo(table, geo), []
-    first = [ALL] if ALL in names else []
-    return table, first + [name for name in names if name != ALL]
+    return table, [ALL] * (ALL in names) + apart
 
 
 def choice_of(

@@ -307,6 +307,6 @@ def _best(long: Any, named: list[str], titles: tuple[str, str], price: str) -> p
             x=x, y=y, color=shown, tooltip=[*told, *ends]
         ),
         other.mark_point(shape="diamond", size=120, strokeWidth=1.5, opacity=1).encode(
-            x=x, y=y, color=shown, fill=white, stroke=alt.value(INK), tooltip=[kind, *told]
+            x=x, y=y, fill=white, stroke=alt.value(INK), tooltip=[kind, *told]
         ),
     )

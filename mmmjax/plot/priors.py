@@ -98,7 +98,7 @@ def prior_posterior(
         "What the data added to the priors",
         "Percentage: contraction, 1 - posterior variance / prior variance",
         f"{about}: " + ", ".join(dict.fromkeys(table["cell"])),
-        None,
+        width,
     )
 
 

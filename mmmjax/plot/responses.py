@@ -163,7 +163,9 @@ def _curves(
     colour = p.by("channel", paint, legend=False)
     line = base.encode(x=x, y=y, color=colour)
     zero = base.transform_calculate(zero="0")
-    dot = zero.transform_filter("datum.part == 3")
+    now = "datum.part == 3"  # the others are there to be pointed at
+    seen_only = alt.condition(now, alt.value(1), alt.value(0))
+    size = alt.condition(now, alt.value(70), alt.value(220))
     told = [alt.Tooltip("channel:N")]
     told += p.tips({"level": money or "level", "mean": f"brings a {period}"})
     ends = p.tips({"lo": "94%: from", "hi": "to"})
@@ -178,9 +180,12 @@ def _curves(
         line.transform_filter("datum.part == 1 || datum.part == 2").mark_line(
             strokeWidth=2, strokeDash=[5, 3]
         ),
-        dot.mark_rule(color=INK, strokeDash=[2, 2]).encode(x=x, y=y, y2="zero:Q"),
-        dot.mark_point(color=INK, stroke="white", opacity=1).encode(x=x, y=y, tooltip=told),
-        curved.mark_point(opacity=0, size=220).encode(x=x, y=y, tooltip=[*told, *ends]),
+        zero.mark_rule(color=INK, strokeDash=[2, 2]).encode(
+            x=x, y=y, y2="zero:Q", opacity=seen_only
+        ),
+        base.mark_point(color=INK, stroke="white").encode(
+            x=x, y=y, opacity=seen_only, size=size, tooltip=[*told, *ends]
+        ),
     )
 
 
@@ -232,9 +237,10 @@ def sweep(
         long = long.loc[long["channel"].isin(list(channels))]
     names = [name for name in every if name in set(long["channel"])]
     if relative:  # beside each other where all lines end at the same spend
-        place = long["channel"].map({name: i + 1 for i, name in enumerate(names)})
+        place: Any = long["channel"].map({name: i + 1 for i, name in enumerate(names)})
         long["x"] = long["multiplier"]
-        long["end"] += 0.022 * float(long["multiplier"].max()) * place
+        step = min(0.022, 0.25 / max(len(names), 1)) * long["multiplier"].max()
+        long["end"] += step * place.astype(float)
     else:
         long["x"] = long["spend"]
     drawn = _sweep(long, {name: paint[name] for name in names}, relative, currency)
@@ -339,8 +345,10 @@ def carryover(
     first = rows["lag"] == rows.groupby(["geo", "channel"])["lag"].transform("min")
     for end in ENDS:  # the same at all lags: said once
         every[f"half_{end}"] = rows[f"half_life_{end}"].where(first)
-    half: Any = every["half_mean"].map("{:.1f}".format, na_action="ignore")
-    every["said"] = ("half-life " + half + f" {period}s").where(half.notna(), None)
+    said = (f"half-life {x:.1f} {period}s" for x in every["half_mean"])
+    every["said"] = [
+        text if known else None for text, known in zip(said, first, strict=True)
+    ]
     last = int(np.max(rows["lag"].to_numpy(), initial=0))
     top = 1.2 * max(float(np.nanmax(rows["hi"].to_numpy(float), initial=0.0)), 1e-9)
     y = alt.Y(

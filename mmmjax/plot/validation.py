@@ -94,9 +94,9 @@ def backtest_scores(
             alt.Tooltip("score:Q", format=form, title=METRICS[metric][0]),
         ],
     )
-    wanted = pd.DataFrame({"score": [0.94] if metric == "coverage" else []})
-    lines = p.chart(wanted).mark_rule(strokeDash=[4, 3]).encode(y="score:Q")
-    drawn = p.layer(bars, lines) if len(table) else p.nothing("No fold has a score")
+    wanted = alt.Chart(alt.Data(values=[{"score": 0.94}])).mark_rule(strokeDash=[4, 3])
+    line = [wanted.encode(y="score:Q")] if metric == "coverage" else []
+    drawn = p.layer(bars, *line) if len(table) else p.nothing("No fold has a score")
     drawn = p.switches(drawn, "model")
     name, better = METRICS[metric]
     mean: Any = table.groupby("model")["score"].mean()
@@ -227,7 +227,7 @@ def stability(
     paint = p.colours_for(channels, colours)
     drawn: Any = forest(p.Chart(), channels, folds, paint, prob)
     more: dict[str, Any] = {"for": "position"}
-    height, size = alt.Step(10 + 10 * max(len(folds), 1), **more), None
+    height = alt.Step(10 + 10 * max(len(folds), 1), **more)
     if len(kinds) > 1:
         each = max(120, (width - 90) // len(kinds) - 24)
         drawn = p.Facet(
@@ -238,9 +238,9 @@ def stability(
             resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="independent")),
         )
     elif kinds:
-        drawn, size = drawn.properties(data=table, height=height), width
+        drawn = drawn.properties(data=table, height=height)
     else:
-        drawn, size = p.nothing("No fold has an estimate of a channel"), width
+        drawn = p.nothing("No fold has an estimate of a channel")
     of = f"{unit.name}: {unit.per}" if unit.name in kinds else "in the units of the model"
     grey = "; grey: had not run yet, the prior" if sum(table["prior"]) else ""
     said = f"{of}; {len(folds)} folds, the first on top, with {prob:.0%} intervals{grey}"
@@ -249,7 +249,7 @@ def stability(
         "move further than they are wide say that the answer depends on the window."
     )
     title = "Would the answer have been the same before?"
-    return p.titled(p.switches(drawn, "channel"), title, said, about, size)
+    return p.titled(p.switches(drawn, "channel"), title, said, about, width)
 
 
 def forest(
@@ -277,14 +277,15 @@ def forest(
     rows = base.encode(
         y=p.named_rows("channel", channels, scale=alt.Scale(paddingInner=0.1)),
         yOffset=alt.YOffset("fold:O", sort=folds, scale=alt.Scale(paddingOuter=0.6)),
-        color=alt.condition("datum.prior", alt.value(REST), paint),
         opacity=alt.Opacity("fold:Q", legend=None, scale=shade),
         tooltip=[alt.Tooltip("channel:N"), alt.Tooltip("fold:Q"), *each],
     )
     axis = alt.Axis(grid=True, tickCount=5, labelExpr=p.AMOUNT)
     x = alt.X("lo:Q", title=None, axis=axis, scale=alt.Scale(zero=True))
+    line = alt.condition("datum.prior", alt.value(REST), paint)
     hollow = alt.condition("datum.prior", alt.value("white"), paint)
+    dots = rows.mark_point(size=34, strokeWidth=1.2)
     return p.layer(
-        rows.mark_rule(strokeWidth=2).encode(x=x, x2="hi:Q"),
-        rows.mark_point(size=34).encode(x="mean:Q", fill=hollow),
+        rows.mark_rule(strokeWidth=2).encode(x=x, x2="hi:Q", color=line),
+        dots.encode(x="mean:Q", fill=hollow, stroke=line),
     )

@@ -18,8 +18,15 @@ from mmmjax.panel import Panel
 from mmmjax.plot.labels import capital
 from mmmjax.plot.picture import CONFIG
 from mmmjax.posterior.levers import levers_of
-from mmmjax.reporting import more_rows, plan_words, rows
-from mmmjax.reporting.embed import Tables, as_json
+from mmmjax.reporting import (
+    backtests,
+    fitted,
+    media,
+    plans,
+    responses,
+    returns,
+    rows,
+)
 from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.figures import figures
 from mmmjax.reporting.sentences import BAD, CARE, GLOSSARY, PLAIN, lead, tiles, verdict
@@ -161,7 +168,7 @@ def content(found: Evidence) -> dict[str, Any]:
         "Outcome": capital(found.outcome),
         "diagnostics": _diagnostics(found),
         "verdict": {"word": word, "reason": reason, "tone": tone},
-        "plan": None if found.plan is None else _plan(found, found.plan),
+        "plan": None if found.plan is None else _plan(found.plan),
         "record": _record(fit),
         "notes": [str(note) for note in fit.info.get("notes", [])],
         "spec": fit.spec.to_toml().strip(),
@@ -193,11 +200,11 @@ def _diagnostics(found: Evidence) -> list[tuple[str, str]]:
     return [(name, text) for name, text in facts if text]
 
 
-def _plan(found: Evidence, plan: Planned) -> dict[str, Any]:
+def _plan(plan: Planned) -> dict[str, Any]:
     """What the section of the plan says."""
     return {
-        "findings": plan_words.findings(found, plan),
-        "facts": plan_words.facts(found, plan),
+        "findings": plan.told("findings"),
+        "facts": plan.told("facts"),
     }
 
 

@@ -7,9 +7,24 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.budget import Plan
+from mmmjax.budget.wording import direction
 from mmmjax.metrics import hdi
+from mmmjax.words import capital
 
 __all__ = ["Interval", "Planned", "spread_names"]
+
+HEADS = {
+    "change": "What changes",
+    "gain": "What it brings",
+    "net": "After its cost",
+    "proof": "Is there a better plan?",
+    "levers": "Levers",
+    "next": "The next money",
+    "bounds": "What holds it back",
+    "beyond": "Care",
+    "note": "Note",
+}
+"""Heads of what a reader should know before spending; the other records are details."""
 
 
 def spread_names(name: str) -> tuple[str, ...]:
@@ -50,6 +65,21 @@ class Planned(NamedTuple):
     better: float | None = None
     drawn: Interval | None = None
     more: Mapping[str, pd.DataFrame] = {}
+
+    def told(self, part: str) -> list[tuple[str, str]]:
+        """Head and text of what matters ("findings"), or of the rest ("facts").
+
+        The words are those of the plan itself, from plan.json.
+        """
+        every = [*self.facts.get("facts", []), *self.facts.get("findings", [])]
+        if not every:
+            text = "An earlier version wrote this plan: mmmjax optimize tells its worth."
+            return [("Note", text)] if part == "findings" else []
+        return [
+            (str(HEADS.get(one["code"], one["code"])), f"{capital(one['what'])}.")
+            for one in every
+            if (one["code"] in HEADS) == (part == "findings")
+        ]
 
     @property
     def probability(self) -> float | None:
@@ -105,6 +135,11 @@ class Planned(NamedTuple):
         """Money that every channel gets more (or less, below 0), over all geos."""
         more = self.sums["optimized"] - self.sums["reference"]
         return {str(name): float(money) for name, money in more.items()}
+
+    @property
+    def direction(self) -> tuple[str, list[str]]:
+        """Which way money moves, in words, and where it goes to."""
+        return direction(self.moved, float(self.sums["reference"].sum()))
 
     @property
     def sums(self) -> Any:

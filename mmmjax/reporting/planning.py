@@ -32,7 +32,7 @@ from mmmjax.budget.record import PROB
 from mmmjax.budget.request import known_of
 from mmmjax.checks import Phrase, fail, integer, listing
 from mmmjax.draws import Fit
-from mmmjax.reporting.figure import as_json
+from mmmjax.reporting.embed import as_json
 from mmmjax.reporting.html import assemble
 from mmmjax.reporting.plan_words import is_mean
 from mmmjax.reporting.planned import Planned

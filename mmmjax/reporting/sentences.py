@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmmjax.budget.wording import KEEP, LEAST_MOVED
 from mmmjax.plot.labels import amount, for_geo, in_percent, large, period_noun, span
 from mmmjax.reporting.evidence import Evidence, Interval, Media, Move, Planned
 from mmmjax.standing import headline, misfit, standings, tally
 
 __all__ = [
-    "GLOSSARY", "Tile", "chance", "direction", "gain_text", "if_it_holds", "lead",
+    "GLOSSARY", "Tile", "chance", "gain_text", "if_it_holds", "lead",
     "share_span", "sure_text", "tiles", "verdict",
 ]  # fmt: skip
 
@@ -18,8 +19,6 @@ GOOD, CARE, BAD, PLAIN = "good", "care", "bad", "plain"  # tones; the text says 
 CLEAR, LIKELY = 0.9, 0.6  # probabilities of being the best
 WORTH_TRYING = 0.75  # probability that a move of spend helps, from which it is advised
 LEAST_LEARNT = 0.2  # contraction below which a channel's effect is mostly its prior
-KEEP = "keep the split"
-LEAST_MOVED = 0.005  # of all spend: smaller changes of a channel are not named
 GLOSSARY = (
     ("94% interval", "the range that holds the answer with 94% probability, given the data "
      "and if the model is right; the wider, the less is known"),
@@ -421,19 +420,6 @@ def _of_all(found: Evidence, plan: Planned) -> float | None:
     return whole if whole > 0 else None
 
 
-def direction(plan: Planned) -> tuple[str, list[str]]:
-    """Which way money moves, in words without the verb, and where it goes to."""
-    moved = sorted(plan.moved.items(), key=lambda pair: pair[1])
-    least = LEAST_MOVED * float(plan.sums["reference"].sum())
-    down = [name for name, money in moved if money < -least]
-    up = [name for name, money in moved[::-1] if money > least]
-    if up and down:
-        return f"move money from {_listed(down)} to {_listed(up)}", up
-    if up:
-        return f"spend more on {_listed(up)}", up
-    return (f"spend less on {_listed(down)}" if down else KEEP), up
-
-
 def _budget(found: Evidence, plan: Planned) -> str:
     """What the plan costs, and whether that is what the reference costs."""
     facts: Mapping[str, Any] = plan.facts
@@ -452,7 +438,7 @@ def _budget(found: Evidence, plan: Planned) -> str:
 def _plan(found: Evidence, plan: Planned) -> Tile:
     """What a plan says to do, as sure as it is."""
     question, sure = "What to do?", plan.probability
-    where, targets = direction(plan)
+    where, targets = plan.direction
     gain, before, why = plan.gain, plan.before, _not_yet(found)
     of = "what paid media bring"
     more = "more" if gain.mean >= 0 else "less"

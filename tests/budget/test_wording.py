@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
+from mmmjax import words
 from mmmjax.budget import constraints, wording
 from mmmjax.checks import amount
 from tests.budget.cases import make_fit
@@ -55,6 +56,43 @@ def test_a_plan_of_seven_channels_is_a_screen(plain):
     assert line(plain, "utility") == ""
     assert "sales for one more EUR" in line(plain, "next")
     assert line(plain, "weeks") == line(plain, "limit") == ""
+
+
+def test_records_are_the_lines_of_the_text_and_of_the_file(plain):
+    records = [*plain.facts(), *plain.findings()]
+    rows = [row.strip() for row in plain.text("week").splitlines()]
+    assert rows[-len(records) :] == [f"{one.code:<11}{one.what}" for one in records]
+    told = json.loads(json.dumps(plain.to_dict()))
+    assert told["facts"] == [one.to_dict() for one in plain.facts()]
+    assert told["findings"] == [one.to_dict() for one in plain.findings()]
+    of = {one.code: one for one in plain.facts()}
+    gain = plain.response.sel(plan="optimized") - plain.response.sel(plan="reference")
+    assert of["gain"].value == pytest.approx(float(gain.mean()))
+    assert of["next"].value == plain.shadow_price
+    assert (of["proof"].level, plain.certified) == ("note", True)
+    stopped = dataclasses.replace(plain, gap_bound=None, gap_reason="not concave")
+    assert {one.code: one.level for one in stopped.facts()}["proof"] == "warning"
+
+
+@pytest.mark.parametrize(
+    ("moved", "text", "to"),
+    [
+        ({"a": 5.0, "b": -5.0}, "move money from b to a", ["a"]),
+        ({"a": 0.4, "b": -0.4}, "keep the split", []),
+        ({"a": 5.0, "b": 0.0}, "spend more on a", ["a"]),
+        ({"a": -5.0, "b": 0.1}, "spend less on a", []),
+        ({"a": 4.0, "b": 3.0, "c": 2.0, "d": 1.0, "e": -9.0},
+         "move money from e to a, b and 2 more", ["a", "b", "c", "d"]),
+    ],
+)  # fmt: skip
+def test_where_money_goes_is_said_of_moves_that_matter(moved, text, to):
+    assert wording.direction(moved, 100.0) == (text, to)
+
+
+def test_what_changes_adds_up_over_channels(plain):
+    more = (plain.optimized - plain.reference).sum("geo").to_numpy()
+    share = more[more > 0].sum() / float(plain.reference.sum())
+    assert line(plain, "change").endswith(f"{words.in_percent(share)} of all spend")
 
 
 def test_bounds_that_cost_most_come_first(plain):

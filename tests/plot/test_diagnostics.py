@@ -187,6 +187,10 @@ def test_pictures_are_drawn(draw):
     assert to_png(draw())[:4] == b"\x89PNG"
 
 
-def test_layers_of_the_trace_end_with_the_divergences():
-    drawn = plot.trace(examples.draws(), ["intercept"])
-    assert layers_of(drawn)[-1]["mark"]["type"] == "tick"
+def test_divergences_are_marked_where_there_are_any():
+    bad = np.zeros((2, 300), bool)
+    for there in (False, True):
+        bad[0, 3] = there
+        drawn = plot.trace(examples.draws(), ["intercept"], diverging=bad)
+        marks = [x["mark"]["type"] for x in layers_of(drawn)]
+        assert ("tick" in marks) == there

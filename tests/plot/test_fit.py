@@ -64,6 +64,9 @@ def test_geos_are_a_choice_with_their_sum_first():
     assert len(rows_of(drawn)) == 18
     one = plot.fitted(table, geo=NASTY)
     assert "geo" not in params_of(one)
+    assert words_of(plot.forecast(table))[2].startswith("Total of all geos: 513 forecast")
+    some = words_of(plot.forecast(table.loc[table["geo"] != "ALL"]))[2]
+    assert some.startswith("Total of north: 513 forecast")
     assert len(rows_of(one)) == 6
 
 

@@ -134,6 +134,15 @@ def test_bars_end_before_the_few_that_are_far_away():
     assert bins(np.array([2.0, 3.0]), 1.0).mark is None
 
 
+def test_a_page_of_a_chart_runs_no_name_as_script(tmp_path, returns):
+    name = returns.channels["channel"].tolist()[-1]
+    assert name.startswith("</script><img")
+    mm.plot.fleet_forest(returns, name).save(tmp_path / "forest.html")
+    page = (tmp_path / "forest.html").read_text()
+    assert "</script><img" not in page
+    assert "\\u003c/script>\\u003cimg" in page
+
+
 def test_they_are_drawn(returns):
     table, channels = fleet(14)
     paid = mm.fleet_returns(channels, table.assign(outcome_value=0.1))

@@ -12,7 +12,7 @@ from tests.plot import examples
 from tests.plot.charts import names_in_order, params, same, scale, words
 
 COLOURS = plot.channel_colours(examples.CHANNELS)
-BOTH = ("north", "ALL")
+BOTH = ("north", "south", "ALL")
 NASTY = {"TV": 'O\'Neil "x" [1] .a', "Search": "<b> \\ & {datum}"}
 
 
@@ -42,7 +42,7 @@ def test_the_observed_outcome_takes_the_place_of_the_fitted_mean():
     rows = chart.data.loc[chart.data["component"] == "observed"]
     np.testing.assert_array_equal(rows["mean"], seen["observed"])
     assert [*scale(chart, "color", "component")][-1] == "observed"
-    assert params(chart)["geo"] == ["ALL", "north"]
+    assert params(chart)["geo"] == ["ALL", "north", "south"]
     assert words(chart) == ("Sales over time, and what brought it", "sales")
     one = plot.contributions(examples.weekly(BOTH), observed=seen, geo="north").data
     assert set(one["geo"]) == {"north"}
@@ -81,7 +81,7 @@ def test_waterfall_adds_up_to_the_whole():
     grey = dict.fromkeys(names[:3], REST)
     assert scale(chart, "color", "component") == grey | COLOURS | {"fitted mean": MODEL}
     assert names_in_order(chart, "component") == [*names, "fitted mean"]
-    assert params(chart)["geo"] == ["ALL", "north"]
+    assert params(chart)["geo"] == ["ALL", "north", "south"]
     assert rows["lo"].isna().all()
     assert not any(rows["span"])
 

@@ -14,11 +14,11 @@ NASTY = 'O\'Neil "x" [1] .a'
 
 
 def two_geos(table):
-    """The sum over geos, and a geo with half of everything."""
+    """The sum over geos, and two geos with half of everything."""
     halved = table.select_dtypes("number").columns.difference(["multiplier", "lag"])
     south = table.assign(geo="south")
     south[halved] = south[halved] / 2
-    return pd.concat([south, table], ignore_index=True)
+    return pd.concat([south, table, south.assign(geo="north")], ignore_index=True)
 
 
 def test_curve_is_dashed_where_nothing_was_observed():
@@ -68,7 +68,7 @@ def test_curves_has_a_cell_a_channel():
 def test_geos_of_a_table_are_chosen_and_today_is_of_the_sum():
     table = two_geos(examples.curves_table())
     picture = plot.curves(table, today={"TV": 36.0})
-    assert seen.params(picture) == {"hidden": [], "geo": ["ALL", "south"]}
+    assert seen.params(picture) == {"hidden": [], "geo": ["ALL", "south", "north"]}
     rows = seen.table(picture)
     (dot,) = rows[rows["part"] == 3].to_dict("records")
     assert (dot["geo"], dot["channel"], dot["level"]) == ("ALL", "TV", 36.0)
@@ -102,7 +102,7 @@ def test_today_may_be_given_and_channels_must_be_known():
 
 @pytest.mark.parametrize("measure", ["contribution", "uplift", "marginal"])
 def test_sweep_holds_the_measure_of_every_channel(measure):
-    table = examples.sweep(("north", "ALL")).iloc[::-1]  # any order of rows
+    table = examples.sweep(("north", "south", "ALL")).iloc[::-1]  # any order of rows
     picture = plot.sweep(table, measure=measure, colours=COLOURS, geo="ALL")
     before = "" if measure == "contribution" else f"{measure}_"
     rows = table[table["geo"] == "ALL"].sort_values("multiplier")
@@ -119,12 +119,12 @@ def test_sweep_holds_the_measure_of_every_channel(measure):
 
 
 def test_measures_and_geos_of_a_sweep_are_chosen():
-    table = examples.sweep(("north", "ALL"))
+    table = examples.sweep(("north", "south", "ALL"))
     picture = plot.sweep(table, measure=["uplift", "marginal"], outcome="sales")
     found = seen.params(picture)
     assert found == {
         "measure": ["uplift", "marginal"],
-        "geo": ["ALL", "north"],
+        "geo": ["ALL", "north", "south"],
         "hidden": [],
     }
     labels = [x for bind in seen.every(seen.spec(picture), "labels") for x in bind]
@@ -132,7 +132,7 @@ def test_measures_and_geos_of_a_sweep_are_chosen():
     # TV of the sum, the one that is at hand first: 100 m - 10 m^2 - 90 at 1.5
     assert "TV 37.5 (32.5 to 42.5)" in seen.told(picture)
     rows = seen.table(picture)
-    assert rows.groupby("measure").size().to_dict() == {"uplift": 24, "marginal": 16}
+    assert rows.groupby("measure").size().to_dict() == {"uplift": 36, "marginal": 24}
 
 
 def test_sweep_in_money_leaves_organic_channels_out():
@@ -195,7 +195,7 @@ def nasty(table):
     """The same with names that a language might read as its own."""
     return table.assign(
         channel=table["channel"].map({"TV": NASTY, "Search": "<b>", "Mail": "a:Q"}),
-        geo=table["geo"].map({"ALL": "ALL", "south": NASTY}),
+        geo=table["geo"].map({"ALL": "ALL", "south": NASTY, "north": "north"}),
     )
 
 
@@ -208,8 +208,9 @@ def nasty(table):
         lambda: plot.sweep(
             nasty(two_geos(examples.sweep())), measure=["uplift", "marginal"]
         ),
-        lambda: plot.sweep(examples.sweep().iloc[:1]),
+        lambda: plot.sweep(examples.sweep().iloc[:0]),
         lambda: plot.carryover(nasty(two_geos(examples.carryover()))),
+        lambda: plot.carryover(examples.carryover().iloc[:0]),
     ],
 )
 def test_they_are_drawn(draw):

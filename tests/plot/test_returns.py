@@ -13,7 +13,7 @@ from tests.plot import examples
 from tests.plot.charts import encodings, names_in_order, params, same, scale, words
 
 COLOURS = plot.channel_colours(examples.CHANNELS)
-BOTH = ("north", "ALL")
+BOTH = ("north", "south", "ALL")
 NASTY = {"TV": 'O\'Neil "x" [1] .a', "Search": "<b> \\ & {datum}"}
 
 
@@ -70,13 +70,13 @@ def test_several_geos_are_a_choice_and_their_sum_is_the_first():
     table = examples.channels(BOTH)
     for draw in (plot.roas, plot.shares, plot.share_and_roas):
         chart = draw(table)
-        assert params(chart)["geo"] == ["ALL", "north"]
+        assert params(chart)["geo"] == ["ALL", "north", "south"]
         assert set(chart.data["geo"]) == {*BOTH}
         one = draw(table, geo="north")
         assert "geo" not in params(one)
         assert set(one.data["geo"]) == {"north"}
-        with pytest.raises(InputError, match='"south"'):
-            draw(table, geo="south")
+        with pytest.raises(InputError, match='"west"'):
+            draw(table, geo="west")
     known = plot.roas(table, truth={"TV": 1.5}).data  # of all geos together
     assert known.loc[known["kind"] == "true ROAS", "geo"].tolist() == ["ALL"]
 
@@ -148,7 +148,7 @@ def test_roas_over_time_leaves_a_gap_where_nothing_was_spent():
     assert own.loc[own["channel"] == "TV", "date"].tolist() == [*days]
     assert params(chart) == {
         "windows": ["quarter", "year"],
-        "geo": ["ALL", "north"],
+        "geo": ["ALL", "north", "south"],
         "since": -1e15,
     }
     spec = chart.to_dict()
@@ -186,7 +186,7 @@ def test_now_and_after_of_windows_is_the_sum_of_the_paid_channels(tmp_path):
     assert scale(chart, "opacity", "part") == parts
     title = words(chart)[0]
     assert title == "Sales from each quarter's media spend: then, and later"
-    assert params(chart) == {"geo": ["ALL", "north"], "hidden": [], "since": -1e15}
+    assert params(chart) == {"geo": ["ALL", "north", "south"], "hidden": [], "since": -1e15}
     one = plot.now_and_after(examples.returns(), "year", channel="TV", colours=COLOURS)
     same(one.data, value=[45, 60, 15, 20])
     assert one.to_dict()["layer"][0]["mark"]["color"] == COLOURS["TV"]
@@ -278,3 +278,9 @@ def test_a_table_without_rows_is_a_picture_with_its_words():
     empty = examples.channels().head(0)
     for draw in (plot.roas, plot.shares, plot.share_and_roas):
         assert p.to_png(draw(empty), 0.5).startswith(b"\x89PNG")
+
+
+def test_one_geo_and_its_sum_leave_nothing_to_choose():
+    chart = plot.roas(examples.channels(("national", "ALL")))
+    assert "geo" not in params(chart)
+    assert set(chart.data["geo"]) == {"ALL"}

@@ -11,7 +11,7 @@ from mmmjax.checks import InputError
 from mmmjax.plot.colours import channel_colours
 from mmmjax.plot.picture import to_png
 from tests.plot import examples
-from tests.plot.examples import legend_of, params_of, rows_of, words_of
+from tests.plot.examples import layers_of, legend_of, params_of, rows_of, words_of
 
 MODELS = ("mmm", "no_media", "seasonal_naive")
 
@@ -82,7 +82,7 @@ def test_other_scores_and_splits():
     only = plot.backtest_scores(scores().query("model == 'mmm'"))
     assert list(legend_of(only)) == WORDS[:1]
     drawn = plot.backtest_scores(scores(), "coverage")
-    assert {"score": 0.94} in [x for t in drawn.to_dict()["datasets"].values() for x in t]
+    assert layers_of(drawn)[-1]["data"] == {"values": [{"score": 0.94}]}
     assert "this model 90%" in words_of(drawn)[2]
     with pytest.raises(InputError, match='metric: got "crsp"'):
         plot.backtest_scores(scores(), "crsp")

@@ -9,10 +9,8 @@ import pytest
 import mmmjax as mm
 from mmmjax.cli.plan_files import write_plan
 from mmmjax.cli.report import planned
-from mmmjax.reporting import more_rows, plan_words
-from mmmjax.reporting.embed import Tables
-from mmmjax.reporting.figures import figures as figures_of
-from mmmjax.reporting.html import render, tables
+from mmmjax.reporting import plans
+from mmmjax.reporting.html import figures, render, tables
 from mmmjax.reporting.planned import Planned
 from tests.budget.cases import make_fit
 from tests.reporting import examples
@@ -42,6 +40,10 @@ def facts(**changed):
         "extrapolated": [{"geo": "national", "channel": "Search", "spend": 90.0,
                           "largest": 45.0}],
         "gain": {"mean": 5.0, "lo": -1.0, "hi": 11.0}, "probability_better": 0.93,
+        "facts": [
+            {"code": "change", "what": f"move money from {NASTY} to Search: 40 US$"},
+            {"code": "proof", "what": "certified: no better plan to rounding"},
+        ],
         "response": {n: {"mean": m} for n, m in (("reference", 100), ("optimized", 105))},
     } | changed  # fmt: skip
 
@@ -78,14 +80,6 @@ def found():
     return examples.evidence(("national",), plan=full())
 
 
-def figures(found):
-    return figures_of(found, Tables())
-
-
-def said(found, plan):
-    return dict(plan_words.findings(found, plan))
-
-
 def test_every_part_of_a_folder_is_drawn(found):
     drawn, shown = figures(found), tables(found)
     assert {"allocation", "plan_responses", "plan_periods", "frontier"} <= set(drawn)
@@ -101,8 +95,7 @@ def test_an_old_folder_shows_what_it_has():
     assert "allocation" in figures(old)
     assert not {"plan_responses", "plan_periods", "frontier"} & set(figures(old))
     assert not {"plan_bounds", "plan_limits", "scenarios"} & set(tables(old))
-    words = said(old, old.plan)
-    assert list(words) == ["What changes", "What it brings", "Is there a better plan?"]
+    assert "mmmjax optimize" in dict(old.plan.told("findings"))["Note"]
     render(old)
 
 
@@ -145,45 +138,18 @@ def test_bounds_and_limits_come_with_their_prices(found):
     ]
 
 
-def test_findings_are_plain_words(found):
-    words = said(found, found.plan)
-    assert words["What changes"] == (
-        f"Move money from {NASTY} to Search: 40 US$, 20% of all spend."
-    )
-    assert "5 sales more than the reference" in words["What it brings"]
-    assert "with probability 93%" in words["What it brings"]
-    assert words["Is there a better plan?"].startswith("No: it is proven")
-    assert words["The next money"] == "One more US$ of budget brings 0.250 sales."
-    assert f"The least for {NASTY} (0.200)" in words["What holds it back"]
-    assert "TV + Search at most 300 (0.500)" in words["What holds it back"]
-    assert "Search gets 90 a week, the largest so far was 45" in words["Care"]
-
-
-@pytest.mark.parametrize(
-    "changed, head, part",
-    [
-        ({"relative_gap": None, "gap_reason": "not concave", "starts": 12, "certified": 0},
-         "Is there a better plan?", "Not known: it is the best of 12 starts"),
-        ({"relative_gap": 0.02, "certified": False}, "Is there a better plan?",
-         "up to 2.0% more is not ruled out"),
-        ({"spent": 300.0, "up_to": True}, "The next money", "100 of the 400 US$ stay"),
-        ({"spent": 300.0, "until_mroas": 2.0}, "The next money", "less than 2"),
-        ({"shadow_price": None}, "The next money", "at its upper bound"),
-        ({"utility": "sharpe(risk_free=0)", "utility_unit": ""}, "The next money",
-         "adds 0.250 to sharpe(risk free=0)"),
-    ],
-)  # fmt: skip
-def test_findings_follow_the_facts(found, changed, head, part):
-    assert part in said(found, found.plan._replace(facts=facts(**changed)))[head]
-
-
-def test_facts_name_the_utility_where_it_is_not_the_mean(found):
-    other = facts(utility="sharpe(risk_free=0)", utility_unit="", objective=2.8,
-                  reference_objective=2.5)  # fmt: skip
-    told = dict(plan_words.facts(found, found.plan._replace(facts=other)))
-    assert told["utility of plan and reference"] == "2.80, 2.50"
-    assert told["response of the plan (sales)"] == "105"
-    assert "utility of plan and reference" not in dict(plan_words.facts(found, found.plan))
+def test_the_page_says_what_the_plan_says_of_itself():
+    plan = mm.optimize(make_fit(), periods=6)
+    given = Planned.of(plan)
+    records = [*plan.facts(), *plan.findings()]
+    told = [*given.told("findings"), *given.told("facts")]
+    assert len(told) == len(records)
+    text = lambda one: f"{one.what[:1].upper()}{one.what[1:]}."
+    assert {text for _, text in told} == {text(one) for one in records}
+    heads = [head for head, _ in given.told("findings")]
+    assert heads[:2] == ["What changes", "What it brings"]
+    assert "Is there a better plan?" in heads
+    assert "response" in dict(given.told("facts"))
 
 
 def test_a_real_plan_goes_through_its_folder(tmp_path):

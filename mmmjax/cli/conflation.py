@@ -1,0 +1,52 @@
+"""``mmmjax conflation``: drift or saturation, and the weeks that would tell."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmmjax.cli import files, show
+from mmmjax.cli.codes import code
+from mmmjax.cli.options import Run, Seed
+from mmmjax.cli.plan import Texts
+from mmmjax.conflating import conflation as conflated
+from mmmjax.separating import separate
+
+__all__ = ["conflation"]
+
+TABLE = "conflation.csv"
+
+
+def conflation(
+    run: Run,
+    channel: Annotated[Texts, typer.Option(help="Channel; again for more; or all.")] = None,
+    separating: Annotated[
+        int | None,
+        typer.Option(
+            "--separate", help="Plan so many coming periods that tell the two apart best."
+        ),
+    ] = None,
+    seed: Seed = None,
+    out: Annotated[
+        Path | None, typer.Option(help=f"Folder for {TABLE} and plans; or nothing.")
+    ] = None,
+) -> int:
+    """Say whether drift or saturation explains each channel, or that data cannot tell.
+
+    Fits each channel both ways.
+    """
+    if out is not None:
+        files.folder(out)
+    fit, found = files.load_run(run)
+    report = conflated(fit, channels=channel or None, seed=seed or 0)
+    show.say(str(report))
+    tables = {TABLE: report.table}
+    paid = [name for name in report.fits if name not in fit.panel.organic]
+    for i, name in enumerate(paid if separating is not None else ()):
+        plan = separate(report, name, periods=separating or 0, seed=seed or 0)
+        show.say(f"\n{plan}")
+        tables[f"separate_{i + 1}.csv"] = plan.table.assign(channel=name)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        show.files([files.table(out / name, table) for name, table in tables.items()])
+    return code(found)
