@@ -84,13 +84,9 @@ def structure(graph: Structure, *, width: int = p.WIDE) -> p.Layer:
     x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, wide], nice=False))
     down = alt.Scale(domain=[0, bottom], reverse=True, nice=False)
     y = alt.Y("y:Q", axis=None, scale=down)
-    paint = {WORDS[kind]: FILL[kind] for kind in WORDS if WORDS[kind] in kinds}
-    edges = {WORDS[kind]: EDGE[kind] for kind in WORDS if WORDS[kind] in kinds}
-    fill = alt.Fill(
-        "kind:N", sort=kinds, scale=alt.Scale(domain=[*paint], range=[*paint.values()])
-    )
-    stroke = alt.Stroke(
-        "kind:N", sort=kinds, scale=alt.Scale(domain=[*edges], range=[*edges.values()])
+    fill, stroke = (
+        channel("kind:N", sort=kinds, scale=_scale(of, kinds))
+        for channel, of in ((alt.Fill, FILL), (alt.Stroke, EDGE))
     )
     ends: Any = (
         arrows.loc[arrows["place"] == arrows["place"].max()] if len(arrows) else (arrows)
@@ -128,6 +124,12 @@ def structure(graph: Structure, *, width: int = p.WIDE) -> p.Layer:
     return p.titled(
         drawn, f"Model of {graph.outcome}{more}", "", about, wide, int(np.ceil(bottom))
     )
+
+
+def _scale(colours: dict[str, str], kinds: list[str]) -> alt.Scale:
+    """Colours of the kinds of nodes that there are."""
+    paint = {word: colours[kind] for kind, word in WORDS.items() if word in kinds}
+    return alt.Scale(domain=[*paint], range=[*paint.values()])
 
 
 def layout(graph: Structure) -> list[Box]:

@@ -18,15 +18,8 @@ from mmmjax.panel import Panel
 from mmmjax.plot.labels import capital
 from mmmjax.plot.picture import CONFIG
 from mmmjax.posterior.levers import levers_of
-from mmmjax.reporting import (
-    backtests,
-    fitted,
-    media,
-    plans,
-    responses,
-    returns,
-    rows,
-)
+from mmmjax.reporting import more_rows, rows
+from mmmjax.reporting.embed import Tables, as_json
 from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.figures import figures
 from mmmjax.reporting.sentences import BAD, CARE, GLOSSARY, PLAIN, lead, tiles, verdict

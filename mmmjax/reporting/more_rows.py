@@ -7,7 +7,7 @@ import pandas as pd
 
 from mmmjax.plot.labels import amount, amounts, in_percent, large, span
 from mmmjax.reporting.evidence import Evidence, Planned
-from mmmjax.reporting.plan_words import is_mean
+from mmmjax.reporting.planned import is_mean
 from mmmjax.reporting.rows import Cell, Table, written
 from mmmjax.reporting.sentences import chance, if_it_holds
 from mmmjax.standing import MMM, NAMES

@@ -11,7 +11,7 @@ from mmmjax.budget.wording import direction
 from mmmjax.metrics import hdi
 from mmmjax.words import capital
 
-__all__ = ["Interval", "Planned", "spread_names"]
+__all__ = ["Interval", "Planned", "is_mean", "spread_names"]
 
 HEADS = {
     "change": "What changes",
@@ -160,3 +160,9 @@ class Planned(NamedTuple):
         if told["flighting"] != "even":
             more["periods"] = plan.periods_frame()
         return cls(plan.to_frame(), told, better, Interval.of(gain), more)
+
+
+def is_mean(facts: Mapping[str, Any]) -> bool:
+    """Whether the utility of plan.json is the mean response, under any of its names."""
+    known = ("mean_response", "mean", "mean response")
+    return str(facts["utility"]).removesuffix("()") in known
