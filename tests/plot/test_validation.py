@@ -139,6 +139,7 @@ def test_returns_of_folds_are_money_where_an_outcome_has_a_value():
 
 @pytest.mark.parametrize("draw", [
     lambda: plot.backtest_scores(scores()), lambda: plot.backtest_forecasts(forecast()),
+    lambda: plot.backtest_forecasts(forecast().head(0)),
     lambda: plot.stability(parameters()), lambda: plot.stability(parameters().head(0)),
 ])  # fmt: skip
 def test_pictures_are_drawn(draw):
