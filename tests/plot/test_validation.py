@@ -105,7 +105,7 @@ def test_forecasts_stand_at_their_dates_behind_their_cuts():
     assert f"datum.first - {3.5 * 86_400_000}" in json.dumps(drawn.to_dict())
     assert params_of(drawn) == {"hidden", "since"}
     assert words_of(drawn)[1].startswith("sales a week; ")
-    both = pd.concat([table, table.assign(geo="ALL")])
+    both = pd.concat([table.assign(geo=geo) for geo in ("ALL", "north", "south")])
     assert params_of(plot.backtest_forecasts(both)) == {"hidden", "since", "geo"}
 
 
