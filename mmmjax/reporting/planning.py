@@ -44,7 +44,7 @@ __all__ = ["planner"]
 
 NODES = 24  # pieces of a curve
 REACH = 3.0  # a slider ends at this multiple of the reference, or where the bounds end
-CLOSE = (1e-6, 1e-5, 1e-4)  # relative error of a curve in any draw; the first that fits
+CLOSE = (1e-6, 1e-5, 1e-4, 1e-3)  # relative error of a curve in any draw: what fits
 BYTES, EACH = 800_000, 24  # of all numbers of draws; of a draw and cell, about, at the last
 FEWEST = 200  # draws that are kept whatever it takes
 NAMES = {"as given": "Reference", "past split scaled to the budget": "Past split"}
@@ -243,7 +243,7 @@ def _curves(asked: _Asked, top: np.ndarray, most: int | None) -> _Curves:
     steps = np.diff(parts[0]) / np.diff(np.arange(NODES + 1) ** 2)
     rises = np.diff(steps) > 1e-6 * np.abs(steps).max(1, keepdims=True)
     pairs = []
-    for close in CLOSE:
+    for close in CLOSE if EACH * count * len(top) <= BYTES else CLOSE[2:]:
         pairs = [_shapes(draws[:, i], means[i], close) for i in range(len(top))]
         if sum(2 * numbers.size for _, numbers in pairs) <= BYTES:
             break
