@@ -34,7 +34,6 @@ from mmmjax.checks import Phrase, fail, integer, listing
 from mmmjax.draws import Fit
 from mmmjax.reporting.figure import as_json
 from mmmjax.reporting.html import assemble
-from mmmjax.reporting.plan_words import is_mean
 from mmmjax.reporting.planned import Planned
 from mmmjax.resources import replace_file
 from mmmjax.store import file_to_write
@@ -47,6 +46,7 @@ REACH = 3.0  # a slider ends at this multiple of the reference, or where the bou
 CLOSE = (1e-6, 1e-5, 1e-4, 1e-3)  # relative error of a curve in any draw: what fits
 BYTES, EACH = 800_000, 24  # of all numbers of draws; of a draw and cell, about, at the last
 FEWEST = 200  # draws that are kept whatever it takes
+MEAN = ("mean_response", "mean_response()")
 NAMES = {"as given": "Reference", "past split scaled to the budget": "Past split"}
 
 
@@ -306,7 +306,7 @@ def _content(asked: _Asked, told: Planned, most: int | None, run: str) -> dict[s
 
     words = ["mmmjax", "optimize", run, "--periods", str(layout.periods)]
     words += ["--carry-in", facts["carry_in"]] * (facts["carry_in"] != "zero")
-    words += ["--utility", facts["utility"]] * (not is_mean(facts))
+    words += ["--utility", facts["utility"]] * (facts["utility"] not in MEAN)
     noun, several = period_noun(about.freq), len(layout.geos) > 1
     periods = f"{layout.periods} {noun}{'s' * (layout.periods > 1)}"
     said = Return(about.outcome_name, facts["currency"], facts["outcome_value"])
@@ -361,7 +361,7 @@ def _notes(asked: _Asked, facts: Mapping[str, Any]) -> list[str]:
     """How good the best plan is, and what neither the page nor its flags know of it."""
     gap, found = facts["relative_gap"], asked.prepared
     best = f"The best plan maximises {facts['utility']}"
-    if is_mean(facts):
+    if facts["utility"] in MEAN:
         best = "The best plan is the one that brings most on average"
     if facts["certified"]:
         proof = "it is proven that no other split within the same limits does better"
