@@ -374,7 +374,7 @@ def _notes(asked: _Asked, facts: Mapping[str, Any]) -> list[str]:
         out.append(f"It also keeps {listing(names, 6)}: sliders and button do not.")
         apart.append("these limits (--constraint)")
     if facts.get("levers"):
-        out.append(f"It also sets what is not media: {facts['levers']['says']}")
+        out.append(f"It also sets more than media: {'; '.join(facts['levers']['says'])}.")
         apart.append("levers ([levers])")
     usual = [known_of(each).cost_per_unit.ravel() for each in found.markets.values()]
     rises = any(x["price_elasticity"] for x in facts["prices"])
