@@ -166,6 +166,8 @@ def as_drift_and_saturation(spec: Spec, panel: Panel, channel: str) -> dict[str,
     rest = tuple(term for term in spec.terms if term is not owner)
     if owner in spec.terms and others:
         rest = (*rest, replace(owner, channels=others))
+    taken = {term.name for term in spec.parts if term is not owner}
+    name_of = WATCHED if WATCHED not in taken else f"{WATCHED}_{channel}"
     saturation = owner.saturation
     saturation = Logistic() if isinstance(saturation, NoSaturation) else saturation
     movers = owner.movers or (Process(),)
@@ -176,14 +178,14 @@ def as_drift_and_saturation(spec: Spec, panel: Panel, channel: str) -> dict[str,
     usual = replace(spec, priors={}).priors
     out = {}
     for kind, way in ways.items():
-        term = replace(owner, name=WATCHED, channels=(channel,), **way)
+        term = replace(owner, name=name_of, channels=(channel,), **way)
         priors = {n: p for n, p in spec.priors.items() if p != usual.get(n)}
         for name in owner.parameters():
             given = priors.pop(spec.full(owner, name), None)
             if given is None:
                 continue
             if name in term.parameters():
-                priors[f"{WATCHED}.{name}"] = _of(given, mine, (channel,))
+                priors[f"{name_of}.{name}"] = _of(given, mine, (channel,))
             if others:
                 priors[spec.full(owner, name)] = _of(given, mine, others)
         out[kind] = replace(spec, terms=(*rest, term), priors=priors)

@@ -9,6 +9,7 @@ from scipy import stats
 
 import mmmjax as mm
 from mmmjax.checks import InputError
+from mmmjax.cli.app import run
 from mmmjax.conflating import KINDS, as_drift_and_saturation, told
 from mmmjax.posterior.multipliers import drawn
 from mmmjax.prepare import prepare
@@ -177,6 +178,29 @@ def test_what_cannot_be_asked(found):
         mm.separate(found, "Search")
     with pytest.raises(InputError, match="limits"):
         mm.separate(found, "TV", limits=(1.2, 2.0))
+
+
+def test_a_channel_beside_one_that_is_watched_already():
+    panel = market(False)
+    spec = as_drift_and_saturation(SPEC, panel, "TV")["drift"]
+    for made in as_drift_and_saturation(spec, panel, "Search").values():
+        owners = [made.media[i].name for i in made.owners(panel)]
+        assert owners == ["watched", "watched_Search"]
+
+
+@pytest.mark.slow(parts=4)
+def test_the_command_says_and_writes_both(tmp_path, capsys):
+    panel = market(False, weeks=52)
+    fit = mm.fit(SPEC, panel, mm.NUTS(chains=2, warmup=50, draws=50, until=None), seed=0)
+    mm.save(fit, tmp_path / "fit.nc")
+    args = ["conflation", str(tmp_path / "fit.nc"), "--channel", "TV", "--separate", "6"]
+    run([*args, "--out", str(tmp_path / "out")])
+    said = capsys.readouterr().out
+    assert "names the right one" in said
+    table = pd.read_csv(tmp_path / "out" / "conflation.csv")
+    assert list(table["channel"]) == ["TV"]
+    plan = pd.read_csv(tmp_path / "out" / "separate_1.csv")
+    assert plan["spend"].sum() == pytest.approx(plan["even"].sum())
 
 
 @pytest.mark.slow(parts=4)

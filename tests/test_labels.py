@@ -10,7 +10,7 @@ import pytest
 from mmmjax.cli import show
 from mmmjax.cli.app import run
 from mmmjax.panel import Panel
-from mmmjax.plot.labels import amount, amounts, estimate, in_percent, span
+from mmmjax.words import amount, amounts, estimate, in_percent, span
 from tests.tables import NAMES, weekly
 
 CASE = Path(__file__).parent / "cases/small_returns"

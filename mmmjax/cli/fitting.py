@@ -29,12 +29,12 @@ from mmmjax.draws import Fit
 from mmmjax.exploration import controls_beyond
 from mmmjax.infer.fit import fit as sample
 from mmmjax.panel import for_training
-from mmmjax.plot.labels import period_noun
 from mmmjax.prediction import forecast_table
 from mmmjax.prepare import prepare
 from mmmjax.resources import enough_disk, only_run
 from mmmjax.samplers import kept
 from mmmjax.standing import held_out
+from mmmjax.words import period_noun
 
 __all__ = ["check", "fit", "fitted", "predict", "reported"]
 

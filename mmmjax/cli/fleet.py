@@ -18,7 +18,7 @@ from mmmjax.fleet.engine import REFUSED, USABLE, Done, ready
 from mmmjax.fleet.places import place
 from mmmjax.fleet.store import Folder
 from mmmjax.panel import Panel
-from mmmjax.plot.labels import period_noun
+from mmmjax.words import period_noun
 
 __all__ = ["fleet"]
 

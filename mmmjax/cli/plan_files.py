@@ -9,7 +9,7 @@ from mmmjax.budget import Plan
 from mmmjax.budget.compare import ALL
 from mmmjax.cli import show
 from mmmjax.cli.files import as_json, table, text
-from mmmjax.plot.labels import amount, in_percent, period_noun
+from mmmjax.words import amount, in_percent, period_noun
 
 __all__ = ["frontier_table", "say_due", "say_plan", "write_plan"]
 

@@ -16,10 +16,10 @@ from mmmjax.cli.codes import code
 from mmmjax.cli.options import Run
 from mmmjax.counterfactuals import counterfactual, counterfactual_table, reweight
 from mmmjax.draws import Fit
-from mmmjax.plot.labels import amount, period_noun
 from mmmjax.posterior.levers import levers_of
 from mmmjax.posterior.scope import summarise
 from mmmjax.reporting.sentences import chance
+from mmmjax.words import amount, period_noun
 
 __all__ = ["factors_of", "whatif"]
 

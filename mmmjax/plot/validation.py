@@ -138,6 +138,9 @@ def backtest_forecasts(
     for fold, rows in forecast.groupby("fold"):
         part, geos = bands(rows, geo, prob)
         parts.append(part.assign(fold=int(str(fold))))
+    title = "What it would have said, and what came"
+    if not parts:
+        return p.titled(p.nothing("No fold has a forecast"), title, width=width, height=30)
     table = pd.concat(parts, ignore_index=True)
     layers, _ = draw_band(table, prob, "forecast, mean", "forecasts")
     days = np.unique(table["date"].to_numpy())
@@ -159,7 +162,6 @@ def backtest_forecasts(
     unit = f"{outcome} a {period}; nothing after a dotted line was known to its forecast"
     about = f"Forecasts of {n_folds} folds with their {prob:.0%} interval, and what came"
     drawn = p.choice_of(drawn, "geo", "geo", geos)
-    title = "What it would have said, and what came"
     return p.titled(drawn, title, unit, about, width, 300)
 
 

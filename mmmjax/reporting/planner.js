@@ -135,9 +135,9 @@
     const [s, word] = size(m), n = digits(Math.max(Math.abs(m), (hi - lo) / 20) / s);
     return (fixed(lo / s, n) + " to " + fixed(hi / s, n) + " " + word).trim();
   }
-  const signed = (x) => (x < 0 ? "−" : "+") + large(Math.abs(x));
+  const signed = (x) => (x < 0 ? "-" : "+") + large(Math.abs(x)), three = (x) => fixed(x, digits(x));
   const chance = (p) => p > 0.995 ? "over 99%" : p < 0.005 ? "under 1%" : fixed(100 * p, 0) + "%";
-  const percent = (x) => (x < 0 ? "−" : "+") + fixed(Math.abs(100 * x), Math.abs(x) < 0.0995 ? 1 : 0) + "%";
+  const percent = (x) => (x < 0 ? "-" : "+") + fixed(Math.abs(100 * x), Math.abs(x) < 0.0995 ? 1 : 0) + "%";
   const units = data.currency || "money", unit = data.currency || "units of money";
   function read(text) { // "1,200,000", "1.2m" or "300k"
     const parts = /^([\d.]+(?:e\d+)?)([km]?)$/i.exec(text.replace(/[\s,]/g, ""));
@@ -200,8 +200,8 @@
     const cell = (key, main, small) => { part(key).replaceChildren(main, made("small", small)); };
     cell("brought", large(found.mean), span(found.mean, found.lo, found.hi));
     const r = [found.roas, found.roas_lo, found.roas_hi].map((x) => data.times * x);
-    cell("roas", now > 0 ? amount(Number(r[0].toPrecision(3))) : "none", now > 0 ? span(...r) : "");
-    cell("next", Number.isFinite(found.next) ? amount(Number((data.times * found.next).toPrecision(3))) : "very much", "");
+    cell("roas", now > 0 ? three(r[0]) : "none", now > 0 ? span(...r) : "");
+    cell("next", Number.isFinite(found.next) ? three(data.times * found.next) : "very much", "");
     const slack = 1e-6 * (top + 1), words = [];
     if (off) words.push("One decision for all geos: move it under All geos.");
     if (now < low - slack || now > high + slack) words.push("Outside its limits.");
@@ -264,15 +264,16 @@
     const all = plans(), rivalPlan = all[Math.min(state.against, all.length - 1)], rival = seen(rivalPlan);
     const mine = look(state.spend, rival), gain = mine.total.gain, net = mine.total.net, best_ = seen(all[1]).total;
     const budget = state.budget, over = mine.total.spend - budget, name = rivalPlan.name.toLowerCase();
-    tile("spent", large(mine.total.spend) + " " + (data.currency || ""), Math.abs(over) <= 0.5 + 1e-6 * budget ? "exactly the budget in the box" : large(Math.abs(over)) + (over > 0 ? " more than" : " less than") + " the budget in the box", Math.abs(over) <= 0.5 + 1e-6 * budget ? "" : "care");
-    tile("brought", large(mine.total.mean) + " " + data.outcome, "94% range " + span(mine.total.mean, mine.total.lo, mine.total.hi) + "; " + amount(Number((data.times * mine.total.roas).toPrecision(3))) + " for each " + units);
+    tile("spent", large(mine.total.spend) + " " + (data.currency || ""), Math.abs(over) <= 0.5 + 1e-6 * budget ? "exactly the budget" : large(Math.abs(over)) + (over > 0 ? " more than" : " less than") + " the budget of " + large(budget), Math.abs(over) <= 0.5 + 1e-6 * budget ? "" : "care");
+    tile("brought", large(mine.total.mean) + " " + data.outcome, "94% range " + span(mine.total.mean, mine.total.lo, mine.total.hi) + "; " + three(data.times * mine.total.roas) + " for each " + units);
+    const apart = (x, whole) => Math.abs(x) <= 0.5 + 1e-6 * whole ? "for the same money" : "for " + large(Math.abs(x)) + " " + unit + (x > 0 ? " more" : " less");
     const won = net || gain, same = mine.total.spend === rival.total.spend && Math.abs(gain.mean) < 1e-9 * Math.abs(mine.total.mean);
     tile("gained", same ? "the same" : signed(won.mean) + " " + (net ? data.currency || "money" : data.outcome), same ? "move a slider" :
-      "94% range " + span(won.mean, won.lo, won.hi) + "; " + (net ? "worth less what it costs, " : "") + "better with probability " + chance(won.better), same ? "" : won.better > 0.75 ? "good" : won.better < 0.25 ? "bad" : "care");
+      (net ? "after the cost of media" : apart(mine.total.spend - rival.total.spend, rival.total.spend)) + "; 94% range " + span(won.mean, won.lo, won.hi) + "; " + "better with probability " + chance(won.better), same ? "" : won.better > 0.75 ? "good" : won.better < 0.25 ? "bad" : "care");
     $("gained").querySelector("h2").textContent = "Compared with " + name;
     const short = best_.mean - mine.total.mean, dear = best_.spend - mine.total.spend;
-    const costs = Math.abs(dear) <= 0.5 + 1e-6 * best_.spend ? "for the same money" : "and costs " + large(Math.abs(dear)) + " " + unit + (dear > 0 ? " more" : " less");
-    tile("short", Math.abs(short) <= 1e-6 * Math.abs(best_.mean) ? "you are there" : percent(short / mine.total.mean) + " " + data.outcome, "It brings " + large(best_.mean) + ", " + costs);
+    tile("short", Math.abs(short) <= 1e-6 * Math.abs(best_.mean) ? "you are there" : percent(short / mine.total.mean) + " " + data.outcome, "It brings " + large(best_.mean) + " " + apart(dear, best_.spend));
+    $("place").textContent = state.geo >= 0 && geos.length > 1 ? "Sliders and curves are of " + geos[state.geo] + "; budget, the answers on top and scenarios of all geos." : "";
     const view = (c) => state.geo < 0 || geos.length < 2 ? null : of(c, state.geo);
     rows.forEach((row, c) => {
       const list = view(c), pair = [mine.channels[c], rival.channels[c]];
@@ -287,7 +288,7 @@
     const first = seen(all[0]), each = [...all, { name: "Your split now", spend: state.spend }];
     const found = each.map((plan, n) => n === each.length - 1 ? look(plan.spend, first) : look(plan.spend, n ? first : null));
     table("scenarios", ["scenario", "spend", data.outcome, "per " + units, "more than " + all[0].name.toLowerCase(), "better with probability", ""], found.map(({ total }, n) => [
-      each[n].name, large(total.spend), [large(total.mean), made("small", span(total.mean, total.lo, total.hi))], amount(Number((data.times * total.roas).toPrecision(3))),
+      each[n].name, large(total.spend), [large(total.mean), made("small", span(total.mean, total.lo, total.hi))], three(data.times * total.roas),
       total.gain ? [signed(total.gain.mean), made("small", span(total.gain.mean, total.gain.lo, total.gain.hi))] : "", total.gain && (total.gain.lo || total.gain.hi) ? chance(total.gain.better) : "",
       n === each.length - 1 ? "" : [button("Load", "Load " + each[n].name, () => { state.spend = each[n].spend.slice(); update(); say(each[n].name + " is on the sliders"); }),
         ...(n >= given.length ? [button("Remove", "Remove " + each[n].name, () => { kept.splice(n - given.length, 1); remember(); choices(); update(); })] : [])],

@@ -43,9 +43,10 @@ __all__ = ["planner"]
 
 NODES = 24  # pieces of a curve
 REACH = 3.0  # a slider ends at this multiple of the reference, or where the bounds end
-CLOSE = (1e-6, 1e-5, 1e-4)  # relative error of a curve in any draw; the first that fits
+CLOSE = (1e-6, 1e-5, 1e-4, 1e-3)  # relative error of a curve in any draw: what fits
 BYTES, EACH = 800_000, 24  # of all numbers of draws; of a draw and cell, about, at the last
 FEWEST = 200  # draws that are kept whatever it takes
+MEAN = ("mean_response", "mean_response()")
 NAMES = {"as given": "Reference", "past split scaled to the budget": "Past split"}
 
 
@@ -242,7 +243,7 @@ def _curves(asked: _Asked, top: np.ndarray, most: int | None) -> _Curves:
     steps = np.diff(parts[0]) / np.diff(np.arange(NODES + 1) ** 2)
     rises = np.diff(steps) > 1e-6 * np.abs(steps).max(1, keepdims=True)
     pairs = []
-    for close in CLOSE:
+    for close in CLOSE if EACH * count * len(top) <= BYTES else CLOSE[2:]:
         pairs = [_shapes(draws[:, i], means[i], close) for i in range(len(top))]
         if sum(2 * numbers.size for _, numbers in pairs) <= BYTES:
             break
@@ -305,7 +306,7 @@ def _content(asked: _Asked, told: Planned, most: int | None, run: str) -> dict[s
 
     words = ["mmmjax", "optimize", run, "--periods", str(layout.periods)]
     words += ["--carry-in", facts["carry_in"]] * (facts["carry_in"] != "zero")
-    words += ["--utility", facts["utility"]] * (not is_mean(facts))
+    words += ["--utility", facts["utility"]] * (facts["utility"] not in MEAN)
     noun, several = period_noun(about.freq), len(layout.geos) > 1
     periods = f"{layout.periods} {noun}{'s' * (layout.periods > 1)}"
     said = Return(about.outcome_name, facts["currency"], facts["outcome_value"])
@@ -360,7 +361,7 @@ def _notes(asked: _Asked, facts: Mapping[str, Any]) -> list[str]:
     """How good the best plan is, and what neither the page nor its flags know of it."""
     gap, found = facts["relative_gap"], asked.prepared
     best = f"The best plan maximises {facts['utility']}"
-    if is_mean(facts):
+    if facts["utility"] in MEAN:
         best = "The best plan is the one that brings most on average"
     if facts["certified"]:
         proof = "it is proven that no other split within the same limits does better"
@@ -373,7 +374,7 @@ def _notes(asked: _Asked, facts: Mapping[str, Any]) -> list[str]:
         out.append(f"It also keeps {listing(names, 6)}: sliders and button do not.")
         apart.append("these limits (--constraint)")
     if facts.get("levers"):
-        out.append(f"It also sets what is not media: {facts['levers']['says']}")
+        out.append(f"It also sets more than media: {'; '.join(facts['levers']['says'])}.")
         apart.append("levers ([levers])")
     usual = [known_of(each).cost_per_unit.ravel() for each in found.markets.values()]
     rises = any(x["price_elasticity"] for x in facts["prices"])

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmmjax.budget.wording import KEEP, LEAST_MOVED
-from mmmjax.plot.labels import amount, for_geo, in_percent, large, period_noun, span
 from mmmjax.reporting.evidence import Evidence, Interval, Media, Move, Planned
 from mmmjax.standing import headline, misfit, standings, tally
+from mmmjax.words import amount, for_geo, in_percent, large, period_noun, span
 
 __all__ = [
     "GLOSSARY", "Tile", "chance", "gain_text", "if_it_holds", "lead",

@@ -105,7 +105,7 @@ def test_forecasts_stand_at_their_dates_behind_their_cuts():
     assert f"datum.first - {3.5 * 86_400_000}" in json.dumps(drawn.to_dict())
     assert params_of(drawn) == {"hidden", "since"}
     assert words_of(drawn)[1].startswith("sales a week; ")
-    both = pd.concat([table, table.assign(geo="ALL")])
+    both = pd.concat([table.assign(geo=geo) for geo in ("ALL", "north", "south")])
     assert params_of(plot.backtest_forecasts(both)) == {"hidden", "since", "geo"}
 
 
@@ -139,6 +139,7 @@ def test_returns_of_folds_are_money_where_an_outcome_has_a_value():
 
 @pytest.mark.parametrize("draw", [
     lambda: plot.backtest_scores(scores()), lambda: plot.backtest_forecasts(forecast()),
+    lambda: plot.backtest_forecasts(forecast().head(0)),
     lambda: plot.stability(parameters()), lambda: plot.stability(parameters().head(0)),
 ])  # fmt: skip
 def test_pictures_are_drawn(draw):

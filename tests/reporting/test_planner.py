@@ -212,7 +212,7 @@ def test_scenarios_are_kept_compared_and_saved(opened, told, tmp_path):
     page.reload()
     page.wait_for_selector("html[data-ready]", state="attached")
     page.select_option("#against", label="mine")
-    assert answer(opened, "gained").startswith("\N{MINUS SIGN}")
+    assert answer(opened, "gained").startswith("-")
     settled(opened)
     name, rows = opened.saved(page.locator("[data-do=save-all]"))
     table = pd.DataFrame(rows[1:], columns=rows[0]).set_index(["plan", "channel"])
