@@ -25,8 +25,14 @@ WORDS = {
     "derived": "parameter from others",
     "outcome": "observed outcome",
 }
-FILL = dict(zip(WORDS, (TINT, "#FFF6E5", "#FFFFFF", "#FFF6E5", MODEL), strict=True))
-EDGE = dict(zip(WORDS, (MUTED, "#B7791F", MODEL, "#B7791F", MODEL), strict=True))
+FILL: dict[str, str] = {
+    "data": TINT, "parameter": "#FFF6E5", "part": "#FFFFFF", "derived": "#FFF6E5",
+    "outcome": MODEL,
+}  # fmt: skip
+EDGE: dict[str, str] = {
+    "data": MUTED, "parameter": "#B7791F", "part": MODEL, "derived": "#B7791F",
+    "outcome": MODEL,
+}  # fmt: skip
 
 
 class Box(NamedTuple):
@@ -84,10 +90,8 @@ def structure(graph: Structure, *, width: int = p.WIDE) -> p.Layer:
     x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, wide], nice=False))
     down = alt.Scale(domain=[0, bottom], reverse=True, nice=False)
     y = alt.Y("y:Q", axis=None, scale=down)
-    fill, stroke = (
-        channel("kind:N", sort=kinds, scale=_scale(of, kinds))
-        for channel, of in ((alt.Fill, FILL), (alt.Stroke, EDGE))
-    )
+    fill = alt.Fill("kind:N", sort=kinds, scale=_scale(FILL, kinds))
+    stroke = alt.Stroke("kind:N", sort=kinds, scale=_scale(EDGE, kinds))
     ends: Any = (
         arrows.loc[arrows["place"] == arrows["place"].max()] if len(arrows) else (arrows)
     )

@@ -82,7 +82,7 @@ def embedded(name: str, chart: Any, tables: Tables, caption: str = "") -> Figure
     for key, rows in spec.pop("datasets", {}).items():
         tables.add(key, rows)
     words, text = spec.pop("title", {}), json.dumps(spec)
-    spec.pop("config", None)  # the house's, once a page
+    del spec["config"], spec["$schema"]  # the house's, once a page; that of Vega here
     bound = [x for x in spec.get("params", ()) if "bind" in x]
     choices = [
         Choice(

@@ -34,7 +34,7 @@ from mmmjax.checks import Phrase, fail, integer, listing
 from mmmjax.draws import Fit
 from mmmjax.reporting.embed import as_json
 from mmmjax.reporting.html import assemble
-from mmmjax.reporting.planned import Planned, is_mean
+from mmmjax.reporting.planned import Planned
 from mmmjax.resources import replace_file
 from mmmjax.store import file_to_write
 from mmmjax.words import Return, capital, in_percent, period_noun

@@ -164,8 +164,6 @@ def test_the_buttons_have_the_exact_numbers(found, page):
     wanted = for_geo(found.channels, None).reset_index(drop=True)
     names = wanted.select_dtypes("number").columns
     np.testing.assert_allclose(table[names].astype(float), wanted[names], rtol=1e-9)
-    (curves,) = [t for t in tables if "extrapolated" in t["heads"]]
-    assert len(curves["rows"]) == 3 * 13
 
 
 def test_the_record_is_exact(found, text, page):
@@ -175,7 +173,7 @@ def test_the_record_is_exact(found, text, page):
     assert mm.Spec.from_toml(html.unescape(shown)) == found.fit.spec
     assert "compile 1.5, warmup 0.2, sample 0.5" in said
     assert "draws rounded up to whole chunks" in said
-    assert "certified: no plan is better by more than 1.0e-09 of the response" in said
+    assert "mmmjax optimize tells its worth" in said  # its plan.json knows no words
     assert "US$" in said
 
 

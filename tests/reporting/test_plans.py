@@ -83,6 +83,10 @@ def found():
     return examples.evidence(("national",), plan=full())
 
 
+def figures(found):
+    return figures_of(found, Tables())
+
+
 def test_every_part_of_a_folder_is_drawn(found):
     drawn, shown = figures(found), tables(found)
     assert {"allocation", "plan_responses", "plan_periods", "frontier"} <= set(drawn)
