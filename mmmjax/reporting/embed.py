@@ -16,8 +16,8 @@ import pandas as pd
 
 __all__ = ["Choice", "Figure", "Key", "Tables", "as_json", "embedded", "numbers"]
 
-HIDES = re.compile(r"indexof\(hidden, datum\[(?P<q>['\"])(.+?)(?P=q)\]\)")
-SINCE = re.compile(r"toDate\(datum\[(?P<q>['\"])(.+?)(?P=q)\]\) >= since")
+HIDES = re.compile(r"indexof\(hidden, datum\[(?P<q>['\"])([^'\"]+)(?P=q)\]\)")
+SINCE = re.compile(r"toDate\(datum\[(?P<q>['\"])([^'\"]+)(?P=q)\]\) >= since")
 LEGENDS = ("color", "fill", "stroke", "shape")
 MARKS = {"area": "area", "bar": "area", "rect": "area", "point": "dot", "circle": "dot"}
 

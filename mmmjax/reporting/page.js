@@ -77,6 +77,12 @@
     return spec;
   }
 
+  /* Without code made from text (ast); Vega's remarks on layouts are not the reader's. */
+  const warn = console.warn;
+  console.warn = (first, ...rest) => { if (first !== "WARN") warn.call(console, first, ...rest); };
+  const embedded = (place, spec, renderer) =>
+    vegaEmbed(place, spec, { ast: true, actions: false, renderer, logLevel: 1, tooltip: { theme: "custom" } });
+
   function draw(figure) {
     if (drawn.has(figure)) return drawn.get(figure);
     const keyed = all(figure, ".key").length > 0;
@@ -90,7 +96,7 @@
     state.width = width || state.plot.clientWidth;
     const before = state.ready || Promise.resolve();
     state.ready = before
-      .then(() => vegaEmbed(state.plot, fitted(state, state.width), { ast: true, actions: false, renderer: "svg", logLevel: 1, tooltip: { theme: "custom" } }))
+      .then(() => embedded(state.plot, fitted(state, state.width), "svg"))
       .then((result) => {
         if (state.view) state.view.finalize();
         state.view = state.plot.view = result.view;
@@ -189,7 +195,7 @@
     const unit = inside(figure, ".unit");
     const spec = fitted(state, 1000, true);
     spec.title = { text: figure.dataset.title, subtitle: unit ? unit.textContent : "" };
-    vegaEmbed(place, spec, { ast: true, actions: false, renderer: "canvas", logLevel: 1 })
+    embedded(place, spec, "canvas")
       .then((result) => result.view.toImageURL("png", 2))
       .then((uri) => {
         const bytes = Uint8Array.from(atob(uri.split(",")[1]), (c) => c.charCodeAt(0));

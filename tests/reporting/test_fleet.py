@@ -153,13 +153,12 @@ def test_a_thousand_markets_stay_small(tmp_path):
     text = write(tmp_path, table_of(["converged"] * 1000, market=names), channels)
     assert len(text.encode()) < 6_000_000
     stored = json.loads(re.search(r'id="tables">(.*?)</script>', text, re.S).group(1))
-    (forest,) = [t for t in stored.values() if "place" in t and "market" in t]
+    (forest,) = [t for t in stored.values() if {"rough", "market"} <= set(t)]
     table = decoded(forest)
     own = channels[channels.channel == "c5"].sort_values("roas_mean", ascending=False)
     mine = table.loc[(table["channel"] == "c5") & (table["kind"] == "own")]
     drawn = mine.sort_values("place")["mean"].astype(float)
-    assert set(np.round(drawn, 4)) <= set(np.round(own["roas_mean"], 4)) | set(drawn)
-    np.testing.assert_array_less(np.diff(drawn), 1e-9)
+    np.testing.assert_allclose(drawn, own["roas_mean"], rtol=1e-4)
 
 
 def test_requests_that_cannot_be_met_are_refused(both, tmp_path):
