@@ -19,10 +19,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import altair as alt
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 import mmmjax as mm
 from mmmjax.simulate import generate
@@ -34,7 +34,7 @@ OUT.mkdir(parents=True, exist_ok=True)
 
 def show(figure, name):
     """Save a picture; as the last line of a cell it is shown too."""
-    (OUT / f"{name}.png").write_bytes(mm.plot.to_png(figure))
+    figure.save(OUT / f"{name}.png")
     return figure
 
 
@@ -184,31 +184,33 @@ response = {
 }
 draws = pd.DataFrame(response)
 order = compared["spend"].sel(channel=TV).sum("geo").to_series().sort_values().index
-bins = np.linspace(draws.quantile(0.001).min(), draws.quantile(0.995).max(), 60)
-middle = (bins[1:] + bins[:-1]) / 2
-figure = Figure((7.5, 4.6), layout="constrained")
-ax = figure.subplots()
-for row, name in enumerate(order):
-    height = np.histogram(draws[name], bins)[0] / len(draws)
-    ax.fill_between(middle, row, row + 9 * height, step="mid", lw=0, alpha=0.75,
-                    color="#c3cad3" if name == "guess" else "#3e5c76")  # fmt: skip
-    ax.plot([draws[name].quantile(0.1)] * 2, [row, row + 0.35], color="#B42318", lw=2)
-    ax.plot(draws[name].mean(), row, "o", color="black", ms=6, zorder=5, clip_on=False)
-    ax.annotate(f"{draws[name].mean():.1f}", (draws[name].mean(), row), (6, 4),
-                textcoords="offset points", fontsize=8)  # fmt: skip
-ax.set_yticks(range(len(order)), order)
-ax.set(xlabel=f"kEUR of sales in {WEEKS} weeks", xlim=(bins[0], bins[-1]))
-ax.set_ylim(-0.2, len(order) + 0.4)
 assert SMOKE or draws[order].mean().is_monotonic_increasing
-ax.set_title(f"More {TV}, upwards: the mean rises, the worst tenth falls", loc="left",
-             fontsize=11)  # fmt: skip
-ax.tick_params(length=0, labelsize=9)
-ax.spines[["top", "right", "left"]].set_visible(False)
-ax.plot([], [], "o", color="black", label="mean")
-ax.plot([], [], color="#B42318", lw=2, label="the worst tenth lies left of this")
-ax.legend(frameon=False, fontsize=9, loc="upper right")
+told = pd.DataFrame({"plan": order, "mean": draws[order].mean(),
+                     "worst": draws[order].quantile(0.1)})  # fmt: skip
+long = draws.melt(var_name="plan", value_name="kEUR")
+x = alt.X("kEUR:Q", bin=alt.Bin(maxbins=60), title=f"kEUR of sales in {WEEKS} weeks")
+hills = alt.Chart().mark_area(interpolate="step", opacity=0.75).encode(
+    x=x, y=alt.Y("count():Q", axis=None),
+    color=alt.condition("datum.plan === 'guess'", alt.value("#c3cad3"),
+                        alt.value("#3e5c76")),
+)  # fmt: skip
+figure = (
+    alt.layer(hills, data=long)
+    .properties(width=560, height=46)
+    .facet(
+        row=alt.Row(
+            "plan:N",
+            sort=[*order[::-1]],
+            title=None,
+            spacing=2,
+            header=alt.Header(labelAngle=0, labelAlign="left"),
+        ),
+    )
+    .properties(title=f"More {TV}, upwards: the mean rises, the worst tenth falls")
+)
+print(told.round(1).to_string(index=False))
 show(figure, "05-all-plans")
-show(mm.plot.mean_and_risk(response, outcome="kEUR", width=7.5), "06-mean-and-risk")
+show(mm.plot.mean_and_risk(response, outcome="kEUR"), "06-mean-and-risk")
 
 # %%
 result = pd.DataFrame(
@@ -282,27 +284,26 @@ for at, name in ((2, "tightness 0.3"), (6, "tightness 0.9")):
 assert (path["sd"].diff().dropna() < 0.02 * path["sd"].iloc[0]).all()
 
 # %%
-figure = Figure((7.5, 3.2), layout="constrained")
-left, right = figure.subplots(1, 2)
-left.plot(path["sd"], path["mean"], "o-", color="#3e5c76", lw=1.8, ms=5)
-for alpha, row in path.iloc[[0, 2, 8]].iterrows():
-    left.annotate(f"alpha {alpha:g}", (row["sd"], row["mean"]), (6, -12), fontsize=9,
-                  textcoords="offset points")  # fmt: skip
-left.set(xlabel="standard deviation (kEUR)", ylabel="mean (kEUR)")
-left.margins(x=0.18, y=0.12)
-right.stackplot(
-    alphas, path[f"{TV} a week"], BUDGET - path[f"{TV} a week"],
-    labels=[TV, SEARCH], colors=[COLOURS[TV], COLOURS[SEARCH]],
+marked = path.iloc[[0, 2, 8]].reset_index()
+marked["text"] = [f"alpha {alpha:g}" for alpha in marked["alpha"]]
+curve = alt.Chart(path).mark_line(point=True, color="#3e5c76").encode(
+    x=alt.X("sd:Q", title="standard deviation (kEUR)", scale=alt.Scale(zero=False)),
+    y=alt.Y("mean:Q", title="mean (kEUR)", scale=alt.Scale(zero=False)), order="alpha:Q",
 )  # fmt: skip
-right.set(xlabel="alpha: price of the tail", ylabel="kEUR a week", xlim=(0, alphas[-1]))
-right.set_ylim(0, BUDGET)
-right.legend(loc="lower left", fontsize=9)
-figure.suptitle(
-    "The first steps away from risk are nearly free", x=0.01, ha="left", fontsize=11
-)
-for ax in (left, right):
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=9)
+texts = alt.Chart(marked).mark_text(align="left", dx=8, dy=8)
+weekly = path.reset_index()[["alpha", f"{TV} a week"]].rename(columns={f"{TV} a week": TV})
+weekly[SEARCH] = BUDGET - weekly[TV]
+areas = alt.Chart(weekly.melt("alpha", var_name="channel", value_name="kEUR")).mark_area()
+figure = alt.hconcat(
+    curve.properties(width=260, height=230)
+    + texts.encode(x="sd:Q", y="mean:Q", text="text:N"),
+    areas.encode(
+        x=alt.X("alpha:Q", title="alpha: price of the tail"),
+        y=alt.Y("kEUR:Q", title="kEUR a week"),
+        color=alt.Color("channel:N", scale=alt.Scale(domain=[TV, SEARCH],
+                        range=[COLOURS[TV], COLOURS[SEARCH]])),
+    ).properties(width=260, height=230),
+).properties(title="The first steps away from risk are nearly free")  # fmt: skip
 show(figure, "07-alphas")
 
 # %% [markdown]

@@ -72,6 +72,6 @@ def test_the_whole_study_on_forty_geos(tmp_path):
     mm.plot.roas_over_time(found["returns"])
     mm.plot.forecast(found["forecast"], found["fitted"], geo=geo)
     page = mm.report(fit, tmp_path / "report.html", test=test, tables=found)
-    assert page.stat().st_size < 6_500_000  # 4.8 million are plotly.js
+    assert page.stat().st_size < 3_000_000  # 0.9 million are Vega
     folds = mm.backtest(case.spec, case.panel, short, folds=2, horizon=8, progress=False)
     assert np.isfinite(folds.scores["crps"].sel(model="mmm", split="test")).all()
