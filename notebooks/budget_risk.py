@@ -202,7 +202,6 @@ figure = (
             "plan:N",
             sort=[*order[::-1]],
             title=None,
-            spacing=2,
             header=alt.Header(labelAngle=0, labelAlign="left"),
         ),
     )

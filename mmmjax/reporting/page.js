@@ -152,7 +152,9 @@
     const rows = rowsOf(name).filter((row) => !hidden.has(row[figure.dataset.hides])
       && heads.every((h) => !(h in chosen) || row[h] === chosen[h])
       && !(Date.parse(row[figure.dataset.date]) < chosen.since));
-    return { heads, rows: rows.map((row) => heads.map((h) => row[h])) };
+    const place = inside(figure, ".unit");
+    const unit = place ? [place.textContent] : [];
+    return { heads: [...heads, ...unit.map(() => "unit")], rows: rows.map((row) => [...heads.map((h) => row[h]), ...unit]) };
   }
 
   function save(name, blob) {

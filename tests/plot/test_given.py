@@ -129,19 +129,19 @@ SAME = {  # what a person writes, and the same from the table
     "fitted": (
         lambda: plot.fitted(SHORT, TEST),
         lambda: plot.fitted(
-            mm.predict(SHORT), mm.predict(SHORT, TEST), **labels("outcome")
+            mm.predict(SHORT), mm.predict(SHORT, TEST), **labels("outcome", "period")
         ),
     ),
     "forecast": (
         lambda: plot.forecast(SHORT, TEST),
         lambda: plot.forecast(
-            mm.predict(SHORT, TEST), mm.predict(SHORT), **labels("outcome")
+            mm.predict(SHORT, TEST), mm.predict(SHORT), **labels("outcome", "period")
         ),
     ),
     "prior_predictive": (
         lambda: plot.prior_predictive(FIT),
         lambda: plot.prior_predictive(
-            mm.prior_predictive(FIT.spec, PANEL), **labels("outcome")
+            mm.prior_predictive(FIT.spec, PANEL), **labels("outcome", "period")
         ),
     ),
     "convergence": (
@@ -265,7 +265,10 @@ SAME = {  # what a person writes, and the same from the table
         lambda: plot.backtest_forecasts(CV),
         lambda: plot.backtest_forecasts(forecast(), outcome="revenue"),
     ),
-    "stability": (lambda: plot.stability(CV), lambda: plot.stability(parameters())),
+    "stability": (
+        lambda: plot.stability(CV),
+        lambda: plot.stability(parameters(), outcome=CV.outcome),
+    ),
     "fleet_forest": (
         lambda: plot.fleet_forest(FLEET, "TV"),
         lambda: plot.fleet_forest(

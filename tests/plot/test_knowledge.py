@@ -63,12 +63,12 @@ def test_bars_of_the_value_of_knowing_are_in_order():
     words = figure.to_dict()["title"]
     assert words["text"] == ["Learning about Search is worth most: 300 sales"]
     assert "Knowing everything: 400 sales" in " ".join(words["subtitle"])
-    bars = figure.layer[0].data
+    bars = figure.data
     assert bars["channel"].tolist() == ["Search", "TV", "Mail"]
     assert bars["worth"].tolist() == [300, 10, 0]
     assert (bars["hi"] - bars["lo"]).tolist() == [0, 4, 0]  # two errors either way
     array = xr.DataArray(list(given.values()), {"channel": list(given)}, ("channel",))
-    assert plot.value_of_knowing(array).layer[0].data["worth"].tolist() == [300, 10, 0]
+    assert plot.value_of_knowing(array).data["worth"].tolist() == [300, 10, 0]
 
 
 def test_nothing_worth_knowing():

@@ -156,7 +156,7 @@ def test_a_thousand_markets_stay_small(tmp_path):
     (forest,) = [t for t in stored.values() if {"rough", "market"} <= set(t)]
     table = decoded(forest)
     own = channels[channels.channel == "c5"].sort_values("roas_mean", ascending=False)
-    mine = table.loc[(table["channel"] == "c5") & (table["kind"] == "own")]
+    mine = table.loc[(table["channel"] == "c5") & table["kind"].str.contains("own")]
     drawn = mine.sort_values("place")["mean"].astype(float)
     np.testing.assert_allclose(drawn, own["roas_mean"], rtol=1e-4)
 
@@ -205,6 +205,7 @@ def test_in_a_browser_markets_sort_filter_and_open(path, both):
         assert rows[0][-1] == "unit"
         assert rows[1][-1].startswith("crps: sales of a period")
         saved = shown.saved(page.locator('[data-name="spread"] [data-do="csv"]'))[1]
-        assert [row[-1] for row in saved[:2]] == ["unit", "sales per EUR"]
+        assert saved[0][-1] == "unit"
+        assert saved[1][-1].startswith("sales per EUR")
         assert (shown.asked, shown.errors, shown.dialogs) == ([shown.url], [], [])
         browser.close()
