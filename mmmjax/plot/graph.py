@@ -123,11 +123,9 @@ def structure(graph: Structure, *, width: int = p.WIDE) -> p.Layer:
             for bold, part in texts.groupby("bold", sort=False)
         ),
     )
-    more = f": {count:,} numbers to estimate" if count else ""
+    title = f"Model of {graph.outcome}{f': {count:,} numbers to estimate' * bool(count)}"
     about = f"Model of {graph.outcome}: {len(boxes)} quantities, {len(graph.edges)} arrows"
-    return p.titled(
-        drawn, f"Model of {graph.outcome}{more}", "", about, wide, int(np.ceil(bottom))
-    )
+    return p.titled(drawn, title, "", about, wide, int(np.ceil(bottom)))
 
 
 def _scale(colours: dict[str, str], kinds: list[str]) -> alt.Scale:
