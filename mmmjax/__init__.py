@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from mmmjax.registries import register as register
     from mmmjax.registries import registry as registry
     from mmmjax.reporting import fleet_report as fleet_report
+    from mmmjax.reporting import onepage as onepage
     from mmmjax.reporting import planner as planner
     from mmmjax.reporting import report as report
     from mmmjax.samplers import HMC as HMC
@@ -171,7 +172,7 @@ _ROOMS = {
     ),
     "mmmjax.prior": ("Prior", "media_share", "pooled", "spend_share"),
     "mmmjax.registries": ("register", "registry"),
-    "mmmjax.reporting": ("fleet_report", "planner", "report"),
+    "mmmjax.reporting": ("fleet_report", "onepage", "planner", "report"),
     "mmmjax.samplers": (
         "HMC",
         "MCLMC",

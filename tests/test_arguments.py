@@ -115,7 +115,17 @@ print(json.dumps({"said": said, "asked": asked}))
 # records of the library's own making
 RESULTS = {
     f"mmmjax.{name}"
-    for name in ("FleetReturns", "Finding", "Judged", "Draws", "Compared", "Drift")
+    for name in (
+        "FleetReturns",
+        "Finding",
+        "Judged",
+        "Draws",
+        "Compared",
+        "Drift",
+        "Comparison",
+        "Conflation",
+        "Separation",
+    )
 }
 
 

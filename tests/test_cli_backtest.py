@@ -67,7 +67,7 @@ def test_short_chains_are_exit_2_with_everything_written(case, tmp_path, capsys)
 
 
 def test_converged_is_exit_0(case, tmp_path):
-    longer = ["--chains", "2", "--warmup", "300", "--draws", "1500", "--no-baselines"]
+    longer = ["--chains", "2", "--warmup", "500", "--draws", "5000", "--no-baselines"]
     options = ["--window", "rolling", "--seed", "1", "--x64", "--folds", "1"]
     args = ["backtest", case, "--out", str(tmp_path), *FOLDS, *longer, *options]
     assert run(args) == 0

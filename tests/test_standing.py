@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mmmjax.reporting import backtests
+from mmmjax.reporting.embed import Tables
+from mmmjax.reporting.figures import figures
 from mmmjax.standing import (
     Standing,
     headline,
@@ -121,4 +122,5 @@ def test_a_forecast_has_a_line_of_its_own():
 def test_the_caption_covers_every_case(added, words):
     found, told = scored(**added), stand(**added)
     assert words in verdict_of(told)
-    assert backtests.scores(found).caption.endswith(verdict_of(told))
+    drawn = figures(found, Tables())
+    assert drawn["backtest_scores"].caption.endswith(verdict_of(told))

@@ -15,7 +15,7 @@ import typer
 
 import mmmjax as mm
 from mmmjax import store, workbook
-from mmmjax.checks import Phrase, fail
+from mmmjax.checks import Phrase, choice, fail
 from mmmjax.cli import files, plan_files, show
 from mmmjax.cli.codes import code
 from mmmjax.cli.options import Run
@@ -56,13 +56,23 @@ def report(
         Path | None,
         typer.Option(help="Workbook to write too, a sheet a table (pip install openpyxl)."),
     ] = None,
+    onepage: Annotated[
+        Path | None,
+        typer.Option(help="One page for print to write too: a .pdf, .png or .svg file."),
+    ] = None,
 ) -> int:
     """Write report.html again from the files of a run; samples nothing."""
     book = None
     if xlsx is not None:  # before anything is computed
         book, _ = store.file_to_write(xlsx, "tables.xlsx"), workbook.loaded()
+    if onepage is not None:
+        choice("--onepage", onepage.suffix.lower(), (".pdf", ".png", ".svg"))
+        store.file_to_write(onepage, "onepage.pdf")
     written = rebuild(run, out, truth)
     show.files(written.paths)
+    if onepage is not None:
+        about = {"plan": written.plan, "tables": written.tables}
+        show.files([mm.onepage(written.fit, onepage, **about)])
     if book is not None:
         replace_file(book, workbook.workbook(written.sheets()))
         show.files([book])
@@ -76,6 +86,7 @@ class Rebuilt(NamedTuple):
     diagnostics: Diagnostics
     tables: dict[str, Any]
     plan: Planned | None
+    fit: Fit
 
     def sheets(self) -> dict[str, pd.DataFrame]:
         """The tables of the run, and those of its plan."""
@@ -125,7 +136,7 @@ def rebuild(run: Path, out: Path | None = None, truth: Path | None = None) -> Re
     mm.report(fit, target, truth=known_truth, plan=plan, tables=every)
     own = {"channels": found.channels, "weekly": found.weekly, "forecast": found.forecast}
     own |= {"fitted": found.fitted, "parameters": found.parameters}
-    return Rebuilt([*paths, target], judged, every | own, plan)
+    return Rebuilt([*paths, target], judged, every | own, plan, fit)
 
 
 def _tables(folder: Path, fit: Fit) -> dict[str, Any]:

@@ -27,12 +27,23 @@ from mmmjax.exploration import explore
 from mmmjax.fleet import Fleet, FleetReturns, fleet_returns
 from mmmjax.graph import Structure, structure
 from mmmjax.panel import Panel
+from mmmjax.plot import picture
 from mmmjax.plot.colours import channel_colours
 from mmmjax.plot.labels import period_noun
 from mmmjax.posterior import curves, roas
 from mmmjax.prediction import predict, prior_predictive, sample_prior
 
 __all__ = ["SOURCES", "Source", "taking"]
+
+CHARTS = (
+    picture.Chart,
+    picture.Layer,
+    picture.Facet,
+    picture.HConcat,
+    picture.VConcat,
+    picture.Concat,
+    alt.TopLevelMixin,
+)
 
 type Given = Mapping[str, Any]
 type Make = Callable[[Any, Given], Mapping[str, Any]]
@@ -227,7 +238,7 @@ SOURCES: dict[str, Source] = {
     ),
     **dict.fromkeys(
         ("to_png", "to_svg"),
-        Source("a picture", "mm.plot.{}(mm.plot.roas(fit))", others=(alt.TopLevelMixin,)),
+        Source("a picture", "mm.plot.{}(mm.plot.roas(fit))", others=CHARTS),
     ),
     "trace": _posterior("draws", diverging="diverging"),
     "ranks": _posterior("draws"),

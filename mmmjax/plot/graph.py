@@ -123,7 +123,7 @@ def structure(graph: Structure, *, width: int = p.WIDE) -> p.Layer:
             for bold, part in texts.groupby("bold", sort=False)
         ),
     )
-    title = f"Model of {graph.outcome}{f': {count:,} numbers to estimate' * bool(count)}"
+    title = f"Model of {graph.outcome}{f': {count:,} numbers to estimate' if count else ''}"
     about = f"Model of {graph.outcome}: {len(boxes)} quantities, {len(graph.edges)} arrows"
     return p.titled(drawn, title, "", about, wide, int(np.ceil(bottom)))
 

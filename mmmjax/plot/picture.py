@@ -20,6 +20,7 @@ import altair as alt
 import pandas as pd
 from altair.utils import update_nested
 
+from mmmjax.checks import fail
 from mmmjax.plot.colours import GRID, INK, MODEL, MUTED, REST, TINT, channel_colours
 from mmmjax.plot.labels import ALL, for_geo
 
@@ -55,7 +56,7 @@ __all__ = [
     "unified",
 ]  # fmt: skip
 
-WIDE = 640  # pixels
+WIDE, LEAST = 640, 80  # pixels: usual, and the least
 AMOUNT = "abs(datum.value) < 1000 ? format(datum.value, '~g') : "
 AMOUNT += "replace(format(datum.value, '~s'), 'G', 'B')"  # 0.5, 20, 1.5k, 3M, 2B
 ROW = 34  # pixels of a row with a name, which may have two lines of numbers
@@ -109,6 +110,8 @@ class House:
             made: dict[str, Any] = super().to_dict(*args, **named)  # type: ignore[misc]
         if whole:
             made["config"] = update_nested(CONFIG, made["config"], copy=True)
+            if {"hconcat", "vconcat", "concat"} & set(made):
+                _count_ticks(made, {"width": WIDE, "height": 300})
         return made
 
     def save(self, fp: Any, format: Any = None, **named: Any) -> None:
@@ -120,9 +123,11 @@ class House:
             named: Anything else of Altair's ``save``.
         """
         kind = format or str(getattr(fp, "name", fp)).rpartition(".")[-1]
-        page = {"inline": True, "json_kwds": {"cls": Inside}} if kind == "html" else {}
-        more = {"scale_factor": 2.0} | page | named
-        super().save(fp, format, **more)  # type: ignore[misc]
+        own: dict[str, Any] = {
+            "html": {"inline": True, "json_kwds": {"cls": Inside}},
+            "png": {"scale_factor": 2.0},
+        }
+        super().save(fp, format, **(own.get(kind, {}) | named))  # type: ignore[misc]
 
     def _repr_mimebundle_(self, *args: Any, **named: Any) -> Any:
         """Interactive where a notebook knows Vega-Lite, else a still picture."""
@@ -140,6 +145,19 @@ class House:
     def __and__(self, other: Any) -> "VConcat":
         both: Any = [self, other]
         return VConcat(vconcat=both)
+
+
+def _count_ticks(part: Any, size: Mapping[str, float]) -> None:
+    """Ticks that follow the size of a chart, as numbers: parts of a page know no size."""
+    if isinstance(part, dict):
+        own = {k: part[k] for k in size if isinstance(part.get(k), int | float)}
+        size = {**size, **own}
+        if isinstance(asked := part.get("tickCount"), dict):
+            name, _, step = asked["expr"].partition(" / ")
+            part["tickCount"] = max(2, int(size[name] / float(step)))
+    for inner in part.values() if isinstance(part, dict) else part:
+        if isinstance(inner, dict | list):
+            _count_ticks(inner, size)
 
 
 class Chart(House, alt.Chart):
@@ -202,6 +220,9 @@ def cells(
         height: Pixels of a cell.
         least: Pixels that a column has at least.
     """
+    if isinstance(drawn, alt.LayerChart):  # Altair looks for a name beside other charts
+        drawn = drawn.copy()
+        drawn.layer[0] = drawn.layer[0].properties(name="view_1")
     columns = max(1, min(width // least, len(names)))
     size = {"width": width // columns - 62, "height": height}
     header = alt.Header(labelLimit=width // columns - 10)
@@ -239,7 +260,9 @@ def titled(
             their own; None: it has its own.
         height: Pixels, or a step a row; None: it has its own.
     """
-    letters = max((width or WIDE) // 8, 24)
+    if width is not None and not width >= LEAST:
+        fail("width", width, "a picture", f"pixels, at least {LEAST}", f"width={WIDE}")
+    letters = max(int(width or WIDE) // 8, 24)
     lines = textwrap.wrap(title, letters) or [""]
     below = textwrap.wrap(unit, int(letters * 1.25))
     words: dict[str, Any] = {"text": lines} | ({"subtitle": below} if below else {})

@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mmmjax.plot.colours import MODEL
+
 __all__ = ["Choice", "Figure", "Key", "Tables", "as_json", "embedded", "numbers"]
 
 HIDES = re.compile(r"indexof\(hidden, datum\[(?P<q>['\"])([^'\"]+)(?P=q)\]\)")
 SINCE = re.compile(r"toDate\(datum\[(?P<q>['\"])([^'\"]+)(?P=q)\]\) >= since")
 LEGENDS = ("color", "fill", "stroke", "shape")
+SHAPES = {"circle": "dot", "diamond": "diamond", "square": "square"}
 MARKS = {"area": "area", "bar": "area", "rect": "area", "point": "dot", "circle": "dot"}
 
 
@@ -168,20 +171,33 @@ def _walk(part: Any) -> Iterator[dict[str, Any]]:
 
 
 def _keys(spec: dict[str, Any]) -> list[Key]:
-    """The legend of a chart, from the first encoding that has one with a stated domain."""
+    """The legend of a chart, from the first kind of encoding that states its scale.
+
+    Of layers that share a scale, an area stands for all, else a point, else a line.
+    """
     for channel in LEGENDS:
+        found: dict[str, list[Key]] = {}
         for part in _walk(spec):
             of = part["encoding"].get(channel, {})
             scale = of.get("scale") or {}
             if not isinstance(scale, dict) or of.get("legend", {}) is None:
                 continue
-            if scale.get("domain") and len(scale.get("range", ())) == len(scale["domain"]):
-                mark = part.get("mark", "line")
-                kind = MARKS.get(mark if isinstance(mark, str) else mark["type"], "line")
-                pairs = zip(scale["domain"], scale["range"], strict=True)
-                if channel == "shape":
-                    return [Key(str(n), "#3e5c76", "dot") for n, _ in pairs]
-                return [Key(str(n), str(colour), kind) for n, colour in pairs]
+            names, looks = scale.get("domain") or (), scale.get("range") or ()
+            if not names or len(names) != len(looks):
+                continue
+            mark = part.get("mark", "line")
+            kind = MARKS.get(mark if isinstance(mark, str) else mark["type"], "line")
+            pairs = zip(map(str, names), map(str, looks), strict=True)
+            if channel == "shape":
+                looked = [
+                    Key(name, MODEL, SHAPES.get(look, "ring")) for name, look in pairs
+                ]
+                found.setdefault("dot", looked)
+            else:
+                found.setdefault(kind, [Key(name, look, kind) for name, look in pairs])
+        for kind in ("area", "dot", "line"):
+            if kind in found:
+                return found[kind]
     return []
 
 

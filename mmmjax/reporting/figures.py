@@ -121,8 +121,8 @@ def _paid(found: Evidence) -> Drawn:
             plot.now_and_after(
                 windows, kind, share=True, **_said(found, "outcome", "colours")
             ),
-            f"Full: within the {kind} of the spend. Pale: after it, by carry-over. A cut "
-            "at the end of a window forgets the pale part.",
+            f"Full: within the {kind} of the spend. Pale: after it, by carry-over. Who "
+            "counts the window alone misses the pale part.",
         )
     if moving is not None:
         drawn["multipliers"] = (
@@ -142,7 +142,7 @@ def _levels(found: Evidence) -> Drawn:
         drawn["curves"] = (
             plot.curves(table, today=_today(found), **every),
             f"The dark dot is the mean {found.period} so far. The tinted range was "
-            "observed; where a curve is dotted nothing like it ever was. Axes differ "
+            "observed; where a curve is dashed nothing like it ever was. Axes differ "
             "between channels.",
         )
     table = found.table("sweep")
@@ -160,8 +160,7 @@ def _levels(found: Evidence) -> Drawn:
     if table is not None:
         drawn["lags"] = (
             plot.carryover(table, **_said(found, "period", "colours")),
-            f"Mean and 94% interval. A share is taken to come evenly within its "
-            f"{found.period}: half a {found.period} where all comes at once.",
+            f"Mean and 94% interval of the share that comes in each {found.period}.",
         )
     return drawn
 

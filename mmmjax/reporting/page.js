@@ -61,7 +61,7 @@
       parts(spec, (x) => { if (x.axis && x.axis.labelLimit) x.axis.labelLimit = 84; });
     }
     if (spec.facet) {
-      spec.columns = Math.max(1, Math.min(Math.floor(width / 230), spec.columns || 4));
+      spec.columns = Math.max(1, Math.min(Math.floor(width / 230), (spec.facet.sort || []).length || 4));
       spec.spec.width = Math.floor(width / spec.columns) - 66;
     } else if (spec.hconcat) {
       if (width < 620) { spec.vconcat = spec.hconcat; delete spec.hconcat; }

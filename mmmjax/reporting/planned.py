@@ -17,7 +17,7 @@ HEADS = {
     "change": "What changes",
     "gain": "What it brings",
     "net": "After its cost",
-    "proof": "Is there a better plan?",
+    "proof": "Is it the best split?",
     "levers": "Levers",
     "next": "The next money",
     "bounds": "What holds it back",

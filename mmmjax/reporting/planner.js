@@ -196,7 +196,7 @@
     part("hold").checked = list.every((i) => state.held[i]);
     for (const key of ["slide", "amount", "least", "most", "hold"]) part(key).disabled = off;
     part("range").textContent = high < Infinity ? money(low) + " to " + money(high) : "at least " + money(low);
-    part("moved").textContent = Math.abs(now - rest) <= 1e-6 * (now + rest) ? "as there" : rest > 0 ? percent(now / rest - 1) : "new";
+    part("moved").textContent = Math.abs(now - rest) <= 1e-6 * (now + rest) ? "no change" : rest > 0 ? percent(now / rest - 1) : "new";
     const cell = (key, main, small) => { part(key).replaceChildren(main, made("small", small)); };
     cell("brought", large(found.mean), span(found.mean, found.lo, found.hi));
     const r = [found.roas, found.roas_lo, found.roas_hi].map((x) => data.times * x);
@@ -226,7 +226,7 @@
     const path = (key, rows) => rows.map((p) => x(p.spend) + "," + y(p[key])).join(" L");
     const seen = Math.min(sum(list.map((i) => cells[i].seen)), top);
     const word = `${row.name}: ${money(found.spend)} ${unit} bring ${large(found.mean)} ${data.outcome}, ${span(found.mean, found.lo, found.hi)}`;
-    box.querySelector("svg").innerHTML = `<rect class="unseen" x="${x(seen)}" y="0" width="${Math.max(x(top) - x(seen), 0)}" height="${H}"/>`
+    box.querySelector("svg").innerHTML = `<rect class="unseen" x="${x(0)}" y="0" width="${Math.max(x(seen) - x(0), 0)}" height="${H}"/>`
       + `<path class="band" d="M${path("hi", points)} L${path("lo", points.slice().reverse())}Z"/><path class="line" d="M${path("mean", points)}"/>`
       + `<line class="now" x1="${x(found.spend)}" x2="${x(found.spend)}" y1="${y(found.lo)}" y2="${y(found.hi)}"/>`
       + `<circle class="other" cx="${x(Math.min(rival.spend, top))}" cy="${y(rival.mean)}" r="5"/><circle class="mine" cx="${x(found.spend)}" cy="${y(found.mean)}" r="5"/>`;
@@ -272,7 +272,7 @@
       (net ? "after the cost of media" : apart(mine.total.spend - rival.total.spend, rival.total.spend)) + "; 94% range " + span(won.mean, won.lo, won.hi) + "; " + "better with probability " + chance(won.better), same ? "" : won.better > 0.75 ? "good" : won.better < 0.25 ? "bad" : "care");
     $("gained").querySelector("h2").textContent = "Compared with " + name;
     const short = best_.mean - mine.total.mean, dear = best_.spend - mine.total.spend;
-    tile("short", Math.abs(short) <= 1e-6 * Math.abs(best_.mean) ? "you are there" : percent(short / mine.total.mean) + " " + data.outcome, "It brings " + large(best_.mean) + " " + apart(dear, best_.spend));
+    tile("short", Math.abs(short) <= 1e-6 * Math.abs(best_.mean) ? "you are there" : percent(short / mine.total.mean) + " of what media bring", "It brings " + large(best_.mean) + " " + apart(dear, best_.spend));
     $("place").textContent = state.geo >= 0 && geos.length > 1 ? "Sliders and curves are of " + geos[state.geo] + "; budget, the answers on top and scenarios of all geos." : "";
     const view = (c) => state.geo < 0 || geos.length < 2 ? null : of(c, state.geo);
     rows.forEach((row, c) => {

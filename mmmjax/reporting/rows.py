@@ -75,8 +75,8 @@ def channels(found: Evidence) -> Table | None:
     rows += _sums(found, media)
     note = (
         f"Small print: 94% interval. Shares are of the observed {found.outcome}. "
-        f"{unit.name} counts carry-over after the training window, a contribution that of "
-        f"spend before it: {unit.name} is not contribution divided by spend. "
+        f"{unit.name} counts what comes after the last {found.period} too, a contribution "
+        "what earlier spend still brought: so they differ a little. "
         f"{unit.next} is what the next {found.money} brings."
     )
     if panel.organic:

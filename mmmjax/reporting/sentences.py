@@ -326,11 +326,11 @@ def _taught(found: Evidence) -> list[Tile]:
     prior = [name for name, share in known.items() if share < LEAST_LEARNT]
     if not prior:
         least = in_percent(max(known[lowest], 0.0))
-        text = f"Least about {lowest}, where they took away {least} of what was uncertain "
-        return [Tile(question, "Something about every channel", f"{text}before.")]
+        text = f"Least about {lowest}, where {least} of what was uncertain before is "
+        return [Tile(question, "Something about every channel", f"{text}settled.")]
     text = (
         f"The size of the effect of {_listed(prior, 6)} is still mostly what was assumed: "
-        f"the data took away less than {LEAST_LEARNT:.0%} of what was uncertain before."
+        f"the data settled less than {LEAST_LEARNT:.0%} of what was uncertain before."
     )
     few = f"Little about {len(prior)} of {len(known)} channels"
     return [Tile(question, few, text, CARE)]

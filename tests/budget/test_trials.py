@@ -95,7 +95,7 @@ def test_tests_are_ranked_and_their_stub_is_a_fact_to_fill_in(geos):
     )
     assert fact.start > one.panel.dates[-1].date()
     assert fact.spend_control == ((row["channel"], ("x", pytest.approx(1 / 1.5, 1e-5))),)
-    assert str(tests).startswith(" test")
+    assert str(tests).startswith("test ")
 
 
 @pytest.mark.parametrize(

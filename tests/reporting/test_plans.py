@@ -93,7 +93,7 @@ def test_every_part_of_a_folder_is_drawn(found):
     assert {"plan", "plan_bounds", "plan_limits", "scenarios"} <= set(shown)
     text = render(found).decode()
     assert "<img src=x" not in text
-    for part in ("What changes", "Is there a better plan?", "Plans compared", "Limits"):
+    for part in ("What changes", "Is it the best split?", "Plans compared", "Limits"):
         assert part in text
 
 
@@ -155,7 +155,7 @@ def test_the_page_says_what_the_plan_says_of_itself():
     assert {text for _, text in told} == {text(one) for one in records}
     heads = [head for head, _ in given.told("findings")]
     assert heads[:2] == ["What changes", "What it brings"]
-    assert "Is there a better plan?" in heads
+    assert "Is it the best split?" in heads
     assert "response" in dict(given.told("facts"))
 
 

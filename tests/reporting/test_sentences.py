@@ -202,7 +202,7 @@ def test_what_is_still_the_prior_is_named():
     found.more["priors"] = found.more["priors"].assign(contraction=[0.1, 0.4, 0.3, 0.9])
     (tile,) = sentences._taught(found)
     assert tile.answer == "Something about every channel"
-    assert "Least about Search, where they took away 30% of what was" in tile.text
+    assert "Least about Search, where 30% of what was uncertain before is" in tile.text
     assert sentences._taught(replace(found, more={})) == []
 
 
