@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mmmjax.budget.compare import scenarios_table as scenarios
     from mmmjax.budget.outcome import outcome_table as outcome
     from mmmjax.budget.regret import knowledge_table as knowledge
+    from mmmjax.budget.taught import taught
 
 __all__ = [
     "NAMES",
@@ -69,6 +70,7 @@ __all__ = [
     "scores",
     "shrinkage",
     "sweep",
+    "taught",
     "weekly",
 ]
 
@@ -81,14 +83,15 @@ def __dir__() -> list[str]:
 NAMES = (
     "channels", "weekly", "parameters", "priors", "fitted", "forecast", "returns", "curves",
     "sweep", "decomposition", "carryover", "campaigns", "frequency", "lift_tests",
-    "multipliers", "shrinkage",
+    "taught", "multipliers", "shrinkage",
 )  # fmt: skip
-"""In the order in which they are written; the last five of a fit that has them."""
+"""In the order in which they are written; the last six of a fit that has them."""
 
 _OF_BUDGETS = {
     "knowledge": ("regret", "knowledge_table"),
     "outcome": ("outcome", "outcome_table"),
     "scenarios": ("compare", "scenarios_table"),
+    "taught": ("taught", "taught"),
 }
 
 
@@ -150,6 +153,7 @@ def every(
         del jobs["campaigns"]
     if tested(fit):
         jobs["lift_tests"] = lambda: lift_tests(fit)
+        jobs["taught"] = lambda: __getattr__("taught")(fit)
     owners = {*fit.spec.owners(fit.panel).tolist()} if fit.panel.channels else ()
     if any(fit.spec.media[k].moving for k in owners):
         jobs["multipliers"] = lambda: multipliers(fit)

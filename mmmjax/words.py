@@ -84,6 +84,23 @@ class Return(NamedTuple):
         return table.assign(**{str(x): self.value * table[x] for x in columns})
 
 
+def taught(table: pd.DataFrame, outcome: str) -> str:
+    """A sentence on what lift tests changed of the plan, by the table of that name."""
+    row: Any = table.iloc[-1]
+    if row["plan"] != "made":
+        return f"What the tests changed of the plan: {row['plan']}."
+    moved = (table["spend"] - table["spend_rest"]).dropna()
+    share: Any = moved.abs().sum() / 2 / table["spend"].sum()
+    if share < 5e-4:
+        return "The plan made without the tests is that made with them."
+    mean, lo, hi = (f"{row[name]:,.4g}" for name in ("gain_mean", "gain_lo", "gain_hi"))
+    return (
+        f"The plan of the next {row['periods']:.0f} periods made with the tests moves "
+        f"{share:.1%} of the money and brings {mean} [{lo}, {hi}] {outcome} more than the "
+        f"one made without, by all data (probability {row['probability_better']:.0%})."
+    )
+
+
 def amounts(values: Any) -> list[str]:
     """Numbers of one column as text, with the decimals that its typical one needs.
 

@@ -178,6 +178,7 @@ def fitted(case: cases.Case, out: Path) -> files.Written:
         show.channels(written.channels, fit.panel)
     if "lift_tests" in written.tables:
         show.lift_tests(written.tables["lift_tests"])
+        show.taught(written.tables["taught"], fit.panel)
     return written
 
 

@@ -17,6 +17,7 @@ from mmmjax.adequacy import UNSEEN, Judged
 from mmmjax.checks import Phrase
 from mmmjax.criticism import prior_returns
 from mmmjax.draws import Diagnostics, Fit
+from mmmjax.experiments import REFIT
 from mmmjax.findings import LOG, Finding, ranked
 from mmmjax.graph import data_priors, structure
 from mmmjax.model import ModelData
@@ -31,6 +32,7 @@ out = Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() 
 err = Console(stderr=True, highlight=False)
 
 Row = dict[Any, Any]
+SHOWN_TAUGHT = 8  # rows; of more those that leave out all tests
 SPREAD = ("median", "lo", "hi")
 
 
@@ -399,6 +401,28 @@ def lift_tests(table: pd.DataFrame) -> None:
     ]
     names = ("test ", "of", "measured", "the rest says", "pull", "p")
     grid("Lift tests (measured with its error, the rest of the data with 94%)", names, rows)
+
+
+def taught(table: pd.DataFrame, panel: Panel) -> None:
+    """Print returns and the plan without lift tests and with them."""
+    said = Return(panel.outcome_name, panel.currency, panel.outcome_value)
+    most = table["tests"].max()
+    few = len(table) <= SHOWN_TAUGHT
+    shown: Any = table if few else table[table["tests"] == most]
+    rows = [
+        [
+            row["without"],
+            row["channel"],
+            row["how"] if row["how"] == REFIT else _interval(row, "roas_rest"),
+            _interval(row, "roas"),
+            *("" if x != x else amount(x) for x in (row["spend_rest"], row["spend"])),
+        ]
+        for row in said.of(shown).to_dict("records")
+    ]
+    names = ("left out ", "channel ", f"{said.name} without", f"{said.name} with")
+    names = (*names, "plan without", "plan with")
+    grid("What the lift tests changed (mean, 94% interval)", names, rows)
+    say(f"  {words.taught(table, panel.outcome_name)}")
 
 
 def recovered(table: pd.DataFrame, truth: dict[str, Any]) -> None:

@@ -57,10 +57,11 @@ def report(
         tables: What is known already and need not be computed again, by name. Tables with
             the columns of the files of a run: "channels", "weekly", "parameters", "fitted",
             "forecast", "decomposition", "curves", "carryover", "sweep", "returns",
-            "priors", "campaigns", "frequency", "lift_tests", "multipliers",
-            "shrinkage", and of a backtest, if given, "backtest", "backtest_forecast" and
-            "backtest_parameters"; "scores" (of :func:`mmmjax.scores` with the same test)
-            and "diagnostics". What is None or not given is computed.
+            "priors", "campaigns", "frequency", "lift_tests", "taught",
+            "multipliers", "shrinkage", and of a backtest, if given, "backtest",
+            "backtest_forecast" and "backtest_parameters"; "scores" (of
+            :func:`mmmjax.scores` with the same test) and "diagnostics". What is
+            None or not given is computed.
 
     Returns:
         The path written.
@@ -124,6 +125,7 @@ def tables(found: Evidence) -> dict[str, rows.Table]:
         rows.shrinkage(found),
         rows.frequency(found),
         rows.lift_tests(found),
+        rows.taught(found),
         rows.windows(found),
         rows.scores(found),
         rows.parameters(found),

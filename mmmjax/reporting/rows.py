@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from mmmjax import words
 from mmmjax.criticism import prior_returns
+from mmmjax.experiments import REFIT
 from mmmjax.model import model_data
 from mmmjax.plot.labels import ALL, amount, amounts, for_geo, in_percent, span
 from mmmjax.reporting.embed import as_json, numbers
@@ -227,6 +229,27 @@ def lift_tests(found: Evidence) -> Table | None:
     note += "that difference; p: how often chance alone does that. Below 0.01 the test is "
     note += "wrong or the series is confounded. Empty: the rest says nothing of it."
     return Table("lift_tests", [*heads, "pull", "p"], rows, 3, note, table)
+
+
+def taught(found: Evidence) -> Table | None:
+    """Returns and the plan, without lift tests and with them."""
+    table = found.table("taught")
+    if table is None:
+        return None
+    unit, shown = found.returned.name, found.returned.of(table.iloc[:MAX_ROWS])
+    names = [[Cell(str(x)) for x in shown[name]] for name in ("without", "channel")]
+    rest = [
+        Cell(how) if how == REFIT else cell
+        for how, cell in zip(shown["how"], _intervals(shown, "roas_rest"), strict=True)
+    ]
+    columns = [*names, rest, _intervals(shown, "roas")]
+    for name in ("spend_rest", "spend"):
+        columns.append([Cell("" if x != x else f"{x:,.4g}") for x in shown[name]])
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    heads = ["left out", "channel", f"{unit} without", f"{unit} with"]
+    heads += ["plan without", "plan with"]
+    note = f"Small print: 94% interval. {words.taught(table, found.outcome)}"
+    return Table("taught", heads, rows, 2, note, table, _units(found))
 
 
 def frequency(found: Evidence) -> Table | None:

@@ -1,11 +1,14 @@
 """What a report is made of: joint numbers from draws, tables taken or computed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import mmmjax as mm
 from mmmjax import tables
+from mmmjax.experiments import REFIT
 from mmmjax.kernels.adstock import Geometric
 from mmmjax.panel import Panel
 from mmmjax.prior import Prior
@@ -18,6 +21,7 @@ from mmmjax.reporting.evidence import (
     media_of,
     true_roas,
 )
+from mmmjax.reporting.rows import taught
 from mmmjax.spec import Spec
 from tests.fits import make_fit, make_panel, make_spec
 
@@ -41,6 +45,7 @@ def test_every_table_has_the_columns_that_are_asked_for(run):
         "lift_tests",
         "multipliers",
         "shrinkage",
+        "taught",
     }  # it has none of them
     assert set(found.more) == set(COLUMNS) - backtests - some
     for name, table in found.more.items():
@@ -194,3 +199,23 @@ def test_joint_statements_are_a_table_of_the_same_numbers(run):
     best = table.loc["best_roas", "mean"]
     assert dict(best) == dict(media.best)
     assert best.sum() == pytest.approx(1.0)
+
+
+def test_what_lift_tests_taught_is_a_table_of_the_report(run):
+    *_, found = run
+    part = {"without": "all tests", "tests": 2, "plan": "made", "periods": 13.0}
+    part |= {"gain_mean": 5.0, "gain_lo": -1.0, "gain_hi": 9.0, "probability_better": 0.9}
+    rows = [
+        part | {"channel": c, "roas_mean": x, "roas_lo": x / 2, "roas_hi": 2 * x}
+        for c, x in (("TV", 20.0), ("Search", 10.0))
+    ]
+    table = pd.DataFrame(rows).assign(how=[REFIT, "weights"])
+    table = table.assign(spend=[300.0, 100.0], spend_rest=[200.0, 200.0])
+    for name in ("mean", "lo", "hi"):
+        table[f"roas_rest_{name}"] = [np.nan, 15.0]
+    assert taught(found) is None
+    shown = taught(replace(found, more=found.more | {"taught": table}))
+    tv, radio = ([cell.main for cell in row] for row in shown.rows)
+    assert tv == ["all tests", "TV", REFIT, "20.0", "200", "300"]
+    assert radio == ["all tests", "Search", "15.0", "10.0", "200", "100"]
+    assert "moves 25.0% of the money and brings 5 [-1, 9] sales more" in shown.note
