@@ -368,11 +368,10 @@ def _rest(left: np.ndarray, x: Mapping[str, np.ndarray], own: np.ndarray) -> _Re
     for b in touched:  # density of the own results of a block, given its others
         mine = np.flatnonzero(block[b])
         others = np.setdiff1d(mine, own)
-        squares = [
-            np.einsum("si,ij,sj->s", left[:, at], np.linalg.inv(matrix[np.ix_(at, at)]),
-                      left[:, at])
-            for at in (mine, others)
-        ]  # fmt: skip
+        squares = []
+        for at in (mine, others):
+            inverse = np.linalg.inv(matrix[np.ix_(at, at)])
+            squares.append(np.einsum("si,ij,sj->s", left[:, at], inverse, left[:, at]))
         if nu[b]:
             for at, square, sign in zip((mine, others), squares, (-1, 1), strict=True):
                 log_density += sign * 0.5 * (nu[b] + len(at)) * np.log1p(square / nu[b])
