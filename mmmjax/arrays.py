@@ -10,7 +10,7 @@ import numpy as np
 
 from mmmjax.shapes import GEO
 
-__all__ = ["AFTER", "PAST", "TIME", "TRAINING", "Arrays"]
+__all__ = ["AFTER", "PAST", "TIME", "TRAINING", "WHOLE", "Arrays"]
 
 TIME = "time"
 """Axis of the periods that are modelled."""
@@ -20,6 +20,9 @@ PAST = "past+time"
 
 AFTER = "time+after"
 """Axis of those periods with some more after them, which effects still reach."""
+
+WHOLE = "past+time+after"
+"""Axis of them all: context, periods that are modelled, and those after them."""
 
 TRAINING = "training"
 """Axis of the periods of training, whatever the window."""
@@ -33,7 +36,7 @@ class Arrays:
     Args:
         values: By name, "media" or "<term>.<name>"; axes named "time" come last.
         axes: (name, names of its axes) of every array: "geo", "time", "past+time",
-            "time+after", "training", or any dim of a term.
+            "time+after", "past+time+after", "training", or any dim of a term.
         history: Periods of context before the first that is modelled.
     """
 
@@ -57,11 +60,17 @@ class Arrays:
             out |= dict(zip(dims, np.shape(self.values[name]), strict=True))
         if PAST in out:
             out[TIME] = out.pop(PAST) - self.history
-        return {dim: n for dim, n in out.items() if dim not in (AFTER, TRAINING)}
+        return {dim: n for dim, n in out.items() if dim not in (AFTER, WHOLE, TRAINING)}
 
     def replace(self, **values: Any) -> "Arrays":
         """The same with other values of some arrays."""
         return dataclasses.replace(self, values=self.values | values)
+
+    def without(self, name: str) -> "Arrays":
+        """The same without an array, if it is there."""
+        values = {n: x for n, x in self.values.items() if n != name}
+        axes = tuple(pair for pair in self.axes if pair[0] != name)
+        return Arrays(values, axes, self.history)
 
     def astype(self, dtype: Any) -> "Arrays":
         """The same in another float type; whole numbers stay."""
@@ -85,7 +94,8 @@ class Arrays:
         """
         before, after = history - self.history, periods - self.sizes()[TIME]
         ends = {dim: (0, after) for dim in (TIME, AFTER, TRAINING)} | {
-            PAST: (before, after)
+            PAST: (before, after),
+            WHOLE: (before, after),
         }
         longer = self._each(lambda x, dims: np.pad(x, [ends.get(d, (0, 0)) for d in dims]))
         return dataclasses.replace(longer, history=history)
@@ -101,11 +111,12 @@ class Arrays:
 
         def join(name: str, dims: tuple[str, ...]) -> Any:
             first, second = self.values[name], later.values[name]
-            if dims[-1:] == (PAST,):
+            if dims[-1:] in ((PAST,), (WHOLE,)):
                 second = second[..., later.history :]
-            if dims[-1:] == (AFTER,):
-                first = first[..., : self.sizes()[TIME]]
-            ends = dims[-1:] in ((TIME,), (PAST,), (AFTER,))
+            if dims[-1:] in ((AFTER,), (WHOLE,)):
+                kept = self.sizes()[TIME] + self.history * (dims[-1:] == (WHOLE,))
+                first = first[..., :kept]
+            ends = dims[-1:] in ((TIME,), (PAST,), (AFTER,), (WHOLE,))
             return np.concatenate([first, second], axis=-1) if ends else first
 
         return dataclasses.replace(self, values={n: join(n, d) for n, d in self.axes})

@@ -18,7 +18,7 @@ from mmmjax.findings import Finding
 from mmmjax.kernels.seasonality import PERIODS, Fourier, most_pairs
 from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_training
-from mmmjax.panel.calendar import describe, offset, period_days
+from mmmjax.panel.calendar import describe, offset, period_days, spans
 from mmmjax.panel.reading import first_outcome
 from mmmjax.prior import Prior, replace_prior
 from mmmjax.scaling import Scale
@@ -94,6 +94,7 @@ def prepare(
     shared = overlaps(spec, panel, data.inputs, data.target.mask)
     told = (f for x in panel.facts for f in x.findings())
     findings = (*late, *weekday, *findings, *_lags(spec, panel), *narrow, *told, *shared)
+    findings = (*findings, *_lengths(spec, panel))
     findings = (*findings, *_levers(spec, panel, scale), *_effects(spec, panel))
     terms = [term for term in spec.media if isinstance(term, Reach)]
     heard = [c for t in terms for c in spec.labels(panel)[spec.dim(t, CHANNEL)]]
@@ -204,6 +205,7 @@ def scale_of(spec: Spec, panel: Panel) -> Scale:
         robust=spec.scale == "robust",
         per_head=spec.media_scale == "population",
         baseline=spec.baselines(panel),
+        per_day=spec.per_day,
     )
 
 
@@ -287,6 +289,32 @@ def _lags(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _lengths(spec: Spec, panel: Panel) -> tuple[Finding, ...]:
+    """What it means that periods are of several lengths, or are taken as of one."""
+    first, after = spans(panel.dates[panel.window], panel.freq)
+    days = after - first
+    least, most = int(days.min()), int(days.max())
+    said = f"{describe(panel.freq)}: periods have {least} to {most} days"
+    reach = [term for term in spec.media if isinstance(term, Reach)]
+    if spec.per_day and least == most:
+        got, fix = Phrase(f"true for data that are {describe(panel.freq)}"), "leave it out"
+        fail("per_day", got, "", "periods of unequal length: months, quarters, years", fix)
+    if spec.per_day and reach:
+        got, fix = Phrase(f'"{reach[0].name}" of kind "reach"'), "leave per_day out"
+        fail("per_day", got, "", "media that are a sum of their days: reach is not", fix)
+    where, value = ("per_day",), most / least - 1
+    if value < 0.01 and not spec.per_day:
+        return ()
+    if spec.per_day:
+        what = f"{said}; the model is of amounts a day"
+        means = "The same media a day bring as much a day in a short period as in a long"
+        return (Finding("note", "per_day", what, where, value, means),)
+    what = f"{said}, and the model takes them as equally long"
+    means = "A short period looks like one that sells little and whose media are few"
+    remedy = "To have them as long as they are: per_day = true under [model]"
+    return (Finding("note", "unequal_periods", what, where, value, means, remedy),)
 
 
 def _seasonal(spec: Spec, panel: Panel) -> tuple[Spec, tuple[Finding, ...]]:

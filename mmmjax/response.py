@@ -12,10 +12,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from jaxtyping import Array, Float
 
 from mmmjax import checks
-from mmmjax.arrays import PAST, TIME, Arrays
+from mmmjax.arrays import PAST, TIME, WHOLE, Arrays
 from mmmjax.panel import Panel
 from mmmjax.scaling import Scale
 from mmmjax.shapes import CAMPAIGN, CHANNEL, GEO
@@ -29,6 +30,7 @@ __all__ = [
     "components",
     "gains",
     "grouped",
+    "lengths",
     "level",
     "make_inputs",
     "mean",
@@ -44,7 +46,7 @@ __all__ = [
 ]
 
 Params = Mapping[str, Any]
-MEDIA, ORDER, PRESENT = "media", "order", "present"
+MEDIA, ORDER, PRESENT, DAYS = "media", "order", "present", "log_days"
 
 
 def make_inputs(
@@ -81,6 +83,13 @@ def make_inputs(
     frame = Frame(panel, scale, dates, start, n_train, after)
     values: dict[str, np.ndarray] = {MEDIA: media}
     axes: dict[str, tuple[str, ...]] = {MEDIA: (GEO, CHANNEL, PAST)}
+    if scale.days is not None:
+        before = (panel if after is None else after).dates
+        before = before[len(before) - history :] if after is not None else before[:history]
+        late = pd.date_range(dates[-1], periods=spec.memory + 1, freq=panel.freq)
+        every: Any = before.append([dates, late[late > dates[-1]][: spec.memory - 1]])
+        values[DAYS] = np.log(scale.lengths(every, panel.freq))
+        axes[DAYS] = (WHOLE,)
     for term in spec.parts:
         for name, (array, dims) in term.inputs(frame).items():
             values[f"{term.name}.{name}"] = np.asarray(array)
@@ -279,9 +288,10 @@ def media_contribution(
             with the first. It says by what effects are multiplied that move.
     """
     found = _alone(params, media, spec, inputs, at)
+    days = lengths(inputs, media.shape[-1], at) if spec.likelihood.straight else None
     pairs = [t for t in spec.interactions if spec.full(t, "gamma_interaction") in params]
     if not pairs:
-        return found
+        return found if days is None else found * days
     beta = [spec.full(term, "saturation_beta") for term in spec.media]
     ones = {n: jnp.ones_like(params[n]) for n in beta if n in params}
     unit = still(params, spec) | ones  # what a pair brings together does not move
@@ -293,7 +303,7 @@ def media_contribution(
         for one, other in ((pair[0], pair[1]), (pair[1], pair[0])):
             whole = term(p, {"first": bent[:, one], "second": others[:, other]})
             found = found.at[:, one].add(0.5 * whole if beside is None else whole)
-    return found
+    return found if days is None else found * days
 
 
 def still(params: Params, spec: Spec) -> dict[str, Any]:
@@ -405,13 +415,20 @@ def components(
         ("control" of the panel's controls): those that the panel has. All media terms
         together are "channel", in the panel's order.
     """
-    sizes = inputs.sizes()
+    sizes, straight = inputs.sizes(), spec.likelihood.straight
+    days = lengths(inputs, inputs.history + sizes[TIME])
+    days = None if days is None else days[inputs.history :]
+    first = next(term for term in spec.parts if term.group == "baseline").name
     out: dict[str, Array] = {}
     for term in spec.parts if terms is None else terms:
         if (term.over and not sizes[term.over]) or isinstance(term, Interaction):
             continue  # that of two channels is in theirs
         if not isinstance(term, Media):
             value = term(aligned(params, term, spec), inputs.of(term.name))
+            if days is not None and straight:
+                value = value * days
+            elif days is not None and term.name == first:
+                value = value + jnp.log(days)
             middle = (sizes[term.over],) if term.over else ()
             out[term.name] = jnp.broadcast_to(value, (sizes[GEO], *middle, sizes[TIME]))
         elif CHANNEL not in out:
@@ -466,6 +483,20 @@ def parts(params: Params, inputs: Arrays, spec: Spec) -> dict[str, Array]:
     return {name: out[name] for name in found}
 
 
+def lengths(inputs: Arrays, length: int, at: Any = None) -> Array | None:
+    """Days of ``length`` periods in those of the mean period of training: by how much the
+    mean of a period is more, if it is one of amounts a day; else None.
+
+    The first is that of the context, or number ``at`` of it; 1 where a day is not known.
+    """
+    if DAYS not in inputs.values:
+        return None
+    log = jnp.pad(jnp.asarray(inputs[DAYS]), (0 if at is None else length, length))
+    if at is None:
+        return jnp.exp(log[:length])
+    return jnp.exp(jax.lax.dynamic_slice_in_dim(log, at + length, length))
+
+
 def gains(
     params: Params, inputs: Arrays, spec: Spec, steady: bool = False
 ) -> Callable[[Array], Array]:
@@ -485,6 +516,8 @@ def gains(
         Function of scaled media (geo, channel, past + time + more) of all channels.
     """
     own = seen(params, inputs, spec) if spec.interactions else None
+    even = inputs.without(DAYS)
+    given = even if steady else inputs
     now = still(params, spec) if steady else params
 
     def effect(media: Array) -> Array:
@@ -492,11 +525,11 @@ def gains(
         if own is not None:
             late = ((0, 0), (0, 0), (0, max(length - own.shape[-1], 0)))
             beside = usual_media(inputs, length) if steady else jnp.pad(own, late)
-        return media_contribution(now, media, spec, inputs, beside)
+        return media_contribution(now, media, spec, given, beside)
 
     if spec.likelihood.straight:
         return effect
-    found, link = components(params, inputs, spec), spec.likelihood.between
+    found, link = components(params, even, spec), spec.likelihood.between
     there = inputs[PRESENT][:, None] > 0
     whole = found[CHANNEL]
     if own is not None:
@@ -513,7 +546,9 @@ def gains(
             late = brought.shape[-1] - inputs.history - rest.shape[-1]
             after = jnp.broadcast_to(usual, (*rest.shape[:2], max(late, 0)))
             around = jnp.concatenate([before, rest, after], -1)[..., : brought.shape[-1]]
-        return link.inverse(around + brought) - link.inverse(around)
+        more = link.inverse(around + brought) - link.inverse(around)
+        days = lengths(given, more.shape[-1])
+        return more if days is None else more * days
 
     return gain
 

@@ -4,14 +4,17 @@ Fitted once on the modelled window, frozen, stored with the fit and used again f
 prediction: a future table is never rescaled by itself.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import pandas as pd
+from jaxtyping import Float
 
 from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail
 from mmmjax.metrics import robust_largest
 from mmmjax.panel import Panel
+from mmmjax.panel.calendar import spans
 
 __all__ = ["Scale", "spend_share"]
 
@@ -35,6 +38,8 @@ class Scale:
             is not known; None without channels of reach and frequency.
         clock: Periods that trends count as one window, where those are not the panel's
             own: of a fit that was refreshed, those of the first; else None.
+        days: Where the mean is one of amounts a day: the mean days of a period of
+            training. Else None.
     """
 
     outcome: np.ndarray
@@ -45,11 +50,12 @@ class Scale:
     baseline: np.ndarray | None = None
     frequency: np.ndarray | None = None
     clock: float | None = None
+    days: float | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read only."""
         for each in fields(self):
-            if getattr(self, each.name) is None or each.name == "clock":
+            if getattr(self, each.name) is None or each.name in ("clock", "days"):
                 continue
             array = np.array(getattr(self, each.name), np.float64)
             array.setflags(write=False)
@@ -64,6 +70,7 @@ class Scale:
         robust: bool = True,
         per_head: bool = False,
         baseline: np.ndarray | None = None,
+        per_day: bool = False,
     ) -> "Scale":
         """Take the largest values of the modelled window, over all geos or per geo.
 
@@ -74,7 +81,7 @@ class Scale:
         Per head: media are divided by the population of their period before, and one
         largest value is shared by all geos.
 
-        `baseline` is as of the term that has the levers.
+        `baseline` is as of the term that has the levers. Per day: see `lengths`.
 
         A channel without media in the window (kept by `on_empty="prior"`) gets scale 1;
         so does a geo without media of a channel when scales are per geo.
@@ -107,7 +114,24 @@ class Scale:
             media = media * people[:, None]
         often = None if panel.frequency is None else panel.usual_frequency()
         cost, parts = panel.cost_per_unit(), _parts(panel)
-        return cls(outcome, media, cost, people, parts, baseline, often)
+        found = cls(outcome, media, cost, people, parts, baseline, often)
+        if not per_day:
+            return found
+        each = replace(found, days=1.0).lengths(panel.dates[panel.window], panel.freq)
+        return replace(found, days=float(each.mean()))
+
+    def lengths(self, dates: pd.DatetimeIndex, freq: str) -> Float[np.ndarray, " time"]:
+        """Days of periods, in those of the mean period of training; 1 where `days` is None.
+
+        The model is of amounts in a period of mean length: media are divided by these, and
+        the mean of the outcome, with every component of it, is multiplied by them. Noise of
+        a size of its own stays. Controls are levels (a price, a share) or amounts a day; an
+        event or a holiday brings the same in any period that holds all of it.
+        """
+        if self.days is None:
+            return np.ones(len(dates))
+        first, after = spans(dates, freq)
+        return (after - first) / self.days
 
     def scale_outcome(self, outcome: np.ndarray) -> np.ndarray:
         """Outcome units to scaled units, (geo, time)."""
@@ -124,16 +148,19 @@ class Scale:
     def media_in(self, panel: Panel) -> np.ndarray:
         """Media units per scaled unit in each period, (geo, time or 1, channel).
 
-        Media per head: more people than in training, more media for one scaled unit.
+        Media per head: more people than in training, more media for one scaled unit; the
+        same of media per day in a long period.
         """
         unit = self.media[:, None, :]
+        if self.days is not None:
+            unit = unit * self.lengths(panel.dates, panel.freq)[:, None]
         if self.people is None or panel.people is None:
             return unit
         return unit * (panel.people / self.people[:, None])[..., None]
 
     def media_next(self, panel: Panel) -> np.ndarray:
-        """The same after a panel, with the people it had last, (geo, channel)."""
-        return self.media_in(panel)[:, -1]
+        """The same after a panel, with its last people and mean days, (geo, channel)."""
+        return replace(self, days=None).media_in(panel)[:, -1]
 
 
 def _parts(panel: Panel) -> np.ndarray | None:

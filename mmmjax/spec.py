@@ -85,6 +85,7 @@ class Spec(Mean):
         media_share: Share of the outcome, in (0, 1], that all media together bring before
             the data speak: what ``mm.media_share``, the default scale of saturation_beta,
             stands for.
+        per_day: Months and quarters as long as they are, see :meth:`mmmjax.Scale.lengths`.
         terms: Further terms, records of ``mm.terms``; one with the name of a term above
             ("channel", "control", ...) takes its place. Of several media terms each has
             the channels that it names, and one the rest.
@@ -105,6 +106,7 @@ class Spec(Mean):
     media_scale: Literal["auto", "shared", "geo", "population"] = "auto"
     scale: Literal["robust", "max"] = "robust"
     media_share: float = MEDIA_SHARE
+    per_day: bool = False
     terms: tuple[Term, ...] = ()
 
     def __post_init__(self) -> None:
@@ -131,10 +133,8 @@ class Spec(Mean):
 
     def __hash__(self) -> int:
         """By value, like equality."""
-        return hash((self.adstock, self.saturation, self.seasonality, self.trend,
-                     self.likelihood, tuple(self.priors.items()), self.adstock_first,
-                     self.outcome_scale, self.media_scale, self.scale, self.media_share,
-                     self.terms))  # fmt: skip
+        each = (vars(self)[n] for n in (*_RECORDS, *_PLAIN, "seasonality", "terms"))
+        return hash((*each, tuple(self.priors.items())))
 
     @functools.cached_property
     def parts(self) -> tuple[Term, ...]:
@@ -252,7 +252,7 @@ class Spec(Mean):
             f"  trend        {'linear' if self.trend else None}",
             f"  likelihood   {self.likelihood!r}",
             f"  scales       outcome {self.outcome_scale}, media {self.media_scale} "
-            f"({self.scale})",
+            f"({self.scale})" + ", per day" * self.per_day,
             *(f"  term         {term!r}" for term in self.terms),
             "  priors",
         ]
@@ -341,6 +341,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "outcome_scale": ("auto", "shared", "geo"),
     "media_scale": ("auto", "shared", "geo", "population"),
     "scale": ("robust", "max"),
+    "per_day": (False, True),
 }
 _RECORDS = ("adstock", "saturation", "likelihood")
 _PLAIN = (
@@ -350,6 +351,7 @@ _PLAIN = (
     "media_scale",
     "scale",
     "media_share",
+    "per_day",
 )
 _KEYS = (*_RECORDS, "seasonality", *_PLAIN, "priors", "term", "channels", "controls")
 
@@ -370,6 +372,7 @@ def _to_table(spec: Spec) -> dict[str, Any]:
         "media_scale": spec.media_scale,
         "scale": spec.scale,
         "media_share": spec.media_share,
+        **({"per_day": True} if spec.per_day else {}),
         "priors": {n: p.to_dict() for n, p in spec.priors.items()},
     } | ({"term": [_record_to_dict(term) for term in spec.terms]} if spec.terms else {})
 

@@ -71,6 +71,7 @@ SCALE_DIMS = {
     "baseline": (CONTROL,),
     "frequency": (CHANNEL,),
     "clock": (),
+    "days": (),
 }
 
 
@@ -334,7 +335,7 @@ def _arrays(
     empty: dict[str, Any] = {
         n: np.zeros([sizes[dim] for dim in d]) for n, d in dims.items()
     }
-    none = ("population", "people", "campaigns", "baseline", "frequency", "clock")
+    none = ("population", "people", "campaigns", "baseline", "frequency", "clock", "days")
     empty |= dict.fromkeys(none)
     return {n: data[n].values if n in data else empty[n] for n in dims}
 

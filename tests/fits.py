@@ -95,5 +95,5 @@ def make_fit(chains=2, draws=5, spec=None, panel=None, seed=0, dtype=np.float32,
     }
     sampler = NUTS(chains=chains, warmup=50, draws=draws, target_accept=0.9)
     drawn = Draws({n: changed.get(n, a) for n, a in params.items()}, stats)
-    scale = Scale.fit(panel, baseline=spec.baselines(panel))
+    scale = Scale.fit(panel, baseline=spec.baselines(panel), per_day=spec.per_day)
     return Fit(spec, panel, scale, sampler, drawn, seed, info)

@@ -1,6 +1,6 @@
 """The window after training without paid media, and the mean of the outcome in it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from mmmjax.posterior.multipliers import drawn
 from mmmjax.posterior.scope import Scope
 from mmmjax.shapes import DATE, GEO
 
-__all__ = ["blank", "multipliers_of", "rest_of"]
+__all__ = ["blank", "lengths_of", "multipliers_of", "rest_of"]
 
 
 def rest_of(
@@ -38,6 +38,17 @@ def rest_of(
     inputs = scope.inputs.replace(media=media)
     some = fit if max_draws is None else thinned(fit, max_draws)
     return fold(some, response.mean, inputs=inputs, by_geo=True)
+
+
+def lengths_of(fits: Sequence[Fit], periods: int) -> Float[np.ndarray, "cell period"]:
+    """Days of periods to come, see :meth:`Scale.lengths`; of no cell if all are 1."""
+    out = []
+    for fit in fits if any(fit.scale.days for fit in fits) else ():
+        last: Any = fit.panel.dates[-1]
+        dates = pd.date_range(last, periods=periods + 1, freq=fit.panel.freq)
+        days = fit.scale.lengths(dates[dates > last][:periods], fit.panel.freq)
+        out.append(np.tile(days, (fit.panel.n_geos * int(np.sum(fit.panel.paid)), 1)))
+    return np.concatenate(out) if out else np.zeros((0, periods))
 
 
 def multipliers_of(

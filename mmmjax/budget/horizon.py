@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mmmjax import checks, response
-from mmmjax.budget.ahead import multipliers_of, rest_of
+from mmmjax.budget.ahead import lengths_of, multipliers_of, rest_of
 from mmmjax.budget.prices import Dearer, at_usual_price, of_cells
 from mmmjax.draws import Fit
 from mmmjax.shapes import CHANNEL, GEO
@@ -71,6 +71,8 @@ class Window(NamedTuple):
         partners: Of each pair of channels that act together the other cell of all, (cell,).
         geos: Where effects do not add up 1 where a cell lies in a geo, (cell, geo).
         dearer: How prices rise with what is bought, (cell, 1 or period), or nothing.
+        days: Where effects that add up are of amounts a day: days of every period of the
+            window and its tail, in those of the mean period, (cell, period).
     """
 
     draws: dict[str, Any]
@@ -84,6 +86,7 @@ class Window(NamedTuple):
     partners: Any = ()
     geos: Any = ()
     dearer: Any = ()
+    days: Any = ()
 
 
 @dataclass(frozen=True)
@@ -179,10 +182,9 @@ def make_window(
         order = np.random.default_rng(market).permutation(kept)
         flats[market] = {name: values[order] for name, values in flat.items()}
     draws = {name: np.concatenate([f[name] for f in flats], 1) for name in flats[0]}
-    pairs = list(zip(fits, costs, strict=True))
-    per_money = np.concatenate([_per_money(fit, cost, periods) for fit, cost in pairs])
-    per_money = per_money[:, :1] if (per_money == per_money[:, :1]).all() else per_money
-    if profile is None and (moves or per_money.shape[1] > 1):  # no two periods are alike
+    days = lengths_of(fits, periods + lag - 1)
+    per_money = _per_money(fits, costs, periods, days)
+    if profile is None and (moves or len(days) or per_money.shape[1] > 1):  # none alike
         profile = np.full((len(per_money), periods), 1.0 / periods)
     cells: tuple[np.ndarray, ...] = ()
     if len(spec.media) > 1:
@@ -209,6 +211,7 @@ def make_window(
         partners=_partners(fits),
         geos=() if spec.likelihood.straight else geos,
         dearer=of_cells(dearer),
+        days=days if len(days) and spec.likelihood.straight else (),
     )
     if free or window.dearer or not all(term.factored for term in spec.media):
         return window
@@ -315,10 +318,12 @@ def _effects(
     return found
 
 
-def _rise(window: Window, spec: Spec, effects: Array, around: Array | None) -> Array:
+def _rise(
+    window: Window, spec: Spec, effects: Array, around: Array | None, days: Any
+) -> Array:
     """What effects, (draw, cell, time), bring to the mean, shared by the cells of a geo."""
     if around is None:
-        return effects
+        return effects if days is None else effects * days
     whole = jnp.einsum("dct,cg->dgt", effects, window.geos)
     whole = jnp.einsum("dgt,cg->dct", whole, window.geos)
     return effects * spec.likelihood.between.rise(around, whole)
@@ -342,10 +347,17 @@ def _around(window: Window, spec: Spec) -> Array | None:
 
 
 def _per_money(
-    fit: Fit, cost: np.ndarray, periods: int
+    fits: Sequence[Fit], costs: Sequence[np.ndarray], periods: int, days: np.ndarray
 ) -> Float[np.ndarray, "cell period"]:
-    each = 1.0 / (cost * fit.scale.media_next(fit.panel)[:, fit.panel.paid, None])
-    return np.broadcast_to(each, (*each.shape[:2], periods)).reshape(-1, periods)
+    """Scaled media of one unit of money; (cell, 1) where that is the same in any period."""
+    out = []
+    for fit, cost in zip(fits, costs, strict=True):
+        each = 1.0 / (cost * fit.scale.media_next(fit.panel)[:, fit.panel.paid, None])
+        whole = np.broadcast_to(each, (*each.shape[:2], periods))
+        out.append(whole.reshape(-1, periods))
+    every = np.concatenate(out)
+    every = every / days[:, :periods] if len(days) else every
+    return every[:, :1] if (every == every[:, :1]).all() else every
 
 
 def _outcome(fit: Fit) -> Float[np.ndarray, " cell"]:
@@ -550,6 +562,11 @@ def _padded(window: Window, past: int) -> Array | None:
     return None if ahead is None else jnp.pad(ahead, ends, constant_values=1.0)
 
 
+def _days(window: Window) -> Array | None:
+    """Of every level, where that matters."""
+    return jnp.asarray(window.days) if np.size(window.days) else None
+
+
 def _past(window: Window) -> Array:
     """Scaled media before the window, (cell, past) or (draw, cell, past)."""
     past = window.draws.get("past")
@@ -560,7 +577,7 @@ def _profiled(window: Window, form: Form) -> Response:
     """Spend that follows the pattern: carried over before, saturated level by level."""
     spec, draws = form.spec, window.draws
     assert spec is not None
-    around = _around(window, spec)
+    around, days = _around(window, spec), _days(window)
     if "factors" not in draws:
         past = np.shape(window.history)[-1]
 
@@ -568,30 +585,32 @@ def _profiled(window: Window, form: Form) -> Response:
             bought, history = _media_of_money(window, spend)
             media = jnp.concatenate([history, bought], axis=-1)
             effect = _effects(window, spec, Media.effect, media, _padded(window, past))
-            effect = _rise(window, spec, effect[..., past:], around)
+            effect = _rise(window, spec, effect[..., past:], around, days)
             return jnp.asarray(window.outcome) * (effect * window.periods).sum(-1)
 
         return unfactored
 
     def level(
-        spend: Array, count: Any, rest: Any, by: Any, factor: Array, *before: Array
+        spend: Array, count: Any, rest: Any, by: Any, length: Any, *parts: Array
     ) -> Array:
+        factor, *before = parts
         media = sum(before, start=spend * factor)
         effect = _effects(window, spec, Media.settled, media[..., None], by)
-        return count * _rise(window, spec, effect, rest)[..., 0]
+        return count * _rise(window, spec, effect, rest, length)[..., 0]
 
     def gross(spend: Array) -> Array:
         counts, factors = jnp.asarray(window.periods), draws["factors"]
         total, each = jnp.zeros_like(factors[0][0]), range(len(factors))
-        whole: list[Any] = [around, draws.get("ahead")]
+        whole: list[Any] = [around, draws.get("ahead"), days]
         cut: Any = lambda x: [x if x is None else x[..., i : i + 1] for i in each]
-        rest, by = map(cut, whole)
+        rest, by, length = map(cut, whole)
         if len(factors) <= UNROLLED:  # one fused loop over draws and cells
             for index, parts in enumerate(factors):
-                total += level(spend, counts[index], rest[index], by[index], *parts)
+                own = rest[index], by[index], length[index]
+                total += level(spend, counts[index], *own, *parts)
         else:
             stacked = [jnp.stack(parts) for parts in zip(*factors, strict=True)]
-            every = [None if x[0] is None else jnp.stack(x) for x in (rest, by)]
+            every = [None if x[0] is None else jnp.stack(x) for x in (rest, by, length)]
             turn = lambda sum_, part: (sum_ + level(spend, *part), None)
             total, _ = jax.lax.scan(turn, total, (counts, *every, *stacked), unroll=8)
         return jnp.asarray(window.outcome) * total
@@ -614,7 +633,10 @@ def _free(window: Window, form: Form) -> Response:
         media = jnp.broadcast_to(media, (_count(window), *media.shape))
         media = jnp.concatenate([before, media], axis=-1)
         effect = _effects(window, spec, Media.effect, media, _padded(window, past))
-        effect = _rise(window, spec, effect[..., past:], window.draws.get("around"))
+        effect = effect[..., past:]
+        around = window.draws.get("around")
+        around = None if around is None else jnp.asarray(around)
+        effect = _rise(window, spec, effect, around, _days(window))
         if form.by_period:
             return jnp.asarray(window.outcome)[:, None] * effect
         return jnp.asarray(window.outcome) * effect.sum(-1)

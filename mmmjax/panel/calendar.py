@@ -19,6 +19,7 @@ __all__ = [
     "offset",
     "period_days",
     "regular",
+    "spans",
 ]
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
@@ -44,6 +45,30 @@ def period_days(dates: pd.DatetimeIndex, freq: str) -> float:
         dates = pd.date_range(dates[0], periods=13, freq=freq)
     ends: Any = dates[[0, -1]]
     return (ends[1] - ends[0]).days / (len(dates) - 1)
+
+
+def spans(
+    dates: pd.DatetimeIndex, freq: str, dated: str = "auto"
+) -> tuple[np.ndarray, np.ndarray]:
+    """First days of periods, and first days after them, as days since 1970.
+
+    Args:
+        dates: Of the periods, regular.
+        freq: Their frequency.
+        dated: Whether a date is the "first" or the "last" day of its period; "auto": the
+            last of months, quarters and years that are dated so, else the first.
+    """
+    step: Any = offset(freq)
+    if dated == "auto":
+        dated = "last" if freq.partition("-")[0].endswith("E") else "first"
+    days = lambda of: of.to_numpy().astype("datetime64[D]").astype(int)
+    if dated == "last":
+        ends, before = days(dates), days(pd.DatetimeIndex([dates[0] - step]))
+        return np.concatenate([before, ends[:-1]]) + 1, ends + 1
+    first = days(dates)
+    if freq == "B":
+        return first, first + 1
+    return first, np.append(first[1:], days(pd.DatetimeIndex([dates[-1] + step])))
 
 
 def offset(freq: str, dates: pd.DatetimeIndex | None = None) -> pd.offsets.BaseOffset:

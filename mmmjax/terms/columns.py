@@ -10,10 +10,9 @@ from jaxtyping import Array, Float
 
 from mmmjax import checks
 from mmmjax.panel import Panel
-from mmmjax.panel.calendar import offset
-from mmmjax.terms.base import Frame, Term
+from mmmjax.terms.base import Term
 
-__all__ = ["Columns", "Dated", "day_of", "days", "of_geos", "spans", "table_of"]
+__all__ = ["Columns", "Dated", "day_of", "days", "of_geos", "table_of"]
 
 SHAPES = ("flat", "bump", "decay")
 DATED = ("auto", "first", "last")
@@ -74,9 +73,16 @@ class Dated(Columns):
         return np.concatenate([side(self.before)[::-1], np.ones(length), side(self.after)])
 
     def column(
-        self, events: Iterable[tuple[int, int]], periods: Spans
+        self,
+        events: Iterable[tuple[int, int]],
+        periods: Spans,
+        usual: float | None = None,
     ) -> Float[np.ndarray, " time"]:
-        """The column of events of one name: first and last day of each, days since 1970."""
+        """The column of events of one name: first and last day of each, days since 1970.
+
+        ``usual`` days of a period where the mean is one of amounts a day: the column is
+        then of its days, and an event as large in a short period as in a long one.
+        """
         begin, end = int(periods[0][0]), int(periods[1][-1])
         level, most = np.zeros(end - begin), 0.0
         for first, last in events:
@@ -89,30 +95,11 @@ class Dated(Columns):
                 level[low:high] = np.maximum(level[low:high], part)
         running = np.concatenate([[0.0], np.cumsum(level)])
         first, after = (p - begin for p in periods)
-        whole = np.minimum(after - first, max(most, 1.0))
+        most = max(most, 1.0)
+        whole = np.minimum(after - first, most)
+        if usual is not None:
+            whole = (after - first) * min(most / usual, 1.0)
         return (running[after] - running[first]) / whole
-
-
-def spans(frame: Frame, dated: str = "auto") -> Spans:
-    """Days of the periods of a window.
-
-    Args:
-        frame: The window.
-        dated: Whether a date is the "first" or the "last" day of its period; "auto": the
-            last of months, quarters and years that are dated so, else the first.
-    """
-    freq = frame.panel.freq
-    step: Any = offset(freq)
-    if dated == "auto":
-        dated = "last" if freq.partition("-")[0].endswith("E") else "first"
-    if dated == "last":
-        ends = days(frame.dates)
-        before = days(pd.DatetimeIndex([frame.dates[0] - step]))
-        return np.concatenate([before, ends[:-1]]) + 1, ends + 1
-    first = days(frame.dates)
-    if freq == "B":
-        return first, first + 1
-    return first, np.append(first[1:], days(pd.DatetimeIndex([frame.dates[-1] + step])))
 
 
 def days(dates: pd.DatetimeIndex) -> np.ndarray:

@@ -9,10 +9,11 @@ import pandas as pd
 
 from mmmjax import checks
 from mmmjax.panel import Panel
+from mmmjax.panel.calendar import spans
 from mmmjax.prior import Parameter, Prior
 from mmmjax.shapes import GEO
 from mmmjax.terms.base import Frame, Group, Named
-from mmmjax.terms.columns import Dated, day_of, days, of_geos, spans, table_of
+from mmmjax.terms.columns import Dated, day_of, days, of_geos, table_of
 
 __all__ = ["Events"]
 
@@ -93,10 +94,11 @@ class Events(Dated):
 
     def inputs(self, frame: Frame) -> Named:
         """A column for each name."""
-        periods = spans(frame, self.dated)
+        periods = spans(frame.dates, frame.panel.freq, self.dated)
         rows = []
         for dates in dict(self.events).values():
             ends = [days(pd.DatetimeIndex(text.split(":"))) for text in dates]
-            rows.append(self.column([(int(e[0]), int(e[-1])) for e in ends], periods))
+            each = [(int(e[0]), int(e[-1])) for e in ends]
+            rows.append(self.column(each, periods, frame.scale.days))
         columns = of_geos(self.geos, frame.panel, self.name) * np.array(rows)
         return {"columns": (columns, (GEO, "event", "time"))}

@@ -12,10 +12,11 @@ import pandas as pd
 from mmmjax import checks
 from mmmjax.checks import Phrase, fail, listing
 from mmmjax.panel import Panel
+from mmmjax.panel.calendar import spans
 from mmmjax.prior import Parameter, Prior
 from mmmjax.shapes import GEO
 from mmmjax.terms.base import Frame, Group, Named
-from mmmjax.terms.columns import Dated, days, spans, table_of
+from mmmjax.terms.columns import Dated, days, table_of
 
 __all__ = ["Holidays", "calendar"]
 
@@ -119,13 +120,14 @@ class Holidays(Dated):
                 fail(
                     f"{self.name} country", Phrase("none"), f"for geo {geo}", "a code", fix
                 )
-        periods, (names,) = spans(frame, self.dated), self.labels(None).values()
+        periods = spans(frame.dates, frame.panel.freq, self.dated)
+        (names,), usual = self.labels(None).values(), frame.scale.days
 
         @functools.cache
         def columns(code: str) -> np.ndarray:
             found = calendar(code, self.categories)
             each = [[(day, day) for day in found.get(name, ())] for name in names]
-            return np.array([self.column(one, periods) for one in each])
+            return np.array([self.column(one, periods, usual) for one in each])
 
         return {
             "columns": (np.stack([columns(own[g]) for g in geos]), (GEO, "holiday", "time"))

@@ -9,9 +9,10 @@ import pandas as pd
 
 from mmmjax import checks
 from mmmjax.panel import Panel
+from mmmjax.panel.calendar import spans
 from mmmjax.prior import Parameter, Prior
 from mmmjax.terms.base import Frame, Group, Named
-from mmmjax.terms.columns import DATED, Columns, day_of, days, spans, table_of
+from mmmjax.terms.columns import DATED, Columns, day_of, days, table_of
 
 __all__ = ["Steps"]
 
@@ -67,7 +68,7 @@ class Steps(Columns):
 
     def inputs(self, frame: Frame) -> Named:
         """The mean over the days of a period of what has come by then."""
-        first, after = spans(frame, self.dated)
+        first, after = spans(frame.dates, frame.panel.freq, self.dated)
         every = np.arange(first[0], after[-1])
         rows = []
         for start in days(pd.DatetimeIndex(list(dict(self.steps).values()))):

@@ -10,8 +10,9 @@ from mmmjax.spec import among
 
 
 def panel(
-    geos=1, periods=40, channels=2, controls=2, seed=0, missing=False, deficient=False
-):
+    geos=1, periods=40, channels=2, controls=2, seed=0, missing=False, deficient=False,
+    freq="W-MON",
+):  # fmt: skip
     """Weekly panel with a real media effect; ``deficient`` repeats a control."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -27,9 +28,7 @@ def panel(
             + 5.0 * control[:, :1].sum(1)
             + rng.normal(0, 4, periods)
         )
-        for t, date in enumerate(
-            pd.date_range("2022-01-03", periods=periods, freq="W-MON")
-        ):
+        for t, date in enumerate(pd.date_range("2022-01-03", periods=periods, freq=freq)):
             row = {"date": date, "geo": f"g{g}", "y": sales[t]}
             row |= {f"m{c}": spend[t, c] for c in range(channels)}
             row |= {f"x{k}": control[t, k] for k in range(controls)}
@@ -68,6 +67,11 @@ CASES = {
     "student, trend, saturation first": (
         spec(likelihood=mm.likelihood.StudentT(), trend=True, adstock_first=False),
         panel(),
+    ),
+    "months": (spec(per_day=True, trend=True), panel(freq="MS")),
+    "months of geos that multiply": (
+        spec(per_day=True, likelihood=mm.likelihood.Normal(link="log")),
+        panel(geos=2, freq="MS"),
     ),
     "geos with nested priors": (
         spec(

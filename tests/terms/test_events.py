@@ -11,6 +11,7 @@ import pytest
 import mmmjax as mm
 from mmmjax.panel import Panel
 from mmmjax.prepare import prepare
+from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 from mmmjax.terms import Events, Frame
 from mmmjax.terms.overlap import explained
@@ -33,7 +34,7 @@ def panel_of(freq, periods, geos=("one",), start="2021-12-05"):
 
 
 def columns(term, panel, start=0):
-    frame = Frame(panel, None, panel.dates[start:], start, panel.n_periods)
+    frame = Frame(panel, Scale.fit(panel), panel.dates[start:], start, panel.n_periods)
     return term.inputs(frame)["columns"][0]
 
 
