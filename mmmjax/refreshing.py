@@ -30,6 +30,7 @@ from mmmjax.draws import Fit
 from mmmjax.findings import LOG, Finding
 from mmmjax.infer.fit import sampled
 from mmmjax.infer.progress import Progress
+from mmmjax.inherited import ENDED, asleep, with_channels, with_units
 from mmmjax.model import model_data
 from mmmjax.panel import Panel, for_prediction, joined, periods
 from mmmjax.posterior.returns import roas
@@ -69,18 +70,28 @@ def refresh(
     sampler: Sampler | None = None,
     *,
     discount: float = 1.0,
+    channels: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Fit:
-    """Bring a fit up to date with the rows that came after it.
+    r"""Bring a fit up to date with the rows that came after it.
+
+    A new channel n has no part in what was known: its return has a prior r from what the
+    fit knows of others (:mod:`mmmjax.inherited` has the equation), and the posterior is
+    $p(\theta)\, r(\text{ROAS}_n)\, L_{before}^d\, L_{since}$. Its media have the unit of
+    their largest value in the table, its carry-over and saturation the priors of the spec.
 
     Args:
         fit: The earlier fit; a refreshed one too.
         panel: The table of now: rows that follow training directly, with or without those
-            of before. Its channels, controls and geos are those of the fit.
+            of before. Its controls and geos are those of the fit.
         sampler: Settings; by default those of the fit.
         discount: How much of what was known still counts, (0, 1]: 1 all of it, 0.5 as if
             from half as many data.
+        channels: New channels of the table, each with the channel of the fit that it is
+            like, or "pooled" (like all of them), and "ended" for those that the table has
+            no more: {"TikTok": "Facebook", "Radio": "ended"}. A new one that is not named
+            is left out, and said so.
         seed: The same seed, data and settings give the same draws on the same machine.
         progress: Show live progress; None shows it on a terminal only.
 
@@ -89,7 +100,8 @@ def refresh(
         are those of the earlier fit: where the table has others now its notes say so.
 
     Raises:
-        InputError: No row after training, a channel, control or geo missing, a stacked fit.
+        InputError: No row after training, a channel, control or geo missing, a geo that
+            training lacks, a stacked fit.
     """
     began = time.perf_counter()
     discount = checks.number("discount", discount, low=0, high=1, open_low=True)
@@ -97,24 +109,29 @@ def refresh(
     if "stacked" in fit.info:
         got, allowed = Phrase("a stacked fit"), "a fit of one model"
         fail("fit", got, "", allowed, "refresh each of its fits, and mm.stack these again")
-    later, found = _later(fit.panel, panel)
-    facts = (*fit.panel.facts, *(f for f in panel.facts if f not in fit.panel.facts))
-    whole = replace(joined(fit.panel, later), facts=facts)
+    _same(fit.panel, panel, channels or {})
+    spec, before, panel, told = with_channels(fit, panel, channels or {})
+    later, found = _later(before, panel)
+    found = [*told, *found]
+    facts = (*before.facts, *(f for f in panel.facts if f not in fit.panel.facts))
+    whole = replace(joined(before, later), facts=facts)
     for fact in facts:
         fact.check(whole)
     clock = int(fit.scale.clock or fit.panel.n_periods)
-    scale = replace(fit.scale, clock=float(clock))
-    fit.spec.likelihood.check(whole)
+    scale = replace(with_units(fit.scale, spec, whole), clock=float(clock))
+    spec.likelihood.check(whole)
     record = {"from": show(later.dates[0]), "outcomes": int(later.mask.sum())}
-    every = [*fit.info.get(REFRESHED, []), {**record, "discount": discount}]
-    data = model_data(fit.spec, whole, scale)
-    first = periods(fit.panel, slice(0, fit.panel.history + clock), fit.panel.history)
-    known = model_data(fit.spec, replace(first, facts=()), fit.scale).hyper
+    record |= {"discount": discount} | ({"channels": dict(channels)} if channels else {})
+    every = [*fit.info.get(REFRESHED, []), record]
+    data = model_data(spec, whole, scale)
+    first = asleep(replace(before, facts=()), _new(every))
+    first = periods(first, slice(0, first.history + clock), first.history)
+    known = model_data(spec, first, scale).hyper
     target = replace(data.target, weight=weights(whole, every))
     data = replace(data, hyper=known, target=target)
     chosen: Sampler = sampler or fit.sampler or NUTS()
     with Progress(chosen.chains, progress) as shown:
-        draws, info = sampled(fit.spec, data, chosen, seed, shown, began)
+        draws, info = sampled(spec, data, chosen, seed, shown, began)
     what = f"refreshed with {checks.amount(record['outcomes'])} outcomes from "
     what += f"{record['from']} on, in the units of before"
     means = "" if discount == 1 else f"Each outcome of before counts {discount:g}"
@@ -123,7 +140,7 @@ def refresh(
     info["notes"] = [*(one.message for one in found), *info["notes"]]
     for note in info["notes"]:
         LOG.info("%s", note, extra={"event": "finding"})
-    return Fit(fit.spec, whole, scale, chosen, draws, seed, info)
+    return Fit(spec, whole, scale, chosen, draws, seed, info)
 
 
 def weights(panel: Panel, refreshes: list[dict[str, Any]]) -> np.ndarray | None:
@@ -134,6 +151,37 @@ def weights(panel: Panel, refreshes: list[dict[str, Any]]) -> np.ndarray | None:
     if (weight == 1).all():
         return None
     return np.broadcast_to(weight, (panel.n_geos, panel.n_periods)).copy()
+
+
+def _new(refreshes: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Channels that came with refreshes."""
+    maps = (one.get("channels", {}).items() for one in refreshes)
+    return {name for own in maps for name, like in own if like != ENDED}
+
+
+def _same(before: Panel, panel: Panel, channels: Mapping[str, str]) -> None:
+    """Refuse a table whose geos, channels or controls are not those of training."""
+    if new := [geo for geo in panel.geos if geo not in before.geos]:
+        allowed = f"the geos of the fit ({listing(before.geos, 12)})"
+        fix = "drop their rows, and ask mm.add_geos(refreshed, panel) about them; or fit "
+        fix += "again with mm.fit, to learn from them"
+        fail("geos of the table", Phrase(f"{listing(new)}, new"), "", allowed, fix)
+    gone = [geo for geo in before.geos if geo not in panel.geos]
+    if gone:
+        allowed = "every geo of the fit"
+        fix = "add its rows, their outcome empty where it is not known"
+        fail("geos of the table", Phrase(f"no {listing(gone)}"), "", allowed, fix)
+    gone = [c for c in before.channels if c not in {*panel.channels, *channels}]
+    if gone:
+        fix = f'channels={{"{gone[0]}": "{ENDED}"}} where it has ended (--map '
+        fix += f'"{gone[0]}={ENDED}"); else its column, under the name it had'
+        got = Phrase(f"no {listing(gone)}")
+        fail("channels of the table", got, "", "every channel of the fit", fix)
+    gone = [c for c in before.control_names if c not in panel.control_names]
+    if gone:
+        fix = "add the column, or fit again with mm.fit"
+        got = Phrase(f"no {listing(gone)}")
+        fail("controls of the table", got, "", "every control of the fit", fix)
 
 
 def _later(before: Panel, panel: Panel) -> tuple[Panel, list[Finding]]:
@@ -159,6 +207,9 @@ def _later(before: Panel, panel: Panel) -> tuple[Panel, list[Finding]]:
         what = f"{listing(more)}: in the table and not in the fit, so left out"
         means = "What they bring goes to other channels, the baseline and the noise"
         fix = "Fit again with mm.fit; mm.drift(old, new) says what that moves"
+        if (name := more[0]) in panel.channels:
+            fix = f'Keep a channel with channels={{"{name}": "pooled"}}, or the one it is '
+            fix += f'like (--map "{name}=pooled")'
         found.append(Finding("warning", "new_columns", what, tuple(more), None, means, fix))
     for name in ("outcome", "media", "controls"):
         old = getattr(before, name)[:, at[at >= 0]]
@@ -340,13 +391,21 @@ def _between(old: Fit, new: Fit, seed: int) -> list[tuple[str, Fit]]:
         for n in ("outcome", "media")
         if getattr(old.scale, n).shape == getattr(new.scale, n).shape
     )
-    if any(
-        getattr(old.panel, name) != getattr(new.panel, name)
-        for name in ("channels", "control_names", "geos")
+    more = _new(new.info.get(REFRESHED, ())) - {*old.panel.channels}
+    kept = tuple(name for name in new.panel.channels if name not in more)
+    if (
+        kept != old.panel.channels
+        or (more and not same)
+        or any(
+            getattr(old.panel, name) != getattr(new.panel, name)
+            for name in ("control_names", "geos")
+        )
     ):
         fix = "drift(old, new) without causes"
         got = Phrase("other channels, controls or geos")
         fail("causes", got, "", "fits of the same channels, controls and geos", fix)
+    if more:  # of a refresh, which keeps units, priors and spec
+        return out
     if not same:
         out.append(("units", _again(old.spec, old.panel, new.scale, old, seed)))
     if old.spec != new.spec:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mmmjax.checks import fail
 from mmmjax.cli import case as cases
 from mmmjax.cli import files, show
 from mmmjax.cli.codes import code
@@ -30,6 +31,14 @@ def refresh(
     causes: Annotated[
         bool, typer.Option("--causes", help="Fit what is between, to say what moved it.")
     ] = False,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            help='A new channel and the one it is like, "TikTok=Facebook" or '
+            '"TikTok=pooled"; one that is gone, "Radio=ended".',
+        ),
+    ] = None,
     seed: Seed = None,
     no_report: NoReport = False,
 ) -> int:
@@ -37,13 +46,22 @@ def refresh(
 
     The table is read as [data] of CASE says; model, units and sampler are those of RUN.
     """
+    channels = dict[str, str]()
+    for one in like or ():
+        name, sign, of = (part.strip() for part in one.partition("="))
+        if not (name and sign and of):
+            fix = '--map "TikTok=Facebook", --map "TikTok=pooled" or --map "Radio=ended"'
+            fail("--map", one, "", "a channel, = and what it is like", fix)
+        channels[name] = of
     files.folder(out)
     fit, _ = files.load_run(run)
     asked = cases.read(case, {"seed": seed})
     if prepare(asked.spec, fit.panel, asked.on_empty).spec != fit.spec:
         show.warn(f"[model] of {case} is not that of {run}, which is kept: see spec.toml.")
     with only_run("--out", out):
-        new = refreshed(fit, asked.train, discount=discount, seed=asked.seed)
+        new = refreshed(
+            fit, asked.train, discount=discount, channels=channels, seed=asked.seed
+        )
         show.notes(new.info["notes"], logged=True)
         written = files.write_fit(new, out, asked.test)
     show.verdict(new, written.diagnostics, written.tables["judged"])
