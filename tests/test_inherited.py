@@ -147,8 +147,9 @@ def test_priors_with_a_number_for_each_channel_and_terms_that_name_theirs():
     assert own.channels == ("Search", "TikTok")
 
 
-def test_channels_come_and_go_through_refreshes_that_are_saved(known, tmp_path):
-    frame, old = known
+@pytest.mark.parametrize("markets", ["one", pytest.param("three", marks=pytest.mark.slow)])
+def test_channels_come_and_go_through_refreshes_that_are_saved(markets, request, tmp_path):
+    frame, old = request.getfixturevalue(markets)
     now = read(frame)
     once = mm.refresh(old, now.split(now.dates[58])[0], LOOK, channels={"TikTok": "pooled"})
     # units of before stay; the new one's are its own largest week and price
