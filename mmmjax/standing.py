@@ -9,18 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binom
 
 __all__ = [
-    "MMM",
-    "NAMES",
-    "Standing",
-    "headline",
-    "held_out",
-    "misfit",
-    "standings",
-    "tally",
-    "verdict_of",
-]
+    "MMM", "NAMES", "Standing", "covered", "headline", "held_out", "misfit", "standings",
+    "tally", "verdict_of",
+]  # fmt: skip
 
 MMM, NO_MEDIA = "mmm", "no_media"
 NAMES = {
@@ -28,6 +22,8 @@ NAMES = {
     NO_MEDIA: "the model without media",
     "seasonal_naive": "what was a year before",
 }
+PROMISED = 0.94  # probability of the intervals that are counted
+RARE = 0.025  # in one tail: what chance alone seldom does
 LEVEL = 0.005  # of the mean error: smaller differences are none
 LEAST_COVERAGE = 0.8  # of intervals that should hold 94%
 LARGE_ERROR = 0.3  # of the outcome: predictions that are so far off are of no use
@@ -103,11 +99,34 @@ def headline(found: list[Standing]) -> str:
     )
 
 
-def misfit(scores: Mapping[str, float]) -> tuple[str, bool]:
+def covered(share: float, count: int) -> str:
+    """What a share inside 94% intervals says of them, by the binomial law.
+
+    Observations are taken as independent: neighbours that go wrong together are rarer than
+    the law says in a model whose intervals are right.
+
+    Args:
+        share: Of the observations inside, 0 to 1.
+        count: Observations.
+    """
+    if not count or not np.isfinite(share):
+        return ""
+    inside = round(share * count)
+    few, many = binom.cdf(inside, count, PROMISED), binom.sf(inside - 1, count, PROMISED)
+    odds = lambda p: f"1 of {1 / p:,.0f}" if p > 1e-6 else "fewer than 1 of a million"
+    if few < RARE:
+        return f"too few: by chance alone as few in {odds(few)} such tests"
+    if many < RARE:
+        return "more than promised: the intervals are wider than they need be"
+    return "as expected" + (f" of so few ({inside} of {count})" if count < 30 else "")
+
+
+def misfit(scores: Mapping[str, float], tested: int | None = None) -> tuple[str, bool]:
     """What speaks against the predictions, empty if nothing; whether they are of no use.
 
     Args:
         scores: Of :func:`mmmjax.scores`.
+        tested: Observations after training; None: not known.
     """
     error = max(
         (x for n in ("mape", "mape_test") if np.isfinite(x := scores.get(n, np.nan))),
@@ -119,27 +138,29 @@ def misfit(scores: Mapping[str, float]) -> tuple[str, bool]:
         return f"An error of {error:.0%} is too large to plan with.", True
     if scores.get("r2_test", 1.0) <= 0:
         return "It did no better than the mean of these periods, known afterwards.", False
-    if min(scores["coverage"], scores.get("coverage_test", 1.0)) < LEAST_COVERAGE:
+    after = scores.get("coverage_test", 1.0)
+    chance = tested is not None and not covered(after, tested).startswith("too few")
+    if min(scores["coverage"], 1.0 if chance else after) < LEAST_COVERAGE:
         return "Its ranges are too narrow: too much of what came lay outside.", False
     return "", False
 
 
-def held_out(scores: Mapping[str, float], periods: int, noun: str) -> str:
+def held_out(scores: Mapping[str, float], periods: int, noun: str, cells: int) -> str:
     """How a forecast of periods that were not fitted did, in one line.
 
     Args:
         scores: Of :func:`mmmjax.scores` with a test panel.
         periods: How many were held out.
         noun: What one is called.
+        cells: Observations in them, over all geos.
     """
     error, inside = scores.get("mape_test", np.nan), scores.get("coverage_test", np.nan)
     if not np.isfinite(inside):
         return ""
     size = f"off by {error:.1%} on average" if np.isfinite(error) else "scored"
     text = f"{size} over {periods:,} {noun}{'s' if periods != 1 else ''} it had not seen, "
-    text += f"{inside:.0%} of what came inside the 94% interval"
-    against, _ = misfit(scores)
-    return f"{text}. {against}" if against else f"{text}."
+    text += f"{inside:.0%} of what came inside the 94% interval, {covered(inside, cells)}"
+    return f"{text}. {misfit(scores, cells)[0]}".strip()
 
 
 def verdict_of(found: list[Standing]) -> str:

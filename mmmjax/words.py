@@ -15,12 +15,30 @@ from rich.text import Text
 from mmmjax.checks import Phrase, amount, fail, listing
 
 __all__ = [
-    "ALL", "Return", "amount", "amounts", "capital", "columns", "decimals", "estimate",
-    "for_geo", "grid", "in_html", "in_percent", "large", "lines", "period_noun", "shorten",
-    "span", "with_unit",
+    "AFTER",
+    "ALL",
+    "PAST",
+    "Return",
+    "amount",
+    "amounts",
+    "capital",
+    "columns",
+    "decimals",
+    "estimate",
+    "for_geo",
+    "grid",
+    "in_html",
+    "in_percent",
+    "large",
+    "lines",
+    "period_noun",
+    "shorten",
+    "span",
+    "with_unit",
 ]  # fmt: skip
 
 ALL = "ALL"  # the sum over geos where it stands beside them
+PAST, AFTER = "at past spend", "after the plan"  # where the next unit of money comes
 
 
 def for_geo(table: pd.DataFrame, geo: str | None) -> pd.DataFrame:
@@ -63,8 +81,8 @@ class Return(NamedTuple):
 
     @property
     def next(self) -> str:
-        """The same of the next unit of money."""
-        return "mROAS" if self.value is None else "next return"
+        """The same of the next unit of money on top of what was spent in training."""
+        return f"{'mROAS' if self.value is None else 'next return'} {PAST}"
 
     @property
     def unit(self) -> str:
@@ -114,13 +132,12 @@ def amounts(values: Any) -> list[str]:
 
 
 def in_percent(share: float, whole: float = 0.0995) -> str:
-    """A share as text: no decimals from `whole` on, three digits below 1%."""
+    """A share as text: no decimals from `whole` on, two digits below 0.1%, else one."""
     if not np.isfinite(share):
         return "unknown"
-    if abs(share) >= whole:
-        return f"{share:.0%}"
-    small = 1e-9 < abs(share) < 0.00995
-    return f"{amount(100 * share)}%" if small else f"{share:z.1%}"
+    if 1e-9 < abs(share) < 0.00095:
+        return f"{100 * share:.2g}%"
+    return f"{share:.0%}" if abs(share) >= whole else f"{share:z.1%}"
 
 
 def estimate(mean: float, lo: float, hi: float) -> tuple[str, str, str]:

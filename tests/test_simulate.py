@@ -11,6 +11,7 @@ import pytest
 
 from mmmjax import response, simulate
 from mmmjax.checks import InputError
+from mmmjax.panel import Panel
 from mmmjax.scaling import Scale
 from mmmjax.simulate import Process, generate
 from mmmjax.spec import Spec, among
@@ -187,3 +188,17 @@ def test_case_file_holds_the_model_that_made_the_data_and_of_geos_the_defaults()
 def test_settings_that_cannot_be_simulated(settings, hint):
     with pytest.raises(InputError, match=hint):
         Process(**settings)
+
+
+def test_only_the_embedded_data_are_said_to_be_simulated():
+    table = pd.read_csv(simulate.DEMO / "demo.csv")
+    names = {"TV": "tv_spend", "Radio": "radio_spend"}
+    of = lambda rows: Panel.from_frame(rows, date="date", outcome="sales", media=names)
+    assert simulate.is_demo(of(table))
+    assert simulate.is_demo(of(table.iloc[20:90]))
+    assert not simulate.is_demo(of(table.assign(sales=1.01 * table["sales"])))
+    late = pd.to_datetime(table["date"]) + pd.Timedelta(weeks=52)
+    assert not simulate.is_demo(of(table.assign(date=late)))
+    assert not simulate.is_demo(
+        of(pd.concat([table, table.tail(1).assign(date=["2025-12-29"])]))
+    )

@@ -1,5 +1,6 @@
 """Who wins a backtest: every case is said, none is left to a general remark."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from mmmjax.reporting.embed import Tables
 from mmmjax.reporting.figures import figures
 from mmmjax.standing import (
     Standing,
+    covered,
     headline,
     held_out,
     misfit,
@@ -96,16 +98,36 @@ def test_good_draws_of_a_bad_model_are_not_praised(scores, words, useless):
 
 def test_a_forecast_has_a_line_of_its_own():
     scores = {"r2": 0.7, "coverage": 0.9, "mape_test": 0.082, "coverage_test": 0.917}
-    assert held_out(scores, 12, "week") == (
+    assert held_out(scores, 12, "week", 12) == (
         "off by 8.2% on average over 12 weeks it had not seen, 92% of what came inside the "
-        "94% interval."
+        "94% interval, as expected of so few (11 of 12)."
     )
-    worse = held_out(scores | {"r2_test": -2.0}, 1, "week")
+    worse = held_out(scores | {"r2_test": -2.0}, 1, "week", 1)
     assert "over 1 week it" in worse
     assert worse.endswith(
         "It did no better than the mean of these periods, known afterwards."
     )
-    assert held_out({"r2": 0.7, "coverage": 0.9}, 12, "week") == ""
+    assert held_out({"r2": 0.7, "coverage": 0.9}, 12, "week", 12) == ""
+
+
+@pytest.mark.parametrize("count", [5, 13, 52, 400])
+def test_the_binomial_law_judges_how_many_lie_inside(count):
+    law = [math.comb(count, k) * 0.94**k * 0.06 ** (count - k) for k in range(count + 1)]
+    for inside in range(count + 1):
+        text = covered(inside / count, count)
+        few, many = sum(law[: inside + 1]), sum(law[inside:])
+        assert text.startswith("too few") == (few < 0.025)
+        assert text.startswith("more than promised") == (many < 0.025)
+        if 1e-5 < few < 0.025:
+            assert f"1 of {1 / few:,.0f} such tests" in text
+    assert covered(float("nan"), count) == covered(0.9, 0) == ""
+
+
+def test_ranges_are_too_narrow_only_where_chance_does_not_explain_it():
+    scores = {"r2": 0.7, "coverage": 0.95, "coverage_test": 0.75}
+    assert misfit(scores, 4) == ("", False)  # 3 of 4: 1 of 5 by chance
+    assert "too narrow" in misfit(scores, 40)[0]
+    assert "too narrow" in misfit(scores)[0]
 
 
 @pytest.mark.parametrize(

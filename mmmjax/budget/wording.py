@@ -11,7 +11,7 @@ from mmmjax.budget.record import CERTIFIED_GAP, UNJUDGED, Limit, PlanRecord
 from mmmjax.checks import Phrase, amount, listing
 from mmmjax.findings import Finding
 from mmmjax.shapes import CHANNEL, GEO
-from mmmjax.words import in_percent
+from mmmjax.words import AFTER, in_percent
 
 __all__ = [
     "KEEP",
@@ -407,9 +407,9 @@ def _next(plan: PlanRecord) -> str:
         if plan.until_mroas is None:
             return "nothing: bounds and limits leave no use for more"
         return (
-            f"less than {amount(plan.until_mroas)} for one more {one}: that is why it stops"
+            f"less than {amount(plan.until_mroas)} for one more {one} {AFTER}: so it stops"
         )
-    told = f"{_gained(plan, plan.shadow_price)} for one more {one}"
+    told = f"{_gained(plan, plan.shadow_price)} for one more {one} {AFTER}"
     if is_mean(plan) and plan.outcome_value is not None:
         back = plan.outcome_value * plan.shadow_price
         told += f", which returns {amount(back)} (1: break-even)"
@@ -432,12 +432,12 @@ def _bounds(plan: PlanRecord) -> list[str]:
         where = f"{channels[c]} in {geos[g]}" if several else str(channels[c])
         price = abs(prices[g, c])
         size = _gained(plan, price) if i == 0 else amount(price)
-        which = str(at[g, c])
-        if which == "fixed":
-            which += ", more" if prices[g, c] > 0 else ", less"
-        said.append(f"{size} at {where} ({which})")
+        than = "fixed" if at[g, c] == "fixed" else "allowed"
+        more = "more" if prices[g, c] > 0 else "less"
+        how = f" than {than} would bring" if i == 0 else ""
+        said.append(f"{more} for {where}{how} {size}")
     rest = f"; {len(places) - len(said)} more hold" if len(places) > len(said) else ""
-    return [f"one {plan.currency or 'unit'} of room brings {', '.join(said)}{rest}"]
+    return [f"one {plan.currency or 'unit'} {'; '.join(said)}{rest}"]
 
 
 def _limit(plan: PlanRecord, limit: Limit) -> str:

@@ -44,7 +44,8 @@ def demo(
     about = {"test": case.test, "truth": truth, "plan": best, "tables": done.tables}
     written += reported(fit, out, no_report, **about)
     if not no_report:
-        written.append(mm.planner(fit, out / PLANNER, best, run=str(out)))
+        mm.planner(fit, out / PLANNER, best, run=str(out))
+        written.append(out / PLANNER)
     show.files(written)
     return code(done.diagnostics)
 

@@ -172,7 +172,8 @@ def fitted(case: cases.Case, out: Path) -> files.Written:
     show.verdict(fit, written.diagnostics, written.tables["judged"])
     if case.test is not None:
         noun, count = period_noun(fit.panel.freq), len(case.test.dates)
-        text = held_out(written.tables["scores"], count, noun)
+        cells = int(case.test.mask.sum())
+        text = held_out(written.tables["scores"], count, noun, cells)
         show.say(f"Forecast: {text or 'nothing was observed to judge it by'}")
     if len(written.channels):
         show.channels(written.channels, fit.panel)

@@ -37,7 +37,8 @@ def planner(
     is given, one is made.
     """
     folder = run if run.is_dir() else run.parent
-    target = store.file_to_write(out or folder / PLANNER, PLANNER)
+    target = out or folder / PLANNER
+    store.file_to_write(target, PLANNER)
     given = {"periods": periods, "budget": budget}
     wanted = asked.read(plan, given)
     for name in ("frontier", "discount_rate"):
@@ -50,5 +51,6 @@ def planner(
     if best is None:
         best = mm.optimize(fit, **wanted.plan)
     about = {"scenarios": wanted.scenarios, "max_draws": draws, "run": str(run)}
-    show.files([mm.planner(fit, target, best, **about)])
+    mm.planner(fit, target, best, **about)
+    show.files([target])
     return code(found)

@@ -62,20 +62,20 @@ def report(
     ] = None,
 ) -> int:
     """Write report.html again from the files of a run; samples nothing."""
-    book = None
     if xlsx is not None:  # before anything is computed
-        book, _ = store.file_to_write(xlsx, "tables.xlsx"), workbook.loaded()
+        store.file_to_write(xlsx, "tables.xlsx")
+        workbook.loaded()
     if onepage is not None:
         choice("--onepage", onepage.suffix.lower(), (".pdf", ".png", ".svg"))
         store.file_to_write(onepage, "onepage.pdf")
     written = rebuild(run, out, truth)
     show.files(written.paths)
     if onepage is not None:
-        about = {"plan": written.plan, "tables": written.tables}
-        show.files([mm.onepage(written.fit, onepage, **about)])
-    if book is not None:
-        replace_file(book, workbook.workbook(written.sheets()))
-        show.files([book])
+        mm.onepage(written.fit, onepage, plan=written.plan, tables=written.tables)
+        show.files([onepage])
+    if xlsx is not None:
+        replace_file(xlsx, workbook.workbook(written.sheets()))
+        show.files([xlsx])
     return code(written.diagnostics)
 
 
@@ -118,7 +118,8 @@ def rebuild(run: Path, out: Path | None = None, truth: Path | None = None) -> Re
         InputError: No fit there, a place that cannot be written, or an unreadable truth.
     """
     folder = run if run.is_dir() else run.parent
-    target = store.file_to_write(out or folder / files.REPORT, files.REPORT)
+    target = out or folder / files.REPORT
+    store.file_to_write(target, files.REPORT)
     known_truth = None if truth is None else _truth(truth)
     fit, judged = files.load_run(run)
     of_a_run = run.is_dir() or run.name == files.FIT

@@ -374,10 +374,9 @@ def channels(table: pd.DataFrame, panel: Panel) -> None:
         for row in over_geos(said.of(table))
     ]
     unit = f" {panel.currency}" if panel.currency else ""
-    names = ("ROAS", "marginal ROAS") if said.value is None else (said.name, said.next)
     grid(
         "Channels over the training window (mean, 94% interval)",
-        ("channel ", f"spend{unit}", "% of outcome", *names),
+        ("channel ", f"spend{unit}", "% of outcome", said.name, said.next),
         rows,
     )
     if said.value is not None:

@@ -12,8 +12,8 @@ import xarray as xr
 from mmmjax.checks import Phrase, fail
 from mmmjax.plot import picture as p
 from mmmjax.plot.colours import INK, MODEL, MUTED, REST
-from mmmjax.plot.labels import ALL, amount, amounts, for_geo, shorten, with_unit
 from mmmjax.plot.responses import Curves, levels
+from mmmjax.words import ALL, amount, amounts, for_geo, shorten, with_unit
 
 __all__ = ["allocation", "flighting", "marginal_returns"]
 
@@ -232,7 +232,8 @@ def marginal_returns(
     drawn = _marginal(marked, price, p.colours_for(names, colours))
     drawn = p.switches(p.cells(drawn, long, "channel", names, width, 120), "channel")
     money = f"{with_unit('spend', currency)} a {period}"
-    unit = f"{outcome} of the next {currency or 'unit of money'}, by {money}. "
+    unit = f"{outcome} of the next {currency or 'unit of money'}, by {money}, every "
+    unit += f"{period} alike. "
     unit += "Hollow: reference; filled: plan" + (
         "" if price is None else "; dotted: the next money of the budget"
     )

@@ -11,7 +11,7 @@ from mmmjax.checks import Phrase, fail
 from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import density_of
 from mmmjax.plot.colours import INK, MODEL, REST
-from mmmjax.plot.labels import amounts, with_unit
+from mmmjax.words import amounts, with_unit
 
 __all__ = ["uplift"]
 

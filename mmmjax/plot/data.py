@@ -13,8 +13,8 @@ from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import one_geo
 from mmmjax.plot.colours import APART, INK, MODEL, MUTED, REST, channel_colours
 from mmmjax.plot.fit import series
-from mmmjax.plot.labels import ALL, amount, capital, in_percent, period_noun, with_unit
 from mmmjax.shapes import NATIONAL
+from mmmjax.words import ALL, amount, capital, in_percent, period_noun, with_unit
 
 __all__ = [
     "against_outcome", "correlations", "outcome", "spend", "spend_shares", "train_test",

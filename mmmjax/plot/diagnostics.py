@@ -21,7 +21,7 @@ from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import density_of, one_geo, scalars
 from mmmjax.plot.colours import APART, GOOD, MODEL
 from mmmjax.plot.fit import bands, series
-from mmmjax.plot.labels import in_percent
+from mmmjax.words import in_percent
 
 __all__ = ["energy", "ranks", "residuals", "trace"]
 

@@ -15,7 +15,7 @@ from mmmjax.draws import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import one_geo
 from mmmjax.plot.colours import APART, GOOD, INK, MODEL, MUTED
-from mmmjax.plot.labels import ALL, amount, capital, in_percent
+from mmmjax.words import ALL, amount, capital, in_percent
 
 __all__ = ["convergence", "fitted", "forecast", "prior_predictive"]
 

@@ -12,7 +12,7 @@ from mmmjax.fleet import FleetReturns
 from mmmjax.plot import picture as p
 from mmmjax.plot.bins import FLEET, bins
 from mmmjax.plot.colours import APART, GRID, INK, MODEL
-from mmmjax.plot.labels import Return, amount, capital, span
+from mmmjax.words import Return, amount, capital, span
 
 __all__ = ["fleet_diagnostics", "fleet_forest", "fleet_spread", "statuses"]
 

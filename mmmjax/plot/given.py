@@ -29,9 +29,9 @@ from mmmjax.graph import Structure, structure
 from mmmjax.panel import Panel
 from mmmjax.plot import picture
 from mmmjax.plot.colours import channel_colours
-from mmmjax.plot.labels import period_noun
 from mmmjax.posterior import curves, roas
 from mmmjax.prediction import predict, prior_predictive, sample_prior
+from mmmjax.words import period_noun
 
 __all__ = ["SOURCES", "Source", "taking"]
 

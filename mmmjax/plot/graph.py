@@ -10,7 +10,7 @@ import pandas as pd
 from mmmjax.graph import Node, Structure, dims_of
 from mmmjax.plot import picture as p
 from mmmjax.plot.colours import INK, MODEL, MUTED, TINT
-from mmmjax.plot.labels import shorten
+from mmmjax.words import shorten
 
 __all__ = ["structure"]
 

@@ -14,7 +14,7 @@ from mmmjax.checks import Phrase, fail
 from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import density_of
 from mmmjax.plot.colours import INK
-from mmmjax.plot.labels import amounts, large, span, with_unit
+from mmmjax.words import amounts, large, span, with_unit
 
 __all__ = ["best_splits", "value_of_knowing"]
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmmjax.plot import picture as p
 from mmmjax.plot.colours import INK, MODEL, REST, TINT
-from mmmjax.plot.labels import amounts, capital, in_percent, large
+from mmmjax.words import amounts, capital, in_percent, large
 
 __all__ = ["contributions", "decomposition", "multipliers"]
 

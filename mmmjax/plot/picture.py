@@ -22,7 +22,7 @@ from altair.utils import update_nested
 
 from mmmjax.checks import fail
 from mmmjax.plot.colours import GRID, INK, MODEL, MUTED, REST, TINT, channel_colours
-from mmmjax.plot.labels import ALL, for_geo
+from mmmjax.words import ALL, for_geo
 
 __all__ = [
     "Chart",
@@ -220,17 +220,22 @@ def cells(
         height: Pixels of a cell.
         least: Pixels that a column has at least.
     """
-    if isinstance(drawn, alt.LayerChart):  # Altair looks for a name beside other charts
-        drawn = drawn.copy()
-        drawn.layer[0] = drawn.layer[0].properties(name="view_1")
     columns = max(1, min(width // least, len(names)))
     size = {"width": width // columns - 62, "height": height}
-    header = alt.Header(labelLimit=width // columns - 10)
-    by_cell = alt.Facet(f"{field}:N", sort=list(names), header=header)
+    # a mark, not a header: that one stands higher where the labels of an axis reach over
+    name = alt.Chart().transform_aggregate(groupby=[field]).encode(text=f"{field}:N")
+    look: dict[str, Any] = {"align": "left", "dy": -12, "fontWeight": 600}
+    name = name.mark_text(limit=width // columns - 10, **look)
+    name = name.encode(x=alt.value(0), y=alt.value(0))
+    name = name.properties(name="view_1")  # which Altair looks for beside other charts
     return Facet(
         data=table,
-        spec=drawn.properties(**size),
-        facet=by_cell,
+        spec=layer(name, drawn).properties(**size),
+        facet=alt.Facet(
+            f"{field}:N",
+            sort=list(names),
+            header=alt.Header(labelExpr="''", labelFontSize=1, labelPadding=0),
+        ),
         columns=columns,
         bounds="flush",  # cells and names stand in line, however wide the axes' texts are
         spacing={"row": 52, "column": 62},

@@ -13,7 +13,7 @@ from mmmjax.checks import Phrase, fail
 from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import density_of
 from mmmjax.plot.colours import INK, MODEL
-from mmmjax.plot.labels import amount, capital, large, shorten, span, with_unit
+from mmmjax.words import AFTER, amount, capital, large, shorten, span, with_unit
 
 __all__ = ["frontier", "mean_and_risk", "plan_responses"]
 
@@ -252,7 +252,7 @@ def frontier(
     long = pd.concat([table, pd.DataFrame(rows)], ignore_index=True) if rows else table
     money = currency or "unit of money"
     titles = (f"{with_unit('budget', currency)} {per}", f"mean {outcome}")
-    drawn = _best(long, list(named), titles, f"the next {money} brings")
+    drawn = _best(long, list(named), titles, f"{AFTER} the next {money} brings")
     first, last = (table.iloc[i] if len(table) else None for i in (0, -1))
     title = capital(f"{outcome} of the best plan at every budget")
     about = ""
@@ -270,7 +270,8 @@ def frontier(
     if len(known):
         low, high = (amount(float(known.iloc[i])) for i in (0, -1))
         unit += (
-            f"The next {money} brings {low} {outcome} at the lowest budget and {high} at "
+            f"{capital(AFTER)} the next {money} brings {low} {outcome} at the lowest "
+            f"budget and {high} at "
         )
         unit += "the highest"
     drawn = p.switches(drawn, "kind")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mmmjax.plot import picture as p
 from mmmjax.plot.colours import INK, MODEL, MUTED, REST
-from mmmjax.plot.labels import amounts
+from mmmjax.words import amounts
 
 __all__ = ["shrinkage"]
 

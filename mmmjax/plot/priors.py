@@ -13,7 +13,7 @@ from mmmjax import metrics
 from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import contraction_of, density_of, scalars
 from mmmjax.plot.colours import MODEL, REST
-from mmmjax.plot.labels import amount, amounts
+from mmmjax.words import amount, amounts
 
 __all__ = ["contraction", "distributions", "prior_posterior"]
 

@@ -12,7 +12,7 @@ from mmmjax.checks import choice, fail, listing
 from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import one_geo
 from mmmjax.plot.colours import GRID, INK, MUTED, TINT
-from mmmjax.plot.labels import amount, capital, large, span, with_unit
+from mmmjax.words import amount, capital, large, span, with_unit
 
 __all__ = ["MEASURES", "carryover", "curve", "curves", "levels", "sweep"]
 
@@ -251,7 +251,10 @@ def sweep(
             "What if a channel had had more, or less?",
             f"change of {outcome} over the window",
         ),
-        "marginal": (f"What the next {money} would bring", f"{outcome} per {money}"),
+        "marginal": (
+            f"What the next {money} would bring",
+            f"{outcome} of the next {money}, spread as the spend was",
+        ),
     }
     title, unit = words["uplift" if len(asked) > 1 else asked[0]]
     if len(asked) > 1:

@@ -10,7 +10,7 @@ import pandas as pd
 from mmmjax.checks import choice, fail, listing
 from mmmjax.plot import picture as p
 from mmmjax.plot.colours import INK, MODEL, MUTED, channel_colours
-from mmmjax.plot.labels import Return, amount, amounts, capital, in_percent, large, shorten
+from mmmjax.words import Return, amount, amounts, capital, in_percent, large, shorten
 
 __all__ = ["now_and_after", "roas", "roas_over_time", "share_and_roas", "shares"]
 

@@ -11,8 +11,8 @@ from mmmjax.checks import choice
 from mmmjax.plot import picture as p
 from mmmjax.plot.colours import MODEL, MUTED, REST
 from mmmjax.plot.fit import bands, draw_band
-from mmmjax.plot.labels import Return, amount, capital, in_percent
 from mmmjax.standing import NAMES as MODELS
+from mmmjax.words import Return, amount, capital, in_percent
 
 __all__ = ["backtest_forecasts", "backtest_scores", "stability"]
 

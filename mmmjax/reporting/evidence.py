@@ -14,7 +14,6 @@ from mmmjax.checks import Phrase, choice, fail
 from mmmjax.draws import Diagnostics, Fit
 from mmmjax.panel import Panel
 from mmmjax.plot.colours import channel_colours
-from mmmjax.plot.labels import Return, for_geo, period_noun
 from mmmjax.posterior.contributions import totals
 from mmmjax.posterior.returns import over_all
 from mmmjax.posterior.scope import ALL, Scope
@@ -22,6 +21,7 @@ from mmmjax.reporting.planned import Interval as Interval
 from mmmjax.reporting.planned import Planned as Planned
 from mmmjax.reporting.planned import spread_names as _spread
 from mmmjax.tables import every as every_table
+from mmmjax.words import Return, for_geo, period_noun
 
 __all__ = [
     "COLUMNS",
@@ -194,6 +194,16 @@ class Evidence:
     def colours(self) -> dict[str, str]:
         """Colour of every channel, the same in every figure."""
         return channel_colours(self.fit.panel.channels)
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Outcomes observed in training and, as the forecast has them, after it."""
+        panel, table = self.fit.panel, self.forecast
+        after = 0
+        if table is not None:
+            own = (table["geo"] != ALL) | (table["geo"].nunique() == 1)
+            after = int(table.loc[own, "observed"].notna().sum())
+        return int(panel.mask[:, panel.window].sum()), after
 
     @cached_property
     def tested(self) -> pd.DataFrame | None:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from mmmjax import plot
-from mmmjax.plot.labels import amount, for_geo, span
+from mmmjax.plot.fit import share_inside
 from mmmjax.reporting.embed import Figure, Tables, embedded
 from mmmjax.reporting.evidence import Evidence, Planned
 from mmmjax.reporting.sentences import chance, if_it_holds
-from mmmjax.standing import standings, verdict_of
+from mmmjax.standing import covered, standings, verdict_of
+from mmmjax.words import for_geo, in_percent, span
 
 __all__ = ["figures"]
 
@@ -181,8 +182,10 @@ def _described(found: Evidence) -> Drawn:
     rows = for_geo(pd.concat([found.fitted, *([] if found.forecast is None else
                               [found.forecast])], ignore_index=True), None)  # fmt: skip
     rows = rows.loc[rows["observed"].notna()]
-    inside = (rows["observed"] >= rows["lo"]) & (rows["observed"] <= rows["hi"])
-    share = float(inside.mean()) if len(inside) else float("nan")
+    share, after = share_inside(rows), found.tested
+    whole = f"{len(rows):,} {found.period}s"
+    if after is not None:
+        whole += f" ({len(rows) - len(after):,} of training, {len(after):,} after it)"
     drawn: Drawn = {
         "fitted": (
             plot.fitted(found.fitted, found.forecast, **said),
@@ -197,8 +200,9 @@ def _described(found: Evidence) -> Drawn:
     }
     drawn["residuals"] = (
         plot.residuals(found.fitted, found.forecast, **said),
-        f"{share:.0%} of {len(rows):,} periods lie inside the 94% interval; those outside "
-        "are red. Runs of one sign or a drift would mean that something is missing.",
+        f"{in_percent(share)} of {whole} lie inside the 94% interval, "
+        f"{covered(share, len(rows))}; those outside are red. Runs of one sign or a drift "
+        "would mean that something is missing.",
     )
     priors = found.table("priors")
     if priors is not None:
@@ -267,13 +271,6 @@ def _planned(found: Evidence, plan: Planned) -> Drawn:
         )
     table = plan.more.get("frontier")
     if table is not None and len(table) > 1:
-        price = table.sort_values("budget")["shadow_price"].to_numpy(float)
-        last = ""
-        if np.isfinite(price).all() and (price > 0).all():
-            last = (
-                f" The next {found.money} brings {amount(price[0])} {found.outcome} at the "
-                f"lowest budget and {amount(price[-1])} at the highest."
-            )
         drawn["frontier"] = (
             plot.frontier(
                 table,
@@ -281,7 +278,7 @@ def _planned(found: Evidence, plan: Planned) -> Drawn:
                 per=each,
                 **_said(found, "outcome", "currency"),
             ),
-            f"Bounds that are multiples of the reference grow with the budget.{last}",
+            "Bounds that are multiples of the reference grow with the budget.",
         )
     return drawn
 

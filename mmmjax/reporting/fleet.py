@@ -15,13 +15,13 @@ from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFU
 from mmmjax.fleet.summary import usable_rows, valued
 from mmmjax.plot.bins import FLEET
 from mmmjax.plot.fleet import fleet_diagnostics, fleet_forest, fleet_spread, statuses
-from mmmjax.plot.labels import ALL, Return, amount, amounts, in_percent, span
 from mmmjax.reporting.embed import Figure, Tables, as_json, embedded
 from mmmjax.reporting.html import assemble
 from mmmjax.reporting.rows import MAX_ROWS, Cell, Table, written
 from mmmjax.reporting.sentences import BAD, CARE, GOOD, PLAIN, Tile
 from mmmjax.resources import replace_file
 from mmmjax.store import file_to_write
+from mmmjax.words import ALL, Return, amount, amounts, in_percent, span
 
 __all__ = ["fleet_report"]
 

@@ -15,7 +15,6 @@ from mmmjax.arguments import checked
 from mmmjax.budget import Plan
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
-from mmmjax.plot.labels import capital
 from mmmjax.plot.picture import CONFIG
 from mmmjax.posterior.levers import levers_of
 from mmmjax.reporting import more_rows, rows
@@ -24,7 +23,9 @@ from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.figures import figures
 from mmmjax.reporting.sentences import BAD, CARE, GLOSSARY, PLAIN, lead, tiles, verdict
 from mmmjax.resources import replace_file
+from mmmjax.simulate import SIMULATED, is_demo
 from mmmjax.store import file_to_write
+from mmmjax.words import capital
 
 __all__ = ["assemble", "figures", "render", "report"]
 
@@ -144,14 +145,17 @@ def content(found: Evidence) -> dict[str, Any]:
     """What the page shows; all numbers are text already."""
     fit, panel, window = found.fit, found.fit.panel, found.window
     word, reason, tone = verdict(found)
+    after = () if found.tested is None else found.tested["date"].unique()
     return {
         "title": f"What media brought: {panel.outcome_name}",
         "subtitle": ", ".join([
             f"{_day(window[0])} to {_day(window[-1])}",
-            f"{len(window):,} {found.period}s",
+            f"{len(window):,} {found.period}s of training"
+            f"{f' and {len(after):,} after it to judge it by' if len(after) else ''}",
             "one market" if panel.n_geos == 1 else f"{panel.n_geos:,} geos",
             f"{len(panel.channels)} channels",
         ]),
+        "banner": SIMULATED if is_demo(panel) else "",
         "lead": lead(found),
         "tiles": tiles(found),
         "glossary": GLOSSARY,

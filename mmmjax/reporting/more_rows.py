@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmmjax.plot.labels import amount, amounts, in_percent, large, span
 from mmmjax.reporting.evidence import Evidence, Planned
 from mmmjax.reporting.planned import is_mean
 from mmmjax.reporting.rows import Cell, Table, written
 from mmmjax.reporting.sentences import chance, if_it_holds
 from mmmjax.standing import MMM, NAMES
+from mmmjax.words import AFTER, amount, amounts, in_percent, large, span
 
 __all__ = ["bounds", "folds", "limits", "parameters", "scenarios"]
 
@@ -133,8 +133,8 @@ def bounds(found: Evidence, plan: Planned) -> Table | None:
                      Cell(brings)])  # fmt: skip
     unit = plan.facts.get("utility_unit") or "utility"
     heads = [*(["geo"] if several else []), "channel",
-             f"the next {found.money} brings ({found.outcome})", "held at",
-             f"one {found.money} of room brings ({unit})"]  # fmt: skip
+             f"{AFTER} the next {found.money} brings ({found.outcome})", "held at",
+             f"one {found.money} beyond that limit would bring ({unit})"]  # fmt: skip
     cut = f" The {MOST} of {len(prices)} that are held most; the CSV file has all."
     even = plan.facts["certified"] and plan.facts.get("utility_unit") == found.outcome
     even = even and plan.facts.get("flighting") == "even" and is_mean(plan.facts)

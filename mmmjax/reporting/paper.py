@@ -17,11 +17,11 @@ from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.plot import picture as p
 from mmmjax.plot.colours import INK, MUTED
-from mmmjax.plot.labels import ALL
 from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.sentences import lead, tiles
 from mmmjax.resources import replace_file
 from mmmjax.store import file_to_write
+from mmmjax.words import ALL
 
 __all__ = ["onepage", "page_of"]
 

@@ -32,10 +32,12 @@ from mmmjax.budget.record import PROB
 from mmmjax.budget.request import known_of
 from mmmjax.checks import Phrase, fail, integer, listing
 from mmmjax.draws import Fit
+from mmmjax.panel import Panel
 from mmmjax.reporting.embed import as_json
 from mmmjax.reporting.html import assemble
 from mmmjax.reporting.planned import Planned
 from mmmjax.resources import replace_file
+from mmmjax.simulate import SIMULATED, is_demo
 from mmmjax.store import file_to_write
 from mmmjax.words import Return, capital, in_percent, period_noun
 
@@ -342,6 +344,7 @@ def _content(asked: _Asked, told: Planned, most: int | None, run: str) -> dict[s
         f"{len(layout.channels)} channels{f', {len(layout.geos)} geos' * several}",
         "lead": "Move the sliders and see what a split of the budget brings, beside "
         f"{before[:1].lower()}{before[1:]} and the best plan. Nothing leaves this page.",
+        "banner": SIMULATED if isinstance(about, Panel) and is_demo(about) else "",
         "tiles": [],
         "marks": marks + holds,
         "notes": _notes(asked, facts),
@@ -351,6 +354,9 @@ def _content(asked: _Asked, told: Planned, most: int | None, run: str) -> dict[s
         "said": said,
         "noun": noun,
         "periods": periods,
+        "spread": f"in an even window, every {noun} alike"
+        if asked.profile is None
+        else f"over the {noun}s as in the best plan",
         "before": before,
         "reach": f"{REACH:g}",
         "several": several,

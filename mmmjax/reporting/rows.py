@@ -11,10 +11,11 @@ from mmmjax import words
 from mmmjax.criticism import prior_returns
 from mmmjax.experiments import REFIT
 from mmmjax.model import model_data
-from mmmjax.plot.labels import ALL, amount, amounts, for_geo, in_percent, span
 from mmmjax.reporting.embed import as_json, numbers
 from mmmjax.reporting.evidence import Brought, Evidence, Interval, Media, Planned
 from mmmjax.reporting.sentences import share_span
+from mmmjax.standing import covered
+from mmmjax.words import ALL, amount, amounts, for_geo, in_percent, span
 
 __all__ = [
     "Cell", "Table", "behind", "believed", "by_geo", "channels", "parameters", "plan",
@@ -339,7 +340,12 @@ def scores(found: Evidence) -> Table:
     for label, name, write in kinds:
         values = [known.get(f"{name}_train", known.get(name))]
         values += [known.get(f"{name}_test")] if has_test else []
-        rows.append([Cell(label), *(Cell("" if v is None else write(v)) for v in values)])
+        small = [
+            covered(float(v), n) if name == "coverage" and v is not None else ""
+            for v, n in zip(values, found.cells, strict=False)
+        ]
+        texts = ["" if v is None else write(v) for v in values]
+        rows.append([Cell(label), *map(Cell, texts, small)])
     heads = ["score", "training", *(["test"] if has_test else [])]
     return Table("scores", heads, rows, unit=f"CRPS: {found.outcome}; others: none")
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from mmmjax.budget.wording import KEEP, LEAST_MOVED
 from mmmjax.reporting.evidence import Evidence, Interval, Media, Move, Planned
-from mmmjax.standing import headline, misfit, standings, tally
-from mmmjax.words import amount, for_geo, in_percent, large, period_noun, span
+from mmmjax.standing import covered, headline, misfit, standings, tally
+from mmmjax.words import PAST, amount, for_geo, in_percent, large, period_noun, span
 
 __all__ = [
     "GLOSSARY", "Tile", "chance", "gain_text", "if_it_holds", "lead",
@@ -24,8 +24,10 @@ GLOSSARY = (
      "and if the model is right; the wider, the less is known"),
     ("return on spend", "the outcome that one unit of money brought, against not spending "
      "it; what comes in the weeks after is counted"),
-    ("the next unit", "what one unit more would bring at today's spend: less than the "
-     "average one, since returns fall"),
+    ("the next unit", "what one unit more would bring: less than the average one, since "
+     "returns fall. At past spend: on top of training, spread over its weeks as the spend "
+     "was. After the plan: on top of what the plan spends. In the planner: on top of your "
+     "split, in an even window, every week alike. Three questions, so three numbers"),
     ("assumption", "what the model took for likely before it saw the data (the prior); "
      "where the data say little, the answer stays close to it"),
     ("the computation worked", "independent runs of it agree (R-hat, effective sample size "
@@ -179,7 +181,7 @@ def _media_tiles(found: Evidence, media: Media) -> list[Tile]:
         f"What did one {one} bring?",
         f"{amount(returns.mean)} {unit.unit}",
         f"94% interval {span(*returns)}, on {large(media.spend)} {of_what} paid "
-        "media. The next one, spread the same way, brings about "
+        f"media. The next one {PAST}, spread the same way, brings about "
         f"{amount(unit.times * media.marginal)}.{even}",
     )
     return [brought, _best(found, media), each]
@@ -242,7 +244,8 @@ def _advice(found: Evidence, move: Move) -> Tile:
         return Tile(question, "Do not act on it yet", why, BAD)
     target, source = (_of(found, name, "mroas") for name in (move.target, move.source))
     worth = (
-        f"The next {found.money} brings about {amount(target.mean)} {found.returned.unit} "
+        f"The next {found.money} {PAST} brings about {amount(target.mean)} "
+        f"{found.returned.unit} "
         f"in {move.target} (94% interval {span(*target)}) and {amount(source.mean)} in "
         f"{move.source} ({span(*source)})"
     )
@@ -347,7 +350,8 @@ def _listed(names: Sequence[str], most: int = 3) -> str:
 def _forecast(found: Evidence) -> Tile:
     scores, compared = found.scores, standings(found.table("backtest"))
     within = "of what was observed lies in its 94% interval"
-    against, useless = misfit(scores)
+    trained, after_it = found.cells
+    against, useless = misfit(scores, after_it or None)
     worse = headline(compared)
     behind = any(not standing.ahead for standing in compared)
     after = " ".join(filter(None, [against, tally(compared)]))
@@ -358,8 +362,8 @@ def _forecast(found: Evidence) -> Tile:
         answer = f"Off by {in_percent(scores['mape'])}"
         text = (
             f"Mean error of a prediction in training; {in_percent(scores['coverage'])} "
-            f"{within}. Nothing was held back, so this says nothing about forecasts. "
-            f"{after}"
+            f"{within}, {covered(scores['coverage'], trained)}. Nothing was held back, so "
+            f"this says nothing about forecasts. {after}"
         )
     else:
         question = "How well does it forecast?"
@@ -374,9 +378,11 @@ def _forecast(found: Evidence) -> Tile:
         else:
             count = found.tested["date"].nunique()
             periods, lacking = f"{count:,} {found.period}s it had not seen", ""
+        inside = scores.get("coverage_test", np.nan)
+        held = "".join(f", {x}" for x in [covered(inside, after_it)] if x)
         text = (
             f"Mean error over {periods}, in training {in_percent(scores['mape'])}; "
-            f"{in_percent(scores.get('coverage_test', np.nan))} {within}.{lacking} {after}"
+            f"{in_percent(inside)} {within}{held}.{lacking} {after}"
         )
     if worse:
         answer, text = "No better than without media", f"{worse} {answer}: {_lower(text)}"

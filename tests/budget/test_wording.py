@@ -101,7 +101,8 @@ def test_bounds_that_cost_most_come_first(plain):
     top = int(np.abs(prices).argmax())
     name = plain.optimized["channel"].to_numpy()[top]
     assert said.startswith(
-        f"one EUR of room brings {amount(prices[top])} sales at {name} ("
+        f"one EUR {'more' if prices[top] > 0 else 'less'} for {name} than allowed would "
+        f"bring {amount(abs(prices[top]))} sales; "
     )
     held = int((plain.binding != "free").sum())
     assert said.endswith(f"; {held - 3} more hold")
@@ -149,7 +150,7 @@ def test_money_that_is_not_spent_is_said():
         "week"
     )
     assert "as long as one more unit brings 40" in plan.text()
-    assert line(plan, "next") == "less than 40 for one more EUR: that is why it stops"
+    assert line(plan, "next") == "less than 40 for one more EUR after the plan: so it stops"
     assert line(plan, "gain").endswith("less money")
     assert "budget" not in line(plan, "note")
     told = plan.to_dict()

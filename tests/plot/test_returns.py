@@ -23,7 +23,7 @@ def test_forest_has_means_intervals_and_the_truth():
         chart.data,
         channel=["TV", "Search"] * 2 + ["TV"],
         kind=["ROAS, 94% interval"] * 2
-        + ["the next unit of money (mROAS)"] * 2
+        + ["the next unit of money (mROAS at past spend)"] * 2
         + ["true ROAS"],
         mean=[2.0, 4.0, 1.0, 2.0, 1.5],
         lo=[1.0, 2.0, 0.5, 1.0, np.nan],
@@ -161,7 +161,7 @@ def test_mroas_of_years_and_kinds_that_the_table_lacks():
     chart = plot.roas_over_time(examples.returns(), kind="year", measure="mroas")
     same(chart.data.loc[chart.data["channel"] == "TV"], mean=[1.5, 2.0], whole=[1.0, 1.0])
     assert params(chart) == {"since": -1e15}
-    assert words(chart)[0] == "mROAS over time"
+    assert words(chart)[0] == "mROAS at past spend over time"
     with pytest.raises(InputError, match=r'"month".*"all", "year" and "quarter"'):
         plot.roas_over_time(examples.returns(), kind="month")
     alone = examples.returns().loc[lambda t: t["kind"] == "all"]

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmmjax.plot.labels import for_geo
 from mmmjax.reporting.html import render
+from mmmjax.words import for_geo
 from tests.reporting import examples
 from tests.reporting.examples import NASTY
 

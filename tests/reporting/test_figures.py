@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from mmmjax.plot.colours import channel_colours
-from mmmjax.plot.labels import for_geo
 from mmmjax.reporting import more_rows, rows, sentences
 from mmmjax.reporting.embed import Tables
 from mmmjax.reporting.figures import figures
+from mmmjax.standing import covered
+from mmmjax.words import for_geo
 from tests.reporting import examples
 from tests.reporting.examples import CHANNELS, NASTY
 from tests.reporting.test_embed import decoded
@@ -160,8 +161,8 @@ def test_returns_are_money_with_a_line_at_one_where_the_outcome_has_a_value(foun
     number = lambda table: table["mean"].astype(float).max()
     assert number(after) == pytest.approx(0.5 * number(before), rel=1e-4)
     before, after = (rows.channels(x) for x in (found, paid))
-    assert before.heads[1:3] == ["ROAS", "mROAS"]
-    assert after.heads[1:3] == ["return", "next return"]
+    assert before.heads[1:3] == ["ROAS", "mROAS at past spend"]
+    assert after.heads[1:3] == ["return", "next return at past spend"]
     assert float(after.rows[0][1].main) == pytest.approx(
         0.5 * float(before.rows[0][1].main), rel=0.02
     )
@@ -197,7 +198,9 @@ def test_the_residuals_say_how_many_lie_inside(found, drawn):
     both = pd.concat([for_geo(found.fitted, None), for_geo(found.forecast, None)])
     both = both.loc[both["observed"].notna()]
     share = both["observed"].between(both["lo"], both["hi"]).mean()
-    assert f"{share:.0%} of {len(both)} periods" in drawn["residuals"].caption
+    said = drawn["residuals"].caption
+    assert f"{share:.0%} of {len(both)} {found.period}s (" in said
+    assert f" inside the 94% interval, {covered(share, len(both))}; those" in said
 
 
 def test_the_backtest_is_that_of_its_tables(found):

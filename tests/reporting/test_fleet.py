@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import mmmjax as mm
-from mmmjax.plot.labels import amount, span
+from mmmjax.words import amount, span
 from tests.fleet.examples import NASTY, channels_of, fleet, table_of
 from tests.reporting.test_browser import CHROMIUM, FLAGS, Opened, playwright
 from tests.reporting.test_embed import decoded

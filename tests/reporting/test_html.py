@@ -18,9 +18,9 @@ from mmmjax.checks import InputError
 from mmmjax.criticism import prior_returns
 from mmmjax.findings import Finding
 from mmmjax.model import model_data
-from mmmjax.plot.labels import amount, amounts, for_geo, in_percent, large
 from mmmjax.reporting.evidence import Interval, Media
 from mmmjax.reporting.html import render
+from mmmjax.words import amount, amounts, for_geo, in_percent, large
 from tests.reporting import examples
 from tests.reporting.examples import NASTY
 

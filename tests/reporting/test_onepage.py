@@ -4,8 +4,8 @@ import pytest
 
 import mmmjax as mm
 from mmmjax.checks import InputError
-from mmmjax.plot.labels import for_geo
 from mmmjax.reporting.paper import page_of
+from mmmjax.words import for_geo
 from tests import fits
 from tests.reporting import examples
 

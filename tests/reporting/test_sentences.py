@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from mmmjax.findings import Finding
-from mmmjax.plot.labels import in_percent, large, span
 from mmmjax.reporting import sentences
 from mmmjax.reporting.evidence import Interval, Media, Move
 from mmmjax.reporting.sentences import chance, share_span
+from mmmjax.words import in_percent, large, span
 from tests.reporting import examples
 
 
 @pytest.mark.parametrize(
     ("share", "text"),
     [(0.3149, "31%"), (0.0512, "5.1%"), (-0.02, "-2.0%"), (np.nan, "unknown"),
-     (-0.0001, "-0.0100%"), (-1e-12, "0.0%")],
+     (-0.0001, "-0.01%"), (-0.0059, "-0.6%"), (0.00041, "0.041%"), (-1e-12, "0.0%")],
 )  # fmt: skip
 def test_percent(share, text):
     assert in_percent(share) == text
@@ -81,7 +81,7 @@ def test_a_move_is_advised_only_where_it_probably_helps(probability, answer, wor
     tile = sentences._advice(found, Move("Search", "Mail", probability))
     assert tile.answer == answer
     assert words in tile.text
-    assert "The next US$ brings about 5 sales in Mail" in tile.text
+    assert "The next US$ at past spend brings about 5 sales in Mail" in tile.text
 
 
 def test_what_is_mostly_the_prior_is_to_be_tested():
