@@ -37,6 +37,7 @@ from mmmjax.posterior.scope import (
 )
 from mmmjax.shapes import CHAIN, CHANNEL, CONTROL, DRAW, GEO
 from mmmjax.spec import Spec
+from mmmjax.words import long, spread
 
 __all__ = ["SCENARIO", "counterfactual", "counterfactual_table", "held", "reweight"]
 
@@ -238,18 +239,13 @@ def counterfactual_table(found: xr.Dataset, *, prob: float = PROB) -> pd.DataFra
     channels = [str(name) for name in found[CHANNEL].to_numpy()]
     quantities = ["contribution"] * len(channels)
     quantities += ["media", *[LEVER] * len(names), "outcome"]
-    geos = [str(name) for name in found[GEO].to_numpy()]
-    table: dict[str, Any] = {
-        "geo": np.repeat(np.array(geos, object), len(quantities)),
-        "quantity": quantities * len(geos),
-        "channel": [*channels, ALL, *names, ALL] * len(geos),
-    }
-    table |= {f"spend_{side}": spend[i].ravel() for i, side in enumerate(SIDES)}
+    table: dict[str, Any] = {"channel": [*channels, ALL, *names, ALL]}
+    table |= {f"spend_{side}": spend[i] for i, side in enumerate(SIDES)}
     gain = draws[1] - draws[0]
     for name, values in zip((*SIDES, "difference"), (*draws, gain), strict=True):
-        for end, numbers in zip(("mean", "lo", "hi"), summarise(values, prob), strict=True):
-            table[f"{name}_{end}"] = numbers.ravel()
-    return pd.DataFrame(table | {"probability": (gain > 0).mean(0).ravel()})
+        table |= spread(f"{name}_", summarise(values, prob))
+    table["probability"] = (gain > 0).mean(0)
+    return long({"geo": found[GEO].astype(str), "quantity": quantities}, table)
 
 
 def held(fit: Fit, values: Mapping[str, float], panel: Panel) -> Panel:

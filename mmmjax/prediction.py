@@ -45,6 +45,7 @@ from mmmjax.resources import enough_memory
 from mmmjax.seeds import key_data
 from mmmjax.shapes import DATE, GEO
 from mmmjax.spec import Spec
+from mmmjax.words import long, spread
 
 __all__ = [
     "crps",
@@ -416,15 +417,9 @@ def _rows(
     there: np.ndarray,
 ) -> pd.DataFrame:  # fmt: skip
     """Columns of forecast.csv from mean, lo, hi (3, geo, time), where ``there``."""
-    dates = scope.dates.to_numpy()
-    columns = {
-        "geo": np.repeat(np.array(geos, object), dates.size),
-        "date": np.tile(dates, len(geos)),
-        "observed": observed.ravel(),
-    }
-    columns |= {n: x.ravel() for n, x in zip(("mean", "lo", "hi"), found, strict=True)}
-    keep = there.ravel()
-    return pd.DataFrame({name: column[keep] for name, column in columns.items()})
+    labels = {"geo": np.array(geos, object), "date": scope.dates}
+    table = long(labels, {"observed": observed} | spread("", found))
+    return table.loc[there.ravel()].reset_index(drop=True)
 
 
 def _observed(scope: Scope, total: bool) -> np.ndarray:

@@ -3,7 +3,7 @@
 import html
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,14 +31,35 @@ __all__ = [
     "in_percent",
     "large",
     "lines",
+    "long",
     "period_noun",
     "shorten",
     "span",
+    "spread",
     "with_unit",
 ]  # fmt: skip
 
 ALL = "ALL"  # the sum over geos where it stands beside them
 PAST, AFTER = "at past spend", "after the plan"  # where the next unit of money comes
+
+
+def long(labels: Mapping[str, Any], columns: Mapping[str, Any]) -> pd.DataFrame:
+    """A row for every combination of labels, the last changing fastest, and its values.
+
+    Args:
+        labels: Labels of every axis, by the name of their column.
+        columns: Values (axis, ...) by the name of their column, or what broadcasts to it.
+    """
+    grid = np.meshgrid(*map(np.asarray, labels.values()), indexing="ij")
+    cells = {name: np.broadcast_to(x, grid[0].shape) for name, x in columns.items()}
+    table = dict(zip(labels, grid, strict=True)) | cells
+    return pd.DataFrame({name: x.ravel() for name, x in table.items()})
+
+
+def spread(prefix: str, values: Any) -> dict[str, np.ndarray]:
+    """Mean and ends of an interval, (3, ...), as columns."""
+    names = (f"{prefix}{end}" for end in ("mean", "lo", "hi"))
+    return dict(zip(names, np.asarray(values), strict=True))
 
 
 def for_geo(table: pd.DataFrame, geo: str | None) -> pd.DataFrame:

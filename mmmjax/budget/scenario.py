@@ -81,21 +81,17 @@ class Plan(PlanRecord):
     def to_frame(self) -> pd.DataFrame:
         """Columns of plan.csv: geo, channel, reference, optimized, lower, upper (money)."""
         names = ("reference", "optimized", "lower", "upper")
-        arrays = {name: getattr(self, name).to_numpy().ravel() for name in names}
-        geos, channels = (self.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
-        index = {GEO: np.repeat(geos, channels.size), CHANNEL: np.tile(channels, geos.size)}
-        return pd.DataFrame(index | arrays)
+        labels = {dim: self.optimized[dim] for dim in (GEO, CHANNEL)}
+        return words.long(labels, {name: getattr(self, name) for name in names})
 
     def periods_frame(self) -> pd.DataFrame:
         """Columns of plan_periods.csv: geo, channel, period, spend (money)."""
-        spend = self.spend_by_period.to_numpy()
-        geos, channels = (self.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
-        index = pd.MultiIndex.from_product(
-            [geos, channels, wording.period_labels(self)], names=[GEO, CHANNEL, "period"]
-        )
-        table = index.to_frame(index=False)
-        there = np.repeat(self.binding.to_numpy().ravel() != "absent", spend.shape[-1])
-        return table.assign(spend=spend.ravel()).loc[there].reset_index(drop=True)
+        labels: dict[str, Any] = {dim: self.optimized[dim] for dim in (GEO, CHANNEL)}
+        labels["period"] = wording.period_labels(self)
+        table = words.long(labels, {"spend": self.spend_by_period.to_numpy()})
+        there = self.binding.to_numpy() != "absent"
+        there = np.repeat(there, self.spend_by_period.shape[-1])
+        return table.loc[there].reset_index(drop=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Content of plan.json: objective, proof, residuals and response of both plans."""

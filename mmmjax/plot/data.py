@@ -14,7 +14,7 @@ from mmmjax.plot.arrays import one_geo
 from mmmjax.plot.colours import APART, INK, MODEL, MUTED, REST, channel_colours
 from mmmjax.plot.fit import series
 from mmmjax.shapes import NATIONAL
-from mmmjax.words import ALL, amount, capital, in_percent, period_noun, with_unit
+from mmmjax.words import ALL, amount, capital, in_percent, long, period_noun, with_unit
 
 __all__ = [
     "against_outcome", "correlations", "outcome", "spend", "spend_shares", "train_test",
@@ -113,13 +113,9 @@ def by_period(
     one: xr.Dataset, channels: Sequence[str], values: Mapping[str, xr.DataArray]
 ) -> Any:
     """Columns channel, date, after and those given, of every channel and period."""
-    dates, n = one["date"].to_numpy(), one.sizes["date"]
-    each = {k: v.transpose("channel", "date").to_numpy().ravel() for k, v in values.items()}
-    return pd.DataFrame({
-        "channel": np.repeat(np.asarray(channels, object), n),
-        "date": np.tile(dates, len(channels)),
-        "after": np.tile(one["in_test"].to_numpy(), len(channels)), **each,
-    })  # fmt: skip
+    each = {k: v.transpose("channel", "date").to_numpy() for k, v in values.items()}
+    labels = {"channel": np.asarray(channels, object), "date": one["date"]}
+    return long(labels, {"after": one["in_test"].to_numpy()} | each)
 
 
 def spend(
@@ -306,10 +302,8 @@ def correlations(
     index = [every.index(name) for name in variables]
     values = found["correlations"].to_numpy()[np.ix_(index, index)]
     n = len(index)
-    table = pd.DataFrame({
-        "row": np.repeat(np.asarray(variables, object), n),
-        "column": np.tile(np.asarray(variables, object), n), "value": values.ravel(),
-    })  # fmt: skip
+    names = np.asarray(variables, object)
+    table = long({"row": names, "column": names}, {"value": values})
     size = alt.Axis(
         labelAngle=-40, labelLimit=140, ticks=False, domain=False, labelOverlap=False
     )

@@ -5,7 +5,7 @@ several geos, geo = "ALL" is their sum (in returns.csv it is always there, as in
 channels.csv). A model without media has tables without rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from mmmjax.posterior.fold import MEMORY
 from mmmjax.posterior.returns import WINDOW, Summaries, spans_of, summaries
 from mmmjax.posterior.scope import ALL, PROB, SUMMARY, Scope
 from mmmjax.shapes import CHANNEL, GEO
+from mmmjax.words import long, spread
 
 __all__ = [
     "KINDS",
@@ -57,10 +58,10 @@ def curves_table(
     keep: dict[str, Any] = {"prob": prob, "max_draws": max_draws, "memory": memory}
     found = curves(fit, points, upto, total=None, **keep)
     beyond = found["fraction"].to_numpy() > 1 + 1e-9
-    return _frame(
+    return long(
         {GEO: found[GEO], CHANNEL: found[CHANNEL], POINT: beyond},
         {"spend": found["spend"], "media": found["media"]}
-        | _statistics("", found["response"])
+        | spread("", found["response"])
         | {"extrapolated": np.broadcast_to(beyond, found["media"].shape)},
     ).drop(columns=POINT)
 
@@ -83,12 +84,12 @@ def sweep_table(
     """
     keep: dict[str, Any] = {"prob": prob, "max_draws": max_draws, "memory": memory}
     found = sweep(fit, multipliers, total=None, **keep)
-    return _frame(
+    return long(
         {name: found[name] for name in (GEO, CHANNEL, MULTIPLIER)},
         {"spend": found["spend"]}
-        | _statistics("", found["contribution"])
-        | _statistics("uplift_", found["uplift"])
-        | _statistics("marginal_", found["marginal"]),
+        | spread("", found["contribution"])
+        | spread("uplift_", found["uplift"])
+        | spread("marginal_", found["marginal"]),
     )
 
 
@@ -108,13 +109,13 @@ def carryover_table(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> pd
         only = fit.panel.geos[0] if fit.panel.n_geos == 1 else ALL
         found = found.expand_dims({GEO: [only]})
     found = found.transpose(SUMMARY, CHANNEL, GEO, LAG)
-    columns = _statistics("", found["weight"])
+    columns = spread("", found["weight"])
     for name in ("half_life", "t90", "cut"):
-        columns |= _statistics(f"{name}_", found[name].broadcast_like(found["weight"]))
+        columns |= spread(f"{name}_", found[name].broadcast_like(found["weight"]))
     each = period_days(fit.panel.dates, fit.panel.freq)
     days = (found[LAG] * each).round(1).broadcast_like(found["weight"][0])
     names = {name: found[name] for name in (CHANNEL, GEO, LAG)}
-    return _frame(names, {"days": days} | columns)
+    return long(names, {"days": days} | columns)
 
 
 @checked
@@ -160,13 +161,12 @@ def returns_table(
     when = when if GEO in when.dims else when.expand_dims({GEO: labels[GEO]})
     when = when.reindex({GEO: labels[GEO]}).transpose(SUMMARY, GEO, ...)
     for name, key in (("t50_", "half_life"), ("t90_", "t90")):
-        shape = (3, *found.spend.shape)
-        times |= _statistics(name, np.broadcast_to(when[key].to_numpy()[:, None], shape))
-    table = _frame(
+        times |= spread(name, when[key].to_numpy()[:, None])
+    table = long(
         labels | {CHANNEL: fit.panel.channels},
         {"spend": found.spend}
-        | _statistics("roas_", found.roas)
-        | _statistics("mroas_", found.mroas)
+        | spread("roas_", found.roas)
+        | spread("mroas_", found.mroas)
         | {"now_mean": found.now, "after_mean": found.after}
         | times,
     )
@@ -192,21 +192,7 @@ def decomposition_table(
     """
 
     found = decomposition(fit, panel, total=None, prob=prob, memory=memory)
-    return _frame(
+    return long(
         {name: found[name] for name in (GEO, COMPONENT)},
-        _statistics("share_", found["share"]) | _statistics("total_", found["total"]),
+        spread("share_", found["share"]) | spread("total_", found["total"]),
     )
-
-
-def _statistics(prefix: str, values: Any) -> dict[str, np.ndarray]:
-    """Mean, lo and hi (3, ...) as columns."""
-    named = zip(("mean", "lo", "hi"), np.asarray(values), strict=True)
-    return {prefix + name: x for name, x in named}
-
-
-def _frame(labels: Mapping[str, Any], columns: Mapping[str, Any]) -> pd.DataFrame:
-    """A row per combination of labels, the last changing fastest; columns by cell."""
-    names = [np.asarray(values) for values in labels.values()]
-    grid = np.meshgrid(*names, indexing="ij")
-    table = dict(zip(labels, (x.ravel() for x in grid), strict=True))
-    return pd.DataFrame(table | {n: np.asarray(x).ravel() for n, x in columns.items()})

@@ -14,6 +14,7 @@ from mmmjax.posterior.fold import thinned
 from mmmjax.posterior.scope import ALL, PROB, Scope, summarise
 from mmmjax.shapes import GEO
 from mmmjax.terms import Frame, Media
+from mmmjax.words import long, spread
 
 __all__ = ["drawn", "multipliers"]
 
@@ -53,12 +54,9 @@ def multipliers(fit: Fit, *, after: int | None = None, prob: float = PROB) -> pd
     shared = (draws == draws[:, :1]).all()
     draws, geos = (draws[:, :1], [ALL]) if shared else (draws, list(panel.geos))
     names = np.array(panel.channels, object)[moves]
-    index = pd.MultiIndex.from_product([geos, names, dates], names=[GEO, "channel", "date"])
-    table = index.to_frame(index=False)
-    table["after"] = np.tile(np.arange(len(dates)) >= n_train, len(geos) * len(names))
-    for end, values in zip(("mean", "lo", "hi"), summarise(draws, prob), strict=True):
-        table[end] = values.ravel()
-    return table
+    later = {"after": np.arange(len(dates)) >= n_train}
+    labels = {GEO: geos, "channel": names, "date": dates}
+    return long(labels, later | spread("", summarise(draws, prob)))
 
 
 def drawn(

@@ -14,6 +14,7 @@ from mmmjax.posterior.fold import MEMORY
 from mmmjax.posterior.returns import returns
 from mmmjax.posterior.scope import ALL, PROB, Scope, summarise
 from mmmjax.shapes import GEO
+from mmmjax.words import long, spread
 
 __all__ = [
     "BASELINE",
@@ -72,14 +73,11 @@ def channels_table(
         measures["contribution"] = summarise(_with_all(sums["channel"]), prob)
         measures["share"] = summarise(shares, prob)
         spend = _returns(fit, measures, carryover, known, prob, memory)
-    index = [(g, c) for g in (*panel.geos, ALL) for c in panel.channels]
-    table: dict[str, Any] = {"geo": [g for g, _ in index], "channel": [c for _, c in index]}
-    table["spend"] = spend.ravel()
+    table: dict[str, Any] = {"spend": spend}
     for name in ("contribution", "share", "roas", "mroas"):
-        values = measures.get(name, np.zeros((3, 0)))
-        for i, statistic in enumerate(_STATISTICS):
-            table[f"{name}_{statistic}"] = values[i].ravel()
-    return pd.DataFrame(table)
+        table |= spread(f"{name}_", measures.get(name, np.zeros((3, 0))))
+    names = np.array(panel.channels, object)
+    return long({"geo": [*panel.geos, ALL], "channel": names}, table)
 
 
 def _returns(
@@ -138,15 +136,9 @@ def weekly_table(
     names, found = weekly(fit, panel, total=None, **keep)
     names = [_CALLED.get(name, name) for name in names]
     geos, dates = scope.coords(None)[GEO], scope.dates.to_numpy()
-    values = np.moveaxis(found, 2, -1)  # (3, geo, time, component)
-    columns: dict[str, np.ndarray] = {
-        "geo": np.repeat(np.array(geos, object), dates.size * len(names)),
-        "date": np.tile(np.repeat(dates, len(names)), len(geos)),
-        "component": np.tile(np.array(names, object), len(geos) * dates.size),
-    }
-    columns |= {s: values[i].ravel() for i, s in enumerate(_STATISTICS)}
-    there = np.isfinite(columns["mean"])
-    return pd.DataFrame({name: column[there] for name, column in columns.items()})
+    labels = {"geo": geos, "date": dates, "component": names}
+    table = long(labels, spread("", np.moveaxis(found, 2, -1)))
+    return table.loc[np.isfinite(table["mean"])].reset_index(drop=True)
 
 
 def _with_all(draws: np.ndarray) -> np.ndarray:
