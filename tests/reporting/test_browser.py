@@ -5,7 +5,6 @@ Playwright drives Debian's Chromium; where either is missing these tests are ski
 
 import csv
 import io
-import shutil
 import time
 
 import numpy as np
@@ -17,20 +16,8 @@ from mmmjax.words import for_geo
 from tests.reporting import examples
 from tests.reporting.examples import NASTY
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 LOAD_LIMIT = 15.0  # seconds, on a busy machine; an idle one needs two
 SIZE_LIMIT = 2_000_000  # bytes
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-quic",
-]  # fmt: skip
-
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs playwright: pip install -e '.[dev]'"
-)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs Chromium: apt-get install chromium"
-)
 
 
 class Opened:
@@ -101,14 +88,6 @@ class Opened:
 @pytest.fixture(scope="module")
 def found():
     return examples.evidence()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

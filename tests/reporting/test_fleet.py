@@ -10,7 +10,7 @@ import pytest
 import mmmjax as mm
 from mmmjax.words import amount, span
 from tests.fleet.examples import NASTY, channels_of, fleet, table_of
-from tests.reporting.test_browser import CHROMIUM, FLAGS, Opened, playwright
+from tests.reporting.test_browser import Opened
 from tests.reporting.test_embed import decoded
 from tests.reporting.test_html import VEGA, Page
 
@@ -171,41 +171,37 @@ def test_requests_that_cannot_be_met_are_refused(both, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_in_a_browser_markets_sort_filter_and_open(path, both):
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        shown = Opened(browser, path, viewport={"width": 390, "height": 800})
-        page = shown.page
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        shown.figure("forest").locator("button", has_text="Search").click()
-        body = page.locator("#fleet > tbody > tr")
-        first = lambda: body.first.locator(".open").inner_text()
-        assert body.count() == 40
-        assert first() == mm.fleet_ranking(both[0]).market[0]
-        head = page.locator("#fleet .sort", has_text="R-hat")
-        head.click()
-        head.click()
-        assert first() == both[0].market[both[0].r_hat.idxmax()]
-        page.locator("#find").fill("MARKET 03")
-        assert page.locator("#counted").inner_text() == "1 of 40 shown"
-        only = page.locator("#fleet .open:visible")
-        only.click()
-        assert only.get_attribute("aria-expanded") == "true"
-        more = page.locator("#fleet tr.more")
-        assert more.locator("tbody tr").count() == 3
-        assert NASTY in more.inner_text()
-        page.locator("#find").fill("")
-        page.locator("#kind").select_option("refused")
-        assert not more.is_visible()
-        assert page.locator("#counted").inner_text() == "1 of 40 shown"
-        name, rows = shown.saved(page.locator('[data-name="fleet"] [data-do="csv"]'))
-        assert name == "fleet.csv"
-        assert len(rows) == 41
-        assert rows[0][-1] == "unit"
-        assert rows[1][-1].startswith("crps: sales of a period")
-        saved = shown.saved(page.locator('[data-name="spread"] [data-do="csv"]'))[1]
-        assert saved[0][-1] == "unit"
-        assert saved[1][-1].startswith("sales per EUR")
-        assert (shown.asked, shown.errors, shown.dialogs) == ([shown.url], [], [])
-        browser.close()
+def test_in_a_browser_markets_sort_filter_and_open(browser, path, both):
+    shown = Opened(browser, path, viewport={"width": 390, "height": 800})
+    page = shown.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shown.figure("forest").locator("button", has_text="Search").click()
+    body = page.locator("#fleet > tbody > tr")
+    first = lambda: body.first.locator(".open").inner_text()
+    assert body.count() == 40
+    assert first() == mm.fleet_ranking(both[0]).market[0]
+    head = page.locator("#fleet .sort", has_text="R-hat")
+    head.click()
+    head.click()
+    assert first() == both[0].market[both[0].r_hat.idxmax()]
+    page.locator("#find").fill("MARKET 03")
+    assert page.locator("#counted").inner_text() == "1 of 40 shown"
+    only = page.locator("#fleet .open:visible")
+    only.click()
+    assert only.get_attribute("aria-expanded") == "true"
+    more = page.locator("#fleet tr.more")
+    assert more.locator("tbody tr").count() == 3
+    assert NASTY in more.inner_text()
+    page.locator("#find").fill("")
+    page.locator("#kind").select_option("refused")
+    assert not more.is_visible()
+    assert page.locator("#counted").inner_text() == "1 of 40 shown"
+    name, rows = shown.saved(page.locator('[data-name="fleet"] [data-do="csv"]'))
+    assert name == "fleet.csv"
+    assert len(rows) == 41
+    assert rows[0][-1] == "unit"
+    assert rows[1][-1].startswith("crps: sales of a period")
+    saved = shown.saved(page.locator('[data-name="spread"] [data-do="csv"]'))[1]
+    assert saved[0][-1] == "unit"
+    assert saved[1][-1].startswith("sales per EUR")
+    assert (shown.asked, shown.errors, shown.dialogs) == ([shown.url], [], [])

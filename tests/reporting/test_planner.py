@@ -12,11 +12,8 @@ from mmmjax.budget import ResponseCurves
 from mmmjax.cli.app import run
 from tests.budget.cases import make_fit
 from tests.reporting.examples import NASTY
-from tests.reporting.test_browser import CHROMIUM, CONTRAST, FLAGS, Opened, playwright
+from tests.reporting.test_browser import CONTRAST, Opened
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs Chromium: apt-get install chromium"
-)
 WEIGHTS = [3.0, 1.0, 0.0, 0.0, 2.0, 1.0]
 RELATIVE, OF_MEAN = 0.005, 0.0005  # ends of an interval near 0: a share of the mean
 LOOK = """splits => {
@@ -24,14 +21,6 @@ LOOK = """splits => {
   return splits.map(s => planner.look(s, first)).map(
     found => [...found.channels, found.total].map(keep));
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 def own():
