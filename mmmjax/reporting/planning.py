@@ -48,6 +48,8 @@ REACH = 3.0  # a slider ends at this multiple of the reference, or where the bou
 CLOSE = (1e-6, 1e-5, 1e-4, 1e-3)  # relative error of a curve in any draw: what fits
 BYTES, EACH = 800_000, 24  # of all numbers of draws; of a draw and cell, about, at the last
 FEWEST = 200  # draws that are kept whatever it takes
+UNSETTLED = "The computation did not settle: these numbers may still change."
+SPREAD = ("in an even window, every {} alike", "over the {}s as in the best plan")
 MEAN = ("mean_response", "mean_response()")
 NAMES = {"as given": "Reference", "past split scaled to the budget": "Past split"}
 
@@ -335,8 +337,7 @@ def _content(asked: _Asked, told: Planned, most: int | None, run: str) -> dict[s
         "budget": plan["optimized"].to_numpy().sum().item(),
     }
     last = [] if not isinstance(source, Fit) else [about.dates[about.window][-1]]
-    marks = ["The computation did not settle: these numbers may still change."]
-    marks *= facts.get("sampled") is False
+    marks = [UNSETTLED] * (facts.get("sampled") is False)
     holds = [f"Every number here holds only {x}." for x in [facts.get("condition")] if x]
     return {
         "title": f"Plan the media budget: {said.outcome}",
@@ -354,9 +355,7 @@ def _content(asked: _Asked, told: Planned, most: int | None, run: str) -> dict[s
         "said": said,
         "noun": noun,
         "periods": periods,
-        "spread": f"in an even window, every {noun} alike"
-        if asked.profile is None
-        else f"over the {noun}s as in the best plan",
+        "spread": SPREAD[asked.profile is not None].format(noun),
         "before": before,
         "reach": f"{REACH:g}",
         "several": several,
