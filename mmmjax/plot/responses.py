@@ -253,7 +253,7 @@ def sweep(
         ),
         "marginal": (
             f"What the next {money} would bring",
-            f"{outcome} of the next {money}, spread as the spend was",
+            f"{outcome} of the next {money}",
         ),
     }
     title, unit = words["uplift" if len(asked) > 1 else asked[0]]
