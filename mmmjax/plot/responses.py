@@ -251,10 +251,7 @@ def sweep(
             "What if a channel had had more, or less?",
             f"change of {outcome} over the window",
         ),
-        "marginal": (
-            f"What the next {money} would bring",
-            f"{outcome} of the next {money}",
-        ),
+        "marginal": (f"What the next {money} would bring", f"{outcome} of the next one"),
     }
     title, unit = words["uplift" if len(asked) > 1 else asked[0]]
     if len(asked) > 1:

@@ -128,7 +128,7 @@ def test_measures_and_geos_of_a_sweep_are_chosen():
         "hidden": [],
     }
     labels = [x for bind in seen.every(seen.spec(picture), "labels") for x in bind]
-    assert "sales of the next unit of money" in labels
+    assert "sales of the next one" in labels
     # TV of the sum, the one that is at hand first: 100 m - 10 m^2 - 90 at 1.5
     assert "TV 37.5 (32.5 to 42.5)" in seen.told(picture)
     rows = seen.table(picture)
