@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from mmmjax.fleet import open_fleet as open_fleet
     from mmmjax.graph import structure as structure
     from mmmjax.infer.fit import fit as fit
+    from mmmjax.inherited import transfer as transfer
     from mmmjax.kernels import adstock as adstock
     from mmmjax.kernels import saturation as saturation
     from mmmjax.kernels import seasonality as seasonality
@@ -186,6 +187,7 @@ _ROOMS = {
     ),
     "mmmjax.scaling": ("Scale",),
     "mmmjax.spec": ("Spec",),
+    "mmmjax.inherited": ("transfer",),
     "mmmjax.refreshing": ("Drift", "drift", "refresh"),
     "mmmjax.conflating": ("Conflation", "conflation"),
     "mmmjax.separating": ("Separation", "separate"),

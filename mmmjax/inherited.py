@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from mmmjax import checks
+from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail, listing
 from mmmjax.draws import Fit
 from mmmjax.facts import Return
@@ -43,7 +44,15 @@ from mmmjax.scaling import Scale
 from mmmjax.shapes import CHANNEL
 from mmmjax.spec import Spec
 
-__all__ = ["ENDED", "POOLED", "asleep", "log_returns", "with_channels", "with_units"]
+__all__ = [
+    "ENDED",
+    "POOLED",
+    "asleep",
+    "log_returns",
+    "transfer",
+    "with_channels",
+    "with_units",
+]
 
 POOLED, ENDED = "pooled", "ended"
 LIKE = 0.3  # sd of the log of two returns that are said to be alike, apart
@@ -83,6 +92,74 @@ def law(returns: Mapping[str, tuple[float, float]], like: str) -> Prior:
         for name, (mean, sd) in returns.items()
     ]
     return combine_studies(studies).prior
+
+
+@checked
+def transfer(
+    fit: Fit,
+    panel: Panel,
+    *,
+    discount: float = 0.25,
+    channels: Mapping[str, str] | None = None,
+) -> Panel:
+    """The panel of a market that knows the returns of another one, discounted.
+
+    What is transferred is the ROAS of each channel, as a fact of the panel, so that fits,
+    fleets, backtests and files take it as they are: :mod:`mmmjax.inherited` has the
+    equation. It is the one number that has no unit of either market, if outcomes are alike
+    or their value in money is known. Not transferred are intercept, trend, seasonality,
+    controls and noise, which are of a market; carry-over and saturation, whose priors are
+    those of the spec; and that returns were estimated together. ROAS is that of the
+    other's training, at what it spent.
+
+    Args:
+        fit: Of the other market.
+        panel: Of this one, the training data.
+        discount: How much of that counts, in (0, 1]: 0.25 makes every sd (of a log return)
+            twice as large.
+        channels: Channels of the panel by name, each a channel of the fit or "pooled" (like
+            all of them); the others that both have by their own names.
+
+    Returns:
+        The panel, with a ``mm.facts.Return`` for each channel that is transferred.
+
+    Raises:
+        InputError: No channel in common, a name that is not there, a return that is given
+            already; outcomes whose value only one market says.
+    """
+    bounds: dict[str, Any] = {"low": 0, "high": 1, "open_low": True}
+    discount = checks.number("discount", discount, **bounds)
+    values = fit.panel.outcome_value, panel.outcome_value
+    if (values[0] is None) != (values[1] is None):
+        where = "the panel" if values[0] else "the other market"
+        got, fix = Phrase(f"none in {where}"), "outcome_value = 1.0 where it is money"
+        fail("outcome_value", got, "", "the value of one outcome in both, or in none", fix)
+    returns, ran = log_returns(fit), (panel.spend[:, panel.window] > 0).any((0, 1))
+    here = [name for name, yes in zip(panel.channels, ran, strict=True) if yes]
+    for name, like in (channels or {}).items():
+        for one, known, allowed in (
+            (name, here, "a paid channel of the panel"),
+            (like, [*returns, POOLED], 'a paid channel of the fit, or "pooled"'),
+        ):
+            if one not in known:
+                near = checks.closest(one, known)
+                fix = f'did you mean "{near}"?' if near else "leave it out"
+                fail("channels", one, "", f"{allowed} ({listing(known, 12)})", fix)
+    pairs = {name: name for name in here if name in returns} | dict(channels or {})
+    if not pairs:
+        got, some = Phrase(f"none of {listing(here, 12)}"), listing(returns, 12)
+        fix = 'channels={"channel of the panel": "channel of the fit"}'
+        fail("channels", got, "", f"channels of the fit ({some})", fix)
+    money = math.log(values[0] / values[1]) if values[0] and values[1] else 0.0
+    facts = list(panel.facts)
+    for name, like in pairs.items():
+        loc, sd = returns.get(like) or [value for _, value in law(returns, like).params]
+        wide = sd / math.sqrt(discount)
+        facts.append(Return(name, roas=Prior("LogNormal", loc=loc + money, scale=wide)))
+    wide = panel.with_facts(facts)
+    for fact in facts:
+        fact.check(wide)
+    return wide
 
 
 def with_channels(

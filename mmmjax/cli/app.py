@@ -41,6 +41,7 @@ COMMANDS = {  # in the order of the help: name, and the module and function behi
     "fit": ("fitting", "fit"),
     "predict": ("fitting", "predict"),
     "refresh": ("refresh", "refresh"),
+    "transfer": ("refresh", "transfer"),
     "fleet": ("fleet", "fleet"),
     "optimize": ("plan", "plan"),
     "planner": ("planner", "planner"),

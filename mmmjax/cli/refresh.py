@@ -1,8 +1,9 @@
-"""``mmmjax refresh``: a run brought up to date with the rows that came since."""
+"""``mmmjax refresh`` and ``transfer``: what a run knows, later and in another market."""
 
 from pathlib import Path
 from typing import Annotated
 
+import tomli_w
 import typer
 
 from mmmjax.checks import fail
@@ -11,12 +12,13 @@ from mmmjax.cli import files, show
 from mmmjax.cli.codes import code
 from mmmjax.cli.fitting import reported
 from mmmjax.cli.options import CaseFile, NoReport, Out, Run, Seed
+from mmmjax.inherited import transfer as transferred
 from mmmjax.prepare import prepare
 from mmmjax.refreshing import drift
 from mmmjax.refreshing import refresh as refreshed
 from mmmjax.resources import only_run
 
-__all__ = ["refresh"]
+__all__ = ["refresh", "transfer"]
 
 DRIFT = "drift.csv"
 
@@ -36,7 +38,7 @@ def refresh(
         typer.Option(
             "--map",
             help='A new channel and the one it is like, "TikTok=Facebook" or '
-            '"TikTok=pooled"; one that is gone, "Radio=ended".',
+            '"TikTok=pooled"; one that is gone, "Radio=ended". Again for another one.',
         ),
     ] = None,
     seed: Seed = None,
@@ -46,13 +48,6 @@ def refresh(
 
     The table is read as [data] of CASE says; model, units and sampler are those of RUN.
     """
-    channels = dict[str, str]()
-    for one in like or ():
-        name, sign, of = (part.strip() for part in one.partition("="))
-        if not (name and sign and of):
-            fix = '--map "TikTok=Facebook", --map "TikTok=pooled" or --map "Radio=ended"'
-            fail("--map", one, "", "a channel, = and what it is like", fix)
-        channels[name] = of
     files.folder(out)
     fit, _ = files.load_run(run)
     asked = cases.read(case, {"seed": seed})
@@ -60,7 +55,7 @@ def refresh(
         show.warn(f"[model] of {case} is not that of {run}, which is kept: see spec.toml.")
     with only_run("--out", out):
         new = refreshed(
-            fit, asked.train, discount=discount, channels=channels, seed=asked.seed
+            fit, asked.train, discount=discount, channels=_mapped(like), seed=asked.seed
         )
         show.notes(new.info["notes"], logged=True)
         written = files.write_fit(new, out, asked.test)
@@ -71,3 +66,42 @@ def refresh(
     about = {"test": asked.test, "tables": written.tables}
     show.files([*paths, *reported(new, out, no_report, **about)])
     return code(written.diagnostics, written.tables["judged"])
+
+
+def transfer(
+    run: Run,
+    case: CaseFile,
+    discount: Annotated[
+        float, typer.Option(help="How much of RUN counts, above 0 to 1.")
+    ] = 0.25,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            help='A channel of CASE and the one of RUN that it is, "Meta=Facebook" or '
+            '"Meta=pooled"; those of one name need none. Again for another one.',
+        ),
+    ] = None,
+) -> int:
+    """Print what RUN knows of returns, as [[facts]] of the case of another market.
+
+    Append them to CASE: check, fit, backtest and fleet read them.
+    """
+    fit, _ = files.load_run(run)
+    train = cases.read(case).train
+    found = transferred(fit, train, discount=discount, channels=_mapped(like))
+    new = [fact.to_dict() for fact in found.facts if fact not in train.facts]
+    typer.echo(tomli_w.dumps({cases.FACTS: new}), nl=False)
+    return 0
+
+
+def _mapped(like: list[str] | None) -> dict[str, str]:
+    """Channels and what each is like, of --map."""
+    channels = dict[str, str]()
+    for one in like or ():
+        name, sign, of = (part.strip() for part in one.partition("="))
+        if not (name and sign and of):
+            fix = '--map "TikTok=Facebook", --map "TikTok=pooled" or --map "Radio=ended"'
+            fail("--map", one, "", "a channel, = and what it is like", fix)
+        channels[name] = of
+    return channels
