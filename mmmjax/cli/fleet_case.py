@@ -33,6 +33,7 @@ from mmmjax.cli.parts import (
     trained,
     tried,
 )
+from mmmjax.facts import of_markets
 from mmmjax.fleet.run import USUAL
 from mmmjax.fleet.store import check_market
 from mmmjax.panel import DIALECT, Panel
@@ -272,6 +273,11 @@ def _markets(
             problems.collect(lambda n=name, a=allowed, f=fix: fail("market", n, "", a, f))
     spec = spec_of(tables["model"], problems.collect)
     data = {k: v for k, v in tables["data"].items() if k in (*OF_A_MARKET, "market")}
+    tests: dict[str, Any] = {}
+    if sources is not None and isinstance(data.get("lift_tests"), str):
+        written = dialect_of({k: data[k] for k in DIALECT if k in data})
+        file = folder / data.pop("lift_tests")
+        tests = problems.collect(lambda: of_markets(file, written, names)) or {}
     plain = sources is None or any(name not in own for name in names)
     common = _common(data, spec, problems if plain else Problems(), folder)
     found = {}
@@ -281,7 +287,12 @@ def _markets(
         if name in own:
             market = _market(own[name], data, tables["model"], spec, collect, folder)
         if market is not None:
-            found[name] = market
+            told = market.columns.get("facts", ())
+            its = own.get(name, {})
+            if name in tests and "lift_tests" not in its.get("data", {}):
+                told = (*told, *tests[name])
+            columns = market.columns | ({"facts": told} if told else {})
+            found[name] = dataclasses.replace(market, columns=columns)
     return found
 
 

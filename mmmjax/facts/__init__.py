@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from mmmjax import checks
 from mmmjax.checks import Phrase
 from mmmjax.facts.base import Fact, facts_from, stacked
+from mmmjax.facts.correlated import check_named, correlated
 from mmmjax.facts.experiment import LiftTest
-from mmmjax.facts.files import of_table, of_tables
+from mmmjax.facts.files import of_markets, of_table, of_tables
 from mmmjax.facts.lift import Lift
 from mmmjax.facts.returns import Return
 from mmmjax.roles import Role, check_class
@@ -25,6 +26,8 @@ __all__ = [
     "LiftTest",
     "Return",
     "check_facts",
+    "correlated",
+    "of_markets",
     "of_table",
     "read",
     "stacked",
@@ -61,4 +64,6 @@ def check_facts(classes: Iterable[type]) -> None:
 
 def read(tables: object, where: str = "facts") -> tuple[Fact, ...]:
     """Facts of tables as :meth:`Fact.to_dict` gives them and [[data.fact]] writes them."""
-    return facts_from(of_tables(tables), FACTS, where)
+    found = facts_from(of_tables(tables), FACTS, where)
+    check_named(found)
+    return found

@@ -19,6 +19,7 @@ from mmmjax.arguments import checked
 from mmmjax.arrays import Arrays
 from mmmjax.checks import Phrase, fail
 from mmmjax.facts.base import Fact, day_of
+from mmmjax.facts.errors import Errors, joint
 from mmmjax.findings import Finding
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import offset
@@ -81,8 +82,11 @@ class LiftTest(Fact):
         bias: Standard deviation of an error that a larger test would not lower, of
             quasi-experiments; unit of the result, the same in all periods of a series.
         covariance: Of the errors of a series, in place of error, (result, result).
-        group: Name that tests share whose errors have a part in common.
+        group: Name that tests share whose errors have a part in common or covary.
         shared_error: Standard deviation of that part, unit of the result, beside error.
+        covariances: By the name of another test of the group, both of one result, the
+            covariance of the two errors, unit of one result times unit of the other; of
+            a matrix :func:`mmmjax.facts.correlated`.
         name: What tables call it; None: channel and start.
         until: Day from which it is known; None: the end of its tail.
 
@@ -110,6 +114,7 @@ class LiftTest(Fact):
     covariance: Sequence[Any] | None = None
     group: str | None = None
     shared_error: float | None = None
+    covariances: Any = None
     name: str | None = None
     until: str | datetime.date | None = None  # pyright: ignore
 
@@ -137,10 +142,15 @@ class LiftTest(Fact):
         for field in ("nu", "bias", "shared_error"):
             if (value := getattr(self, field)) is not None:
                 own[field] = checks.number(f"{field} {at}", value, **rest)
-        if (self.group is None) != (self.shared_error is None):
+        own["covariances"] = _named(f"covariances {at}", self.covariances)
+        with_others = self.shared_error is not None or own["covariances"] is not None
+        if (self.group is None) == with_others:
             lack = "group" if self.group is None else "shared_error"
             fix = 'group = "geo tests 2025" and shared_error = ..., or neither'
             fail(f"{lack} {at}", Phrase("none"), "", "both or neither", fix)
+        if own["covariances"] is not None and not isinstance(self.result, int | float):
+            got, fix = Phrase("a series of results"), "shared_error, or one result"
+            fail(f"covariances {at}", got, "", "of tests of one result", fix)
         for field in ("spend_test", "spend_control"):
             own[field] = _arms(f"{field} {at}", getattr(self, field), own["channel"])
         if own["spend_test"] == own["spend_control"]:
@@ -363,6 +373,22 @@ def _arm(field: str, value: Any) -> Any:
     return fail(field, value, "", allowed, '"-50%" is half of what the panel has')
 
 
+def _named(field: str, value: Any) -> tuple[tuple[str, float], ...] | None:
+    """Pairs of a name and a number, from a table, pairs or text "name=0.4"."""
+    if value is None:
+        return None
+    given = value.items() if isinstance(value, Mapping) else value
+    given = [given] if isinstance(given, str) else given
+    pairs = [x.rpartition("=")[::2] if isinstance(x, str) else tuple(x) for x in given]
+    fix = '{ "Search up" = 0.4 }'
+    if not pairs or any(len(x) != 2 or not isinstance(x[0], str) for x in pairs):
+        fail(field, value, "", "a table by the name of another test", fix)
+    try:
+        return tuple((name.strip(), float(number)) for name, number in pairs)
+    except (TypeError, ValueError):
+        return fail(field, value, "", "numbers", fix)
+
+
 def _measured(fact: LiftTest, at: str) -> dict[str, Any]:
     """Result and error, checked."""
     series = isinstance(fact.result, list | tuple | np.ndarray)
@@ -561,25 +587,15 @@ def _stacked(
             own = used * scale.outcome / unit if percent else geo / error[i]
             of_one = (number, own, cells[i] * 1.0, 100 / error[i] if percent else 0.0)
             by_result.append((*of_one, y[i] / error[i], error[i]))
-        errors.append((rows, matrix, np.full(len(y), shared), fact.group))
+        rate = y[0] ** 2 if fact.of == "cost_per_outcome" else 1.0
+        errors.append(Errors(rows, matrix, np.full(len(y), shared), rate))
         key = number if fact.group is None else fact.group
         members.setdefault(key, []).append(number)
     names = ("test", "geo", "cells", "percent", "result", "error")
     of_results = dict(zip(names, map(np.array, zip(*by_result, strict=True)), strict=True))
     names = ("start", "channel", "media")
     of_tests = dict(zip(names, map(np.array, zip(*by_test, strict=True)), strict=True))
-    matrix, blocks = np.zeros((len(by_result),) * 2), []
-    for key, own in members.items():
-        nu = {facts[i].nu for i in own}
-        if len(nu) > 1:
-            got = Phrase(f"different ones in the tests of group {checks.show(key)}")
-            fail("nu", got, "", "one law of errors that have a part in common", "one nu")
-        at = np.concatenate([np.arange(errors[i][0].start, errors[i][0].stop) for i in own])
-        common = np.concatenate([errors[i][2] for i in own])
-        matrix[np.ix_(at, at)] = np.outer(common, common)
-        for i in own:
-            matrix[errors[i][0], errors[i][0]] += errors[i][1]
-        blocks.append((at, next(iter(nu)) or 0.0))
+    matrix, blocks = joint(facts, errors, members)
     error = of_results.pop("error")
     matrix = matrix / np.outer(error, error)
     factor = np.linalg.cholesky(matrix)

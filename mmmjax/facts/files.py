@@ -1,7 +1,7 @@
 """A table of lift tests: one row a test, its columns the fields of their records."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,18 @@ from typing import Any
 from mmmjax import checks
 from mmmjax.checks import InputError
 from mmmjax.facts.base import Fact
+from mmmjax.facts.correlated import check_named
 from mmmjax.facts.experiment import LiftTest
 from mmmjax.facts.lift import Lift
 from mmmjax.panel.dialect import Dialect
 from mmmjax.panel.files import load_table
 
-__all__ = ["of_table", "of_tables"]
+__all__ = ["of_markets", "of_table", "of_tables"]
 
 ENDS = ("low", "high")  # of an interval, which no cell holds
 LIST = "|"
-NAMES = ("channel", "geos", "geo", "of", "spend_of", "group", "name")
+MARKET = "market"  # column of a fleet
+NAMES = (MARKET, "channel", "geos", "geo", "of", "spend_of", "group", "name")
 COLUMNS = {
     "lift_test": (*(f.name for f in fields(LiftTest)), *ENDS),
     "lift": tuple(f.name for f in fields(Lift)),
@@ -38,7 +40,38 @@ def of_table(path: Path, dialect: Dialect | None = None) -> tuple[Fact, ...]:
     Raises:
         InputError: The line and what is wrong there.
     """
-    texts = tuple(dict.fromkeys(name for names in COLUMNS.values() for name in names))
+    return tuple(fact for _, fact in _rows(path, dialect, ()))
+
+
+def of_markets(
+    path: Path, dialect: Dialect | None, markets: Sequence[str]
+) -> dict[str, tuple[Fact, ...]]:
+    """Lift tests of a fleet's one table by market, as :func:`of_table` reads them.
+
+    The column "market" has the market of a test; where it is empty, or there is none, the
+    test is of every market.
+
+    Args:
+        path: The file.
+        dialect: Of the table of the panels.
+        markets: All of the fleet.
+
+    Raises:
+        InputError: The line and what is wrong there, a market that the fleet lacks too.
+    """
+    rows = _rows(path, dialect, tuple(markets))
+    return {name: tuple(f for m, f in rows if m in ("", name)) for name in markets}
+
+
+def _rows(
+    path: Path, dialect: Dialect | None, markets: tuple[str, ...]
+) -> list[tuple[str, Fact]]:
+    """Tests of a table and the market of each, empty where it has none.
+
+    Without markets there is no column of them.
+    """
+    texts = dict.fromkeys(name for names in COLUMNS.values() for name in names)
+    texts = (*texts, MARKET)
     try:
         table = load_table(path, wanted=("channel",), texts=texts)
         dialect = None
@@ -53,7 +86,14 @@ def of_table(path: Path, dialect: Dialect | None = None) -> tuple[Fact, ...]:
         cells = {n: x for n, x in cells.items() if x not in ("", None)}
         if not cells:
             continue
-        kind = "lift_test" if cells.get("start") else "lift"
+        kind, market = "lift_test" if cells.get("start") else "lift", ""
+        if markets and MARKET in cells:
+            market = str(cells.pop(MARKET))
+            if market not in markets:
+                near = checks.closest(market, markets)
+                fix = f'did you mean "{near}"?' if near else "leave the test out"
+                where, allowed = f"{path.name} line {line}", checks.listing(markets, 12)
+                checks.fail("market of a lift test", market, where, allowed, fix)
         for name in cells:
             if name not in COLUMNS[kind]:
                 near = checks.closest(name, COLUMNS[kind])
@@ -63,10 +103,12 @@ def of_table(path: Path, dialect: Dialect | None = None) -> tuple[Fact, ...]:
         ends = [cells.pop(name) for name in ENDS if name in cells]
         cells |= {"interval": tuple(ends)} if ends else {}
         try:
-            found.append((LiftTest if kind == "lift_test" else Lift)(**cells))
+            fact = (LiftTest if kind == "lift_test" else Lift)(**cells)
         except InputError as error:
             raise InputError(f"{path.name} line {line}: {error}") from None
-    return tuple(found)
+        found.append((market, fact))
+    check_named(fact for _, fact in found)
+    return found
 
 
 def _cell(name: str, value: Any, point: str) -> Any:

@@ -206,6 +206,61 @@ def test_series_several_channels_and_errors_with_parts_in_common():
         prepare(fit.spec, panel.with_facts(odd))
 
 
+def test_errors_of_several_tests_covary_as_a_matrix_says():
+    """Against SciPy's normal of three, one a cost per outcome; to a file and back."""
+    fit = make_fit(panel=make_panel(("north",)), dtype=np.float64)
+    panel, geo = fit.panel, {"geos": None}
+    own = {"of": "roas", "result": 1.2, "tail": 0, "error": 1.0}
+    tests = [
+        dataclasses.replace(TV, **geo, name="first"),
+        dataclasses.replace(TV, **geo, **own, name="second"),
+        dataclasses.replace(TV, **geo, spend_control="x0.5", name="third", result=12.0),
+    ]
+    matrix = np.array([[16.0, 1.0, -2.0], [1.0, 0.25, 0.3], [-2.0, 0.3, 9.0]])
+    told = mm.facts.correlated(tests, matrix, "geo tests")
+    assert mm.facts.read([json.loads(json.dumps(f.to_dict())) for f in told]) == told
+    inputs, got, each = make_inputs(fit.spec, panel, fit.scale), {}, []
+    p = {n: jnp.asarray(a[0]) for n, a in fit.draws.flat().items()}
+    cost = dataclasses.replace(told[1], of="cost_per_outcome", result=1 / 1.2)
+    # an error of 1 / c is that of c over c squared
+    c2 = 1.2**2
+    cost = dataclasses.replace(cost, error=0.5 / c2)
+    pairs = {"first": 1.0 / c2, "third": 0.3 / c2}
+    turned = [
+        dataclasses.replace(told[0], covariances={"third": -2.0}),
+        dataclasses.replace(cost, covariances=pairs),
+        told[2],
+    ]
+    turned[2] = dataclasses.replace(told[2], covariances="first=-2.0")
+    for name, facts in (("matrix", told), ("cost", turned), ("two", told[:2])):
+        x = LiftTest.stack(facts, panel, fit.scale, fit.spec)
+        with jax.enable_x64(True):
+            row = {n: jnp.asarray(a[0]) for n, a in x.items()}
+            got[name] = float(LiftTest.log_density(p, row, fit.spec, inputs))
+            if name == "matrix":
+                each = np.asarray(LiftTest.predicted(p, row, fit.spec, inputs))
+    middle, y = each * np.sqrt(np.diag(matrix)), np.array([30.0, 1.2, 12.0])
+    law = stats.multivariate_normal(middle, matrix)
+    assert got["matrix"] == pytest.approx(law.logpdf(y), rel=1e-6)
+    assert got["cost"] == pytest.approx(law.logpdf(y), rel=1e-6)
+    two = stats.multivariate_normal(middle[:2], matrix[:2, :2])  # the third was cut off
+    assert got["two"] == pytest.approx(two.logpdf(y[:2]), rel=1e-6)
+    kept = dataclasses.replace(told[0], covariances={"second": 10.0})
+    with pytest.raises(InputError, match=r"covariances: got 10 and 1 of one pair"):
+        prepare(fit.spec, panel.with_facts([kept, told[1]]))
+    alike = dataclasses.replace(told[1], covariances={"first": 10.0})
+    with pytest.raises(InputError, match=r"covariances: got those of group.*definite"):
+        prepare(fit.spec, panel.with_facts([kept, alike]))
+    wrong = dataclasses.replace(told[0], covariances={"thrid": 1.0})
+    tables = [f.to_dict() for f in (wrong, *told[1:])]
+    with pytest.raises(InputError, match=r'name in covariances: got "thrid".*"third"'):
+        mm.facts.read(tables)
+    with pytest.raises(InputError, match=r"covariance of correlated tests.*definite"):
+        mm.facts.correlated(tests, -matrix, "geo tests")
+    with pytest.raises(InputError, match="names of correlated tests"):
+        mm.facts.correlated([tests[0]] * 3, matrix, "geo tests")
+
+
 def test_money_in_all_is_spread_as_it_ran_and_evenly_where_nothing_did():
     panel = make_panel(("only",))
     scale = scale_of(make_spec(), panel)
@@ -275,6 +330,9 @@ def test_tests_travel_cut_by_their_dates():
     ({"channel": "Mail", "of": "roas"}, 'of of.*got "roas".*total'),
     ({"share": 20}, r"share.*got 20.*\(0, 1\]"),
     ({"group": "g"}, "shared_error.*both or neither"),
+    ({"covariances": {"a": 1.0}}, "group.*both or neither"),
+    ({"group": "g", "covariances": {"a": "x"}}, "covariances.*numbers"),
+    ({"group": "g", "covariances": [1.0]}, "covariances.*by the name"),
     ({"nu": 0.0}, "nu.*above 0"),
     ({"of": "cost_per_outcome", "result": -1.0}, "result.*got -1.*above 0"),
 ])  # fmt: skip
@@ -360,6 +418,24 @@ def test_a_case_a_table_of_tests_and_a_fleet_say_the_same(tmp_path):
     panels = fleet_case.read(fleet).panels
     assert panels["a"].facts == lift
     assert panels["b"].facts == ()
+    rows = [f"a,{lines[0]}", f"b,{lines[1]}", f",{lines[2]}"]
+    (tmp_path / "all.csv").write_text("\n".join([f"market,{head}", *rows]))
+    start = f'[data]\nfiles = {{ a = "a.csv", b = "a.csv" }}\n{data}'
+    fleet.write_text(f'{start}lift_tests = "all.csv"\n')
+    panels = fleet_case.read(fleet).panels
+    weekly = dataclasses.replace(found[1], name="week by week")
+    assert panels["a"].facts == (found[0], found[2])
+    assert panels["b"].facts == (weekly, found[2])
+    own = '[market."b".data]\nlift_tests = "steady.csv"\n'
+    fleet.write_text(f'{start}lift_tests = "all.csv"\n{own}')
+    panels = fleet_case.read(fleet).panels
+    assert panels["a"].facts == (found[0], found[2])
+    assert panels["b"].facts == lift
+    (tmp_path / "all.csv").write_text("\n".join([f"market,{head}", f"c,{lines[0]}"]))
+    with pytest.raises(InputError, match=r'market of a lift test: got "c" at all.csv'):
+        fleet_case.read(fleet)
+    with pytest.raises(InputError, match='column of lift_tests: got "market"'):
+        mm.facts.of_table(tmp_path / "all.csv")
 
 
 def _written(folder, data, also):
