@@ -9,7 +9,7 @@ import numpy as np
 from mmmjax import checks
 from mmmjax.checks import Phrase, fail
 
-__all__ = ["Errors", "joint"]
+__all__ = ["Errors", "covarying", "joint"]
 
 
 class Errors(NamedTuple):
@@ -26,6 +26,31 @@ class Errors(NamedTuple):
     matrix: np.ndarray
     shared: np.ndarray
     rate: float
+
+
+def covarying(fact: Any, at: str) -> tuple[tuple[str, float], ...] | None:
+    """The covariances of a test, checked, as pairs of a name and a number.
+
+    They are written as a table, pairs or text "name=0.4".
+    """
+    value, fix = fact.covariances, 'group = "geo tests 2025" and shared_error = ...'
+    if (fact.group is None) == (fact.shared_error is not None or value is not None):
+        lack = "group" if fact.group is None else "shared_error"
+        fail(f"{lack} {at}", Phrase("none"), "", "both or neither", f"{fix}, or neither")
+    if value is None:
+        return None
+    field, fix = f"covariances {at}", '{ "Search up" = 0.4 }'
+    if not isinstance(fact.result, int | float):
+        got = Phrase("a series of results")
+        fail(field, got, "", "of tests of one result", "shared_error, or one result")
+    given = value.items() if isinstance(value, Mapping) else value
+    given = [given] if isinstance(given, str) else given
+    try:
+        pairs = [x.rpartition("=")[::2] if isinstance(x, str) else tuple(x) for x in given]
+        return tuple((name.strip(), float(number)) for name, number in pairs)
+    except (AttributeError, TypeError, ValueError):
+        allowed = "a table of numbers by the name of another test"
+        return fail(field, value, "", allowed, fix)
 
 
 def joint(

@@ -19,7 +19,7 @@ from mmmjax.arguments import checked
 from mmmjax.arrays import Arrays
 from mmmjax.checks import Phrase, fail
 from mmmjax.facts.base import Fact, day_of
-from mmmjax.facts.errors import Errors, joint
+from mmmjax.facts.errors import Errors, covarying, joint
 from mmmjax.findings import Finding
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import offset
@@ -84,9 +84,8 @@ class LiftTest(Fact):
         covariance: Of the errors of a series, in place of error, (result, result).
         group: Name that tests share whose errors have a part in common or covary.
         shared_error: Standard deviation of that part, unit of the result, beside error.
-        covariances: By the name of another test of the group, both of one result, the
-            covariance of the two errors, unit of one result times unit of the other; of
-            a matrix :func:`mmmjax.facts.correlated`.
+        covariances: Of the errors with those of other tests of the group, by their names,
+            units of both results: see :func:`mmmjax.facts.correlated`.
         name: What tables call it; None: channel and start.
         until: Day from which it is known; None: the end of its tail.
 
@@ -142,15 +141,7 @@ class LiftTest(Fact):
         for field in ("nu", "bias", "shared_error"):
             if (value := getattr(self, field)) is not None:
                 own[field] = checks.number(f"{field} {at}", value, **rest)
-        own["covariances"] = _named(f"covariances {at}", self.covariances)
-        with_others = self.shared_error is not None or own["covariances"] is not None
-        if (self.group is None) == with_others:
-            lack = "group" if self.group is None else "shared_error"
-            fix = 'group = "geo tests 2025" and shared_error = ..., or neither'
-            fail(f"{lack} {at}", Phrase("none"), "", "both or neither", fix)
-        if own["covariances"] is not None and not isinstance(self.result, int | float):
-            got, fix = Phrase("a series of results"), "shared_error, or one result"
-            fail(f"covariances {at}", got, "", "of tests of one result", fix)
+        own["covariances"] = covarying(self, at)
         for field in ("spend_test", "spend_control"):
             own[field] = _arms(f"{field} {at}", getattr(self, field), own["channel"])
         if own["spend_test"] == own["spend_control"]:
@@ -371,22 +362,6 @@ def _arm(field: str, value: Any) -> Any:
         return float(text)
     allowed = '"recorded", money, a list of it, "+20%" (from -100%), "x1.2" or "-5000"'
     return fail(field, value, "", allowed, '"-50%" is half of what the panel has')
-
-
-def _named(field: str, value: Any) -> tuple[tuple[str, float], ...] | None:
-    """Pairs of a name and a number, from a table, pairs or text "name=0.4"."""
-    if value is None:
-        return None
-    given = value.items() if isinstance(value, Mapping) else value
-    given = [given] if isinstance(given, str) else given
-    pairs = [x.rpartition("=")[::2] if isinstance(x, str) else tuple(x) for x in given]
-    fix = '{ "Search up" = 0.4 }'
-    if not pairs or any(len(x) != 2 or not isinstance(x[0], str) for x in pairs):
-        fail(field, value, "", "a table by the name of another test", fix)
-    try:
-        return tuple((name.strip(), float(number)) for name, number in pairs)
-    except (TypeError, ValueError):
-        return fail(field, value, "", "numbers", fix)
 
 
 def _measured(fact: LiftTest, at: str) -> dict[str, Any]:

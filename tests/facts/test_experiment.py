@@ -331,7 +331,7 @@ def test_tests_travel_cut_by_their_dates():
     ({"share": 20}, r"share.*got 20.*\(0, 1\]"),
     ({"group": "g"}, "shared_error.*both or neither"),
     ({"covariances": {"a": 1.0}}, "group.*both or neither"),
-    ({"group": "g", "covariances": {"a": "x"}}, "covariances.*numbers"),
+    ({"group": "g", "covariances": {"a": "x"}}, "covariances.*of numbers"),
     ({"group": "g", "covariances": [1.0]}, "covariances.*by the name"),
     ({"nu": 0.0}, "nu.*above 0"),
     ({"of": "cost_per_outcome", "result": -1.0}, "result.*got -1.*above 0"),
