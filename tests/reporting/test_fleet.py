@@ -95,7 +95,7 @@ def test_with_a_value_of_the_outcome_returns_are_money_and_break_even_at_one(
         "return",
         "return given all markets",
         "own weight",
-        "next return",
+        "next return at past spend",
     ]
     usable = table["status"].isin(["converged", "refitted"])
     by_hand = channels.merge(pd.DataFrame({"market": table["market"], "value": value}))
