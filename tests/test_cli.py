@@ -381,7 +381,7 @@ def test_check_of_geos_with_events_and_other_controls(tmp_path, capsys):
     (tmp_path / "geos.toml").write_text(text.replace("controls = [", 'controls = ["eve", '))
     assert run(["check", str(tmp_path / "geos.toml")]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "geos 3: " in said
+    assert "geos 3 (" in said
     assert "controls 1 event (on in 3 of 180 geo-weeks): eve 2 others: " in said
     assert "Held out" not in said
     assert "within geos" in said

@@ -365,11 +365,13 @@ def test_repr_says_what_matters():
     df = weekly(geos=GEOS).assign(cost=100_000.0)
     df.loc[[0, 12, 4], "sales"] = np.nan
     panel = read(df, geo="geo", spend={"tv": "cost"}, currency="EUR")
+    seen = df.sales[df.date > df.date.min()].dropna()
     assert repr(panel).splitlines() == [
         "Panel: 2 geos, 12 periods (weekly, on SUN), 2023-01-01 to 2023-03-19",
-        f"  sales: 21 of 22 observed, mean {amount(np.nanmean(panel.outcome))}",
-        "  history: 1 leading periods of media only",
-        "  geos: North and South",
+        f"  outcome: sales, {amount(seen.mean())} a week (from {amount(seen.min())} to "
+        f"{amount(seen.max())}), 21 of 22 observed",
+        "  history: 1 weeks before, of media only",
+        "  geos: 2 (North and South)",
         "  spend EUR: tv 2,400,000",
         "  organic: radio",
         "  controls: 1 (promo)",

@@ -22,7 +22,8 @@ from mmmjax.findings import LOG, Finding, ranked
 from mmmjax.graph import data_priors, structure
 from mmmjax.model import ModelData
 from mmmjax.panel import Panel
-from mmmjax.panel.calendar import describe, period_days
+from mmmjax.panel.calendar import period_days
+from mmmjax.panel.record import told
 from mmmjax.samplers import HMC, NUTS, Sampler, most_draws
 from mmmjax.spec import Spec
 from mmmjax.words import ALL, Return, amount, estimate, in_percent, period_noun
@@ -80,23 +81,14 @@ def entry(label: str, text: str, width: int = 10) -> None:
 
 def panel(train: Panel, test: Panel | None) -> None:
     """Say what the data are: the outcome, its windows, the controls, each channel."""
-    noun, dates = period_noun(train.freq), train.dates[train.window]
-    seen, cells = train.outcome[train.mask], train.n_geos * train.n_periods
     title("Data")
-    if seen.size:
-        least, most = amount(seen.min()), amount(seen.max())
-        known = "" if seen.size == cells else f"; {seen.size:,} of {cells:,} observed"
-        text = (
-            f"{train.outcome_name}, {amount(seen.mean())} a {noun} (from {least} to {most}"
-        )
-        entry("outcome", f"{text}{known})")
-    entry("training", f"{len(dates)} {noun}s, {_span(dates)} ({describe(train.freq)})")
-    if train.history:
-        entry("", f"after {train.history} {noun}s that only carry media over")
+    more = ("controls", "campaigns", "reach", f"spend {train.currency}".strip())  # below
+    for label, text in told(train):
+        if label not in more:
+            entry(label, text)
+    noun = period_noun(train.freq)
     if test is not None:
         entry("held out", f"{len(test.dates)} {noun}s, {_span(test.dates)}")
-    if train.n_geos > 1:
-        entry("geos", f"{train.n_geos}: {checks.listing(map(Phrase, train.geos), 6)}")
     rows: list[Row] = exploration.describe(train).reset_index().to_dict("records")
     _controls(train, [row for row in rows if row["kind"] == "control"])
     if train.channels:

@@ -18,7 +18,7 @@ from mmmjax.panel.columns import Columns
 from mmmjax.panel.national import by_period
 from mmmjax.shapes import NATIONAL
 
-__all__ = ["NUMBERS", "PanelRecord", "joined", "known", "numbers", "periods"]
+__all__ = ["NUMBERS", "PanelRecord", "joined", "known", "numbers", "periods", "told"]
 
 NUMBERS = ("outcome", "media", "spend", "controls", "present")
 
@@ -240,35 +240,48 @@ class PanelRecord(Seen):
         """Say what the panel holds, in a few lines."""
         span = f"{show(self.dates[0])} to {show(self.dates[-1])}"
         where = "national" if self.geos == (NATIONAL,) else f"{self.n_geos} geos"
-        lines = [
-            f"Panel: {where}, {len(self.dates)} periods ({describe(self.freq)}), {span}"
-        ]
-        seen, cells = int(self.mask[:, self.window].sum()), self.n_geos * self.n_periods
-        mean = f"mean {amount(np.nanmean(self.outcome))}" if seen else ""
-        told = f"  {self.outcome_name}: {seen} of {cells} observed, {mean}"
-        lines.append(told if seen else "  outcome: none")
-        if self.history:
-            lines.append(f"  history: {self.history} leading periods of media only")
-        if self.n_geos > 1:
-            lines.append(f"  geos: {listing(map(Phrase, self.geos))}")
-        unit = f" {self.currency}" if self.currency else ""
-        by = "outcome" if self.population is None else "population"
-        money = dict(zip(self.channels, self.spend.sum((0, 1)), strict=True))
-        named: dict[str, Sequence[str]] = {
-            f"spend{unit}": [f"{n} {x:,.0f}" for n, x in money.items() if not np.isnan(x)],
-            f"national, divided by {by}": self.national,
-            "campaigns": self.campaigns.labels if self.campaigns else (),
-            "organic": self.organic,
-            "reach and frequency": self.reached,
-        }
-        for what, names in named.items():
-            if names:
-                lines.append(f"  {what}: {listing(map(Phrase, names), 12)}")
-        if self.control_names:
-            names = listing(map(Phrase, self.control_names), 12)
-            lines.append(f"  controls: {len(self.control_names)} ({names})")
-        lines += [f"  {fact.kind} {fact.formula()}" for fact in self.facts]
-        return "\n".join(lines)
+        head = f"Panel: {where}, {len(self.dates)} periods ({describe(self.freq)}), {span}"
+        rest = (f"  {label}: {text}" for label, text in told(self) if label != "training")
+        return "\n".join([head, *rest])
+
+
+def told(panel: PanelRecord) -> list[tuple[str, str]]:
+    """What a panel holds, label and text, as repr, `mmmjax check` and the report say it."""
+    noun, days = words.period_noun(panel.freq), panel.dates[panel.window]
+    seen = panel.outcome[:, panel.window][panel.mask[:, panel.window]]
+    outcome, cells = "none", panel.n_geos * panel.n_periods
+    if seen.size:
+        least, most = amount(seen.min()), amount(seen.max())
+        outcome = f"{panel.outcome_name}, {amount(seen.mean())} a {noun} (from {least} to "
+        outcome += f"{most}), {seen.size:,} of {cells:,} observed"
+    span = f"{show(days[0])} to {show(days[-1])} ({describe(panel.freq)})"
+    by = "outcome" if panel.population is None else "population"
+    money = dict(zip(panel.channels, panel.spend.sum((0, 1)), strict=True))
+    many: dict[str, Sequence[str]] = {
+        "geos": panel.geos if panel.n_geos > 1 else (),
+        f"spend {panel.currency}".strip(): [
+            f"{n} {x:,.0f}" for n, x in money.items() if not np.isnan(x)
+        ],
+        "national": [f"{name}, divided by {by}" for name in panel.national],
+        "campaigns": [] if panel.campaigns is None else panel.campaigns.labels,
+        "organic": panel.organic,
+        "reach": [
+            f"{name}, seen {panel.usual_frequency()[panel.channels.index(name)]:.1f} times"
+            for name in panel.reached
+        ],
+        "controls": panel.control_names,
+    }
+    named = {n: listing(map(Phrase, names), 12) for n, names in many.items() if names}
+    for name in {"geos", "controls"} & named.keys():
+        named[name] = f"{len(many[name])} ({named[name]})"
+    before = [("history", f"{panel.history} {noun}s before, of media only")]
+    return [
+        ("outcome", outcome),
+        ("training", f"{len(days)} {noun}s, {span}"),
+        *(before if panel.history else ()),
+        *named.items(),
+        *((fact.kind, fact.formula()) for fact in panel.facts),
+    ]
 
 
 def numbers(

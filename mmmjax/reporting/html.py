@@ -15,6 +15,7 @@ from mmmjax.arguments import checked
 from mmmjax.budget import Plan
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
+from mmmjax.panel.record import told
 from mmmjax.plot.picture import CONFIG
 from mmmjax.posterior.levers import levers_of
 from mmmjax.reporting import more_rows, rows
@@ -211,12 +212,10 @@ def _record(fit: Fit) -> list[tuple[str, str]]:
     """What is needed to know what was fitted, and to fit it again."""
     info, panel, draws = fit.info, fit.panel, fit.draws
     seconds, gradients = info.get("timings", {}), info.get("gradients", {})
-    observed = int(panel.mask[:, panel.window].sum())
     facts = [
         ("data hash (SHA-256)", panel.data_hash()),
-        ("outcome", f"{panel.outcome_name}, {observed:,} observed"),
+        *told(panel),
         ("currency", panel.currency),
-        ("controls", ", ".join(panel.control_names)),
         (
             "levers count from",
             ", ".join(f"{n} {x.baseline:g}" for n, x in levers_of(fit).items()),
