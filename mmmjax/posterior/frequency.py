@@ -143,14 +143,23 @@ def _values(
         inside = jnp.arange(media.shape[-1]) >= inputs.history
         own = grid[:, start : start + media.shape[1]]
         start += media.shape[1]
+        by = response.multiplier(params, inputs, spec, term)  # of effects that move
+        late = 0 if by is None else media.shape[-1] - inputs.history - by.shape[-1]
+        ends = ((0, 0), (0, 0), (inputs.history, late))
+        by = jnp.ones(()) if by is None else jnp.pad(by, ends, constant_values=1.0)
 
         def brought(
-            f: Array, term: Reach = term, p: Any = p, m: Array = media, x: Any = x
+            f: Array,
+            term: Reach = term,
+            p: Any = p,
+            m: Array = media,
+            x: Any = x,
+            by: Array = by,
         ) -> Array:
             heard = m * term.heard(p, f, x["usual"])
             late = jnp.arange(m.shape[-1]) >= inputs.history
             gain = term.effect(p, heard) - term.effect(p, jnp.where(late, 0.0, heard))
-            return gain.sum(-1) * factor[:, None]
+            return (gain * by).sum(-1) * factor[:, None]
 
         def at(
             f: Array, brought: Any = brought, often: Array = often, inside: Array = inside

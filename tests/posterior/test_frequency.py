@@ -41,12 +41,19 @@ def test_the_best_is_the_closed_form():
     assert row["geo"] == "ALL"
 
 
-@pytest.mark.parametrize("saturation", [None, mm.saturation.Logistic()])
-def test_responses_are_those_of_the_model_with_that_frequency(saturation, x64):
+CHANGED = {
+    "usual": {},
+    "bent": {"saturation": mm.saturation.Logistic()},
+    "moving": {"moving": mm.moving.Seasons()},
+}
+
+
+@pytest.mark.parametrize("changed", CHANGED)
+def test_responses_are_those_of_the_model_with_that_frequency(changed, x64):
     """A panel with the frequency everywhere, less one without the channel's media."""
     spec = SPEC
-    if saturation:
-        term = dataclasses.replace(SPEC.terms[0], saturation=saturation)
+    if changed != "usual":
+        term = dataclasses.replace(SPEC.terms[0], **CHANGED[changed])
         spec = dataclasses.replace(SPEC, terms=(term,), priors={})
     fit = made(spec)
     panel, (row,) = fit.panel, mm.optimal_frequency(fit).to_dict("records")
