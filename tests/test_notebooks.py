@@ -13,11 +13,11 @@ SHARED = ROOT.parent / "shared" / "data" / "case_study.csv"
 PICTURES = {
     "budget_allocation": 14, "budget_risk": 9, "case_study": 20, "fleet": 6,
     "geo_panel": 9, "baselines": 8, "curves_and_carryover": 11,
-    "lift_tests": 5, "refresh": 1,
+    "lift_tests": 5, "refresh": 1, "time_varying": 3,
 }  # at least  # fmt: skip
 SIMULATED = {
     "baselines", "budget_risk", "curves_and_carryover", "fleet", "geo_panel",
-    "lift_tests",
+    "lift_tests", "time_varying",
 }  # need no shared data  # fmt: skip
 
 
