@@ -5,6 +5,8 @@ Here they are taken out of its specification, so that the page can show them as 
 buttons, and its tables are put where every chart of the page finds them, column by column.
 """
 
+import base64
+import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,6 +73,12 @@ class Tables:
             frame = pd.DataFrame.from_records(list(rows))
             self.columns[name] = {str(c): _short(frame[c]) for c in frame}
 
+    def packed(self) -> str:
+        """All of them as base64 of gzipped JSON, a third of it; page.js unpacks it."""
+        return base64.b64encode(
+            gzip.compress(as_json(self.columns).encode(), 9, mtime=0)
+        ).decode()
+
 
 def embedded(name: str, chart: Any, tables: Tables, caption: str = "") -> Figure:
     """A chart as a figure of a page, and its tables into the page's.
@@ -132,7 +140,7 @@ def numbers(values: Any, digits: int = 6) -> list[Any]:
     fine, coarse = 10.0 ** np.maximum(power, 0), 10.0 ** np.maximum(-power, 0)
     rounded = np.round(x * fine / coarse) * coarse / fine
     return [
-        (int(v) if v == int(v) else v) if there else None
+        (int(v) if v == int(v) and abs(v) < 1e15 else v) if there else None
         for v, there in zip(rounded.tolist(), known.tolist(), strict=True)
     ]
 

@@ -106,7 +106,7 @@ def assemble(
     known = [hashlib.sha256(each).digest() for each in (*first, *map(str.encode, own))]
     page = environment.get_template(template).render({
         "settings": as_json({"config": CONFIG}), "as_json": as_json,
-        "charted": as_json(charted.columns if charted else {}),
+        "charted": (charted or Tables()).packed(),
         **shown, "library": HERE if first else "", "style": _text("page.css"),
         "scripts": own,
         "hashes": [f"sha256-{base64.b64encode(x).decode()}" for x in known],  # of the CSP

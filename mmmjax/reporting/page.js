@@ -1,9 +1,10 @@
 /* The page of a report: draws charts when they come into view, and serves their buttons.
    Vega is the copy that stands in the page before this script; nothing is fetched. */
-(function () {
+(async function () {
   "use strict";
   const settings = JSON.parse(document.getElementById("settings").textContent);
-  const stored = JSON.parse(document.getElementById("tables").textContent);
+  const packed = Uint8Array.from(atob(document.getElementById("tables").textContent), (c) => c.charCodeAt(0));
+  const stored = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
   const printWidth = 660;
   const drawn = new Map(); // figure element -> {plot, spec, params, hidden, view, ready}
 

@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
     def data(self):
         """Content of the data blocks."""
-        return [json.loads(s) for a, s in self.scripts if a.get("type")]
+        return [json.loads(s) for a, s in self.scripts if "json" in a.get("type", "")]
 
 
 VEGA = resources.files("mmmjax.reporting").joinpath("vega.js").read_text("utf-8")
