@@ -146,7 +146,7 @@ def main() -> int:
     asked = parser.parse_args()
     seeds, sampler = range(asked.seeds), USUAL
     if asked.smoke:
-        seeds, sampler = range(2), mm.HMC(chains=2, warmup=30, draws=30, until=None)
+        seeds, sampler = range(2), mm.HMC(chains=2, warmup=50, draws=30, until=None)
         asked.worlds = asked.worlds[:1]
     rows: list[dict[str, Any]] = []
     for world in asked.worlds:

@@ -289,6 +289,7 @@ OTHER = {  # another value of every field
     "media_scale": "shared",
     "scale": "max",
     "media_share": 0.2,
+    "per_day": True,
     "terms": (mm.terms.Media("upper", channels=["TV"], adstock=mm.adstock.Delayed(5)),),
 }
 LEVEL = {"intercept": mm.Prior("Normal", loc=0.2, scale=0.05)}

@@ -110,9 +110,7 @@ def test_figures_are_titled_by_what_the_plan_does(found):
     drawn = figures(found)
     assert drawn["allocation"].title.endswith("to Search")
     assert "more with probability 93%" in drawn["plan_responses"].caption
-    assert "brings 0.400 sales at the lowest budget and 0.100 at" in (
-        drawn["frontier"].caption
-    )
+    assert "brings 0.400 sales at the lowest budget and 0.100 at" in drawn["frontier"].unit
 
 
 def test_the_frontier_marks_both_plans(found):

@@ -72,7 +72,9 @@ def test_parts_add_up_and_tables_hold_them(fit):
 def test_report_and_verdict(fit, tmp_path):
     mm.report(fit, tmp_path / "report.html", test=TEST)
     text = (tmp_path / "report.html").read_text()
-    assert all(name in text for name in ("drift_scale", "adstock_theta", "Hill"))
+    assert not {
+        name for name in ("drift_scale", "adstock_theta", "hill") if name not in text
+    }
     assert mm.judge(fit).adequate.sentence
 
 
