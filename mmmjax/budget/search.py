@@ -60,14 +60,13 @@ WIDEST = 0.3  # first smoothing, share of the draws
 BLURS = (WIDEST, 0.1, 0.03, 0.01)  # of starts in turn: a wide blur misses narrow tops
 BRIEF = 20  # evaluations of a climb on a smoothed utility that nothing is proven of
 THOROUGH = 16  # starts from which on a search is given many hops and wider clouds too
-HOPS, FEW_HOPS = 8, 1  # climbs for each start that begin near the best end of all
-WIDE_HOPS = 24  # where there are too many cells for clouds
+HOPS, FEW_HOPS = 24, 1  # climbs for each start that begin near the best end of all
 MOVED, FAR, NEAR = 3, 0.3, 0.03  # cells that a hop moves, about; how far, in ranges
 GROUPS = (4, 2, 1)  # best ends that hop, one phase after the other
 APART = 0.01  # mean distance, in ranges, below which two ends are one
 MATES = 4  # best ends that another is mixed with
 SPREADS = (0.2, 0.1, 0.05, 0.02)  # of clouds, one after the other, in ranges
-CLOUDS = 64  # in turn of these, each around the best point so far
+CLOUDS = 48  # in turn of these, each around the best point so far
 LESS = 0.3  # each round smooths so much less
 ROUNDS = {"smooth": 1, "concave": 12, "rough": 3, "curved": 40}
 STIFF, STIFFER, STIFFEST = 10.0, 8.0, 1e7  # penalty of a curved limit, its growth
@@ -213,8 +212,7 @@ def search(
     near, turns, thorough = respond, many, many >= THOROUGH
     if rough:
         ends = region.lower * problem.budget, ranges * problem.budget
-        near = tabled(respond, *ends)
-        turns = many * (1 + ((WIDE_HOPS if wide else HOPS) if thorough else FEW_HOPS))
+        near, turns = tabled(respond, *ends), many * (1 + (HOPS if thorough else FEW_HOPS))
 
     def turn(state: tuple[Any, ...], count: Array) -> tuple[tuple[Any, ...], None]:
         """Climb from the next start, or after a hop from one of the best ends so far."""
