@@ -117,10 +117,17 @@ def lift_tests_table(
         seed: Of those.
         memory: Bound in bytes on what lives besides the result.
     """
-    fit, rows = without_added(fit), []
+    fit = without_added(fit)
     if not tested(fit):
         return pd.DataFrame(columns=list(COLUMNS))
-    found = _found(fit, memory)
+    return _beside(fit, _found(fit, memory), prob, draws, seed, memory)
+
+
+def _beside(
+    fit: Fit, found: "_Found", prob: float, draws: int, seed: int, memory: int
+) -> pd.DataFrame:
+    """The table of :func:`lift_tests_table`, of results that are there."""
+    rows = list[dict[str, Any]]()
     data = model_data(fit.spec, fit.panel, fit.scale)
     drawn = prior_params(fit.spec, data, draws, seed, tuple(fit.draws.params))
     drawn = replace(fit, draws=Draws({n: a[None] for n, a in drawn.items()}))
@@ -411,8 +418,8 @@ def conflicts(fit: Fit) -> tuple[Finding, ...]:
     if not tested(fit):
         return ()
     fit = without_added(fit)
-    table, found = lift_tests_table(fit, draws=2), []
-    together = _found(fit, MEMORY)
+    together, found = _found(fit, MEMORY), []
+    table = _beside(fit, together, PROB, 2, 0, MEMORY)
     means = (
         "One of them is wrong, or the series is confounded: what moved the spend of {} "
         "moved the outcome too. The posterior lies between them"

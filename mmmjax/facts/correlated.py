@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmmjax import checks
+from mmmjax.arguments import checked
 from mmmjax.checks import Phrase, fail
 from mmmjax.facts.base import Fact
 from mmmjax.facts.experiment import LiftTest
@@ -15,6 +16,7 @@ from mmmjax.facts.experiment import LiftTest
 __all__ = ["check_named", "correlated"]
 
 
+@checked
 def correlated(
     tests: Sequence[LiftTest], covariance: Sequence[Any] | np.ndarray, group: str
 ) -> tuple[LiftTest, ...]:
@@ -28,7 +30,14 @@ def correlated(
     Raises:
         InputError: Names that are no test's own, or no covariance of so many.
     """
-    matrix, names = np.array(covariance, float), [test.label for test in tests]
+    names = [getattr(test, "label", "") for test in tests]
+    if "" in names or len(names) < 2:
+        got, fix = Phrase(f"{len(names)} things"), 'mm.facts.LiftTest("TV", ...)'
+        fail("tests that are correlated", got, "", "lift tests, 2 or more", fix)
+    try:
+        matrix = np.array(covariance, float)
+    except (TypeError, ValueError):
+        matrix = np.array(np.nan)
     if len(set(names)) < len(names):
         got, fix = Phrase(checks.listing(names)), 'name="Search up"'
         fail("names of correlated tests", got, "", "names of their own", fix)

@@ -3,6 +3,11 @@
 (async function () {
   "use strict";
   const settings = JSON.parse(document.getElementById("settings").textContent);
+  if (!window.DecompressionStream) {
+    document.querySelector("main").insertAdjacentHTML("afterbegin",
+      '<p class="mark bad">The figures need a browser of 2023 or later. Texts and tables do not.</p>');
+    return;
+  }
   const packed = Uint8Array.from(atob(document.getElementById("tables").textContent), (c) => c.charCodeAt(0));
   const stored = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
   const printWidth = 660;

@@ -259,6 +259,12 @@ def test_errors_of_several_tests_covary_as_a_matrix_says():
         mm.facts.correlated(tests, -matrix, "geo tests")
     with pytest.raises(InputError, match="names of correlated tests"):
         mm.facts.correlated([tests[0]] * 3, matrix, "geo tests")
+    for wrong in (None, [], tests[:1], ["TV", "Search"], pd.DataFrame()):
+        with pytest.raises(InputError, match="tests"):
+            mm.facts.correlated(wrong, matrix, "geo tests")
+    for wrong in (None, "0.4", [["a", "b"], ["c", "d"]], [1.0, 2.0]):
+        with pytest.raises(InputError, match="covariance"):
+            mm.facts.correlated(tests, wrong, "geo tests")
 
 
 def test_money_in_all_is_spread_as_it_ran_and_evenly_where_nothing_did():

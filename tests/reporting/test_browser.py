@@ -125,6 +125,14 @@ def test_it_opens_offline_asks_for_nothing_and_draws_everything(desktop, path, c
         )
 
 
+def test_an_old_browser_is_told_why_figures_are_missing(browser, path):
+    page = browser.new_page()
+    page.add_init_script("delete window.DecompressionStream")
+    page.goto(path.as_uri())
+    page.get_by_text("The figures need a browser of 2023 or later").wait_for()
+    page.close()
+
+
 def test_a_click_on_a_key_hides_a_channel_and_two_leave_it_alone(desktop):
     figure = desktop.figure("contributions")
     key = figure.locator(".key", has_text="Search")
