@@ -188,7 +188,7 @@ def test_a_channel_beside_one_that_is_watched_already():
         assert owners == ["watched", "watched_Search"]
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow
 def test_the_command_says_and_writes_both(tmp_path, capsys):
     panel = market(False, weeks=52)
     fit = mm.fit(SPEC, panel, mm.NUTS(chains=2, warmup=50, draws=50, until=None), seed=0)
@@ -203,7 +203,7 @@ def test_the_command_says_and_writes_both(tmp_path, capsys):
     assert plan["spend"].sum() == pytest.approx(plan["even"].sum())
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow
 @pytest.mark.parametrize("drifts", [False, True])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_what_was_planted_is_named_or_left_open(drifts, seed):

@@ -294,7 +294,7 @@ def test_no_split_on_a_grid_is_better():
         mm.knowledge(fit, periods=PLANNED)
 
 
-@pytest.mark.slow(parts=2)
+@pytest.mark.slow
 def test_risk_markets_and_budgets_are_planned_too():
     fit, other = (log_fit(panel=national_panel(40, seed=s), draws=10) for s in (4, 9))
     plan = mm.optimize(fit, utility="sharpe", **ASK)

@@ -21,7 +21,7 @@ SIMULATED = {
 }  # need no shared data  # fmt: skip
 
 
-@pytest.mark.slow(parts=4)  # each in every fourth run
+@pytest.mark.slow  # each in one of the parts
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(notebook, tmp_path):
     if not SHARED.exists() and notebook.stem not in SIMULATED:

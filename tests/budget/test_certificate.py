@@ -18,7 +18,7 @@ CASES = Path(__file__).resolve().parents[1] / "cases"
 REFERENCE = np.array([100.0, 200.0, 50.0])
 
 
-@pytest.mark.parametrize("problems", [3, pytest.param(17, marks=pytest.mark.slow(parts=3))])
+@pytest.mark.parametrize("problems", [3, pytest.param(17, marks=pytest.mark.slow)])
 def test_bounds_hold_on_problems_of_seventeen_kinds(monkeypatch, capsys, problems):
     """One problem a kind against water-filling in NumPy; the script takes any seed."""
     script = CASES / "plans" / "check_certificate.py"
@@ -29,7 +29,7 @@ def test_bounds_hold_on_problems_of_seventeen_kinds(monkeypatch, capsys, problem
     assert not end.value.code, capsys.readouterr().out
 
 
-@pytest.mark.slow(parts=3)  # it fits; the test below is quick
+@pytest.mark.slow  # it fits; the test below is quick
 def test_frontier_and_plan_have_one_price(monkeypatch, capsys):
     monkeypatch.chdir(CASES / "frontier_price")
     with pytest.raises(SystemExit) as end:
@@ -178,7 +178,7 @@ def test_infinite_slope_at_zero(kind, reference):
 
 
 @pytest.mark.parametrize("probability", [0.5, 0.8, 0.83, 0.9, 0.97])
-@pytest.mark.parametrize("draws", [pytest.param(20, marks=pytest.mark.slow(parts=3)), 31])
+@pytest.mark.parametrize("draws", [pytest.param(20, marks=pytest.mark.slow), 31])
 def test_a_target_is_reached_in_as_many_draws_as_promised(probability, draws):
     fit = make_fit(3, draws=draws, seed=4)
     ask = {"periods": 6, "bounds": (0, 3)}

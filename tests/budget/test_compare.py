@@ -37,8 +37,8 @@ def plan(fit):
 @pytest.mark.parametrize(
     "flighting, carry_in",
     [("even", "zero"), ("even", "history"), (WEIGHTS, "history"), ("optimal", "zero"),
-     pytest.param(WEIGHTS, "zero", marks=pytest.mark.slow(parts=3)),
-     pytest.param("optimal", "history", marks=pytest.mark.slow(parts=3))],
+     pytest.param(WEIGHTS, "zero", marks=pytest.mark.slow),
+     pytest.param("optimal", "history", marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_a_plan_brings_what_it_says(fit, flighting, carry_in):
     plan = optimize(

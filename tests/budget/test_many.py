@@ -93,7 +93,7 @@ def test_shadow_price_is_what_a_little_more_brings(limits):
         np.testing.assert_allclose(plan.shadow_price, slope, rtol=1e-3)
 
 
-@pytest.mark.slow(parts=3)
+@pytest.mark.slow
 def test_alphas_price_the_tail():
     alphas = [0.0, 0.5, 1.0]
     found = mm.frontier(FIT, alphas=alphas, **HOW)

@@ -31,7 +31,7 @@ GB = 10**9
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.slow(parts=2)
+@pytest.mark.slow
 def test_two_devices_give_the_draws_of_one_and_stop_when_told(tmp_path):
     """In a process of its own, which must start with two host devices."""
     environment = os.environ | {

@@ -150,7 +150,7 @@ def test_a_prior_of_the_other_sign_is_refused():
         spec_of(priors={"gamma_control_negative": prior})
 
 
-@pytest.mark.slow(parts=3)
+@pytest.mark.slow
 def test_fits_of_one_geo_and_of_several_backtests_and_fleets():
     """Every draw of a signed coefficient has its sign, pooled over geos too."""
     short = {"chains": 2, "warmup": 60, "draws": 20, "until": None}

@@ -138,7 +138,7 @@ def test_channels_that_are_not_there_and_organic_ones():
         mm.optimize(fit_of(spec), periods=4)
 
 
-@pytest.mark.slow(parts=2)
+@pytest.mark.slow
 def test_fits_files_forecasts_backtests_reports_and_fleets(tmp_path):
     panel = make_panel(geos=("a",), periods=60)
     train, test = panel.split(panel.dates[49])

@@ -202,7 +202,7 @@ def test_the_table_has_the_multipliers_of_training_and_after():
 TINY = mm.NUTS(chains=2, warmup=60, draws=50, until=None)
 
 
-@pytest.mark.slow(parts=2)
+@pytest.mark.slow
 @pytest.mark.parametrize("geos", [("north",), ("a", "b", "c")])
 def test_everything_downstream_takes_it(geos, tmp_path):
     """Pooled geos or one market, by a case file: nothing knows of it but its term."""
@@ -299,7 +299,7 @@ def weekly_errors(drifts, markets=3, weeks=104):
     return *errors, np.mean(inside[markets:])
 
 
-@pytest.mark.slow(parts=2)
+@pytest.mark.slow
 @pytest.mark.parametrize("drifts", [True, False])
 def test_drift_is_found_and_what_does_not_move_stays(drifts):
     still, moving, inside = weekly_errors(drifts)

@@ -95,14 +95,14 @@ def test_a_plan_says_that_some_draws_have_an_s(fit):
     assert "saturation_slope is above 1 in" in plan.gap_reason
 
 
-@pytest.mark.slow(parts=2)
+@pytest.mark.slow
 def test_backtest():
     rules = {"folds": 1, "horizon": 6, "least": 40, "baselines": False}
     found = mm.backtest(SPEC, PANEL, mm.HMC(**SHORT), **rules, progress=False)
     assert np.isfinite(found.scores["crps"].sel(model="mmm")).all()
 
 
-@pytest.mark.slow(parts=2)
+@pytest.mark.slow
 def test_fleet_of_two():
     panels = {name: make_panel(periods=40 + k, seed=k) for k, name in enumerate("ab")}
     fleet = mm.fit_fleet(SPEC, panels, mm.HMC(**SHORT), refit=False, progress=False)

@@ -43,7 +43,7 @@ def test_another_sign_is_refused():
         mm.terms.Media(sign="negative")
 
 
-@pytest.mark.slow(parts=2)
+@pytest.mark.slow
 @pytest.mark.parametrize("geos", [1, 3])
 def test_harm_is_found_returned_and_not_planned(geos, tmp_path):
     """Radio takes 15 from sales of 100 where TV brings 20; its budget goes to the floor."""
