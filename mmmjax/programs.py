@@ -46,7 +46,8 @@ _SETTINGS = (
 )
 _PROGRAMS: dict[Any, "Program"] = {}
 _TURNS: dict[Any, threading.Lock] = {}
-_TIDY = {"at": 0}  # bytes held, from which on it is looked after
+# bytes, and mappings of memory, held from which on they are looked after
+_TIDY = {"at": 0, "mappings": 0}
 _TRACING = threading.Lock()  # NumPyro's handlers are one stack for all threads
 
 QUICK = 1
@@ -154,7 +155,8 @@ def program(
     where = (device(), jax.config.jax_enable_x64)
     key = (function, tuple(sorted(static.items())), tree, shapes, level, where)
     with _TURNS.setdefault(key, threading.Lock()):  # other programs are made meanwhile
-        if key not in _PROGRAMS:
+        made = _PROGRAMS.get(key)
+        if made is None:
             start = time.perf_counter()
             made = _make(function, static, leaves, tree, measure)
             made.options = _options(level)
@@ -162,7 +164,7 @@ def program(
             while len(_PROGRAMS) >= MOST:
                 _PROGRAMS.pop(next(iter(_PROGRAMS)), None)
             _PROGRAMS[key] = made
-        return _PROGRAMS[key]
+        return made
 
 
 def _make(
@@ -275,15 +277,29 @@ def _named(what: Any) -> str:
 
 
 def _tidy() -> None:
-    """Give back what compilers have freed, once it may be much.
+    """Give back what compilers have freed, and what they hold, once it may be much.
 
     The C library keeps it for each thread that compiled: half of a GB after a panel's fit.
+    Every program of XLA on a CPU maps some pages, and a compiler that Linux refuses one
+    more mapping (65,530 a process) crashes: after some hundred models all programs are
+    forgotten, those of JAX too; what is run again is compiled again.
     """
     with contextlib.suppress(OSError, AttributeError):  # not Linux, not its C library
         if (held := _held()) > _TIDY["at"]:
             gc.collect()
             ctypes.CDLL("libc.so.6").malloc_trim(0)
             _TIDY["at"] = min(held, _held()) + LEFT
+        most = int(Path("/proc/sys/vm/max_map_count").read_text())
+        if _mappings() > max(_TIDY["mappings"], most // 2):
+            _PROGRAMS.clear()
+            jax.clear_caches()
+            gc.collect()
+            _TIDY["mappings"] = _mappings() + most // 4
+
+
+def _mappings() -> int:
+    """Mappings of memory that this process has."""
+    return Path("/proc/self/maps").read_bytes().count(b"\n")
 
 
 def _held() -> int:
