@@ -165,7 +165,7 @@ def test_memory_that_compilers_freed_is_given_back(monkeypatch):
 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="mappings are counted on Linux")
-def test_programs_are_forgotten_before_the_mappings_of_a_process_run_out(cache, monkeypatch):
+def test_programs_are_forgotten_before_mappings_run_out(cache, monkeypatch):
     """Many models in one process: a compiler that is refused a mapping crashes."""
     first, expected = run(2.0)
     made = [jax.jit(lambda x, k=k: jnp.sin(x * k) @ x) for k in range(40)]
@@ -173,14 +173,14 @@ def test_programs_are_forgotten_before_the_mappings_of_a_process_run_out(cache, 
         each(np.arange(9.0))
     monkeypatch.setattr(programs, "_TIDY", {"at": 2**60, "mappings": 0})
     truly, counts, seen = programs._mappings, iter([40_000, 41_000, 42_000]), []
-    monkeypatch.setattr(
-        programs, "_mappings", lambda: seen.append(truly()) or next(counts)
-    )
+    monkeypatch.setattr(programs, "_mappings", lambda: seen.append(truly()) or next(counts))
     second, _ = run(3.0)
-    assert second.ready and not programs._PROGRAMS
+    assert second.ready
+    assert not programs._PROGRAMS
     assert seen[1] < seen[0] - 40  # of 40 programs and more
     run(4.0)  # not again at once, where what is mapped is not ours
-    assert len(programs._PROGRAMS) == 1 and next(counts, None) is None
+    assert len(programs._PROGRAMS) == 1
+    assert next(counts, None) is None
     counts = iter([0, 0])
     for again in (first(*ARGS), run(2.0)[1]):
         for a, b in zip(jax.tree.leaves(again), jax.tree.leaves(expected), strict=True):
