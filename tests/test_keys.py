@@ -108,6 +108,7 @@ ARRAYS = {  # key -> its line, lines that stand there both times, the file
     "strip": ('["$"]', {}, "dollars"),
     "accounting": ("true", {}, "brackets"),
     "missing": ('["n/a"]', {}, "unknown"),
+    "date_format": ('"%G-W%V"', {}, "weeks"),
     "population": ('"people"', {}, None),
     "national": ('["TV"]', {}, "whole"),
 }
@@ -128,6 +129,7 @@ def files(folder, kind):
         "dollars": frame.assign(sales="$" + frame.sales.astype(str)),
         "brackets": frame.assign(sales=text(lambda x: f"({x})" if x < 51 else str(x))),
         "whole": frame.assign(tv=frame.groupby("week").tv.transform("first")),
+        "weeks": frame.assign(week=pd.to_datetime(frame.week).dt.strftime("%G-W%V")),
         "unknown": frame.assign(sales=text(lambda x: "n/a" if x < 51 else str(x))),
     }
     if kind == "book":

@@ -235,14 +235,14 @@ def test_frequency_asked_for_must_fit():
 @pytest.mark.parametrize(
     "dates, got, fix",
     [
-        (range(202301, 202313), "got 202301", 'format="%Y%m")'),
+        (range(202301, 202313), "got 202301", "date_format='%Y%m' for months"),
         (range(1, 13), "got 1 ", "the date on which the period starts"),
         (range(44000, 44084, 7), "got 44000", 'unit="D", origin="1899-12-30"'),
         ([1672531200 + i for i in range(12)], "got 1672531200", 'unit="s"'),
         ([1672531200000 + i for i in range(12)], "got 1672531200000", 'unit="ms"'),
         (["hello"] * 12, 'got "hello"', "YYYY-MM-DD"),
         (["13/13/2023"] * 12, 'got "13/13/2023"', "YYYY-MM-DD"),
-        ([f"2023-W{i:02d}" for i in range(1, 13)], 'got "2023-W01"', "%G-W%V-%u"),
+        ([f"2023-W{i:02d}" for i in range(1, 13)], 'got "2023-W01"', "'%G-W%V'"),
         ([None] * 12, "got a missing date", "drop the row"),
         (["0203-01-01"] * 12, 'got "0203-01-01"', "correct the year"),
     ],
@@ -267,7 +267,8 @@ def test_one_date_that_cannot_be_read():
 def test_day_and_month_that_may_be_swapped():
     df = weekly().assign(date=[f"01/{i:02d}/2023" for i in range(1, 13)])
     got = 'got "01/02/2023", which may be 2023-02-01 or 2023-01-02 at column "date", row 1'
-    refuse(df, got, 'pd.to_datetime(df["date"], format="%d/%m/%Y") (or "%m/%d/%Y")')
+    fix = "pass date_format='%d/%m/%Y' for 2023-02-01 or pass date_format='%m/%d/%Y' for"
+    refuse(df, got, fix)
 
 
 def test_time_of_day():

@@ -1,5 +1,6 @@
 """Files in other dialects: refused by name, and read with the lines that are proposed."""
 
+import csv
 import re
 from pathlib import Path
 
@@ -50,13 +51,19 @@ FILES = [
     (table(), "utf-32", "UTF-32 text"),
     (table().replace("radio", "Zürich"), "latin-1", "text that is no UTF-8 (line 1"),
     (table().replace("radio", "café €"), "cp1252", "in Windows-1252"),
+    (table().replace("radio", "ラジオ"), "shift_jis", '"ラジオ'),
+    (table().replace("radio", "广播"), "gb18030", '"广播'),
+    (table().replace("radio", "радио"), "cp1251", '"радио'),
+    (table().replace("radio", "głośny"), "cp1250", '"głośny'),
+    (table().replace("radio", "Hörfunk"), "mac-roman", '"Hörfunk'),
 ]
+OTHER = ("Zürich", "café €", "ラジオ", "广播", "радио", "głośny", "Hörfunk")
 
 
 @pytest.mark.parametrize("text, encoding, what", FILES)
 def test_a_dialect_is_named_and_read_as_the_message_says(tmp_path, text, encoding, what):
     path = write(tmp_path / "t.csv", text, encoding)
-    radio = next((n for n in ("Zürich", "café €") if n in text), "radio")
+    radio = next((n for n in OTHER if n in text), "radio")
     names = {"media": {"tv": "tv", "radio": radio}}
     with pytest.raises(InputError, match=re.escape(what)):
         Panel.from_file(path, **(NAMES | names))
@@ -71,6 +78,54 @@ def test_a_plain_file_needs_no_word(tmp_path, end, encoding):
     text = table().replace("\n", end)
     panel = Panel.from_file(write(tmp_path / "t.csv", text, encoding), **NAMES)
     np.testing.assert_array_equal(numbers(panel), TRUTH)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(",", ", "),
+        lambda text: text.replace("tv", "tv\u00a0", 1).replace("sales", " sales", 1),
+        lambda text: text.replace("date", '"date\n"', 1),
+        lambda text: text + ",,,,\n" * 50,
+        lambda text: ",,,,\n" + text.replace("2023-02-05", '"",,,,\n2023-02-05'),
+        lambda text: text.replace("\n", ",,,\n"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_blanks_of_programs_are_no_matter(tmp_path, change, kind):
+    path = write(tmp_path / "t.csv", change(table()))
+    if kind == "xlsx":
+        cells = list(csv.reader(change(table()).splitlines(keepends=True)))
+        body = [[c if i == 0 or not c.strip() else float(c) for i, c in enumerate(row)]
+                for row in cells if "2023" in row[0] or not any(row)]  # fmt: skip
+        head = [row for row in cells if "promo" in "".join(row)]
+        path = book(tmp_path / "t.xlsx", [*head, *body])
+    panel = Panel.from_file(path, **NAMES)
+    np.testing.assert_array_equal(numbers(panel), TRUTH)
+
+
+def test_names_may_be_spelled_in_two_ways(tmp_path):
+    for have, asked in (("Zu\u0308rich", "Zürich"), ("Zürich", "Zu\u0308rich")):
+        path = write(tmp_path / "t.csv", table().replace("radio", have))
+        panel = Panel.from_file(path, **(NAMES | {"media": {"tv": "tv", "radio": asked}}))
+        np.testing.assert_array_equal(numbers(panel), TRUTH)
+    names = {"outcome": "sales (net)"}
+    path = write(tmp_path / "t.csv", table().replace("sales", '"sales\n(net)"'))
+    np.testing.assert_array_equal(numbers(Panel.from_file(path, **(NAMES | names))), TRUTH)
+    both = table().replace("radio", "tv ", 1)  # two columns of one name are no spelling
+    with pytest.raises(InputError, match='got "radio"'):
+        Panel.from_file(write(tmp_path / "t.csv", both), **NAMES)
+
+
+def test_lines_below_the_table_are_named(tmp_path):
+    for note, said in (("Source: SAP", '"Source: SAP"'), ("a\nb", "the 2 lines below")):
+        path = write(tmp_path / "t.csv", f"{table()}{note}\n")
+        with pytest.raises(InputError, match=f"Fix: delete .*{said}"):
+            Panel.from_file(path, **NAMES)
+    lines = table().splitlines()
+    path = write(tmp_path / "t.csv", "\n".join([*lines[:7], lines[0], *lines[7:]]))
+    with pytest.raises(InputError, match=r"line 8 .*the header stands there again"):
+        Panel.from_file(path, **NAMES)
 
 
 def test_the_marks_of_one_column_leave_the_others_alone(tmp_path):

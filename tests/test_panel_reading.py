@@ -68,6 +68,15 @@ MEANT = {
     1200.5: ["£1,200.50", "1200.50 €", "1200.50\u00a0€", "EUR 1200.50", "1,200.50 EUR"],
     1234567.0: ["1,234,567", "12,34,567", "1 234 567", "1\u00a0234\u00a0567", "1.234567e6"],
     1234567.5: ["1\u202f234\u202f567.5", "1'234'567.5", "1\u2019234\u2019567.5"],
+    500.0: [
+        "Rs.500",
+        "Rs. 500.00",
+        "500.-",
+        "500,\u2013",
+        "500.\u2014",
+        "500,--",
+        "Fr. 500",
+    ],
     12.0: ["+12", "\uff11\uff12", "12."],
 }
 CELLS = [(written, meant) for meant, cells in MEANT.items() for written in cells]
@@ -108,6 +117,8 @@ COLUMNS = [
     (COMMAS, 1, {"decimal": {"sales": ","}}),
     ([f"CHF {text}" for text in SWISS], 1000, {"thousands": "'", "strip": "CHF"}),
     ([f"{x:.4f}%" for x in TRUTH[:, 0]], 1, {"strip": "%"}),
+    ([f"Rs.{x}" for x in GROUPED], 1000, {"thousands": ",", "strip": "Rs."}),
+    ([f"{text[:-3]}.-" for text in SWISS], 1000, {"thousands": "'", "strip": ".-"}),
 ]
 
 
@@ -163,6 +174,8 @@ def test_what_is_no_number_is_missing_and_never_zero(tmp_path, cell):
         ("1.2.3", "in one way, such as 1234.5"),
         ("(-5)", "in one way, such as 1234.5 and -1234.5"),
         ("yes", "write 1 for yes and 0 for no"),
+        ("nein", "write 1 for yes and 0 for no"),
+        ("VRAI", "write 1 for yes and 0 for no"),
     ],
 )
 def test_what_could_be_several_numbers_is_not_guessed(tmp_path, cell, advice):

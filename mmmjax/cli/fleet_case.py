@@ -38,7 +38,7 @@ from mmmjax.fleet.run import USUAL
 from mmmjax.fleet.store import check_market
 from mmmjax.panel import DIALECT, Panel
 from mmmjax.panel.container import asked, dialect_of
-from mmmjax.panel.dialect import NUMBERS
+from mmmjax.panel.dialect import CELLS
 from mmmjax.panel.files import load_table
 from mmmjax.samplers import HMC
 from mmmjax.spec import Spec
@@ -139,7 +139,7 @@ def _read(
             if isinstance(source, Path):
                 panel = Panel.from_file(source, **market.columns)
             else:
-                whole = set(DIALECT) - set(NUMBERS)  # the one table was read so already
+                whole = set(DIALECT) - set(CELLS)  # the one table was read so already
                 names = {k: v for k, v in market.columns.items() if k not in whole}
                 panel = Panel.from_frame(source, **names)
             cut = market.train_until

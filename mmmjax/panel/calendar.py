@@ -10,6 +10,7 @@ import pandas as pd
 from mmmjax.checks import Phrase, fail, listing, show
 from mmmjax.panel.cells import Source
 from mmmjax.panel.columns import Columns
+from mmmjax.panel.days import steady, swapped
 
 __all__ = [
     "check_follows",
@@ -179,6 +180,7 @@ def regular(
 
     Refuses dates off the grid and dates that no geo has.
     """
+    _one_form(source, codes)
     dates = pd.DatetimeIndex(np.unique(source.dates))
     step = offset(freq, dates) if freq else _infer(source, codes, dates)
     name = step.freqstr
@@ -207,6 +209,32 @@ def regular(
     if len(missing):
         _gap(missing, name, "in any geo" if source.geo else "")
     return grid, name
+
+
+def _one_form(source: Source, codes: np.ndarray) -> None:
+    """Refuse dates of which those up to the 12th have day and month exchanged.
+
+    A program that took 2/1 for the other of the two leaves 13/1 as it is: rows that stand
+    in order once they are turned back show it, even where the dates happen to be regular.
+    """
+    dates = pd.Series(source.dates)
+    turned = swapped(dates)
+    if not (changed := np.flatnonzero(turned != dates)).size or not steady(turned):
+        return
+    ordered = lambda of: all(
+        x.is_monotonic_increasing or x.is_monotonic_decreasing for _, x in of.groupby(codes)
+    )
+    if ordered(turned) and not ordered(dates):
+        row = int(changed[0])
+        got = Phrase(f"{show(dates[row])} where {show(turned[row])} would be in order")
+        fix = (
+            "day and month are exchanged where the day is 12 or less, as programs do that "
+            "expect another order of them: export the table again with dates as "
+            f"YYYY-MM-DD, or correct these {changed.size} rows, this one to "
+            f"{show(turned[row])}"
+        )
+        place = replace(source, dates=None).where(row, source.date)
+        fail("date", got, place, "days and months in one order", fix)
 
 
 def no_gaps(present: np.ndarray, grid: pd.DatetimeIndex, names: tuple[str, ...]) -> None:

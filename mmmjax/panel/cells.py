@@ -11,21 +11,17 @@ import pandas as pd
 
 from mmmjax.checks import Phrase, fail, listing, show
 from mmmjax.findings import Finding
+from mmmjax.panel.days import FORMATS, as_told, english, likely, steady
 from mmmjax.panel.dialect import Dialect
 from mmmjax.panel.files import Origin, agreed
 from mmmjax.panel.numbers import advice, dotted, read_cells, settings
 
 __all__ = ["Source", "date_of", "read_dates", "read_geos", "read_numbers"]
 
-FORMATS = (
-    "%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y.%m.%d",
-    "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y",
-    "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%d.%m.%y",
-    "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%b %d %Y",
-    "%d %B %Y", "%B %d, %Y", "%b %Y", "%B %Y", "%b-%y",
-)  # fmt: skip
 OFFSET = r"(?<=\d)\s*(?:Z|[+-]\d{2}:?\d{2})$"
 CLOCK = r"[T ]\d{1,2}:\d{2}"
+MIDNIGHT = r"[T ](0?0:00(:00(\.0+)?)?|12:00(:00)? ?[Aa][Mm])$"
+EAST = 12  # hour from which on a clock may be midnight of a time zone east of UTC
 
 
 @dataclass(frozen=True)
@@ -103,18 +99,22 @@ def read_dates(source: Source) -> tuple[np.ndarray, str | None]:
         series = series.dt.start_time
     if isinstance(series.dtype, pd.ArrowDtype):
         series = series.astype(object)
-    zone, way = getattr(series.dtype, "tz", None), None
+    zone, way = getattr(series.dtype, "tz", None), source.dialect.date_format
     kind = pd.api.types.infer_dtype(series, skipna=True)
-    if kind in ("integer", "floating", "boolean", "decimal", "mixed-integer-float"):
-        parsed, way = _numeric_dates(source, series)
-    elif pd.api.types.is_datetime64_any_dtype(series.dtype):
+    numbers = ("integer", "floating", "boolean", "decimal", "mixed-integer-float")
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        if way is not None:
+            got, fix = Phrase(f'"{way}" for dates that are no text'), "leave it out"
+            fail("date_format", got, f'column "{column}"', "a column of text", fix)
         parsed = series.dt.tz_localize(None)  # the date that the clock showed there
+    elif kind in numbers:
+        parsed, way = _numeric_dates(source, series)
     else:
         text = series.astype(str).str.strip()
         if text.str.contains(CLOCK, regex=True).any():
             zone = text[0][-6:] if text.str.contains(OFFSET, regex=True).any() else None
             text = text.str.replace(OFFSET, "", regex=True)
-            text = text.str.replace(r"[T ]0?0:00(:00(\.0+)?)?$", "", regex=True)
+            text = text.str.replace(MIDNIGHT, "", regex=True)
         digits = text.str.fullmatch(r"\d+(\.0)?").all()
         how = _numeric_dates if digits else _text_dates
         parsed, way = how(source, text.astype(object) if digits else text)
@@ -130,87 +130,141 @@ def read_dates(source: Source) -> tuple[np.ndarray, str | None]:
 def _midnight(source: Source, dates: np.ndarray, zone: object) -> np.ndarray:
     """Take off the time of day, if all rows have the same and it can shift no date."""
     midnight = dates.astype("datetime64[D]").astype("datetime64[ns]")
-    clock = dates - midnight
+    clock, this = dates - midnight, f'df["{source.date}"]'
     usual = clock[0] if zone is None else np.timedelta64(0, "ns")
+    hours = np.unique(clock) / np.timedelta64(1, "h")
+    east = zone is None and hours[0] >= EAST and np.ptp(hours) <= 1 and hours[-1] % 0.5 == 0
+    day = show(midnight[0] + np.timedelta64(1, "D"))
+    local = f'{this} = pd.to_datetime({this}, utc=True).dt.tz_convert("Europe/Paris")'
     if (clock != usual).any():
         row = int(np.flatnonzero(clock != usual)[0])
-        this = f'df["{source.date}"]'
         allowed = "dates without a time of day"
         fix = f"add hours up to days, or {this} = pd.to_datetime({this}).dt.normalize()"
         if zone is not None:
             allowed += f", or midnight in their time zone ({zone})"
-            local = f'pd.to_datetime({this}, utc=True).dt.tz_convert("Europe/Paris")'
-            fix = f"go to the time zone of the business: {this} = {local}"
+            fix = f"go to the time zone of the business: {local}"
+        elif east:
+            fix = f"if it is midnight of a time zone, said in UTC, the first row is {day}: "
+            fix += f"write dates without a time, in pandas {local}"
         where = source.where(row, source.date)
         fail("date", pd.Timestamp(dates[row]), where, allowed, fix)
+    if east and hours[0] > EAST:
+        what = (
+            f'dates at {pd.Timestamp(dates[0]):%H:%M}, the first "{pd.Timestamp(dates[0])}"'
+        )
+        means = (
+            f"They were read as the days that they name, the first as {show(midnight[0])}"
+        )
+        remedy = (
+            f"If that is midnight of a time zone, said in UTC, the first day is {day}: "
+        )
+        remedy += f"write dates without a time, in pandas {local}"
+        where = (source.date,)
+        source.said.append(Finding("warning", "clock", what, where, None, means, remedy))
     return midnight
 
 
 def _numeric_dates(source: Source, series: pd.Series) -> tuple[pd.Series, str | None]:
     numbers: Any = pd.to_numeric(series, errors="coerce")
     values = numbers.to_numpy(float, na_value=np.nan)
-    if not ((values % 1 == 0) & (values >= 19000101) & (values <= 22001231)).all():
-        fix = _numeric_fix(float(values[0]), f'df["{source.date}"]')
-        where = source.where(0, source.date)
-        got = series.iloc[0]
+    whole = (values % 1 == 0).all()
+    told = source.dialect.date_format is not None
+    if not (whole and (told or ((values >= 19000101) & (values <= 22001231)).all())):
+        where, got = source.where(0, source.date), series.iloc[0]
         got = Phrase(got) if isinstance(got, str) else got
-        fail("date", got, where, "dates such as 2024-01-31", fix)
+        fail("date", got, where, "dates such as 2024-01-31", _numeric_fix(source, values))
     return _text_dates(source, pd.Series(values.astype(int).astype(str)))
 
 
-def _numeric_fix(first: float, this: str) -> str:
+def _numeric_fix(source: Source, values: np.ndarray) -> str:
+    """What numbers probably are: days or seconds from some day on, months, weeks, years."""
+    first, this = float(values[0]), f'df["{source.date}"]'
+    unit, start = {10: "s", 13: "ms", 16: "us"}.get(len(f"{abs(first):.0f}"), "ns"), ""
     if 20000 < first < 80000:  # days since 1900, as spreadsheets store dates
-        return f'{this} = pd.to_datetime({this}, unit="D", origin="1899-12-30")'
-    if 1e8 < first < 1e19:
-        unit = {10: "s", 13: "ms", 16: "us"}.get(len(str(int(first))), "ns")
-        return f'{this} = pd.to_datetime({this}, unit="{unit}")'
-    if 190001 <= first <= 220053:
-        months = f'pd.to_datetime({this}.astype(str), format="%Y%m")'
-        return f"for months, {this} = {months}; for weeks, the dates on which they start"
+        unit, start = "D", ', origin="1899-12-30"'
+    if start or 1e8 < first < 9e18:
+        day = pd.to_datetime(first, unit=unit, origin="1899-12-30" if start else "unix")
+        if source.origin is None:
+            return (
+                f'{this} = pd.to_datetime({this}, unit="{unit}"{start}), here {show(day)}'
+            )
+        if start:
+            fix = "in the spreadsheet give the column the format of a date, YYYY-MM-DD"
+            return f"{fix}: there it is {show(day)}"
+        words = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+        words = words.get(unit, "nanoseconds")
+        return f"write dates: as {words} since 1970 it is {show(day)}"
+    if (values % 1 == 0).all() and ((values >= 190001) & (values <= 220053)).all():
+        weeks = source.settings({"date_format": "%G%V"}) + " for the Mondays of weeks"
+        if (values % 100 > 12).any():
+            return weeks
+        return f"{source.settings({'date_format': '%Y%m'})} for months, or {weeks}"
+    if ((values >= 1900) & (values <= 2200)).all():
+        return source.settings({"date_format": "%Y"})
     return "turn week, month or year numbers into the date on which the period starts"
 
 
 def _text_dates(source: Source, text: pd.Series) -> tuple[pd.Series, str | None]:
-    """Read dates in ISO form or in the one other form that fits every row."""
+    """Read dates in the form that is given, in ISO form or in the one that fits all."""
+    if (way := source.dialect.date_format) is not None:
+        found = as_told(text, way)
+        if found.isna().any():
+            row = int(np.flatnonzero(found.isna())[0])
+            where, fix = source.where(row, source.date), "correct the cell, or date_format"
+            fail("date", text[row], where, f'dates written as date_format = "{way}"', fix)
+        return found, way
     iso = pd.to_datetime(text, format="ISO8601", errors="coerce")
     if iso.notna().all():
         return iso, None
-    tried = {way: pd.to_datetime(text, format=way, errors="coerce") for way in FORMATS}
-    whole = {way: dates for way, dates in tried.items() if dates.notna().all()}
+    tried, whole = dict[str, Any](), dict[str, Any]()
+    for texts in (text, text.map(english)):
+        if not whole:
+            read = lambda way, texts=texts: pd.to_datetime(
+                texts, format=way, errors="coerce"
+            )
+            tried = {way: read(way) for way in FORMATS}
+            whole = {way: dates for way, dates in tried.items() if dates.notna().all()}
     if not whole:
         _no_date(source, text, [iso, *tried.values()])
-    ways = list(whole)
-    for way in ways[1:]:
-        if not whole[way].equals(whole[ways[0]]):
-            _two_dates(source, text, whole[ways[0]], whole[way], (ways[0], way))
-    return whole[ways[0]], ways[0]
+    ways: dict[str, Any] = {}
+    for way, dates in whole.items():
+        if not any(dates.equals(other) for other in ways.values()):
+            ways[way] = dates
+    if len(ways) > 1:  # a panel is regular: is only one of them?
+        regular = {way: dates for way, dates in ways.items() if steady(dates)}
+        span = {way: dates.max() - dates.min() for way, dates in ways.items()}
+        near = {way: ways[way] for way in ways if span[way] < 3 * min(span.values())}
+        ways = regular or near  # years of a day: 23-01-05
+    if len(ways) > 1:
+        _two_dates(source, text, ways)
+    return next(iter(ways.values())), next(iter(ways))
 
 
 def _no_date(source: Source, text: Any, tried: list[pd.Series]) -> NoReturn:
     """Point at the first row that breaks the form most rows have."""
     best = max(tried, key=lambda dates: int(dates.notna().sum())).notna().to_numpy()
     row = int(np.flatnonzero(~best)[0])
-    fix = "write it as YYYY-MM-DD, as in 2024-01-31"
-    if re.fullmatch(r"\d{4}-?W\d{1,2}", text[row]):
-        weeks = f'pd.to_datetime(df["{source.date}"] + "-1", format="%G-W%V-%u")'
-        fix = f"turn ISO weeks into their Mondays: {weeks}"
+    day, form = likely(text[row])
+    fix = f"write it as YYYY-MM-DD, {f'here {day}' if day else 'as in 2024-01-31'}"
+    if form and as_told(text, form).notna().all():
+        fix = source.settings({"date_format": form})
+        fix += f" for the Mondays of weeks, here {day}"
+    elif text[row] == source.date:
+        fix = "the header stands there again: leave the row out"
     elif not re.search(r"\d", text[row]) and best.any():
         fix = "drop the row if it is a line of totals or notes, else write a date"
     fail("date", text[row], source.where(row, source.date), "a date", fix)
 
 
-def _two_dates(
-    source: Source,
-    text: pd.Series,
-    first: pd.Series,
-    second: pd.Series,
-    ways: tuple[str, str],
-) -> NoReturn:
-    row = int(np.flatnonzero((first != second).to_numpy())[0])
-    got = f"{show(text[row])}, which may be {show(first[row])} or {show(second[row])}"
-    this = f'df["{source.date}"]'
-    fix = f'say which: {this} = pd.to_datetime({this}, format="{ways[0]}") (or "{ways[1]}")'
-    place = source.where(row, source.date)
+def _two_dates(source: Source, text: pd.Series, ways: Mapping[str, Any]) -> NoReturn:
+    """Ask which of two forms is meant."""
+    first, second = list(ways)[:2]
+    row = int(np.flatnonzero((ways[first] != ways[second]).to_numpy())[0])
+    days = [show(ways[way][row]) for way in (first, second)]
+    got = f"{show(text[row])}, which may be {days[0]} or {days[1]}"
+    pairs = zip((first, second), days, strict=True)
+    told = [f"{source.settings({'date_format': way})} for {day}" for way, day in pairs]
+    place, fix = source.where(row, source.date), listing(map(Phrase, told), 2, "or")
     fail("date", Phrase(got), place, "dates that can be read in one way only", fix)
 
 
@@ -241,6 +295,8 @@ def date_of(field: str, value: Any, way: str | None, dates: pd.DatetimeIndex) ->
     iso = pd.to_datetime(text, format="ISO8601", errors="coerce")
     if re.match(r"\d{4}-\d{2}-\d{2}", text) and not pd.isna(iso):
         return iso if iso.tzinfo is None else iso.tz_localize(None)
+    if way is not None and not pd.isna(day := as_told(pd.Series([text]), way)[0]):
+        return day
     read = {f: pd.to_datetime(text, format=f, errors="coerce") for f in FORMATS}
     read = {f: day for f, day in read.items() if not pd.isna(day)}
     if way is not None and "%d" in way and len(set(read.values())) > 1:

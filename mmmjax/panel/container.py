@@ -15,8 +15,7 @@ from mmmjax.panel.calendar import check_follows
 from mmmjax.panel.campaigns import columns_in
 from mmmjax.panel.cells import date_of
 from mmmjax.panel.columns import Names
-from mmmjax.panel.dialect import KEYS, Dialect
-from mmmjax.panel.dialect import NUMBERS as OF_NUMBERS
+from mmmjax.panel.dialect import CELLS, KEYS, Dialect
 from mmmjax.panel.files import load_table
 from mmmjax.panel.national import weights
 from mmmjax.panel.reading import first_outcome, read, read_future
@@ -106,11 +105,11 @@ class Panel(PanelRecord):
             leave_empty: Where the outcome is not known: "ends" (each geo's zeros before its
                 first and after its last other outcome), dates, "first:last", or by geo.
             facts: What is known beside the outcome: records of ``mm.facts``.
-            **written: How numbers are written as text: `decimal` and the like of [data].
+            **written: How text is written: `decimal`, `date_format` and the like of [data].
         """
         own = (date, outcome, media, controls, geo, spend, population, groups, national)
         told = {"currency": currency, "outcome_value": outcome_value, "facts": tuple(facts)}
-        dialect = dialect_of(written, OF_NUMBERS) if written else None
+        dialect = dialect_of(written, CELLS) if written else None
         panel = cls(**read(df, Names(*own), freq, dialect, leave_empty), **told)
         return check_names(spread(panel))
 

@@ -9,19 +9,36 @@ import codecs
 import csv
 import json
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from mmmjax.checks import Phrase, closest, fail, integer, listing, show
-from mmmjax.panel.numbers import Marks
+from mmmjax.panel.days import check_format
+from mmmjax.panel.numbers import FULL, Marks
 
-__all__ = ["KEYS", "NUMBERS", "Dialect", "Found", "decoded", "lines", "recognise"]
+__all__ = [
+    "BLANK",
+    "CELLS",
+    "KEYS",
+    "Dialect",
+    "Found",
+    "decoded",
+    "lines",
+    "matched",
+    "recognise",
+]
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 THOUSANDS = (",", ".", " ", "'")
 COMMENTS = ("#", "//", "%", "--")
+BLANK = ' \t\r\n,;|"'  # of a line without any cell
 LOOKED = 60  # lines in which a header is looked for
+NO_UNIT = r"[\d,()+-]|(?<![^\W\d_])(?<!/)\."  # the point of Rs. and S/. is part of it
+OLDER = ("windows-1252", "latin-1", "cp1250", "cp1251", "cp1253", "cp1254", "shift_jis")
+OLDER = (*OLDER, "gb18030", "big5", "euc-kr", "mac-roman", "cp850")
 BOMS = {
     "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
     "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
@@ -57,6 +74,8 @@ class Dialect:
         strip: Texts beside numbers to take off, such as "EUR".
         accounting: Read (5), 5- and a long minus sign before 5 as -5.
         missing: Texts that stand for an unknown number.
+        date_format: How the column of dates is written, such as "%d/%m/%Y", or "%G-W%V"
+            for the Mondays of weeks; None: it is found.
     """
 
     separator: str | None = None
@@ -69,6 +88,7 @@ class Dialect:
     strip: str | Sequence[str] | None = None
     accounting: bool | None = None
     missing: str | Sequence[str] | None = None
+    date_format: str | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -103,12 +123,12 @@ class Dialect:
                 isinstance(text, str) and text.strip() for text in texts
             ):
                 fail(key, getattr(self, key), "", "a text or texts", f"{key} = {example}")
-            if key == "strip" and (
-                bad := [t for t in texts if re.search(r"[\d.,()+-]", t)]
-            ):
+            bad = [t for t in texts if re.search(NO_UNIT, t) and not re.fullmatch(FULL, t)]
+            if key == "strip" and bad:
                 allowed = "units and currencies, without digits, points, commas or signs"
                 fail(key, bad[0], "", allowed, "accounting = true reads signs of offices")
             object.__setattr__(self, key, tuple(text.strip() for text in texts))
+        check_format(self.date_format)
         if self.accounting is not None and not isinstance(self.accounting, bool):
             fail("accounting", self.accounting, "", "true or false", "accounting = true")
         for column in self.columns() or [""]:
@@ -145,8 +165,10 @@ class Dialect:
 
 
 KEYS = tuple(f.name for f in fields(Dialect))
-NUMBERS = KEYS[5:]
-"""Keys about numbers: they count for any table with columns of text."""
+CELLS = KEYS[5:]
+"""Keys about cells: they count for any table with columns of text."""
+NUMBERS = CELLS[:-1]
+"""Those of them about numbers."""
 
 
 def _one_mark(key: str, value: Any, allowed: Collection[str] | None, fix: str) -> None:
@@ -167,7 +189,25 @@ class Found(NamedTuple):
     keys: dict[str, Any]
 
 
-def decoded(content: bytes, encoding: str | None, found: Found) -> str:
+def plain(name: str) -> str:
+    """A name with single blanks and accents in one form, as two spellings of it have it."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def matched(header: Sequence[Any], wanted: Collection[str]) -> list[str]:
+    """Names of columns; one that is asked for in another spelling (`plain`) as it is asked.
+
+    Such spellings are blanks around and inside a name, no-break ones and line breaks too.
+    """
+    have, spelled = [str(cell) for cell in header], {plain(name): name for name in wanted}
+    count = Counter(map(plain, have))
+    other = lambda name: name not in wanted and count[plain(name)] == 1
+    return [spelled.get(plain(n), n) if other(n) else n for n in have]
+
+
+def decoded(
+    content: bytes, encoding: str | None, found: Found, wanted: Collection[str] = ()
+) -> str:
     """The text of a file; what it takes to read it is added to `found`."""
     for name, marks in BOMS.items() if encoding is None else ():
         if content.startswith(marks):
@@ -190,12 +230,9 @@ def decoded(content: bytes, encoding: str | None, found: Found) -> str:
             got = Phrase(f"bytes that are none ({error.args[-1]})")
             fail("encoding", got, "", allowed, fix)
         place = error.start if isinstance(error, UnicodeDecodeError) else 0
-        try:
-            name, text = "windows-1252", content.decode("windows-1252")
-        except UnicodeDecodeError:
-            name, text = "latin-1", content.decode("latin-1")
+        name, text = _older(content, [w for w in wanted if not w.isascii()])
         line = content.count(b"\n", 0, place) + 1
-        word = content[:place].decode(name).split("\n")[-1][-20:]
+        word = content[:place].decode(name, "replace").split("\n")[-1][-20:]
         word = re.split("[,;\t|]", word)[-1] + content[place : place + 20].decode(
             name, "replace"
         )
@@ -210,6 +247,20 @@ def decoded(content: bytes, encoding: str | None, found: Found) -> str:
         )
         fail("path", got, "", "a table of text", "export it again as CSV")
     return text
+
+
+def _older(content: bytes, names: Collection[str]) -> tuple[str, str]:
+    """The encoding of a file that is no UTF-8, and its text: the one that has the names."""
+    first = None
+    for name in OLDER:
+        try:
+            text = content.decode(name)
+        except UnicodeDecodeError:
+            continue
+        first = first or (name, text)
+        if all(unicodedata.normalize("NFC", one) in text for one in names):
+            return name, text
+    return first or ("latin-1", content.decode("latin-1"))
 
 
 def cells_of(line: str, separator: str) -> list[str]:
@@ -235,17 +286,23 @@ def recognise(
         Separator and lines above the header.
     """
     rows = re.split("\r\n|\n|\r", text[: 1 << 20])[: LOOKED + (dialect.skip_rows or 0)]
+    for i, row in enumerate(rows):  # a name with a line break between quotation marks
+        ends = (
+            j for j in range(i + 1, i + 6) if "\n".join(rows[i : j + 1]).count('"') % 2 == 0
+        )
+        if row.count('"') % 2 and (end := next(ends, 0)):
+            rows[i : end + 1] = ["\n".join(rows[i : end + 1]), *[""] * (end - i)]
     said, skip = dialect.separator or ",", dialect.skip_rows or 0
     mark = dialect.comment
-    whole = [i for i, row in enumerate(rows) if row.strip()]
+    whole = [i for i, row in enumerate(rows) if row.strip(BLANK)]
     real = [i for i in whole if not (mark and rows[i].startswith(mark))]
     current = next((i for i in real if i >= skip), None)
     if current is None:
         return said, skip
-    wanted = set(wanted)
+    wanted = set(map(plain, wanted))
 
     def score(i: int, separator: str) -> int:
-        return len(wanted & {cell.strip() for cell in cells_of(rows[i], separator)})
+        return len(wanted & set(map(plain, cells_of(rows[i], separator))))
 
     separator, header = said, current
     best = score(current, said)
@@ -272,7 +329,7 @@ def recognise(
 
 def _above(rows: list[str], current: int, header: int, skip: int, found: Found) -> None:
     """Say what stands above the header."""
-    above = [row for row in rows[min(skip, header) : header] if row.strip()]
+    above = [row for row in rows[min(skip, header) : header] if row.strip(BLANK)]
     marks = [m for m in COMMENTS if above and all(row.startswith(m) for row in above)]
     if marks and header > current:
         found.keys["comment"] = marks[0]

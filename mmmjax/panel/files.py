@@ -18,8 +18,17 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import pandas as pd
 
-from mmmjax.checks import InputError, Phrase, closest, fail, listing
-from mmmjax.panel.dialect import KEYS, Dialect, Found, cells_of, decoded, lines, recognise
+from mmmjax.checks import InputError, Phrase, closest, fail, listing, show
+from mmmjax.panel.dialect import (
+    BLANK,
+    KEYS,
+    Dialect,
+    Found,
+    decoded,
+    lines,
+    matched,
+    recognise,
+)
 from mmmjax.panel.numbers import dotted, read_cells, settings
 
 __all__ = ["ORIGIN", "Origin", "agreed", "load_table"]
@@ -114,18 +123,18 @@ def _csv(
         content = gzip.decompress(content) if path.suffix.lower() == ".gz" else content
     except (OSError, EOFError, zlib.error) as error:
         fail("path", str(path), "", "a file that can be read", f"copy it again ({error})")
-    text = decoded(content, dialect.encoding, found)
+    text = decoded(content, dialect.encoding, found, wanted)
     if not text.strip():
         fail("path", str(path), "", "a CSV file with a header and rows", "check the export")
     separator, skip = recognise(text, dialect, wanted, found)
     if found.keys:
         _refuse(path, origin, text, found, wanted, texts)
-    frame = _parsed(path, dialect, text, separator, skip, texts)
+    frame = _parsed(path, dialect, text, separator, skip, texts, wanted)
 
     points = {}
     if not dialect.of_numbers and (small := _pointed(frame, texts, wanted)):
         as_text = replace(dialect, accounting=True)
-        written = _parsed(path, as_text, text, separator, skip, ())
+        written = _parsed(path, as_text, text, separator, skip, (), wanted)
         for i, fine in small:
             point = dotted(written.iloc[:, i].dropna())
             if point is not None and (point[1] or not fine):
@@ -147,7 +156,7 @@ def _refuse(
     try:
         as_text = replace(said, accounting=True)
         place = (said.separator or ",", said.skip_rows or 0)
-        frame = _parsed(path, as_text, text, *place, ())
+        frame = _parsed(path, as_text, text, *place, (), wanted)
         columns = [c for c in frame.columns.unique() if c not in texts]
         columns = [c for c in columns if c in wanted or not wanted]
         cells = {c: frame[c].tolist() for c in columns if isinstance(frame[c], pd.Series)}
@@ -251,6 +260,7 @@ def _parsed(
     separator: str,
     skip: int,
     texts: Collection[str],
+    wanted: Collection[str],
 ) -> pd.DataFrame:
     """The table of a text whose dialect is known; its index holds lines less two."""
     records, body = _records(path, text, separator, skip, dialect.comment)
@@ -268,16 +278,19 @@ def _parsed(
             fix = (
                 "name every column in the first line, or remove commas at the ends of lines"
             )
+        if count == 1 and all(few == 1 for _, few, _ in records[-len(wrong) :]):
+            notes = f"{len(wrong)} lines" if len(wrong) > 1 else "line"
+            fix = f"delete the {notes} below the table ({show(last[:40])})"
         fail("path", Phrase(f'"{path}", {where}'), "", allowed, fix)
-    whole = ((i, line) for i, line in enumerate(io.StringIO(body), 1) if line.strip())
-    first, top = next(whole)
-    header = cells_of(top, separator)
+    reader = csv.reader(io.StringIO(body), delimiter=separator)
+    header = matched(next(row for row in reader if any(map(str.strip, row))), wanted)
+    body = "".join(io.StringIO(body).readlines()[reader.line_num :])
     kept: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "header": None}
     kept |= {"sep": separator, "low_memory": False, "names": range(width), "dtype": str}
     if not dialect.of_numbers:
         kept["dtype"] = {i: str for i, name in enumerate(header) if name in texts}
     try:
-        frame = pd.read_csv(io.StringIO(body), skiprows=first, **kept)
+        frame = pd.read_csv(io.StringIO(body), **kept)
     except (pd.errors.ParserError, csv.Error) as error:
         what = str(error).rpartition("C error: ")[2].strip().rstrip(".")
         fix = f"close the quotes; is a quotation mark inside a text not doubled? ({what})"
@@ -303,6 +316,7 @@ def _records(
     numbers, kept, quoted = [], [], False
     for number, line in enumerate(lines, 1):
         note = comment is not None and not quoted and line.startswith(comment)
+        note |= not (quoted or line.strip(BLANK) or line.count('"') % 2)
         if number > skip and not note:
             numbers.append(number)
             kept.append(line)
@@ -403,9 +417,9 @@ def _sheet(
         fail("path", str(path), where, "a header and rows", "name another sheet")
     best = max(
         range(len(rows[:60])),
-        key=lambda k: (len({str(c).strip() for c in rows[k][1]} & set(wanted)), k == at),
+        key=lambda k: (len({*matched(rows[k][1], wanted)} & set(wanted)), k == at),
     )
-    if best != at and set(map(str, rows[best][1])) & set(wanted):
+    if best != at and {*matched(rows[best][1], wanted)} & set(wanted):
         first = next(c for c in rows[at][1] if c not in (None, ""))
         got = Phrase(
             f'"{path}", whose header is in row {rows[best][0]} (above it "{first}")'
@@ -414,9 +428,10 @@ def _sheet(
         fail("path", got, "", "a sheet with the header first", origin.settings(keys))
     header, body = rows[at][1], rows[at + 1 :]
     width = max(k + 1 for k, cell in enumerate(header) if cell not in (None, ""))
-    _calculated(path, name, body, header[:width], wanted)
+    header = matched(header[:width], wanted)
+    _calculated(path, name, body, header, wanted)
     table = [[None if c == "" else c for c in row[:width]] for _, row in body]
-    frame = pd.DataFrame(table, columns=[str(c) for c in header[:width]], dtype=object)
+    frame = pd.DataFrame(table, columns=header, dtype=object)
     frame = frame.infer_objects()
     frame.index = pd.Index([i - 2 for i, _ in body])
     return frame, origin._replace(name=f'sheet "{name}" of {path.name}', row="row")

@@ -18,7 +18,7 @@ import pandas as pd
 
 from mmmjax.checks import closest, show
 
-__all__ = ["PLAIN", "Marks", "advice", "dotted", "read_cells", "settings"]
+__all__ = ["FULL", "PLAIN", "Marks", "advice", "dotted", "read_cells", "settings"]
 
 MISSING = ("", "NaN", "nan", "NA", "<NA>", "NULL", "null", "None")
 FORMULA = re.compile(r"#[^\W\d_][\w/]*[!?]?|#+")  # #DIV/0!, #BEZUG!, ####
@@ -26,9 +26,17 @@ UNKNOWN = {
     *("na", "n/a", "n.a.", "n.a", "n.d.", "k.a.", "-", "--", "---", ".", "..", "?"),
     *("\u2013", "\u2014", "missing", "unknown", "tbd", "none", "nil", "null", "nan"),
 }
+YES_NO = re.compile(
+    "yes|no|y|n|true|false|t|f|ja|nein|j|wahr|falsch|oui|non|vrai|faux|si|s\u00ed|sim|"
+    "n\u00e3o|nee|nej"
+)
 SPACES = " \u00a0\u202f\u2009\u2007"  # plain, no-break, narrow no-break, thin, figure
 MINUS = "-\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d"
 ALIKE = {" ": SPACES, "'": "'\u2019\u02bc\u00b4`"}  # what one thousands mark stands for
+FULL = rf"[.,][{MINUS}]+$"
+"""The end of an amount without decimals, as in 758.- and 758,-: no minus sign."""
+LETTERS = r"[A-Z]{3}|kr\.?|zł|Kč|Rs\.?|Fr\."
+"""Currencies in letters, which may stand beside some of the numbers only."""
 PAIRS = [(d, t) for t in (None, ",", ".", " ", "'") for d in (".", ",") if d != t]
 THOUSAND = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 
@@ -110,11 +118,15 @@ def _text(
         elif text[:1] in minus or text[:1] == "+":
             text, _ = text[1:], signs.append(text[0])
             text = text.lstrip(SPACES) if marks.accounting else text
-        elif marks.accounting and text[-1:] in minus:
+        elif (
+            marks.accounting and text[-1:] in minus and not re.search(f"[0-9]{FULL}", text)
+        ):
             text, _ = text[:-1].rstrip(SPACES), signs.append("-")
         for unit in units:
             if text.startswith(unit) or text.endswith(unit):
                 units.remove(unit)
+                if text.startswith(unit) and re.match(r"\.[0-9]", text[len(unit) :]):
+                    return None  # Rs.500 is no half of one
                 text = (
                     text.removeprefix(unit) if text.startswith(unit) else text[: -len(unit)]
                 )
@@ -157,6 +169,10 @@ def _parts(text: str) -> _Parts | None:
     if found is None:
         return None
     before, digits, after = found.groups()
+    if digits[0] == "." and before[-1:].isalpha():  # the point of Rs.500
+        before, digits = f"{before}.", digits[1:]
+    if re.search(f"[0-9]{FULL}", digits + after):
+        return _Parts(digits[:-1], digits[-1] + after, accounting="(" in before)
     signs = re.escape(MINUS + "+()")
     odd = "(" in before or any(mark in after for mark in MINUS + ")")
     odd |= any(mark in before for mark in MINUS[1:]) or bool(re.search(r"[+-]\s", before))
@@ -198,7 +214,7 @@ def settings(
         return []
     for unit in units:  # a currency may stand beside some numbers; 12% not beside 0.12
         money = any(unicodedata.category(c) == "Sc" for c in unit)
-        if not money and not re.fullmatch("[A-Z]{3}|kr|zł|Kč", unit):
+        if not money and not re.fullmatch(rf"{LETTERS}|{FULL}", unit):
             bare = [cell for cell in written if unit not in cell]
             if np.nan_to_num(read_cells(bare, marks)[0], nan=1.0).any():
                 return []
@@ -277,7 +293,8 @@ def advice(cell: Any, cells: Iterable[Any], column: str, field: str) -> str:
         if field == "outcome":
             return f"leave the cell empty: {known}"
         return f"write 0 if nothing happened, else the number: {field} may not be missing"
-    if text.casefold() in ("yes", "no", "y", "n", "true", "false", "t", "f"):
+    marked = text.casefold() == "x" and {str(c).strip() for c in cells} <= {text, "", "nan"}
+    if YES_NO.fullmatch(text.casefold()) or marked:
         return "write 1 for yes and 0 for no"
     plain = unicodedata.normalize("NFKC", text)
     read = settings([plain], PLAIN, may_miss=False)
