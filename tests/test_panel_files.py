@@ -3,6 +3,7 @@
 import csv
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openpyxl
@@ -64,7 +65,7 @@ OTHER = ("Zürich", "café €", "ラジオ", "广播", "радио", "głośny"
 def test_a_dialect_is_named_and_read_as_the_message_says(tmp_path, text, encoding, what):
     path = write(tmp_path / "t.csv", text, encoding)
     radio = next((n for n in OTHER if n in text), "radio")
-    names = {"media": {"tv": "tv", "radio": radio}}
+    names: dict[str, Any] = {"media": {"tv": "tv", "radio": radio}}
     with pytest.raises(InputError, match=re.escape(what)):
         Panel.from_file(path, **(NAMES | names))
     panel, added = followed(path, **names)

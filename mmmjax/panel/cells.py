@@ -295,8 +295,8 @@ def date_of(field: str, value: Any, way: str | None, dates: pd.DatetimeIndex) ->
     iso = pd.to_datetime(text, format="ISO8601", errors="coerce")
     if re.match(r"\d{4}-\d{2}-\d{2}", text) and not pd.isna(iso):
         return iso if iso.tzinfo is None else iso.tz_localize(None)
-    if way is not None and not pd.isna(day := as_told(pd.Series([text]), way)[0]):
-        return day
+    if way is not None and (day := as_told(pd.Series([text]), way)).notna().all():
+        return day[0]
     read = {f: pd.to_datetime(text, format=f, errors="coerce") for f in FORMATS}
     read = {f: day for f, day in read.items() if not pd.isna(day)}
     if way is not None and "%d" in way and len(set(read.values())) > 1:

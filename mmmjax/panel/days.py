@@ -60,10 +60,10 @@ def check_format(given: object) -> None:
         fail("date_format", given, "", allowed, fix)
     day = pd.Timestamp(2024, 10, 21)  # a Monday
     try:
-        read = as_told(pd.Series([day.strftime(given)]), given)[0]
+        read = as_told(pd.Series([day.strftime(given)]), given).tolist()
     except ValueError:
-        read = pd.NaT
-    if pd.isna(read) or read not in (day, day.replace(day=1), day.replace(month=1, day=1)):
+        read = []
+    if read not in ([day], [day.replace(day=1)], [day.replace(month=1, day=1)]):
         fail("date_format", given, "", allowed, fix)
 
 
@@ -115,18 +115,17 @@ def likely(text: str) -> tuple[str, str]:
         year, number = (week[1], week[3]) if week else (other[4], other[2])  # pyright: ignore[reportOptionalSubscript]
         form = f"%G{week[2]}%V" if week else f"{other[1]}%V{other[3]}%G"  # pyright: ignore[reportOptionalSubscript]
         if int(number) <= 53 and (int(number) > 12 or re.search("[a-zA-Z]", plain)):
-            day = as_told(pd.Series([plain]), form)[0]
-            return ("", "") if pd.isna(day) else (f"{day:%Y-%m-%d}", form)
+            days = as_told(pd.Series([plain]), form).dropna()
+            return (f"{days[0]:%Y-%m-%d}", form) if len(days) else ("", "")
     quarter = re.fullmatch(r"(\d{4})[- /]?Q([1-4])|Q([1-4])[- /]?(\d{4})", plain)
     if quarter:
         year, number = quarter[1] or quarter[4], int(quarter[2] or quarter[3])
         return f"{year}-{3 * number - 2:02d}-01", ""
     first = pd.Series(re.split(r"\s+(?:-|\u2013|to|bis|au|until)\s+", plain)[0])
     for way in FORMATS:
-        day = as_told(first, way)[0]
-        if not pd.isna(day):
+        for day in as_told(first, way).dropna():
             clear = day.day > 12 or not re.search("%d.%m|%m.%d.%Y|%m.%d.%y", way)
             return (f"{day:%Y-%m-%d}" if clear else ""), ""
     named = re.search(r"[^\W\d_]{3}", plain) and re.search(r"\d{4}", plain)
-    guess = pd.to_datetime(plain, errors="coerce") if named else pd.NaT
-    return ("" if pd.isna(guess) else f"{guess:%Y-%m-%d}"), ""
+    guess = pd.to_datetime(pd.Series([plain] if named else []), errors="coerce").dropna()
+    return "".join(f"{day:%Y-%m-%d}" for day in guess), ""
