@@ -1,5 +1,7 @@
 """Every bad input is refused with a message that names the place and the fix."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -213,7 +215,8 @@ def test_uneven_calendars_add_up_to_even_ones_by_the_line_that_is_said(kind, fre
     line = f'df{by}.resample("{freq}", on="date").sum(numeric_only=True).reset_index()'
     refuse(df, "the calendar is uneven", line, **({"geo": "geo"} if geos else {}))
     even = eval(line, {"df": df})
-    panel = Panel.from_frame(even, **(NAMES | ({"geo": "geo"} if geos else {})))
+    names: dict[str, Any] = NAMES | ({"geo": "geo"} if geos else {})
+    panel = Panel.from_frame(even, **names)
     assert len(panel.dates) < len(dates) / 1.9
     np.testing.assert_allclose(panel.outcome.sum(), df["sales"].sum())
     np.testing.assert_allclose(panel.media.sum((0, 1)), df[["tv", "radio"]].sum())
