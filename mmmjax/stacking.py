@@ -15,7 +15,7 @@ rank shapes of curves and carry-overs; whether a model forecasts is for :func:`b
 import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import arviz
@@ -305,19 +305,16 @@ def _alike(fits: Mapping[str, Fit]) -> None:
     (name, first), *others = fits.items()
     for other, fit in others:
         where = f'"{other}" beside "{name}"'
-        a, b = first.panel, fit.panel
-        same = (a.geos, a.channels, a.control_names) == (
-            b.geos,
-            b.channels,
-            b.control_names,
-        )
+        units = [
+            [getattr(one.scale, each.name) for each in fields(one.scale)]
+            for one in (first, fit)
+        ]
         if not (
-            same
-            and a.dates.equals(b.dates)
-            and np.array_equal(a.outcome, b.outcome, equal_nan=True)
-            and np.array_equal(a.media, b.media)
-            and np.array_equal(first.scale.outcome, fit.scale.outcome)
-            and np.array_equal(first.scale.media, fit.scale.media)
+            first.panel.data_hash() == fit.panel.data_hash()
+            and all(
+                (a is b) or (a is not None and b is not None and np.array_equal(a, b, True))
+                for a, b in zip(*units, strict=True)
+            )
         ):
             fix = "fit all candidates to the same training panel, with the same scales"
             checks.fail("fits", Phrase("other data or units"), where, "one panel", fix)
@@ -333,11 +330,13 @@ def _alike(fits: Mapping[str, Fit]) -> None:
 
 
 def _bare(spec: Spec) -> list[Any]:
-    """Terms without their kernels."""
-    return [
-        (t.name, t.channels, t.adstock_first) if isinstance(t, Media) else t
-        for t in spec.parts
-    ]
+    """What makes the mean but the kernels of media: terms without theirs, and days."""
+    terms: list[Any] = [spec.per_day]
+    for t in spec.parts:
+        own = {f.name: getattr(t, f.name) for f in fields(t)}
+        kernels = ROLES if isinstance(t, Media) else ()
+        terms.append((t.kind, {n: x for n, x in own.items() if n not in kernels}))
+    return terms
 
 
 def _dims(fit: Fit) -> dict[str, tuple[str, ...]]:

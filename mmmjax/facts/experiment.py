@@ -278,7 +278,12 @@ def _fits(fact, panel: Panel) -> None:
         allowed = "the first day of a period" + ", or its last" * (field == "end")
         fix = f"{field} = {dates[i]:%Y-%m-%d}; the whole period counts"
         fail(f"{field} {at}", str(day.date()), f"in the period {span}", allowed, fix)
-    count = len(_periods(fact, panel))
+    count, times = len(_periods(fact, panel)), _periods(fact, panel)
+    there = panel.present[:, times[: count - fact.tail]].any(1)
+    for got in (g for g in fact.geos or () if not there[panel.geos.index(g)]):
+        allowed = f"geos with rows then ({checks.listing(np.compress(there, panel.geos))})"
+        fix = "mend the dates, or leave it out of geos"
+        fail(f"geo {at}", got, f"{fact.start} to {fact.end}", allowed, fix)
     for field, want in (
         ("result", count),
         ("spend_test", count - fact.tail),
@@ -471,10 +476,12 @@ def _media_of(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Media of both arms (arm, geo, changed, window), the geos, and spend more.
 
-    Own units of media; the window has the tail, with media as recorded.
+    Own units of media; the window has the tail, with media as recorded. A geo has no media
+    in periods in which it has no row.
     """
     times = _periods(fact, panel)
     n = len(times) - fact.tail
+    there = panel.present[:, times[:n]]
     used = np.array([fact.geos is None or g in fact.geos for g in panel.geos])
     at = [panel.channels.index(c) for c in fact.channel]
     recorded = panel.media[:, times][..., at].transpose(0, 2, 1)
@@ -485,7 +492,9 @@ def _media_of(
         spent, media = money_of[:, times[:n], c], recorded[:, k, :n]
         usual = panel.media[:, panel.window, c].sum(1) * cost[:, 0] * used
         usual = usual if usual.any() else used * 1.0
-        part = (usual / usual.sum())[:, None] / fact.share
+        part = usual[:, None] * there
+        part = np.where(part.any(0), part, used[:, None] * there)
+        part = part / np.maximum(part.sum(0), 1e-300) / fact.share
         along = np.full(n, 1.0)
         if fact.spend_of == "total":
             along = spent[used].sum(0)
@@ -528,11 +537,11 @@ def _stacked(
     """See :meth:`LiftTest.stack`.
 
     Arrays by test: "start" (test,), periods since the first that is modelled; "channel"
-    (test, changed); "media" (test, arm, geo, changed, window), the test arm first. By
-    result: "test" (result,), "geo" (result, geo) and "cells" (result, window), what of
-    the difference it adds up, in units of its error; "percent" (result,); "result"
-    (result,), "solve" (result, result), inverse Cholesky factor of the correlation of
-    the errors. By block of results whose errors have parts in common: "block" (block,
+    (test, changed); "media" (test, arm, geo, changed, window), the test arm first; "there"
+    (test, geo, window), 1 where the geo has a row. By result: "test" (result,), "geo"
+    (result, geo) and "cells" (result, window), what of the difference it adds up, in units
+    of its error; "percent" (result,); "result" (result,), "solve" (result, result), inverse
+    Cholesky factor of the correlation of the errors. By block of results whose errors have parts in common: "block" (block,
     result), "nu", "size" and "constant" (block,).
     """
     wide = max(len(_periods(fact, panel)) for fact in facts)
@@ -548,7 +557,8 @@ def _stacked(
         ends = ((0, 0), (0, 0), (0, 0), (0, wide - media.shape[-1]))
         media = np.pad(media, ends)[:, :, [*range(len(at)), *[0] * (most - len(at))]]
         at = [*at, *at[:1] * (most - len(at))]
-        by_test.append((times[0] - panel.history, at, media))
+        there = np.pad(panel.present[:, times] * 1.0, ends[2:])
+        by_test.append((times[0] - panel.history, at, media, there))
         y, error, matrix, shared = _covariance(fact)
         cells = np.arange(wide) < len(times)
         cells = np.eye(wide)[: len(y)] if isinstance(fact.result, tuple) else cells[None]
@@ -568,7 +578,7 @@ def _stacked(
         members.setdefault(key, []).append(number)
     names = ("test", "geo", "cells", "percent", "result", "error")
     of_results = dict(zip(names, map(np.array, zip(*by_result, strict=True)), strict=True))
-    names = ("start", "channel", "media")
+    names = ("start", "channel", "media", "there")
     of_tests = dict(zip(names, map(np.array, zip(*by_test, strict=True)), strict=True))
     matrix, blocks = joint(facts, errors, members)
     error = of_results.pop("error")
@@ -624,7 +634,8 @@ def _predicted(
         return link.inverse(around + test) - low, low
 
     more, level = jax.vmap(of_test)(x["start"], x["channel"], x["media"])
-    added = lambda a: jnp.einsum("ng,nw,ngw->n", x["geo"], x["cells"], a[x["test"]])
+    of = x["geo"][:, :, None] * x["cells"][:, None] * x["there"][x["test"]]
+    added = lambda a: (of * a[x["test"]]).sum((1, 2))
     whole = jnp.maximum(added(level), LEAST)
     share = added(more) / jnp.where(x["percent"] > 0, whole, 1.0)
     return jnp.where(x["percent"] > 0, x["percent"] * share, share)
