@@ -202,7 +202,10 @@ def monthly(per_day):
         (
             lambda: [
                 make_fit(2, 6, spec=make_spec(), panel=panel)
-                for panel in (PANEL, dataclasses.replace(PANEL, controls=1 - PANEL.controls))
+                for panel in (
+                    PANEL,
+                    dataclasses.replace(PANEL, controls=1 - PANEL.controls),
+                )
             ],
             "data or units",
         ),

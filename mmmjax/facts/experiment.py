@@ -541,8 +541,8 @@ def _stacked(
     (test, geo, window), 1 where the geo has a row. By result: "test" (result,), "geo"
     (result, geo) and "cells" (result, window), what of the difference it adds up, in units
     of its error; "percent" (result,); "result" (result,), "solve" (result, result), inverse
-    Cholesky factor of the correlation of the errors. By block of results whose errors have parts in common: "block" (block,
-    result), "nu", "size" and "constant" (block,).
+    Cholesky factor of the correlation of the errors. By block of results whose errors have
+    parts in common: "block" (block, result), "nu", "size" and "constant" (block,).
     """
     wide = max(len(_periods(fact, panel)) for fact in facts)
     wide = math.ceil(wide / ROUND) * ROUND
