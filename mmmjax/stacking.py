@@ -333,9 +333,8 @@ def _bare(spec: Spec) -> list[Any]:
     """What makes the mean but the kernels of media: terms without theirs, and days."""
     terms: list[Any] = [spec.per_day]
     for t in spec.parts:
-        own = {f.name: getattr(t, f.name) for f in fields(t)}
         kernels = ROLES if isinstance(t, Media) else ()
-        terms.append((t.kind, {n: x for n, x in own.items() if n not in kernels}))
+        terms.append((t.kind, {n: x for n, x in vars(t).items() if n not in kernels}))
     return terms
 
 
