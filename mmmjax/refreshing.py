@@ -113,22 +113,24 @@ def refresh(
     spec, before, panel, told = with_channels(fit, panel, channels or {})
     later, found = _later(before, panel)
     found = [*told, *found]
-    facts = (*before.facts, *(f for f in panel.facts if f not in fit.panel.facts))
+    clock = int(fit.scale.clock or fit.panel.n_periods)
+    trained = replace(before, facts=())
+    trained = periods(trained, slice(0, before.history + clock), before.history)
+    known = [fact.dated(trained) for fact in before.facts]
+    new = (fact for fact in panel.facts if fact.dated(trained) not in known)
+    facts = (*known, *new)
     whole = replace(joined(before, later), facts=facts)
     for fact in facts:
         fact.check(whole)
-    clock = int(fit.scale.clock or fit.panel.n_periods)
     scale = replace(with_units(fit.scale, spec, whole), clock=float(clock))
     spec.likelihood.check(whole)
     record = {"from": show(later.dates[0]), "outcomes": int(later.mask.sum())}
     record |= {"discount": discount} | ({"channels": dict(channels)} if channels else {})
     every = [*fit.info.get(REFRESHED, []), record]
     data = model_data(spec, whole, scale)
-    first = asleep(replace(before, facts=()), _new(every))
-    first = periods(first, slice(0, first.history + clock), first.history)
-    known = model_data(spec, first, scale).hyper
+    hyper = model_data(spec, asleep(trained, _new(every)), scale).hyper
     target = replace(data.target, weight=weights(whole, every))
-    data = replace(data, hyper=known, target=target)
+    data = replace(data, hyper=hyper, target=target)
     chosen: Sampler = sampler or fit.sampler or NUTS()
     with Progress(chosen.chains, progress) as shown:
         draws, info = sampled(spec, data, chosen, seed, shown, began)

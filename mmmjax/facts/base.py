@@ -83,6 +83,10 @@ class Fact:
         """
         raise NotImplementedError
 
+    def dated(self, panel: Panel) -> "Fact":
+        """The same with dates in it, where what it leaves out is the training window's."""
+        return self
+
     def rows(self) -> list[dict[str, Any]]:
         """What the table of tests says of each of its results; of what is none nothing.
 

@@ -3,7 +3,7 @@
 import datetime
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -150,6 +150,11 @@ class Return(Proportional):
         if last is not None:
             stop = int(dates.searchsorted(np.datetime64(last), side="right"))
         return slice(begin, stop)
+
+    def dated(self, panel: Panel) -> "Return":
+        """See :meth:`Fact.dated`: more rows of training do not move what is known."""
+        days = [day.date() for day in panel.dates[panel.window][[0, -1]]]
+        return replace(self, start=self.start or days[0], end=self.end or days[1])
 
     def without_unit(self, panel: Panel, spec: Spec) -> str:
         """See :meth:`Fact.without_unit`."""
