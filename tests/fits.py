@@ -1,6 +1,7 @@
 """Small made-up fits: real spec, panel and scale; draws from a random generator."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,7 +63,9 @@ def make_spec():
     return shared(spec)
 
 
-def make_fit(chains=2, draws=5, spec=None, panel=None, seed=0, dtype=np.float32, **changed):
+def make_fit(
+    chains=2, draws=5, spec=None, panel=None, seed=0, dtype: Any = np.float32, **changed
+):
     """A fit of independent draws, so that it converges by construction if long enough.
 
     ``changed`` replaces draws of a parameter, (chain, draw, *dims).

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 from numpyro.infer.util import log_density
-from scipy import stats
 
 import mmmjax as mm
 from mmmjax import simulate
@@ -94,27 +93,6 @@ def test_a_refresh_of_a_refresh_keeps_the_first_clock(run, tmp_path):
     np.testing.assert_array_equal(weight[0, [0, 71, 72, 80, 81]], [0.25, 0.25, 0.5, 0.5, 1])
     future = mm.predict(twice, seed=1)["outcome"]
     assert np.isfinite(future).all()
-
-
-def test_a_return_that_is_known_stays_that_of_the_first_window(run):
-    made, train, _, _ = run
-    media, spend = (getattr(made.panel, n).copy() for n in ("media", "spend"))
-    for x in (media, spend):
-        x[:, 72:, 0] *= 20  # what is known of TV is not of so much
-    asked = mm.facts.Return("TV", roas=Prior("LogNormal", loc=0.3, scale=0.4))
-    later = replace(made.panel, media=media, spend=spend)
-    look = mm.Laplace(draws=100)
-    old = mm.fit(made.spec, train.with_facts([asked]), look)
-    middle = later.split(later.dates[80])[0]
-    once = mm.refresh(old, middle.with_facts([asked]), look)
-    twice = mm.refresh(once, later.with_facts([asked]), look)
-    ends = train.dates[train.window][[0, -1]]
-    law = stats.lognorm(0.4, scale=np.exp(0.3))
-    for new in (once, twice):
-        assert len(new.panel.facts) == 1
-        prior = mm.sample_prior(new.spec, new.panel, 500, seed=3)
-        found = mm.roas(prior, tuple(ends))["roas_total"].sel(channel="TV")
-        assert stats.kstest(found.values.ravel(), law.cdf).pvalue > 1e-4
 
 
 def test_what_moved_is_said_with_its_cause(run):
