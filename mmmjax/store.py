@@ -90,6 +90,12 @@ def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
         The path written.
     """
     target = file_to_write(path, "fit.nc")
+    if fit.sampler is None:
+        got, fix = (
+            Phrase("draws of the prior"),
+            "mm.sample_prior draws them again",
+        )
+        fail("fit", got, "", "a fit of data", fix)
     clean(target.parent)
     replace_file(target, dumps(fit))
     return target

@@ -146,15 +146,13 @@ class Return(Proportional):
         dates, n = panel.dates[panel.history :], panel.n_periods
         first, last = self.start, self.end
         begin = 0 if first is None else int(dates.searchsorted(np.datetime64(first)))
-        stop = n
-        if last is not None:
-            stop = int(dates.searchsorted(np.datetime64(last), side="right"))
-        return slice(begin, stop)
+        end = n if last is None else int(dates.searchsorted(np.datetime64(last), "right"))
+        return slice(begin, end)
 
     def dated(self, panel: Panel) -> "Return":
-        """See :meth:`Fact.dated`: more rows of training do not move what is known."""
-        days = [day.date() for day in panel.dates[panel.window][[0, -1]]]
-        return replace(self, start=self.start or days[0], end=self.end or days[1])
+        """See :meth:`Fact.dated`: rows that come later do not move what is known."""
+        days = panel.dates[panel.window].date
+        return replace(self, start=self.start or days[0], end=self.end or days[-1])
 
     def without_unit(self, panel: Panel, spec: Spec) -> str:
         """See :meth:`Fact.without_unit`."""
@@ -186,8 +184,7 @@ class Return(Proportional):
         who = "all media" if self.channel is None else self.channel
         what = f"{name} of {who} is known before the data speak: {mid:.3g}, between "
         what += f"{lo:.3g} and {hi:.3g} with 94%"
-        means = "Its saturation_beta follows from that in every draw; the prior of "
-        means += "saturation_beta does not hold for it"
+        means = "Its saturation_beta follows from that in every draw, not from its prior"
         return (Finding("note", "return_known", what, (who,), mid, means),)
 
     def formula(self) -> str:
