@@ -192,6 +192,10 @@ class Likelihood:
         """Outcome units per unit of the law, (geo, 1)."""
         return target.unit if self.scaled else jnp.ones_like(target.unit)
 
+    def per(self, target: Target) -> Any:
+        """Outcome units that its density is per, (geo, time or 1): 1 of probabilities."""
+        return self.original(target)
+
     def working(self, target: Target) -> tuple[Any, Any]:
         """Response and weights of a weighted least-squares fit that is near the law's.
 
@@ -504,6 +508,11 @@ class _Positive(_Linked):
             return self.positive(self.above(mean), p, target)
         level = self.above(mean) / (1.0 - p["y_zero"])
         return laws.OrZero(self.positive(level, p, target), p["y_zero"])
+
+    def per(self, target: Target) -> Any:
+        """See :meth:`Likelihood.per`: of 0 it is a probability, not a density."""
+        unit = super().per(target)
+        return jnp.where(target.outcome > 0, unit, 1.0) if self.zeros else unit
 
     def scatter(self, p: Values) -> Any:
         """Variance of the noise, in that of the mean squared, zeros counted."""

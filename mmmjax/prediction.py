@@ -185,9 +185,10 @@ def prior_predictive(
 def log_likelihood(fit: Fit, *, memory: int = MEMORY) -> xr.Dataset:
     """Log density of every observed outcome under every draw, in original units.
 
-    The density is per unit of the outcome, so that fits with other scales compare. Where
-    errors follow one another it is that of an outcome given those before it: LOO is then of
-    one step ahead.
+    The density is per unit of the outcome, so that fits with other scales compare; of a
+    period that has a probability, such as one of 0 with ``zeros``, it is that. Where errors
+    follow one another it is that of an outcome given those before it: LOO is then of one
+    step ahead.
 
     Returns:
         Dataset: ``outcome`` (chain, draw, geo, date), NaN where there is no outcome.
@@ -545,7 +546,7 @@ def _log_density(
     mu = response.mean(params, inputs, spec)
     law = spec.likelihood.around(mu, _noise(params, spec), target)
     density = jnp.asarray(law.log_prob(target.outcome))
-    density -= jnp.log(spec.likelihood.original(target))
+    density -= jnp.log(spec.likelihood.per(target))
     return jnp.where(target.mask, density, jnp.nan)
 
 
