@@ -1,6 +1,7 @@
 """A period of exactly 0 has a probability, which is the same in any unit of the outcome."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ def test_the_density_of_nothing_sold_is_its_probability(kind, unit):
     y = fit.panel.outcome[0]
     # the mean is kept above 0 by a knee of a hundredth, and that of others counts no zeros
     mean = unit * (LEVEL + np.sqrt(LEVEL**2 + 4e-4)) / 2 / (1 - ZERO)
-    some = stats.gamma(SIGMA**-2, scale=mean * SIGMA**2)
+    some: Any = stats.gamma(SIGMA**-2, scale=mean * SIGMA**2)
     if kind == "log_normal":
         some = stats.lognorm(SIGMA, scale=mean * np.exp(-(SIGMA**2) / 2))
     with np.errstate(divide="ignore"):
