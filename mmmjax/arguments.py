@@ -13,13 +13,14 @@ from abc import ABCMeta
 from collections import abc
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any, Literal, NoReturn
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mmmjax.checks import Phrase, closest, fail, listing, show
+from mmmjax.checks import Phrase, closest, fail, integer, listing, show
 
 __all__ = ["MAKE", "bound", "checked", "complete", "kind_of", "named"]
 
@@ -73,6 +74,7 @@ WORDS = {
 TABLES = (pd.DataFrame, xr.Dataset, xr.DataArray, xr.DataTree)
 MANY = (list, tuple, np.ndarray, abc.Sequence, abc.Iterable, abc.Collection)
 ONE = (str, bytes, Mapping, *TABLES)
+WHOLE = {"seed": 2**63 - 1, "memory": None}  # whole numbers in all that take them
 SPACES = ("adstock", "saturation", "seasonality", "constraints", "utility")
 SELF = ("self", "cls")
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
@@ -124,9 +126,29 @@ def checked[F: Callable[..., Any]](thing: F, *, kinds: bool = True) -> F:
                 none = default is signature.empty or default is ...
                 _refuse(place, name, each, given, "" if none else f"{name}={default!r}")
         complete(place, signature, each, given)
-        return thing(*args, **named)
+        plain: dict[str | None, Any] = {}
+        for name, x in given.items() if kinds else ():
+            if name in WHOLE:
+                fix = f"leave {name} out"
+                plain[name] = integer(name, x, low=0, high=WHOLE[name], fix=fix)
+            elif (changed := _plain(x, each.get(name, ()))) is not x:
+                plain[name] = changed
+        places = [*signature.parameters][: len(args)]
+        args = tuple(plain.get(n, x) for n, x in zip_longest(places, args))
+        return thing(*args, **{n: plain.get(n, x) for n, x in named.items()})
 
     return typing.cast(F, door)
+
+
+def _plain(value: Any, kinds: Kinds) -> Any:
+    """Names in an array, and a Series in place of a dict, as lists and dicts."""
+    of = {typing.get_origin(kind) or kind: typing.get_args(kind) for kind in kinds}
+    if isinstance(value, pd.Series) and {dict, Mapping} & of.keys():
+        return dict(value.items())
+    names = any(of.get(many, ())[:1] == (str,) for many in MANY)
+    if names and isinstance(value, np.ndarray | pd.Index | pd.Series):
+        return value.tolist()
+    return value
 
 
 named = functools.partial(checked, kinds=False)

@@ -30,7 +30,9 @@ __all__ = [
     "listing",
     "name",
     "number",
+    "numbers",
     "show",
+    "texts",
 ]
 
 
@@ -237,6 +239,24 @@ def integer(
     if result != int(result):
         fail(field, value, "", f"a whole number{_interval(low, high, False, False)}", fix)
     return int(one)  # type: ignore[call-overload]  # exact, also above 2**53
+
+
+def numbers(value: object) -> np.ndarray | None:
+    """Return any value as an array of float64; None where it has other members."""
+    try:
+        array = np.asarray(value)
+        return array.astype(np.float64) if array.dtype.kind in "iuf" else None
+    except (TypeError, ValueError, OverflowError):  # members of several kinds or sizes
+        return None
+
+
+def texts(field: str, value: object, allowed: str, fix: str) -> tuple[str, ...]:
+    """Return the members of a list of texts; refuse one text, none and other members."""
+    one = isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable)
+    found: tuple[Any, ...] = () if one else tuple(value)  # pyright: ignore[reportArgumentType]
+    if not found or not all(isinstance(one, str) and one.strip() for one in found):
+        fail(field, value, "", allowed, fix)
+    return found
 
 
 def finite(field: str, array: Any, coords: Mapping[str, Collection[Any]]) -> None:

@@ -15,7 +15,7 @@ import xarray as xr
 from mmmjax import checks, metrics
 from mmmjax.added import without_added
 from mmmjax.arguments import checked
-from mmmjax.draws import Fit, scalars, summary
+from mmmjax.draws import Fit, of_fit, scalars, summary
 from mmmjax.infer.sites import hyperparameters
 from mmmjax.media_prior import brought, quantiles
 from mmmjax.model import ModelData, model_data, replaced
@@ -99,7 +99,8 @@ def prior_posterior(
     """
     if (trained := without_added(fit)) is not fit:  # nothing was learned of the others
         fit, table = trained, None
-    table = summary(fit) if table is None else table
+    draws = checks.integer("draws", draws, low=2)
+    table = summary(fit) if table is None else of_fit(fit, table)
     data = model_data(fit.spec, fit.panel, fit.scale)
     known = _exact(fit, data)
     if left := tuple(name for name in fit.draws.params if name not in known):

@@ -25,7 +25,7 @@ import xarray as xr
 from mmmjax import convergence, words
 from mmmjax.arguments import checked
 from mmmjax.arrays import Arrays
-from mmmjax.checks import Phrase, fail, integer
+from mmmjax.checks import Phrase, fail, integer, listing
 from mmmjax.convergence import MAX_R_HAT, MIN_DRAWS, MIN_ESS_PER_CHAIN
 from mmmjax.findings import Finding
 from mmmjax.metrics import hdi
@@ -36,7 +36,7 @@ from mmmjax.scaling import Scale
 from mmmjax.shapes import CHAIN, CHANNEL, DATE, DRAW, GEO
 from mmmjax.spec import Spec, among
 
-__all__ = ["Diagnostics", "Draws", "Fit", "diagnostics", "scalars", "summary"]
+__all__ = ["Diagnostics", "Draws", "Fit", "diagnostics", "of_fit", "scalars", "summary"]
 
 MAX_DIVERGENCE_RATE = 0.01  # above it the posterior is not to be trusted
 CARE_DIVERGENCE_RATE = 0.001  # above it the fit is used with care
@@ -308,6 +308,16 @@ def summary(fit: Fit, *, mcse_sd: bool = False) -> pd.DataFrame:
     )
 
 
+def of_fit(fit: Fit, table: pd.DataFrame) -> pd.DataFrame:
+    """The table, if it is the :func:`summary` of the fit."""
+    rows, needed = len(scalars(fit)[0]), ("mean", "sd", "r_hat", "ess_bulk", "ess_tail")
+    if not {*needed} <= {*table.columns} or len(table) != rows:
+        got = Phrase(f"{len(table)} rows with the columns {listing(table.columns, 6)}")
+        allowed = f"the summary of this fit, {rows} rows"
+        fail("table", got, "", allowed, "mm.summary(fit), or leave it out")
+    return table
+
+
 @checked
 def diagnostics(fit: Fit, table: pd.DataFrame | None = None) -> Diagnostics:
     """Judge the draws by the thresholds of Vehtari et al. (2021).
@@ -326,7 +336,8 @@ def diagnostics(fit: Fit, table: pd.DataFrame | None = None) -> Diagnostics:
     labels, order = scalars(fit)
     values, names = _stack(draws.params)[order], [_label(*pair) for pair in labels]
     only = ("ess_bulk", "ess_tail", "r_hat")
-    given = _weighed(_statistics(values, only), fit) if table is None else table
+    usual = table is None
+    given = _weighed(_statistics(values, only), fit) if usual else of_fit(fit, table)
     found = {name: np.asarray(given[name]) for name in only}
     finite = np.isfinite(values).all(axis=(1, 2))
     moves = (np.ptp(values, axis=2) > 0).all(axis=1)  # in every chain; NaN does not

@@ -224,8 +224,18 @@ def crps(
             checks.fail("predicted", predicted.dims, "crps", "predictive draws",
                         "predict(fit, panel) with draws=True")  # fmt: skip
         predicted = predicted.to_numpy().reshape(-1, *predicted.shape[2:])
-    observed = np.asarray(observed, float)
-    return metrics.crps(observed[None] if observed.ndim == 1 else observed, predicted)
+    fix = "crps(panel, predict(fit, panel))"
+    arrays: list[np.ndarray] = []
+    for field, given in (("observed", observed), ("predicted", predicted)):
+        array = checks.numbers(given)
+        if array is None or not array.size:
+            checks.fail(field, given, "", "an array of numbers", fix)
+        arrays.append(array)
+    y, draws = arrays[0][None] if arrays[0].ndim == 1 else arrays[0], arrays[1]
+    if draws.shape[1:] != y.shape:
+        got = checks.Phrase(f"shape {draws.shape}")
+        checks.fail("predicted", got, "", f"(sample, *{y.shape}), as observed is", fix)
+    return metrics.crps(y, draws)
 
 
 @checked

@@ -90,6 +90,7 @@ def enough_disk(field: str, folder: Path, needed: float, of: str, fix: str) -> N
 
 
 def _size(count: float) -> str:
+    count = min(count, 10**300)  # 10**400 is no float
     steps = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
     unit, called = next((step for step in steps if count >= step[0]), steps[-1])
     return f"{count / unit:,.3g} {called}"

@@ -1,3 +1,4 @@
+# pyright: reportArgumentType=false, reportOptionalSubscript=false
 """Tables that are counted several times: by their numbers, whatever they are called."""
 
 import re
@@ -83,19 +84,26 @@ def long(kind):
     if kind == "first":  # the outcome in the first row of a date only
         long = long.sort_values("date", kind="stable")
         long.loc[long.date.duplicated(), "sales"] = np.nan
+    if kind == "zeros":
+        long = long.sort_values("date", kind="stable")
+        long.loc[long.date.duplicated(), "sales"] = 0.0
     if kind == "two":
         long["clicks"] = rng.integers(1, 50, len(long)) * 1.0
         ask |= {"media": {"ads": "clicks"}, "spend": {"ads": "cost"}}
     return long.sample(frac=1, random_state=1).reset_index(drop=True), df, ask
 
 
-@pytest.mark.parametrize("kind", ["plain", "geos", "campaigns", "first", "numbered", "two"])
+KINDS = ["plain", "geos", "campaigns", "first", "zeros", "numbered", "two"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_row_a_channel_is_turned_as_the_message_says(kind):
     df, truth, ask = long(kind)
     with pytest.raises(InputError) as error:
         Panel.from_frame(df, **ask)
     message = str(error.value)
-    assert '"sales" is the same in all rows of a date' in message
+    same = "stands in one row" if kind in ("first", "zeros") else "is the same in all rows"
+    assert f'"sales" {same} of a date' in message
     assert '"kind" seems to name channels' in message
     assert "geo = " not in message
     assert "add them up" not in message
@@ -110,6 +118,20 @@ def test_a_row_a_channel_is_turned_as_the_message_says(kind):
     np.testing.assert_allclose(wide.media, true.media, rtol=1e-12)
     np.testing.assert_array_equal(wide.outcome, true.outcome)
     np.testing.assert_array_equal(wide.controls, true.controls)
+
+
+@pytest.mark.parametrize("label, value", [("metric", "amount"), ("name", "value")])
+def test_a_row_a_measure_is_turned_as_the_message_says(label, value):
+    truth = table(1, 30)[["date", "sales", "tv", "search"]]
+    df = truth.melt("date", ["sales", "tv", "search"], label, value)
+    with pytest.raises(InputError, match="seems to name measures") as error:
+        Panel.from_frame(df, date="date", outcome=value, media=[])
+    assert "geo" not in str(error.value)
+    scope = {"df": df}
+    exec(re.search(r"pandas: (.*)\), and name", str(error.value))[1], scope)
+    ask = {"date": "date", "outcome": "sales", "media": ["tv", "search"]}
+    wide, true = (Panel.from_frame(one, **ask) for one in (scope["df"], truth))
+    assert wide.data_hash() == true.data_hash()
 
 
 def test_the_case_of_a_row_a_channel():

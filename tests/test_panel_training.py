@@ -1,3 +1,4 @@
+# pyright: reportArgumentType=false, reportOptionalSubscript=false
 """A panel the model could not learn from is refused; so is a future that does not fit."""
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_outcomes_without_information():
 def test_one_geo_without_information(sales):
     df = weekly(geos=GEOS)
     df.loc[12:, "sales"] = sales
-    fix = 'panel.select([g for g in panel.geos if g != "South"])'
+    fix = 'if "geo" names channels and the outcome stands in the rows of one of them'
     refuse_training(df, 'for geo "South"', fix, geo="geo")
 
 

@@ -45,6 +45,22 @@ def test_a_change_of_unit_is_found_where_it_is(k):
     assert hits >= 90
 
 
+@pytest.mark.parametrize("k", [-3, -2, 2, 3])
+def test_a_large_change_is_found_in_noisy_flights_and_near_the_end(k):
+    rng = np.random.default_rng(2)
+    hits = late = 0
+    for _ in range(100):
+        x = 100 * rng.lognormal(0, 0.8, 60) * (rng.uniform(size=60) < 0.8)
+        y, cut = x.copy(), int(rng.integers(15, 45))
+        x[cut:] *= 10.0**k
+        found = jump(x)
+        hits += found is not None and found[1] == k and abs(found[0] - cut) <= 3
+        y[-8:] *= 10.0**k
+        late += jump(y) is not None
+    assert hits >= (90 if abs(k) == 3 else 75)
+    assert late >= (75 if abs(k) == 3 else 40)
+
+
 @pytest.mark.parametrize(
     "x",
     [

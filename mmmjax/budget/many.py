@@ -44,7 +44,7 @@ from mmmjax.budget.search import (
 from mmmjax.budget.solve import Settings, fail_not_finite, scaled_problem, solve
 from mmmjax.budget.starts import CLOSE, COMMON, starts_of
 from mmmjax.budget.utility import Utility, as_utility, bind, mean_tightness
-from mmmjax.checks import Phrase, fail
+from mmmjax.checks import Phrase, fail, number
 from mmmjax.findings import LOG, phase
 from mmmjax.shapes import CHANNEL, GEO
 
@@ -216,7 +216,11 @@ def scenarios(
     rest: dict[str, Any] = dict(asked)
     usual = rest.pop("utility", "mean_response")
     wanted = [as_utility(u) for u in (utilities if utilities is not None else [usual])]
-    levels = [rest.pop("budget", None)] if budgets is None else [float(b) for b in budgets]
+    levels = (
+        [rest.pop("budget", None)]
+        if budgets is None
+        else [number("budgets", b, fix="budgets=[1e6, 2e6]") for b in budgets]
+    )
     cube: dict[tuple[int, int, int], Prepared] = {}
     for m, fit in enumerate(markets.values()):
         for u, utility in enumerate(wanted):

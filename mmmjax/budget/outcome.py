@@ -26,7 +26,7 @@ from mmmjax.budget.given import costs_of
 from mmmjax.budget.prices import Dearer, at_usual_price
 from mmmjax.budget.record import PROB
 from mmmjax.budget.scenario import Plan
-from mmmjax.checks import Phrase, fail, integer, listing, number, show
+from mmmjax.checks import Phrase, fail, integer, listing, number, numbers, show
 from mmmjax.draws import Fit
 from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
@@ -173,9 +173,14 @@ def _spends(plan: Plan, reference: Any) -> list[np.ndarray]:
     if reference is None:
         before = plan.reference.to_numpy() / (1 if plan.per_period else plan.periods)
         return [np.broadcast_to(before[..., None], spend.shape), spend]
-    before = np.asarray(reference, np.float64)
-    if before.shape != spend.shape or not (np.isfinite(before) & (before >= 0)).all():
-        got = Phrase(f"shape {before.shape}") if before.shape != spend.shape else reference
+    before = numbers(reference)
+    if (
+        before is None
+        or before.shape != spend.shape
+        or (~(before >= 0) | np.isinf(before)).any()
+    ):
+        whole = before is None or before.shape == spend.shape
+        got = reference if whole else Phrase(f"shape {np.shape(reference)}")
         allowed = f"finite money of at least 0, (geo, channel, period) {spend.shape}"
         fail("reference", got, "", allowed, "leave it out: the reference spread evenly")
     return [before, spend]

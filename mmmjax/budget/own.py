@@ -43,6 +43,8 @@ def custom(
         hash(function)
     except TypeError:
         fail("function", function, "in custom", f"{allowed} that can be hashed", fix)
+    if name is not None and not (isinstance(name, str) and name.strip()):
+        fail("name", name, "in custom", "a text", 'name="cautious"')
     title = name or getattr(function, "__name__", type(function).__name__)
     kernel = _Custom(function, per_channel, title)
     return Utility({}, title, kernel, concave, concave, per_channel)

@@ -376,7 +376,7 @@ def _numbers(value: object) -> np.ndarray:
     """Any value as an array; NaN where it is no number."""
     try:
         return np.asarray(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return np.asarray(np.nan)
 
 

@@ -138,7 +138,7 @@ def design_test(
     """
     panel, draws = fit.panel, asked.pop("max_draws", None) or DRAWS
     paid = [c for c, yes in zip(panel.channels, panel.paid, strict=True) if yes]
-    names = paid if channels is None else list(channels)
+    names = paid if channels is None else list(dict.fromkeys(channels))
     if unknown := [name for name in names if name not in paid]:
         fix = f'channels=["{paid[0]}"]' if paid else "name what channels cost"
         fail("channels", unknown[0], "", f"paid channels ({listing(paid, 12)})", fix)
@@ -149,7 +149,11 @@ def design_test(
         integer("lengths", length, low=1, high=panel.n_periods // 3)
     for part in parts:
         number("parts", part, low=0, high=1, open_low=True, open_high=True)
-    tail = fit.spec.memory // 2 if tail is None else integer("tail", tail, low=0)
+    tail = (
+        fit.spec.memory // 2
+        if tail is None
+        else integer("tail", tail, low=0, high=panel.n_periods)
+    )
     prepared = prepared_for(fit, plan, {**asked, "max_draws": draws})
     tests, left_out = candidates_of(fit, names, factors, lengths, parts, tail, seed)
     some = thinned(fit, draws)

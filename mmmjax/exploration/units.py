@@ -8,9 +8,10 @@ from mmmjax.panel import Panel
 
 __all__ = ["jump", "units"]
 
-FEWEST = 8  # cells above 0 on either side of a change
+FEWEST = (8, 6, 4)  # cells above 0 on either side of a change by 10, 100, 1000
 NEAR = 4  # cells next to it, which must show it too
 CLOSE, LOCAL = 0.18, 0.2  # of a power of ten, in log10: medians of the sides, next to it
+WIDER = (0.25, 0.5)  # by which noise may widen both, where the change is 100 or 1000
 SPREAD = 0.25  # robust standard deviation of either side, in log10 per power of ten
 
 
@@ -27,23 +28,26 @@ def jump(x: np.ndarray) -> tuple[int, int] | None:
         The first period after the change and k in -3 .. 3; None if there is no such place.
     """
     at = np.flatnonzero(x > 0)
-    if len(at) < 2 * FEWEST or x[at].max() < 6 * x[at].min():
+    if len(at) < 2 * FEWEST[0] or x[at].max() < 6 * x[at].min():
         return None
     log = np.log10(x[at])
     n = np.arange(1, len(log))
     total = np.cumsum(log)
     between = (total[-1] * n / len(log) - total[:-1]) ** 2 / (n * (len(log) - n))
     cut = int(between.argmax()) + 1  # least squares of two levels
-    if min(cut, len(log) - cut) < FEWEST:
-        return None
+    least = min(cut, len(log) - cut)
     low, high = log[:cut], log[cut:]
     shift = float(np.median(high) - np.median(low))
     k = round(shift)
     local = float(np.median(high[:NEAR]) - np.median(low[-NEAR:]))
     spread = max(1.4826 * np.median(np.abs(s - np.median(s))) for s in (low, high))
     apart = low.max() < high.min() if k > 0 else high.max() < low.min()
-    close = abs(shift - k) <= CLOSE and abs(local - k) <= LOCAL
-    if 1 <= abs(k) <= 3 and apart and close and spread <= SPREAD * abs(k):
+    if not 1 <= abs(k) <= 3 or least < FEWEST[abs(k) - 1]:
+        return None
+    noise = 2 * spread * (abs(k) > 1)  # of medians, about
+    close = abs(shift - k) <= CLOSE + min(WIDER[0], noise / np.sqrt(least))
+    close &= abs(local - k) <= LOCAL + min(WIDER[1], noise)
+    if apart and close and spread <= SPREAD * abs(k):
         return int(at[cut]), k
     return None
 

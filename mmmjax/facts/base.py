@@ -171,9 +171,12 @@ def facts_from(
     return tuple(made)
 
 
+DATES = (datetime.date, np.datetime64)
+
+
 def day_of(field: str, value: Any) -> datetime.date:
     """A date of a fact, as text the year first."""
-    iso = not isinstance(value, str) or value[4:5] == "-"
+    iso = value[4:5] == "-" if isinstance(value, str) else isinstance(value, DATES)
     day: Any = pd.to_datetime(value, errors="coerce") if iso else pd.NaT  # pyright: ignore
     if pd.isna(day):
         fix = f'{field.partition(" ")[0]}="2025-03-30"'

@@ -122,9 +122,15 @@ class LiftTest(Fact):
         own: dict[str, Any] = {}
         for field in ("channel", "geos"):
             value = getattr(self, field)
-            own[field] = (value,) if isinstance(value, str) else value and tuple(value)
-            if own[field] == ():
-                fail(f"{field} of a lift test", Phrase("none"), "", "at least one", "")
+            many, what = (
+                [value] if isinstance(value, str) else value,
+                f"{field} of a lift test",
+            )
+            if field == "channel" or value is not None:
+                fix = f'{field}=["{"TV" if field == "channel" else "North"}"]'
+                own[field] = checks.texts(what, many, "at least one name", fix)
+            else:
+                own[field] = None
         at = f"of the lift test of {checks.listing(own['channel'], 3)}"
         for field in ("start", "end", "until"):
             if (value := getattr(self, field)) is not None:

@@ -24,6 +24,16 @@ __all__ = [
 ]
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+MEASURES = {
+    "metric",
+    "measure",
+    "variable",
+    "kpi",
+    "indicator",
+    "kennzahl",
+    "value",
+    "wert",
+}
 UNEVEN = 0.3  # share of rows off the grid beyond which it may be the calendar, no slip
 MONTHS = (
     "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
@@ -110,6 +120,14 @@ def no_repeats(source: Source, codes: np.ndarray, columns: Columns) -> None:
         fix = "delete the one too many, or name the column of geos as geo"
         if named := _tells_apart(source, columns):
             fix = f'name the column that tells the rows apart: geo = "{named}"'
+        if named and {named.casefold(), str(columns.outcome).casefold()} & MEASURES:
+            table = f'index="{source.date}", columns="{named}", values="{columns.outcome}"'
+            fix = (
+                f'"{named}" seems to name measures, each in rows of its own: make each of '
+                "them a column, one row a date (in a spreadsheet: a pivot table; pandas: "
+                f"df = df.pivot_table({table}).reset_index()), and name these columns"
+            )
+            fail("date", got, where, allowed, fix)
         fix += "; if they are not geos, add them up first"
     else:
         fix = "add the rows up or remove the wrong one"
@@ -121,13 +139,17 @@ def _by_channel(source: Source, key: pd.MultiIndex, columns: Columns) -> str:
     outcome, labels = columns.outcome, key.to_flat_index()
     if outcome is None:
         return ""
-    values = source.column(outcome).groupby(labels)
+    numbers: Any = pd.to_numeric(source.column(outcome), errors="coerce")
+    known = numbers.replace(0.0, np.nan)
+    once = known.groupby(labels).count().max() == 1  # 0 or nothing in the other rows
+    values = (known if once else source.column(outcome)).groupby(labels)
     if values.nunique().max() != 1 or values.first().nunique() == 1:
         return ""
     index = [source.date, *([source.geo] if source.geo else [])]
     media = list(dict.fromkeys((*columns.media, *filter(None, columns.spend))))
     kept = [outcome, *columns.controls, *filter(None, [columns.population])]
-    same = f'"{outcome}" is the same in all rows of a {" and ".join(index)}'
+    same = "stands in one row" if once else "is the same in all rows"
+    same = f'"{outcome}" {same} of a {" and ".join(index)}'
     never = "It is no geo, and the outcome must not be added up: it would count once a row"
     several, name = 1, None
     for column in _labels(source, columns):
@@ -140,7 +162,7 @@ def _by_channel(source: Source, key: pd.MultiIndex, columns: Columns) -> str:
     turned = (
         f"wide = df.pivot_table(index={index}, columns={name!r}, values={media}, "
         'aggfunc="sum", fill_value=0); wide.columns = [f"{b} {a}" for a, b in wide]; '
-        f"wide = wide.join(df.groupby({index})[{kept}].first()).reset_index()"
+        f"wide = wide.join(df.groupby({index})[{kept}].max()).reset_index()"
     )
     channels = sorted(source.column(name).dropna().astype(str).unique())
     lists = listing((f"{c} {media[0]}" for c in channels), 4)

@@ -55,11 +55,13 @@ def _outcomes(panel: Panel) -> None:
     for g, geo in enumerate(panel.geos):
         where = f'for geo "{geo}"' if panel.n_geos > 1 else f'in column "{name}"'
         seen = panel.outcome[g][panel.mask[g]]
-        apart = (
-            f'leave it out: panel.select([g for g in panel.geos if g != "{geo}"])'
-            if panel.n_geos > 1
-            else "name the right column as outcome, or take a longer training window"
-        )
+        apart = "name the right column as outcome, or take a longer training window"
+        if panel.n_geos > 1:
+            apart = (
+                f'leave its rows out of the table; if "{panel.columns.geo}" names channels '
+                "and the outcome stands in the rows of one of them, make each of them a "
+                "column of media, one row a date, and leave geo out"
+            )
         if not seen.size:
             allowed = "at least one observed outcome"
             fail("outcome", Phrase("no observed value"), where, allowed, apart)

@@ -68,7 +68,7 @@ def curves(
         ``media_max`` (geo, channel) are those of the training window: today's position
         and the end of the observed range.
     """
-    points = checks.integer("points", points, low=2)
+    points = checks.integer("points", points, low=2, high=10_000)
     upto = checks.number("upto", upto, low=0, open_low=True)
     scope, some = Scope.of(fit), thinned(fit, max_draws)
     dtype = DTYPE if some is fit else "float32"

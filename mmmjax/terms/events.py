@@ -78,10 +78,9 @@ class Events(Dated):
             read.append((name, tuple(dates)))
         object.__setattr__(self, "events", tuple(read))
         if self.geos is not None:
-            if isinstance(self.geos, str) or not self.geos:
-                fix = 'geos = ["North"]'
-                checks.fail(f"{self.name} geos", self.geos, "", "a list of geos", fix)
-            object.__setattr__(self, "geos", tuple(self.geos))
+            what, fix = f"{self.name} geos", 'geos = ["North"]'
+            geos = checks.texts(what, self.geos, "a list of geos", fix)
+            object.__setattr__(self, "geos", geos)
 
     def parameters(self) -> Mapping[str, Parameter]:
         """An event moves a period by up to some tenths of the best one."""

@@ -69,16 +69,19 @@ class Holidays(Dated):
         self.check_window()
         if not isinstance(self.country, str):
             fix = 'country = { North = "DE-HH", South = "DE-BY" }'
-            pairs = table_of(f"{self.name} country", self.country, fix)
+            what = f"{self.name} country"
+            pairs = table_of(what, self.country, fix)
+            checks.texts(
+                what, [code for _, code in pairs], "codes of countries by geo", fix
+            )
             object.__setattr__(self, "country", pairs)
         for key in ("only", "categories"):
             value = getattr(self, key)
             if value is None and key == "only":
                 continue
-            if isinstance(value, str) or not value:
-                fix = f'{key} = ["{value if isinstance(value, str) else "public"}"]'
-                fail(f"{self.name} {key}", value, "", "a list of names", fix)
-            object.__setattr__(self, key, tuple(value))
+            fix = f'{key} = ["{value if isinstance(value, str) else "public"}"]'
+            names = checks.texts(f"{self.name} {key}", value, "a list of names", fix)
+            object.__setattr__(self, key, names)
         known = self._known()
         for name in self.only or ():
             if name not in known:

@@ -77,20 +77,22 @@ class Media(Term):
     def __post_init__(self) -> None:
         """Check the choices."""
         checks.choice("sign", self.sign, ("positive", "any"))
-        given = self.moving
-        object.__setattr__(self, "moving", given if isinstance(given, tuple) else (given,))
+        given: Any = self.moving
+        given = tuple(given) if isinstance(given, tuple | list) else (given,)
+        for one in given:
+            if not isinstance(one, Moving):
+                fix, what = "moving=mm.moving.Process()", f"moving of {self.name}"
+                checks.fail(what, one, "", "a record of mm.moving, or several", fix)
+        object.__setattr__(self, "moving", given)
         kinds = [one.kind for one in self.movers]
         for kind in (k for k in kinds if kinds.count(k) > 1):
             fix = f'leave one {{ kind = "{kind}" }} out'
             checks.fail(f"moving of {self.name}", kind, "", "each kind once", fix)
         if self.channels is None:
             return
-        names = self.channels
-        text = not isinstance(names, str) and all(isinstance(n, str) for n in names)
-        if not (names and text):
-            fix = 'channels=["TV"]'
-            checks.fail(f"channels of {self.name}", names, "", "a list of names", fix)
-        object.__setattr__(self, "channels", tuple(names))
+        what, fix = f"channels of {self.name}", 'channels=["TV"]'
+        names = checks.texts(what, self.channels, "a list of names", fix)
+        object.__setattr__(self, "channels", names)
 
     @property
     def movers(self) -> tuple[Moving, ...]:
