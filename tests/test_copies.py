@@ -1,4 +1,4 @@
-# pyright: reportArgumentType=false, reportOptionalSubscript=false
+# pyright: reportArgumentType=false, reportOptionalSubscript=false, reportAttributeAccessIssue=false
 """Tables that are counted several times: by their numbers, whatever they are called."""
 
 import re

@@ -174,11 +174,8 @@ def _spends(plan: Plan, reference: Any) -> list[np.ndarray]:
         before = plan.reference.to_numpy() / (1 if plan.per_period else plan.periods)
         return [np.broadcast_to(before[..., None], spend.shape), spend]
     before = numbers(reference)
-    if (
-        before is None
-        or before.shape != spend.shape
-        or (~(before >= 0) | np.isinf(before)).any()
-    ):
+    fits = before is not None and before.shape == spend.shape
+    if before is None or not fits or not ((before >= 0) & np.isfinite(before)).all():
         whole = before is None or before.shape == spend.shape
         got = reference if whole else Phrase(f"shape {np.shape(reference)}")
         allowed = f"finite money of at least 0, (geo, channel, period) {spend.shape}"
