@@ -9,28 +9,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mmmjax.checks import Phrase, fail
+from mmmjax.budget.wording import direction
+from mmmjax.checks import Phrase, fail, listing
 from mmmjax.plot import picture as p
 from mmmjax.plot.colours import INK, MODEL, MUTED, REST
 from mmmjax.plot.responses import Curves, levels
-from mmmjax.words import ALL, amount, amounts, for_geo, shorten, with_unit
+from mmmjax.words import ALL, amount, amounts, capital, for_geo, with_unit
 
 __all__ = ["allocation", "flighting", "marginal_returns"]
 
-LEAST_MOVED = 0.005  # of all spend: smaller changes of a channel are not named
-MOST_NAMED = 2  # channels of a title
 AT_BOUND = 1e-6  # share of its range within which a channel counts as at its bound
 BEYOND = 1.6  # of the largest spend: ranges that go on are cut there
 TOP = 1.35  # of the marginal returns that matter, where the axis ends
 FAR = 12.0  # ratio of marginal returns from which their axis is logarithmic
 LEVELS = 120  # points of a curve of marginal returns
-KINDS = {
-    "reference": REST,
-    "optimised": MODEL,
-    "allowed range": INK,
-    "held at its end": INK,
-}
-SHAPES = ["square", "square", "stroke", "diamond"]
+HELD = "held at its end"
+KINDS = {"reference": REST, "optimised": MODEL, "allowed range": INK, HELD: INK}
+SHAPES = ["square", "square", "stroke", "diamond"]  # of them
 
 
 def allocation(
@@ -43,19 +38,13 @@ def allocation(
 ) -> p.Layer:
     """Reference and optimised spend of every channel, with the range it was allowed.
 
-    Args:
-        plan: Table with the columns of plan.csv: ``Plan.to_frame()``. Of several geos their
-            sum is drawn, and each can be chosen.
-        currency: Label of money.
-        per: What the money is for: "over the window" or "a period".
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
+    Of several geos their sum is drawn, and each can be chosen.
     """
     sums, geos = _allocated(plan)
     whole: Any = sums.loc[sums["geo"] == sums["geo"].iloc[0]] if len(sums) else sums
     names, held = whole["channel"].tolist(), bool((sums["held"] != "").any())
     long = _parts(sums)
-    kinds = {k: v for k, v in KINDS.items() if held or k != "held at its end"}
+    kinds = {k: v for k, v in KINDS.items() if held or k != HELD}
     said = {
         "before": "reference",
         "after": "optimised",
@@ -63,14 +52,10 @@ def allocation(
         "held": "held at",
     }
     texts = {k: v for k, v in said.items() if k != "before" and (held or k != "held")}
-    told = [
-        alt.Tooltip("channel:N"),
-        *(alt.Tooltip(f"{k}:N", title=v) for k, v in said.items()),
-    ]
     base = p.chart(long).encode(
         y=p.named_rows("channel", names, scale=alt.Scale(paddingInner=0.3)),
         yOffset=alt.YOffset("bar:N", sort=["reference", "optimised"]),
-        tooltip=told,
+        tooltip=p.told(channel="channel", **said),
     )
     of = lambda kind: base.transform_filter(f"datum.kind === '{kind}'")
     keys = alt.Legend(symbolSize=90, symbolOpacity=1)
@@ -94,30 +79,38 @@ def allocation(
         span.mark_rule().encode(x=x, x2="to:Q", color=colour),
         span.mark_tick(size=9, thickness=1.4).encode(x=x, color=colour),
         span.mark_point(size=50, strokeWidth=1.4).encode(x=to, color=colour, shape=end),
-        of("held at its end")
+        of(HELD)
         .mark_point(size=70, stroke="white", strokeWidth=1)
         .encode(x=to, color=colour, shape=shape),
         *p.aside(of("optimised"), texts),
     )
-    drawn = p.choice_of(p.switches(drawn, "kind"), "geo", "geo", geos)
-    unit = f"{with_unit('spend', currency)} {per}. Line: the range that was allowed"
+    unit = f"{money}. Line: the range that was allowed"
     unit += "; a bar that ends in a diamond is held there" if held else ""
     unit += "; a range that goes on beyond the picture is cut" if long["cut"].any() else ""
     pairs = whole[["channel", "before", "after"]].itertuples(index=False)
     about = ", ".join(f"{name} {before} to {after}" for name, before, after in pairs)
     about = f"From reference to optimised: {about}" if about else ""
-    return p.titled(drawn, finding(whole), unit, about, width, alt.Step(19))
+    moved = (whole["optimized"] - whole["reference"]).set_axis(names).to_dict()
+    title = capital(direction(moved, float(whole["reference"].sum()))[0])
+    own: dict[str, Any] = {"hides": "kind", "geos": geos}
+    return p.titled(drawn, title, unit, about, width, alt.Step(19), **own)
+
+
+def _over_geos(table: Any, columns: Sequence[str], *keys: str) -> tuple[Any, list[str]]:
+    """Sums over geos, then each geo, by channel; and the geos to choose from."""
+    rows: Any = table.assign(channel=table["channel"].astype(str))
+    rows["geo"] = rows["geo"].astype(str) if "geo" in rows else ALL
+    several = rows["geo"].nunique() > 1
+    every: Any = pd.concat([rows.assign(geo=ALL), *([rows] if several else [])])
+    by = every.groupby(["geo", "channel", *keys], sort=False)
+    sums = by[[*columns]].sum().reset_index()
+    return sums, [str(x) for x in sums["geo"].unique()] if several else []
 
 
 def _allocated(plan: Any) -> tuple[Any, list[str]]:
-    """Sums over geos, then each geo; what to say of them; and the geos to choose from."""
+    """Spend of every channel with what to say of it, and the geos to choose from."""
     columns = ["reference", "optimized", "lower", "upper"]
-    named = plan.assign(channel=plan["channel"].astype(str))
-    geos: Any = named["geo"].astype(str) if "geo" in named else pd.Series(ALL, named.index)
-    groups = [named.assign(geo=ALL), named.assign(geo=geos)]
-    several = geos.nunique() > 1
-    every: Any = pd.concat(groups if several else groups[:1])
-    sums: Any = every.groupby(["geo", "channel"], sort=False)[columns].sum().reset_index()
+    sums, geos = _over_geos(plan, columns)
     before, money, lower, upper = sums[columns].to_numpy(float).T
     near = AT_BOUND * np.maximum(upper - lower, 1e-300)
     near = np.where(np.isfinite(near), near, 0.0)
@@ -131,28 +124,7 @@ def _allocated(plan: Any) -> tuple[Any, list[str]]:
         "held": np.select(ends, ["fixed", "most", "least"], "").tolist(),
         "change": ["" if np.isnan(x) else f"{x:+.0%}" for x in change],
     }
-    return sums.assign(**said), [str(x) for x in sums["geo"].unique()] if several else []
-
-
-def finding(sums: Any, verb: str = "Move spend") -> str:
-    """Which way money moves, in words; sums has channel, reference and optimized."""
-    more: Any = (sums["optimized"] - sums["reference"]).set_axis(sums["channel"])
-    more = more.sort_values(kind="stable")
-    least = LEAST_MOVED * max(float(sums["reference"].sum()), 1e-300)
-    down, up = more.index[more < -least].tolist(), more.index[more > least][::-1].tolist()
-    if up and down:
-        return f"{verb} from {listed(down)} to {listed(up)}"
-    if up:
-        return f"Spend more on {listed(up)}"
-    return f"Spend less on {listed(down)}" if down else "Keep the split as it is"
-
-
-def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
-    """``a, b and 3 more``."""
-    shown = [shorten(name, 24) for name in names[:most]]
-    if len(names) > most:
-        shown = [*shown, f"{len(names) - most} more"]
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+    return sums.assign(**said), geos
 
 
 def _parts(sums: Any) -> Any:
@@ -166,23 +138,19 @@ def _parts(sums: Any) -> Any:
     kept = sums[["geo", "channel", "before", "after", "change", "held"]]
     kept = kept.assign(bar="optimised", cut=False)
     ends = kept["held"].isin(["most", "least"])
-    return pd.concat(
-        [
-            kept.assign(
-                kind="reference", bar="reference", **{"from": 0.0, "to": sums["reference"]}
-            ),
-            kept.assign(kind="optimised", **{"from": 0.0, "to": sums["optimized"]}),
-            kept.assign(
-                kind="allowed range",
-                cut=upper > most,
-                **{"from": sums["lower"], "to": np.minimum(upper, most)},
-            ),
-            kept.assign(kind="held at its end", **{"from": 0.0, "to": sums["optimized"]})[
-                ends
-            ],
-        ],
-        ignore_index=True,
-    )
+    parts = {
+        "reference": (0.0, sums["reference"]),
+        "optimised": (0.0, sums["optimized"]),
+        "allowed range": (sums["lower"], np.minimum(upper, most)),
+        HELD: (0.0, sums["optimized"]),
+    }
+    every = [
+        kept.assign(kind=kind, **{"from": a, "to": b}) for kind, (a, b) in parts.items()
+    ]
+    every[0]["bar"] = "reference"
+    every[2]["cut"] = upper > most
+    every[3] = every[3][ends]
+    return pd.concat(every, ignore_index=True)
 
 
 def marginal_returns(
@@ -205,18 +173,11 @@ def marginal_returns(
     better. (Exactly so in ``Plan.marginal``, which knows that a window begins and ends.)
 
     Args:
-        found: Result of ``mm.curves(fit)``; of several geos, with ``total=True``. Or a
-            table with the columns of curves.csv.
-        plan: Table with the columns of plan.csv: ``Plan.to_frame()``.
+        plan: A plan, or its table ``Plan.to_frame()``.
         periods: Length of the window that the plan's money is for; 1 if it is a period's.
         price: What the next unit of the whole budget brings (``Plan.shadow_price``), drawn
             as a line.
         geo: The geo drawn, where there are several.
-        outcome: Name of the outcome, with its unit if it has one.
-        currency: Label of money.
-        period: Word for one period, such as "week".
-        colours: Channel -> colour; None: by the order of the plan.
-        width: Pixels.
     """
     sums: Any = _allocated(plan.drop(columns="geo", errors="ignore"))[0]
     table = for_geo(found, geo) if isinstance(found, pd.DataFrame) else found
@@ -230,7 +191,7 @@ def marginal_returns(
         title = "The plan evens out what the next unit of money returns"
     marked = np.append(long.loc[long["part"] > 0, "slope"], [] if price is None else price)
     drawn = _marginal(marked, price, p.colours_for(names, colours))
-    drawn = p.switches(p.cells(drawn, long, "channel", names, width, 120), "channel")
+    drawn = p.cells(drawn, long, "channel", names, width, 120)
     money = f"{with_unit('spend', currency)} a {period}"
     unit = f"{outcome} of the next {currency or 'unit of money'}, by {money}, every "
     unit += f"{period} alike. "
@@ -242,7 +203,7 @@ def marginal_returns(
         for name, a, b in zip(names, before, after, strict=True)
     ]
     about = f"Return of the next unit from reference to plan: {', '.join(said)}"
-    return p.titled(drawn, title, unit, about, width=None)
+    return p.titled(drawn, title, unit, about, None, hides="channel")
 
 
 def _marginal(marked: np.ndarray, price: float | None, paint: Mapping[str, str]) -> p.Layer:
@@ -252,23 +213,19 @@ def _marginal(marked: np.ndarray, price: float | None, paint: Mapping[str, str])
     """
     known = marked[np.isfinite(marked) & (marked > 0)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0 / TOP)
-    far = high > FAR * low > 0
-    scale = alt.Scale(type="log", domain=[low / 2, high * 2], nice=False, clamp=True)
-    if not far:
-        scale = alt.Scale(domain=[0.0, TOP * high], nice=False)
-    y = p.grounded("slope", ticks=3, scale=scale)
-    x = p.across("level", ticks=3)
+    ends: dict[str, Any] = {"domain": [0.0, TOP * high], "nice": False}
+    if high > FAR * low > 0:
+        ends = {"type": "log", "domain": [low / 2, high * 2], "nice": False, "clamp": True}
+    x, y = p.across("level", ticks=3), p.grounded("slope", ticks=3, **ends)
     base = p.Chart()
     dots = base.transform_filter("datum.part > 0 && isValid(datum.slope)")
-    told = [alt.Tooltip("channel:N"), alt.Tooltip("said:N", title="is")]
+    told = p.told(channel="channel", said="is")
     told += p.tips({"level": "spend", "slope": "the next unit returns"})
     filled = alt.condition("datum.part == 1", alt.value("white"), alt.value(INK))
     rim = alt.condition("datum.part == 1", alt.value(INK), alt.value("white"))
-    line = base.transform_aggregate(rows="count()")
-    line = line.mark_rule(color=MUTED, strokeDash=[2, 2]).encode(y=alt.YDatum(price or 0.0))
     lost = base.transform_filter("datum.part == 2 && !isValid(datum.slope)")
     return p.layer(
-        *([] if price is None else [line]),
+        *([] if price is None else [p.line_at("y", price, color=MUTED, strokeDash=[2, 2])]),
         base.transform_filter("datum.part == 0")
         .mark_line(strokeWidth=2, clip=True)
         .encode(x=x, y=y, color=p.by("channel", paint, legend=False), tooltip=told),
@@ -314,16 +271,16 @@ def flighting(
 ) -> p.Layer:
     """Planned spend of every period, channels on top of each other.
 
-    Args:
-        spend: ``Plan.spend_by_period``, (geo, channel, period), or a table with the
-            columns of plan_periods.csv. Of several geos their sum is drawn, and each can be
-            chosen.
-        currency: Label of money.
-        period: Word for one period, such as "week".
-        colours: Channel -> colour; None: by the order here.
-        width: Pixels.
+    Of several geos their sum is drawn, and each can be chosen.
     """
-    long, geos = _by_period(spend)
+    if isinstance(spend, xr.DataArray):
+        spend = spend.to_dataframe("spend").reset_index()
+    if not len(spend):
+        fail("spend", Phrase("no periods"), "", "Plan.spend_by_period", "")
+    dated = not pd.api.types.is_numeric_dtype(spend["period"])
+    spend = spend.assign(period=pd.to_datetime(spend["period"])) if dated else spend
+    sums, geos = _over_geos(spend, ["spend"], "period")
+    long: Any = sums.sort_values("period", kind="stable", ignore_index=True)
     whole = long.loc[long["geo"] == long["geo"].iloc[0]]
     wide: Any = whole.pivot_table("spend", "period", "channel", aggfunc="sum", sort=False)
     names, sums = list(wide.columns), wide.sum(axis=1)
@@ -333,10 +290,9 @@ def flighting(
     title = f"The plan spends the same in every {period}"
     if np.ptp(wide.to_numpy(), axis=0).max(initial=0.0) > 1e-6 * (sums.mean() or 1.0):
         on = (wide > 1e-3 * wide.mean()).sum()
-        some = [name for name in names if 0 < on[name] < len(wide)]
+        some = [Phrase(name) for name in names if 0 < on[name] < len(wide)]
         title = f"Spend is not even: from {amount(float(sums.min()))} to {high} a {period}"
-        title += f"; {listed(some)} on and off" if some else ""
-    dated = not pd.api.types.is_numeric_dtype(long["period"])
+        title += f"; {listing(some, 3)} on and off" if some else ""
     at, times = "datum.period", np.asarray(wide.index)
     if dated:  # milliseconds
         times = pd.DatetimeIndex(times).as_unit("ms").asi8
@@ -355,17 +311,12 @@ def flighting(
         .transform_calculate(start=f"{at} - {half}", end=f"{at} + {half}")
     )
     ticks = alt.Axis(format="d", tickMinStep=1)
-    x = (
-        p.dates("start")
-        if dated
-        else alt.X(
-            "start:Q", title=period, axis=ticks, scale=alt.Scale(zero=False, nice=False)
-        )
-    )
-    told = [alt.Tooltip("channel:N"), alt.Tooltip("period:T" if dated else "period:Q")]
+    free = alt.Scale(zero=False, nice=False)
+    x = alt.X("start:Q", title=period, axis=ticks, scale=free)
+    told = ["channel:N", alt.Tooltip("period:T" if dated else "period:Q")]
     told += p.tips({"spend": with_unit("spend", currency)})
     bars = stacked.mark_rect().encode(
-        x=x,
+        x=p.dates("start") if dated else x,
         x2="end",
         y=p.grounded("low"),
         y2="high:Q",
@@ -374,27 +325,7 @@ def flighting(
     )
     over = p.unified(long, "period", "channel", "spend", names) if dated else None
     drawn = p.layer(*filter(None, [bars, over]))
-    drawn = p.switches(drawn, "channel", "period" if dated else None)
-    drawn = p.choice_of(drawn, "geo", "geo", geos)
+    unit = f"{with_unit('spend', currency)} a {period}"
     about = f"Planned spend of each {period}, from {low} to {high}"
-    return p.titled(
-        drawn, title, f"{with_unit('spend', currency)} a {period}", about, width, 260
-    )
-
-
-def _by_period(spend: Any) -> tuple[Any, list[str]]:
-    """Rows geo, channel, period, spend: the sum, then each geo; geos to choose from."""
-    if isinstance(spend, xr.DataArray):
-        spend = spend.to_dataframe("spend").reset_index()
-    if not len(spend):
-        fail("spend", Phrase("no periods"), "", "Plan.spend_by_period", "")
-    geos: Any = spend["geo"].astype(str) if "geo" in spend else pd.Series(ALL, spend.index)
-    rows: Any = spend.assign(geo=geos, channel=spend["channel"].astype(str))
-    if not pd.api.types.is_numeric_dtype(rows["period"]):
-        rows["period"] = pd.to_datetime(rows["period"])
-    several = geos.nunique() > 1
-    every: Any = pd.concat([rows.assign(geo=ALL), *([rows] if several else [])])
-    keys = ["geo", "channel", "period"]
-    sums = every.groupby(keys, sort=False)["spend"].sum().reset_index()
-    names = [str(x) for x in sums["geo"].unique()] if several else []
-    return sums.sort_values("period", kind="stable", ignore_index=True), names
+    own: dict[str, Any] = {"geos": geos, "date": "period" if dated else None}
+    return p.titled(drawn, title, unit, about, width, 260, hides="channel", **own)

@@ -31,26 +31,16 @@ def uplift(
     """Distribution of what changed media bring, its mean, interval and probability.
 
     Args:
-        draws: Draws of the uplift, any shape: ``uplift_outcome`` or
-            ``uplift_contribution`` of ``mm.counterfactual(fit, panel)``, or its
-            differences with ``percent=False``.
         of: What the uplift is of, for the title: "sales".
         plan: What it is compared with today, for the title.
         percent: Draws are relative: 0.1 is written 10%.
         unit: Unit of absolute draws, for the axis.
-        prob: Probability inside the interval.
-        width: Pixels.
     """
     values = np.ravel(np.asarray(draws, float))
     values = values[np.isfinite(values)]
     if values.size < 2:
-        fail(
-            "draws",
-            Phrase(f"{values.size} finite draws"),
-            "",
-            "two or more",
-            "counterfactual(fit, panel).uplift_outcome",
-        )
+        got, fix = Phrase(f"{values.size} finite draws"), "mm.counterfactual(fit, media)"
+        fail("draws", got, "", "two or more", fix)
     density = density_of(values)
     lo, hi = (float(x) for x in metrics.hdi(values, prob))
     mean, above = float(values.mean()), float((values > 0).mean())
@@ -73,23 +63,23 @@ def uplift(
     table = pd.concat([*parts, pd.DataFrame(marks)], ignore_index=True)
     is_ = lambda *names: alt.FieldOneOfPredicate("part", list(names))
     label = f"change of {of} against the actual media"
-    form = p.numbers("+~%" if percent else None, tickCount={"expr": "width / 80"})
-    x = alt.X("x:Q", title=label if percent else with_unit(label, unit), axis=form)
+    label = label if percent else with_unit(label, unit)
+    form = "+~%" if percent else None
+    x = p.across("x", label, form, {"expr": "width / 80"}, grid=True, nice=True)
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.1, 1.08]))
     paint = {GAIN: MODEL, LOSS: REST}
-    base = p.Chart()
+    base = p.chart(table)
     area = base.transform_filter(is_(*sides)).encode(x=x, y=y)
     drawn = p.layer(
         area.mark_area(opacity=0.75).encode(color=p.by("part", paint)),
         area.mark_line(strokeWidth=1.6),
-        base.mark_rule().encode(x=alt.datum(0.0)),
+        p.line_at("x", 0.0),
         base.transform_filter(is_("mean"))
         .mark_rule(color=INK, strokeWidth=1.4, strokeDash=[5, 3])
         .encode(x="x:Q"),
         base.transform_filter(is_("interval"))
         .mark_rule(color=INK, strokeWidth=4)
         .encode(x="x:Q", x2="x2:Q", y=alt.datum(-0.05)),
-        data=table,
     )
     words = f"{said}; probability of an uplift {chance}"
     return p.titled(drawn, f"Uplift of {of} under {plan}", words, words, width, 260)

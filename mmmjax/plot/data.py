@@ -1,7 +1,7 @@
 """Pictures of the data before any model: the result of ``mm.explore``, drawn."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import altair as alt
 import numpy as np
@@ -11,7 +11,7 @@ import xarray as xr
 from mmmjax.checks import fail, listing
 from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import one_geo
-from mmmjax.plot.colours import APART, INK, MODEL, MUTED, REST, channel_colours
+from mmmjax.plot.colours import APART, INK, MODEL, MUTED, REST
 from mmmjax.plot.fit import series
 from mmmjax.shapes import NATIONAL
 from mmmjax.words import ALL, amount, capital, in_percent, long, period_noun, with_unit
@@ -28,29 +28,39 @@ FAR, EVENT = "far from it", "far from it, with an event control"
 TRAINING, TEST = "training", "test"
 
 
-def _where(one: xr.Dataset) -> str:
-    """`` in North`` where the data are of one of several geos."""
-    geo = str(one["geo"].to_numpy())
-    return "" if geo in (NATIONAL, ALL) else f" in {geo}"
+class Seen(NamedTuple):
+    """One geo of what ``mm.explore`` saw, and how it is called."""
 
+    one: xr.Dataset
+    channels: list[str]
+    outcome: str
+    money: str  # "spend (EUR)"
+    noun: str  # "week"
+    where: str  # " in North" where the data are of one of several geos
 
-def _names(found: xr.Dataset) -> list[str]:
-    return [str(name) for name in found["channel"].to_numpy()]
+    @classmethod
+    def of(cls, found: xr.Dataset, geo: str | None) -> "Seen":
+        """The geo asked for."""
+        one, about = one_geo(found, geo), found.attrs
+        name = str(one["geo"].to_numpy())
+        where = "" if name in (NATIONAL, ALL) else f" in {name}"
+        money, noun = with_unit("spend", about["currency"]), period_noun(about["freq"])
+        channels = [str(name) for name in found["channel"].to_numpy()]
+        return cls(one, channels, about["outcome"], money, noun, where)
+
+    def by_period(self, heads: Sequence[str], **values: xr.DataArray) -> Any:
+        """Columns channel, date, after, cell (the head of a channel) and those given."""
+        each = {k: v.transpose("channel", "date").to_numpy() for k, v in values.items()}
+        labels = {"channel": np.asarray(self.channels, object), "date": self.one["date"]}
+        each |= {"cell": np.asarray(heads, object)[:, None]}
+        return long(labels, {"after": self.one["in_test"].to_numpy()} | each)
 
 
 def outcome(found: xr.Dataset, *, geo: str | None = None, width: int = p.WIDE) -> p.Layer:
-    """The outcome over time, its rolling median, and the periods that stand apart.
-
-    Args:
-        found: Result of ``mm.explore``.
-        geo: The geo drawn, where there are several.
-        width: Pixels.
-    """
-    one, noun = one_geo(found, geo), period_noun(found.attrs["freq"])
-    name, level = (
-        found.attrs["outcome"],
-        f"median over {found.attrs['level_periods']} {noun}s",
-    )
+    """The outcome over time, its rolling median, and the periods that stand apart."""
+    seen = Seen.of(found, geo)
+    one, name, noun = seen.one, seen.outcome, seen.noun
+    level = f"median over {found.attrs['level_periods']} {noun}s"
     apart, event = (one[n].to_numpy().astype(bool) for n in ("outcome_outlier", "event"))
     z = np.where(apart & ~event, np.abs(one["outcome_z"].to_numpy()), 0.0)
     most = np.argsort(-z, kind="stable")[:NAMED]
@@ -62,31 +72,22 @@ def outcome(found: xr.Dataset, *, geo: str | None = None, width: int = p.WIDE) -
     })  # fmt: skip
     n = int(apart.sum())
     count = f"{n} {noun}s stand" if n > 1 else f"{'one' if n else 'no'} {noun} stands"
-    states = {FAR: APART, EVENT: "#d9a441"}
-    paint = {name: MODEL, level: REST} | {
-        state: x for state, x in states.items() if (table["state"] == state).any()
+    states = {
+        k: x for k, x in {FAR: APART, EVENT: "#d9a441"}.items() if k in {*table["state"]}
     }
-    base = p.chart(table).encode(x=p.dates())
-    y = p.grounded("value", scale=alt.Scale(zero=False, nice=True))
+    paint = {name: MODEL, level: REST} | states
+    base, y = p.chart(table).encode(x=p.dates()), p.grounded("value", zero=False)
     last = 0.8 * len(table)
     named = base.transform_window(_row="row_number()").transform_filter("datum.named")
     look: dict[str, Any] = {"color": MUTED, "dy": -9, "fontSize": 11}
     sides: Any = (("left", f"datum._row <= {last}"), ("right", f"datum._row > {last}"))
     places = np.flatnonzero(table["named"]) + 1
     there = {"left": (places <= last).any(), "right": (places > last).any()}
-    said = alt.Text("date:T", format="%-d %b %Y")
-    names = [
-        named.transform_filter(where).mark_text(align=side, **look).encode(y=y, text=said)
-        for side, where in sides
-        if there[side]
-    ]
+    said = alt.Text("date:T", format=p.DAYS)
     later = table["after"]
+    known = 0 < later.sum() < len(later)
     drawn = p.layer(
-        *(
-            p.tinted(table, "after", "date", "test window")
-            if 0 < later.sum() < len(later)
-            else []
-        ),
+        *(p.tinted(table, "after", "date", "test window") if known else []),
         series(base.mark_line(strokeWidth=2.6).encode(y="level:Q"), level, paint),
         series(base.mark_line(strokeWidth=1.2).encode(y=y), name, paint),
         series(base.mark_point(size=10).encode(y=y), name, paint),
@@ -98,24 +99,21 @@ def outcome(found: xr.Dataset, *, geo: str | None = None, width: int = p.WIDE) -
                 state,
                 paint,
             )
-            for state in [*paint][2:]
+            for state in states
         ),
-        *names,
+        *(
+            named.transform_filter(rows)
+            .mark_text(align=side, **look)
+            .encode(y=y, text=said)
+            for side, rows in sides
+            if there[side]
+        ),
         p.pointer(p.chart(table), "date", p.tips({"value": name, "level": level}, ",.4~s")),
     )
-    title = capital(f"{name} a {noun}{_where(one)}: {count} apart")
+    title = capital(f"{name} a {noun}{seen.where}: {count} apart")
     low, high = (amount(getattr(table["value"], end)()) for end in ("min", "max"))
     about = f"{title}; from {low} to {high}"
-    return p.titled(p.switches(drawn, "series", "date"), title, name, about, width, 280)
-
-
-def by_period(
-    one: xr.Dataset, channels: Sequence[str], values: Mapping[str, xr.DataArray]
-) -> Any:
-    """Columns channel, date, after and those given, of every channel and period."""
-    each = {k: v.transpose("channel", "date").to_numpy() for k, v in values.items()}
-    labels = {"channel": np.asarray(channels, object), "date": one["date"]}
-    return long(labels, {"after": one["in_test"].to_numpy()} | each)
+    return p.titled(drawn, title, name, about, width, 280, hides="series", date="date")
 
 
 def spend(
@@ -124,63 +122,38 @@ def spend(
     geo: str | None = None,
     colours: Mapping[str, str] | None = None,
     width: int = p.WIDE,
-) -> p.Facet:
-    """Spend of every channel over time (media, if organic); each cell has its own scale.
-
-    Args:
-        found: Result of ``mm.explore``.
-        geo: The geo drawn, where there are several.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
-    """
-    one, names = one_geo(found, geo), _names(found)
-    noun, paid = (
-        period_noun(found.attrs["freq"]),
-        found["spend"].notnull().any(["geo", "date"]),
-    )
-    value = one["spend"].where(paid, one["media"])
-    cells = [
-        n if is_paid else f"{n}: media (organic)"
-        for n, is_paid in zip(names, paid.to_numpy(), strict=True)
-    ]
-    apart = one["media_outlier"].astype(bool)
-    table = by_period(one, names, {"value": value, "apart": apart})
-    table["cell"] = np.repeat(np.asarray(cells, object), one.sizes["date"])
-    unit = with_unit("spend", found.attrs["currency"])
+) -> p.Facet | p.Layer:
+    """Spend of every channel over time (media, if organic); each cell has its own scale."""
+    seen, paid = Seen.of(found, geo), found["spend"].notnull().any(["geo", "date"])
+    names, one = seen.channels, seen.one
     if not names:
-        return p.titled(
-            p.nothing("There are no media"), capital(unit), width=width, height=30
-        )
-    axis = alt.Axis(tickCount=4, labelFlush=False)
-    x, y = alt.X("date:T", title=None, axis=axis), p.grounded("value", ticks=3)
+        return p.nothing("There are no media", capital(seen.money), width=width)
+    pairs = zip(names, paid.to_numpy(), strict=True)
+    cells = [n if is_paid else f"{n}: media (organic)" for n, is_paid in pairs]
+    value, apart = one["spend"].where(paid, one["media"]), one["media_outlier"].astype(bool)
+    table = seen.by_period(cells, value=value, apart=apart)
     colour = p.by("channel", p.colours_for(names, colours), legend=None)
-    tips = [
-        alt.Tooltip("channel:N"),
-        alt.Tooltip("date:T", format="%-d %b %Y", title="day"),
-        *p.tips({"value": "value"}, ",.4~s"),
-    ]
-    base = p.Chart().encode(x=x, y=y)
+    tips = ["channel:N", p.DAY, *p.tips({"value": "value"}, ",.4~s")]
+    base = p.Chart().encode(x=p.dates(ticks=4), y=p.grounded("value", ticks=3))
     later = table["after"]
     back = p.tinted(None, "after", "date") if 0 < later.sum() < len(later) else []
     marked = alt.condition("datum.apart", alt.value(1), alt.value(0))
+    line = base.mark_line(interpolate="step", strokeWidth=1)
     drawn = p.layer(
         *back,
         base.mark_area(interpolate="step", opacity=0.4).encode(color=colour),
-        base.mark_line(interpolate="step", strokeWidth=1).encode(
-            color=colour, tooltip=tips
-        ),
+        line.encode(color=colour, tooltip=tips),
         base.mark_point(color=APART, size=45).encode(opacity=marked, tooltip=tips),
     )
     drawn = p.cells(drawn, table, "cell", cells, width, 90, 290)
-    red = f"; red: far above the usual {noun}" if table["apart"].any() else ""
-    tint = "; tinted: the test window" if back else ""
+    unit = "each has its own scale"
+    unit += f"; red: far above the usual {seen.noun}" if table["apart"].any() else ""
+    unit += "; tinted: the test window" if back else ""
     total = table.groupby("channel", sort=False)["value"].sum()
     about = ", ".join(f"{name} {amount(float(total[name]))}" for name in names)
-    title = capital(f"{unit} a {noun}{_where(one)}, channel by channel")
-    drawn = p.switches(drawn, "channel", "date")
-    return p.titled(
-        drawn, title, f"each has its own scale{red}{tint}", f"Totals: {about}", width
-    )
+    title = capital(f"{seen.money} a {seen.noun}{seen.where}, channel by channel")
+    own: dict[str, Any] = {"hides": "channel", "date": "date"}
+    return p.titled(drawn, title, unit, f"Totals: {about}", width, **own)
 
 
 def spend_shares(
@@ -190,24 +163,14 @@ def spend_shares(
     colours: Mapping[str, str] | None = None,
     width: int = p.WIDE,
 ) -> p.Layer:
-    """Share of every channel in the paid spend of training, and how often it ran.
-
-    Args:
-        found: Result of ``mm.explore``.
-        geo: The geo drawn, where there are several.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
-    """
-    one, names, currency = one_geo(found, geo), _names(found), found.attrs["currency"]
-    share, total, active = (
-        one[n].to_numpy() for n in ("spend_share", "spend_total", "active")
-    )
-    noun, title = (
-        period_noun(found.attrs["freq"]),
-        f"Spend in training{_where(one)}, channel by channel",
-    )
+    """Share of every channel in the paid spend of training, and how often it ran."""
+    seen = Seen.of(found, geo)
+    names, title = seen.channels, f"Spend in training{seen.where}, channel by channel"
     if not names:
-        return p.titled(p.nothing("There are no media"), title, width=width, height=30)
+        return p.nothing("There are no media", title, width=width)
+    share, total, active = (
+        seen.one[n].to_numpy() for n in ("spend_share", "spend_total", "active")
+    )
     table = pd.DataFrame({
         "channel": names, "share": np.nan_to_num(share),
         "said": [f"{s:.1%}" if np.isfinite(s) else "organic" for s in share],
@@ -218,12 +181,13 @@ def spend_shares(
     bars = rows.mark_bar(height={"band": 0.62}).encode(
         x=p.across("share", format="~%"),
         color=p.by("channel", p.colours_for(names, colours), legend=None),
-        tooltip=["channel:N", alt.Tooltip("share:Q", format=".1%")],
+        tooltip=["channel:N", *p.tips({"share": "share"}, ".1%")],
     )
-    texts = {"said": "share", "total": with_unit("spend", currency), "on": f"{noun}s on"}
-    drawn = p.switches(p.layer(bars, *p.aside(rows, texts)), "channel")
+    texts = {"said": "share", "total": seen.money, "on": f"{seen.noun}s on"}
+    drawn = p.layer(bars, *p.aside(rows, texts))
     about = ", ".join(f"{n} {s}" for n, s in zip(names, table["said"], strict=True))
-    return p.titled(drawn, title, "share of the paid spend", about, width, alt.Step(p.ROW))
+    own: dict[str, Any] = {"height": alt.Step(p.ROW), "hides": "channel"}
+    return p.titled(drawn, title, "share of the paid spend", about, width, **own)
 
 
 def against_outcome(
@@ -232,51 +196,39 @@ def against_outcome(
     geo: str | None = None,
     colours: Mapping[str, str] | None = None,
     width: int = p.WIDE,
-) -> p.Facet:
+) -> p.Facet | p.Layer:
     """Each channel's media against the outcome of the same period, with the correlation.
 
     The correlation is of the training periods, drawn full; test periods are hollow.
-
-    Args:
-        found: Result of ``mm.explore``.
-        geo: The geo drawn, where there are several.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
     """
-    one, names, name = one_geo(found, geo), _names(found), found.attrs["outcome"]
-    noun = period_noun(found.attrs["freq"])
-    title = capital(
-        f"{name}{_where(one)} against media of the same {noun}, with correlations"
-    )
+    seen = Seen.of(found, geo)
+    one, names, name, noun = seen.one, seen.channels, seen.outcome, seen.noun
+    title = f"{name}{seen.where} against media of the same {noun}, with correlations"
+    title = capital(title)
     if not names:
-        return p.titled(p.nothing("There are no media"), title, width=width, height=30)
-    table = by_period(one, names, {"media": one["media"]})
-    table["outcome"] = np.tile(one["outcome"].to_numpy(), len(names))
+        return p.nothing("There are no media", title, width=width)
     r = [float(one["correlation"].sel(variable=channel)) for channel in names]
-    heads = [
-        f"{c}  r = {x:.2f}" if np.isfinite(x) else c for c, x in zip(names, r, strict=True)
-    ]
-    table["cell"] = np.repeat(np.asarray(heads, object), one.sizes["date"])
+    pairs = zip(names, r, strict=True)
+    heads = [f"{c}  r = {x:.2f}" if np.isfinite(x) else c for c, x in pairs]
+    table = seen.by_period(heads, media=one["media"])
+    table["outcome"] = np.tile(one["outcome"].to_numpy(), len(names))
     table = table.dropna(subset=["media", "outcome"])
-    free: dict[str, Any] = {"scale": alt.Scale(zero=False, nice=True)}
-    days = alt.Tooltip("date:T", format="%-d %b %Y", title="day")
     base = p.Chart().encode(
         x=p.across("media", ticks=3),
-        y=p.grounded("outcome", ticks=4, **free),
+        y=p.grounded("outcome", ticks=4, zero=False),
         color=p.by("channel", p.colours_for(names, colours), legend=None),
-        tooltip=["channel:N", days, *p.tips({"media": "media", "outcome": name}, ",.4~s")],
+        tooltip=["channel:N", p.DAY, *p.tips({"media": "media", "outcome": name}, ",.4~s")],
     )
     ring = base.transform_filter("datum.after").mark_point(size=26, filled=False)
     drawn = p.layer(
         base.transform_filter("!datum.after").mark_point(size=22, opacity=0.6),
         *([ring] if table["after"].any() else []),
     )
-    same = one["media"].equals(one["spend"])
-    unit = with_unit("spend", found.attrs["currency"]) if same else "media"
+    unit = seen.money if one["media"].equals(one["spend"]) else "media"
     hollow = "; hollow: test" if table["after"].any() else ""
     said = f"{name} (up) by {unit} (across), a {noun} each{hollow}"
-    drawn = p.switches(p.cells(drawn, table, "cell", heads, width, 120), "channel")
-    return p.titled(drawn, title, said, f"{title}: {', '.join(heads)}", width)
+    drawn, about = p.cells(drawn, table, "cell", heads, width, 120), ", ".join(heads)
+    return p.titled(drawn, title, said, f"{title}: {about}", width, hides="channel")
 
 
 def correlations(
@@ -285,10 +237,8 @@ def correlations(
     """Pairwise correlations within geos, in training: a matrix.
 
     Args:
-        found: Result of ``mm.explore``.
         variables: Names of outcome, channels or controls; None: all of them if they are
             at most 14, else outcome and channels.
-        width: Pixels.
     """
     every = [str(name) for name in found["variable"].to_numpy()]
     few, left_out = len(every) <= READABLE, ""
@@ -301,8 +251,7 @@ def correlations(
             fail("variables", name, "", listing(every, 30), "name what explore() found")
     index = [every.index(name) for name in variables]
     values = found["correlations"].to_numpy()[np.ix_(index, index)]
-    n = len(index)
-    names = np.asarray(variables, object)
+    n, names = len(index), np.asarray(variables, object)
     table = long({"row": names, "column": names}, {"value": values})
     size = alt.Axis(
         labelAngle=-40, labelLimit=140, ticks=False, domain=False, labelOverlap=False
@@ -325,10 +274,9 @@ def correlations(
     about = title
     if np.isfinite(apart).any():
         i, j = divmod(int(np.nanargmax(np.abs(apart))), n)
-        about += (
-            f"; the strongest is {values[i, j]:.2f}, of {variables[i]} and {variables[j]}"
-        )
-    drawn = p.layer(drawn, shown) if n <= READABLE else p.layer(drawn)
+        pair = f"{variables[i]} and {variables[j]}"
+        about += f"; the strongest is {values[i, j]:.2f}, of {pair}"
+    drawn = p.layer(drawn, *([shown] if n <= READABLE else []))
     height = alt.Step(28 if n <= 30 else 15)
     return p.titled(drawn, title, "of the training window", about, width, height)
 
@@ -342,11 +290,6 @@ def train_test(
     """How the means of the test window differ from training, and what lies beyond it.
 
     Of more than 16 rows: the outcome, channels, controls, those first that differ most.
-
-    Args:
-        found: Result of ``mm.explore`` with a test panel.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
     """
     if "smd" not in found:
         fail("found", sorted(map(str, found)), "", "the result of explore(panel, test)",
@@ -356,7 +299,7 @@ def train_test(
     size += 1e12 * (kinds == "outcome") + 1e10 * (kinds == "media")
     rows = np.sort(np.argsort(-size, kind="stable")[:ROWS])
     limit = max(1.0, 1.15 * float(np.max(np.abs(smd[np.isfinite(smd)]), initial=0.0)))
-    known = channel_colours(_names(found)) if colours is None else colours
+    known = p.colours_for([str(name) for name in found["channel"].to_numpy()], colours)
     train, test, beyond = (
         found[n].to_numpy()[rows] for n in ("train_mean", "test_mean", "beyond")
     )
@@ -369,22 +312,16 @@ def train_test(
         "train": [amount(v) for v in train], "test": [amount(v) for v in test],
         "beyond": [in_percent(b, 0.01) if b > 0 else "" for b in beyond],
     })  # fmt: skip
-    reach = alt.Scale(domain=[-limit, limit], nice=False)
+    tips = p.tips({"value": "standard deviations"}, "+.2f")
     base = p.chart(table).encode(
         y=p.named_rows("name", names),
         color=alt.Color("colour:N", scale=None),
-        tooltip=[
-            "name:N",
-            *p.tips({"value": "standard deviations"}, "+.2f"),
-            "train:N",
-            "test:N",
-        ],
+        tooltip=["name:N", *tips, "train:N", "test:N"],
     )
-    zero = alt.Chart(alt.Data(values=[{"x": 0}])).mark_rule(color=MUTED).encode(x="x:Q")
     drawn = p.layer(
-        zero,
+        p.line_at("x", 0.0, color=MUTED),
         base.mark_rule(strokeWidth=2).encode(
-            x=p.across("drawn", scale=reach, ticks=5), x2=alt.datum(0)
+            x=p.across("drawn", ticks=5, domain=[-limit, limit]), x2=alt.datum(0)
         ),
         base.mark_point().encode(x="drawn:Q"),
         *p.aside(base, {"train": TRAINING, "test": TEST, "beyond": "above range"}),

@@ -40,24 +40,6 @@ def _chains(draws: Mapping[str, np.ndarray]) -> dict[str, str]:
     return {f"chain {i + 1}": CHAINS[i % len(CHAINS)] for i in range(number)}
 
 
-def _stacked(drawn: Any, table: pd.DataFrame, width: int, named: bool) -> p.Facet:
-    """A cell below the other for every parameter, with its name or without."""
-    header = alt.Header() if named else alt.Header(labelExpr="' '")
-    names = [*dict.fromkeys(table["parameter"])]
-    return p.Facet(
-        data=table,
-        spec=drawn.properties(width=width, height=84),
-        facet=alt.Facet("parameter:N", sort=names, header=header),
-        columns=1,
-        bounds="flush",
-        spacing=46,
-        resolve=alt.Resolve(
-            scale=alt.ScaleResolveMap(x="independent", y="independent"),
-            axis=alt.AxisResolveMap(x="independent", y="independent"),
-        ),
-    )
-
-
 def trace(
     draws: Mapping[Any, Any],
     names: Sequence[str] | None = None,
@@ -70,12 +52,8 @@ def trace(
     Of more than 30,000 draws every so many are drawn, which is said.
 
     Args:
-        draws: Parameter -> array (chain, draw, ...): ``fit.draws.params``, or
-            ``fit.to_arviz()["posterior"]`` for names of channels instead of numbers.
-        names: Parameters, or labels such as "saturation_beta[TV]"; None: all (at most 30).
         diverging: Whether each transition diverged, (chain, draw):
             ``fit.draws.stats["diverging"]``. They are marked under the trace.
-        width: Pixels.
     """
     chosen = scalars(draws, names)
     paint, shape = _chains(chosen), next(iter(chosen.values())).shape
@@ -90,24 +68,28 @@ def trace(
             lines.append(
                 pd.DataFrame(of | {"draw": kept, "value": chain[kept], "bad": at[kept]})
             )
-    axis = alt.Axis(labelExpr=p.AMOUNT, tickCount=4)
-    quiet: dict[str, Any] = {"title": None, "scale": alt.Scale(zero=False, nice=False)}
+    tables = pd.concat(hills, ignore_index=True), pd.concat(lines, ignore_index=True)
     colour = p.by("chain", paint)
-    hill = p.Chart().mark_line(strokeWidth=1.3)
-    hill = hill.encode(
-        x=alt.X("at:Q", axis=axis, **quiet),
-        y=alt.Y("height:Q", title=None, axis=None),
-        color=colour,
+    free: dict[str, Any] = {"zero": False, "nice": False}
+    hill = (
+        p.Chart()
+        .mark_line(strokeWidth=1.3)
+        .encode(
+            x=p.across("at", ticks=4, **free), y=alt.Y("height:Q", axis=None), color=colour
+        )
     )
-    x = alt.X("draw:Q", axis=alt.Axis(tickCount=5, labelExpr=p.AMOUNT), **quiet)
+    x = p.across("draw", ticks=5, **free)
     line = p.Chart().mark_line(strokeWidth=0.6, opacity=0.8)
-    line = line.encode(x=x, y=alt.Y("value:Q", axis=axis, **quiet), color=colour)
+    line = line.encode(x=x, y=p.grounded("value", ticks=4, **free), color=colour)
     apart = p.Chart().transform_filter("datum.bad")
     ticks = apart.mark_tick(orient="vertical", color=APART, thickness=1.4, size=10)
     right = p.layer(line, *([ticks.encode(x=x, y=alt.value(84))] if bad.any() else []))
-    tables = pd.concat(hills, ignore_index=True), pd.concat(lines, ignore_index=True)
-    drawn = _stacked(hill, tables[0], int(0.3 * width), True)
-    drawn = drawn | _stacked(right, tables[1], int(0.7 * width) - 70, False)
+    left = int(0.3 * width)
+    stacked = lambda drawn, table, wide, named: p.cells(
+        drawn, table, "parameter", [*chosen], wide, 84, wide, named
+    )
+    drawn = stacked(hill, tables[0], left + 62, True)
+    drawn = drawn | stacked(right, tables[1], width - left - 8, False)
     n_bad = int(bad.sum())
     said = f"red: {n_bad} divergences of {bad.size:,} transitions" if n_bad else ""
     thin = f"one of {step} draws is drawn" if step > 1 else ""
@@ -155,10 +137,7 @@ def ranks(
     is a shift between chains, a bow a difference in spread.
 
     Args:
-        draws: As in :func:`trace`.
-        names: Parameters, or labels such as "saturation_beta[TV]"; None: all (at most 30).
         bins: Bins of ranks.
-        width: Pixels.
     """
     chosen = scalars(draws, names)
     each = {label: ranks_of(values, bins) for label, values in chosen.items()}
@@ -175,13 +154,7 @@ def ranks(
         ignore_index=True,
     )  # fmt: skip
     once = p.Chart().transform_filter("datum.rank === 0 && datum.chain === 'chain 1'")
-    x = alt.X(
-        "rank:Q",
-        title=None,
-        scale=alt.Scale(nice=False),
-        axis=alt.Axis(tickCount=3, labelExpr=p.AMOUNT),
-    )
-    y = p.grounded("count", ticks=3)
+    x, y = p.across("rank", ticks=3), p.grounded("count", ticks=3)
     drawn = p.layer(
         once.mark_rect(color=GOOD).encode(y=alt.datum(one.lo), y2=alt.datum(one.hi)),
         once.mark_rule(strokeDash=[4, 3]).encode(y=alt.datum(one.expected)),
@@ -196,16 +169,11 @@ def ranks(
     )
     about = f"{title}: {', '.join(chosen)}"
     drawn = p.cells(drawn, table, "parameter", [*chosen], width, 90)
-    return p.titled(p.switches(drawn, "chain"), title, unit, about, width)
+    return p.titled(drawn, title, unit, about, width, hides="chain")
 
 
 def energy(energy: Any, *, width: int = p.WIDE) -> p.Layer:
-    """Marginal energy against energy transitions: similar where the sampler moves freely.
-
-    Args:
-        energy: Energy of every draw, (chain, draw): ``fit.draws.stats["energy"]``.
-        width: Pixels.
-    """
+    """Energy and its transitions: distributed alike where the sampler moves freely."""
     values = np.asarray(energy, float)
     if values.ndim != 2 or values.shape[1] < 3:
         got = Phrase(f"shape {values.shape}")
@@ -218,14 +186,14 @@ def energy(energy: Any, *, width: int = p.WIDE) -> p.Layer:
     ]
     base = p.chart(pd.concat(parts, ignore_index=True)).encode(
         x=p.across("at", "energy about its mean, and its change from draw to draw"),
-        y=alt.Y("height:Q", title=None, axis=None, stack=None),
+        y=alt.Y("height:Q", axis=None, stack=None),
         color=p.by("kind", paint),
     )
     drawn = p.layer(base.mark_area(opacity=0.25), base.mark_line(strokeWidth=1.8))
     said = ", ".join(f"{value:.2f}" for value in bfmi(values))
     unit = f"E-BFMI of the chains: {said} ({MIN_BFMI} or more is wanted)"
     title = "Energy of the sampler: distribution and transitions"
-    return p.titled(p.switches(drawn, "kind"), title, unit, unit, width, 230)
+    return p.titled(drawn, title, unit, unit, width, 230, hides="kind")
 
 
 Left = pd.DataFrame | xr.Dataset
@@ -279,17 +247,10 @@ def residuals(
     """What the model leaves over, over time, and how long such errors last.
 
     Args:
-        found: Result of ``mm.residuals(fit)``, of several geos with ``total=True``; or a
-            table with the columns of fitted.csv, whose interval is drawn too.
         test: The same for the test window, whose background is tinted.
-        geo: The geo drawn; None: the sum over geos, and a choice where a table has others.
-        outcome: Name of the outcome, with its unit if it has one.
-        period: Word for one period, such as "week".
-        width: Pixels.
     """
     table, lags, geos = left_over(found, geo)
-    shown = table.loc[table["geo"] == geos[0]] if geos else table
-    lasting = lags.loc[lags["geo"] == geos[0]] if geos else lags
+    shown, lasting = p.at_first(table, geos), p.at_first(lags, geos)
     table = table.assign(after=False)
     if test is not None:
         later = left_over(test, geo)[0]
@@ -297,23 +258,17 @@ def residuals(
     tested = sum(table["after"]) > 0
     # lags stand at the last day, which is among the days shown, whatever they are
     both = pd.concat([table, lags.assign(date=table["date"].max())], ignore_index=True)
-    stacked = width < 460
-    drawn = draw_residuals(both, tested, period, width, stacked)
-    drawn = p.choice_of(p.switches(drawn, "series", "date"), "geo", "geo", geos)
+    drawn = draw_residuals(both, tested, period, width, width < 460)
     beyond = int((lasting["correlation"].abs() > lasting["bound"]).sum())
     lag = f"{beyond} of {len(lasting)} lags beyond what independent errors allow"
     about = f"Observed minus predicted; {lag}"
     if np.isfinite(shown["lo"]).any():
         share = float((shown["state"] == RESIDUAL).mean())
         about += f"; {in_percent(share)} of {len(shown):,} periods lie inside the interval"
-    return p.titled(
-        drawn,
-        "What the model does not explain",
-        f"{outcome} a {period}, observed minus predicted; "
-        "runs of one sign or a drift: something is missing",
-        about,
-        width,
-    )
+    unit = f"{outcome} a {period}, observed minus predicted; runs of one sign or a drift: "
+    unit += "something is missing"
+    title, own = "What the model does not explain", {"hides": "series", "date": "date"}
+    return p.titled(drawn, title, unit, about, width, geos=geos, **own)
 
 
 def draw_residuals(
@@ -334,17 +289,13 @@ def draw_residuals(
     paint = {RESIDUAL: MODEL} | known | spread
     days = p.Chart().transform_filter("isValid(datum.left)")
     back = p.tinted(None, "after", "date", "test, not fitted") if tested else []
-    x = alt.X("date:T", title=None, axis=alt.Axis(tickCount=5, labelFlush=False))
+    x = p.dates(ticks=5)
     area = days.mark_area().encode(x=x, y="lo:Q", y2="hi:Q")
     each = days.transform_calculate(series="datum.state")
     each = each.transform_filter("indexof(hidden, datum['series']) < 0")
-    told = [
-        alt.Tooltip("date:T", format="%-d %b %Y", title="day"),
-        *p.tips({"left": "observed minus predicted"}, ",.4~s"),
-    ]
-    each = each.encode(
-        x=x, y=p.grounded("left", ticks=5), color=p.by("series", paint), tooltip=told
-    )
+    told = [p.DAY, *p.tips({"left": "observed minus predicted"}, ",.4~s")]
+    y, colour = p.grounded("left", ticks=5), p.by("series", paint)
+    each = each.encode(x=x, y=y, color=colour, tooltip=told)
     over = p.layer(
         *back,
         *([series(area, AROUND, paint)] if spread else []),
@@ -363,12 +314,8 @@ def draw_residuals(
     )
     y = p.grounded("correlation", format=".1f", ticks=5)
     colour = alt.condition("datum.outside", alt.value(APART), alt.value(MODEL))
-    bars = lags.encode(
-        x=x,
-        y=y,
-        color=colour,
-        tooltip=p.tips({"lag": "lag", "correlation": "autocorrelation"}),
-    )
+    told = p.tips({"lag": "lag", "correlation": "autocorrelation"})
+    bars = lags.encode(x=x, y=y, color=colour, tooltip=told)
     lasting = p.layer(
         lags.transform_filter("datum.lag === 1")
         .mark_rect(color=GOOD)

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -24,6 +23,7 @@ OBSERVED, MEAN = "observed", "predicted mean"
 WIDE, NARROW = "#d3dae1", "#a5b3c1"  # bands in the colour of the model
 WITHIN, OUTSIDE = "within the limits", "outside the limits"
 STATES = {WITHIN: MODEL, OUTSIDE: APART}
+SERIES: dict[str, Any] = {"hides": "series", "date": "date"}
 GREY = ("#e3e6ea", "#c6ccd3")  # bands of the prior
 
 Predicted = pd.DataFrame | xr.Dataset
@@ -95,31 +95,21 @@ def draw_band(
     if apart:
         paint[f"outside the {prob:.0%} band"] = APART
     group: dict[str, Any] = {"detail": "fold:N"} if "fold" in table else {}
-    y = p.grounded("mean", scale=alt.Scale(zero=False, nice=True))
-    x = p.dates()
-    layers = [
-        series(
-            base.mark_area().encode(x=x, y=f"{lo}:Q", y2=f"{hi}:Q", **group), name, paint
-        )
+    x, y = p.dates(), p.grounded("mean", zero=False)
+    dots = base.encode(x=x, y="observed:Q")
+    areas = {
+        name: base.mark_area().encode(x=x, y=f"{lo}:Q", y2=f"{hi}:Q", **group)
         for name, (lo, hi, _) in bands.items()
-    ]
-    layers.append(series(base.mark_line().encode(x=x, y=y, **group), mean, paint))
-    dots = base.mark_point(size=22).encode(x=x, y="observed:Q")
-    layers.append(series(dots, OBSERVED, paint))
+    }
+    drawn = areas | {mean: base.mark_line().encode(x=x, y=y, **group)}
+    drawn[OBSERVED] = dots.mark_point(size=22)
     if apart:
         beyond = "datum.observed < datum.lo || datum.observed > datum.hi"
-        out = base.transform_filter(f"isValid(datum.observed) && ({beyond})")
-        ring = out.mark_point(size=110, filled=False, strokeWidth=1.4)
-        layers.append(series(ring.encode(x=x, y="observed:Q"), [*paint][-1], paint))
+        out = dots.transform_filter(f"isValid(datum.observed) && ({beyond})")
+        drawn[[*paint][-1]] = out.mark_point(size=110, filled=False, strokeWidth=1.4)
+    layers = [series(marks, name, paint) for name, marks in drawn.items()]
     told = {"observed": OBSERVED, "mean": mean, "lo": f"{prob:.0%} from", "hi": "to"}
-    form = ",.4~s"
-    layers.append(
-        p.pointer(
-            base,
-            "date",
-            [alt.Tooltip(f"{k}:Q", format=form, title=v) for k, v in told.items()],
-        )
-    )
+    layers.append(p.pointer(base, "date", p.tips(told, ",.4~s")))
     return layers, paint
 
 
@@ -128,11 +118,6 @@ def share_inside(table: pd.DataFrame) -> float:
     known = table.loc[table["observed"].notna()]
     inside = known["observed"].between(known["lo"], known["hi"])
     return float(inside.mean()) if len(known) else float("nan")
-
-
-def _first(table: pd.DataFrame, geos: list[str]) -> Any:
-    """Rows that are shown at the start."""
-    return table.loc[table["geo"] == geos[0]] if geos else table
 
 
 def fitted(
@@ -152,29 +137,25 @@ def fitted(
             columns of fitted.csv; of several geos with ``total=True``.
         test: The same for the test window, ``mm.predict(fit, test)`` or forecast.csv; its
             background is tinted.
-        geo: The geo drawn; None: the sum over geos, and a choice where a table has others.
-        outcome: Name of the outcome.
-        period: Word for one period, such as "week".
         prob: Probability inside the wide band.
-        width: Pixels.
     """
     table, geos = bands(training, geo, prob)
     table = table.assign(after=False)
-    word, told = "", _first(table, geos)
+    word, told = "", p.at_first(table, geos)
     if test is not None:
         later, _ = bands(test, geo, prob)
         word = "test, not fitted" if np.isfinite(later["observed"]).sum() else "forecast"
         table = pd.concat([table, later.assign(after=True)], ignore_index=True)
     layers, _ = draw_band(table, prob)
     back = p.tinted(table, "after", "date", word) if word else []
-    drawn = p.switches(p.layer(*back, *layers), "series", "date")
     about = (
         f"Observed {outcome} and predictions with their {prob:.0%} interval; "
         f"{in_percent(share_inside(told))} of the observations of training lie inside it"
     ) + (f"; then {word}" if word else "")
     unit = f"{outcome} a {period}; {prob:.0%} of the points should lie in the band"
-    drawn = p.choice_of(drawn, "geo", "geo", geos)
-    return p.titled(drawn, "Observed and predicted", unit, about, width, 300)
+    drawn = p.layer(*back, *layers)
+    title = "Observed and predicted"
+    return p.titled(drawn, title, unit, about, width, 300, geos=geos, **SERIES)
 
 
 def prior_predictive(
@@ -189,17 +170,11 @@ def prior_predictive(
     """What the priors alone expect of the outcome, against what was observed.
 
     Args:
-        found: Result of ``mm.prior_predictive(spec, panel)``.
-        geo: The geo drawn, where there are several.
-        outcome: Name of the outcome.
-        period: Word for one period, such as "week".
         prob: Probability inside the wide band.
-        width: Pixels.
     """
     table, geos = bands(found, geo, prob)
     layers, _ = draw_band(table, prob, "expected mean", "what is expected", GREY, MUTED)
-    drawn = p.switches(p.layer(*layers), "series", "date")
-    share, about = share_inside(_first(table, geos)), ""
+    share, about = share_inside(p.at_first(table, geos)), ""
     if np.isfinite(share):
         about = (
             f"{in_percent(share)} of the observations lie inside the {prob:.0%} band: "
@@ -207,8 +182,8 @@ def prior_predictive(
         )
     title = f"{capital(outcome)} that the priors alone expect, and the data"
     unit = f"{outcome} a {period}" + (f". {about}" if about else "")
-    drawn = p.choice_of(drawn, "geo", "geo", geos)
-    return p.titled(drawn, title, unit, about, width, 300)
+    drawn = p.layer(*layers)
+    return p.titled(drawn, title, unit, about, width, 300, geos=geos, **SERIES)
 
 
 def forecast(
@@ -228,12 +203,8 @@ def forecast(
         test: ``mm.predict(fit, test)``, whose draws give a 50% band too, or a table with
             the columns of forecast.csv.
         training: The same for training; its last periods are drawn before the test.
-        geo: The geo drawn; None: the sum over geos, and a choice where a table has others.
-        outcome: Name of the outcome.
-        period: Word for one period, such as "week".
         prob: Probability inside the wide band.
         before: Periods of training to draw.
-        width: Pixels.
     """
     part, geos = bands(test, geo, prob)
     if not len(part):
@@ -243,13 +214,9 @@ def forecast(
         last = bands(training, geo, prob)[0].groupby("geo", sort=False).tail(before)
         table = pd.concat([last.assign(after=False), table], ignore_index=True)
     layers, _ = draw_band(table, prob, apart=share_inside(part) < 1)
-    back = (
-        p.tinted(table, "after", "date", "test, not fitted")
-        if len(table) > len(part)
-        else []
-    )
-    drawn = p.switches(p.layer(*back, *layers), "series", "date")
-    known = _first(part, geos).dropna(subset="observed")
+    later = len(table) > len(part)
+    back = p.tinted(table, "after", "date", "test, not fitted") if later else []
+    known = p.at_first(part, geos).dropna(subset="observed")
     about = ""
     if len(known):
         came, said = float(known["observed"].sum()), float(known["mean"].sum())
@@ -263,8 +230,8 @@ def forecast(
         )
     title = f"{capital(outcome)} in the test window: forecast and what came"
     unit = f"{outcome} a {period}" + (f". {about}" if about else "")
-    drawn = p.choice_of(drawn, "geo", "geo", geos)
-    return p.titled(drawn, title, unit, about, width, 300)
+    drawn = p.layer(*back, *layers)
+    return p.titled(drawn, title, unit, about, width, 300, geos=geos, **SERIES)
 
 
 def converged(parameters: pd.DataFrame, least: float) -> Any:
@@ -291,39 +258,24 @@ def convergence(
 ) -> p.Layer:
     """Effective sample size and R-hat of every parameter, with the limits of both.
 
+    Rows without R-hat or effective sample size are left out.
+
     Args:
-        parameters: Table with the columns of parameters.csv; rows without R-hat or
-            effective sample size are left out.
         chains: Number of chains; the limit of ESS is 100 for each.
-        width: Pixels.
     """
     least = MIN_ESS_PER_CHAIN * chains
     table = converged(parameters, least)
-    few, many = (
-        getattr(table["ess"], f)() if len(table) else least for f in ("min", "max")
+    ends = lambda name, none: (
+        (table[name].min(), table[name].max()) if len(table) else (none, none)
     )
-    near, far = (
-        getattr(table["r_hat"], f)() if len(table) else 1.0 for f in ("min", "max")
-    )
+    (few, many), (near, far) = ends("ess", least), ends("r_hat", 1.0)
     left, right = max(1.0, min(0.7 * least, 0.8 * few)), max(2.0 * least, 1.35 * many)
     low, top = min(0.9993, near - 5e-4), max(1.014, 1 + 1.12 * (far - 1))
-    x = alt.X(
-        "ess:Q",
-        title="effective draws (the fewer of bulk and tail)",
-        scale=alt.Scale(type="log", domain=[left, right], nice=False),
-        axis=alt.Axis(format="~s", grid=True, tickCount=6),
-    )
-    y = alt.Y(
-        "r_hat:Q",
-        title="R-hat",
-        scale=alt.Scale(domain=[low, top], nice=False, zero=False),
-        axis=alt.Axis(format=".3f", grid=True, tickCount=6),
-    )
-    told = [
-        alt.Tooltip("name:N", title="parameter"),
-        alt.Tooltip("r_hat:Q", format=".4f", title="R-hat"),
-        alt.Tooltip("ess:Q", format=",.0f", title="effective draws"),
-    ]
+    title, log = "effective draws (the fewer of bulk and tail)", {"type": "log"}
+    x = p.across("ess", title, "~s", 6, grid=True, domain=[left, right], **log)
+    y = p.grounded("r_hat", "R-hat", ".3f", 6, domain=[low, top], nice=False)
+    told = p.told(name="parameter")
+    told += p.tips({"r_hat": "R-hat"}, ".4f") + p.tips({"ess": "effective draws"}, ",.0f")
     corner = {"ess": [least], "end": [right], "r_hat": [MAX_R_HAT], "low": [low]}
     base, limit = p.chart(table), p.chart(pd.DataFrame(corner))
     dots = base.mark_point(opacity=0.75, stroke="white", strokeWidth=0.5)
@@ -349,5 +301,5 @@ def convergence(
         f"{len(table)} parameters; green: R-hat at most {MAX_R_HAT}, effective draws at "
         f"least {least:,}"
     )
-    drawn = p.switches(drawn, "state")
-    return p.titled(drawn, "Did the chains agree?", unit, about, width, 300)
+    title = "Did the chains agree?"
+    return p.titled(drawn, title, unit, about, width, 300, hides="state")

@@ -14,20 +14,15 @@ from mmmjax.plot.bins import FLEET, bins
 from mmmjax.plot.colours import APART, GRID, INK, MODEL
 from mmmjax.words import Return, amount, capital, span
 
-__all__ = ["fleet_diagnostics", "fleet_forest", "fleet_spread", "statuses"]
+__all__ = ["fleet_diagnostics", "fleet_forest", "fleet_spread"]
 
 NAMED = 60  # markets up to which a forest names its rows
 DRAWN = 1000  # markets in a forest; of more, evenly spaced ones
 DOTS = 250  # markets of a channel beside the others, likewise
 OWN, SHRUNK, TYPICAL = "its own, 94% interval", "given all markets", "the typical market"
 TRUTH = "truth"
-DIAMOND: dict[str, Any] = {
-    "shape": "diamond",
-    "size": 90,
-    "stroke": "white",
-    "strokeWidth": 1,
-    "opacity": 1,
-}
+DIAMOND: dict[str, Any] = {"shape": "diamond", "stroke": "white", "strokeWidth": 1}
+DIAMOND |= {"size": 90, "opacity": 1}
 EVEN = ". Dotted: 1, where spend breaks even"
 
 
@@ -43,13 +38,9 @@ def fleet_forest(
     """Every market's own ROAS of a channel, and the one given all markets.
 
     Args:
-        returns: Of :func:`mmmjax.fleet_returns`; in money, break-even is marked.
         channel: The channel drawn; None: the first, others to choose from.
-        outcome: Name of the outcome, with its unit if it has one.
-        currency: Label of money.
         truth: True return by market, where it is known (simulated data); in money where
             ``returns`` is.
-        width: Pixels.
 
     Raises:
         InputError: A channel that no usable market has.
@@ -64,7 +55,7 @@ def fleet_forest(
     named, rough = size <= NAMED, bool(long["rough"].any())
     unit = Return(outcome, currency, returns.in_money or None)
     drawn = _forest(long, named, unit, _reach(returns, long["hi"]))
-    drawn = p.choice_of(p.switches(drawn, "kind"), "channel", "channel", asked)
+    drawn = p.choice_of(drawn, "channel", "channel", asked)
     title = "Each market's own return, and the one given all markets"
     below = (
         f"{unit.per} spent, sorted by its own. Markets that know little lean on the others"
@@ -76,7 +67,8 @@ def fleet_forest(
     about = f"Own and shrunk {unit.name} of every market. The typical market: {said}"
     height = alt.Step(step=22, **{"for": "position"}) if named else 430
     title = title if channel is None else f"{channel}: {title[0].lower()}{title[1:]}"
-    return p.titled(drawn, title, below + EVEN * returns.in_money, about, width, height)
+    below += EVEN * returns.in_money
+    return p.titled(drawn, title, below, about, width, height, hides="kind")
 
 
 def _forest(long: Any, named: bool, unit: Return, reach: float) -> p.Layer:
@@ -93,15 +85,14 @@ def _forest(long: Any, named: bool, unit: Return, reach: float) -> p.Layer:
     pairs = base.transform_filter(alt.FieldOneOfPredicate("kind", [OWN, SHRUNK]))
     typical = base.transform_filter(f"datum.kind === '{TYPICAL}'")
     true = base.transform_filter(f"datum.kind === '{TRUTH}'")
-    scale = alt.Scale(domain=[0, reach], nice=False)
-    x, low = (p.across(end, f"{unit.per} spent", scale=scale) for end in ("mean", "lo"))
-    colour = p.by("kind", paint, legend=alt.Legend(symbolOpacity=1, symbolType="circle"))
-    told = [alt.Tooltip("market:N"), alt.Tooltip("kind:N", title=unit.name)]
-    told += p.tips({"mean": "mean", "lo": "94%: from", "hi": "to"})
+    said = f"{unit.per} spent"
+    x, low = (p.across(end, said, domain=[0, reach]) for end in ("mean", "lo"))
+    colour, told = p.by("kind", paint, legend=p.SOLID), p.told(market="market")
+    told += p.told(kind=unit.name) + p.tips({"mean": "mean", "lo": "94%: from", "hi": "to"})
     hollow = alt.condition("datum.rough", alt.value("white"), colour)
     return p.layer(
         typical.mark_rect(clip=True, opacity=0.7).encode(x=low, x2="hi:Q", color=colour),
-        *_even(base, unit),
+        *_even(unit),
         pairs.mark_rule(clip=True, opacity=1 if named else 0.5).encode(
             x=low, x2="hi:Q", y=y, color=colour, strokeWidth=line, **offset
         ),
@@ -134,16 +125,10 @@ def _market_rows(returns: FleetReturns, channel: str, truth: Mapping[str, float]
     )
     told: Any = returns.channels
     told = told.loc[told["channel"].astype(str) == channel].iloc[0]
-    typical = {
-        "channel": channel,
-        "kind": TYPICAL,
-        "rough": False,
-        "mean": told["typical"],
-        "lo": told["typical_lo"],
-        "hi": told["typical_hi"],
-    }
     if np.isfinite(told["typical"]):
-        parts.append(pd.DataFrame([typical]))
+        ends = {"mean": told["typical"], "lo": told["typical_lo"], "hi": told["typical_hi"]}
+        of = {"channel": channel, "kind": TYPICAL, "rough": False}
+        parts.append(pd.DataFrame([of | ends]))
     return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
 
@@ -161,10 +146,10 @@ def _reach(returns: FleetReturns, *values: Any) -> float:
     return max(reach, 1.1) if returns.in_money else reach or 1.0
 
 
-def _even(base: Any, unit: Return) -> Sequence[Any]:
+def _even(unit: Return) -> Sequence[Any]:
     """A dotted line at 1, where spend breaks even, if the return is of money."""
-    one = base.transform_aggregate(rows="count()").mark_rule(color=INK, strokeDash=[2, 2])
-    return [] if unit.value is None else [one.encode(x=alt.XDatum(1))]
+    one = p.line_at("x", 1.0, color=INK, strokeDash=[2, 2])
+    return [] if unit.value is None else [one]
 
 
 def _typical(channels: Any) -> list[str]:
@@ -187,19 +172,14 @@ def fleet_spread(
     """Every channel over its markets: the typical one, and where a new one would lie.
 
     Args:
-        returns: Of :func:`mmmjax.fleet_returns`; in money, break-even is marked.
-        outcome: Name of the outcome, with its unit if it has one.
-        currency: Label of money.
         truth: True return of the typical market by channel, where it is known; in money
             where ``returns`` is.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
     """
     long, names = _over_markets(returns, truth or {}), returns.channels["channel"]
     unit = Return(outcome, currency, returns.in_money or None)
     reach = _reach(returns, returns.markets["shrunk_mean"], returns.channels["new_hi"])
     paint = p.colours_for([str(name) for name in names], colours)
-    drawn = p.switches(_spread(long, unit, reach, paint), "channel")
+    drawn = _spread(long, unit, reach, paint)
     below = f"{unit.per} spent. Small dots: markets, each leaning on the others; ring and "
     below += "thick line: the typical (median) market; thin line: where a new one would lie"
     below += "; diamond: the truth" if truth else ""
@@ -208,7 +188,7 @@ def fleet_spread(
     below += f". Of many markets {DOTS} are drawn" * many
     about = f"The typical market: {'; '.join(_typical(returns.channels))}"
     title = "What a channel returns over the markets"
-    return p.titled(drawn, title, below, about, width, alt.Step(56))
+    return p.titled(drawn, title, below, about, width, alt.Step(56), hides="channel")
 
 
 def _over_markets(returns: FleetReturns, truth: Mapping[str, float]) -> Any:
@@ -237,32 +217,21 @@ def _over_markets(returns: FleetReturns, truth: Mapping[str, float]) -> Any:
 
 def _spread(long: Any, unit: Return, reach: float, paint: Mapping[str, str]) -> p.Layer:
     """Channels as rows: markets as dots below the typical one and what a new one has."""
-    scale = alt.Scale(domain=[0, reach], nice=False)
-    across = lambda field: p.across(field, f"{unit.per} spent", scale=scale)
+    across = lambda field: p.across(field, f"{unit.per} spent", domain=[0, reach])
     base = p.chart(long).encode(
         y=p.named_rows("channel", list(paint)), color=p.by("channel", paint, legend=False)
     )
     row = base.transform_filter("datum.kind === 'channel'")
     dots = base.transform_filter("datum.kind === 'market'")
-    tips = [
-        alt.Tooltip("channel:N"),
-        *p.tips(
-            {
-                "typical": "typical market",
-                "typical_lo": "94%: from",
-                "typical_hi": "to",
-                "new_lo": "a new market from",
-                "new_hi": "to ",
-            }
-        ),
-    ]
+    said = {"typical": "typical market", "typical_lo": "94%: from", "typical_hi": "to"}
+    tips = ["channel:N", *p.tips(said | {"new_lo": "a new market from", "new_hi": "to "})]
     place = alt.YOffset("place:Q", scale=alt.Scale(range=[26, 38]))
     return p.layer(
-        *_even(p.chart(long), unit),
+        *_even(unit),
         dots.mark_point(size=16, opacity=0.45, clip=True).encode(
             x=across("mean"),
             yOffset=place,
-            tooltip=[alt.Tooltip("market:N"), *p.tips({"mean": unit.name})],
+            tooltip=["market:N", *p.tips({"mean": unit.name})],
         ),
         row.mark_rule(clip=True, strokeWidth=1.6, opacity=0.6).encode(
             x=across("new_lo"), x2="new_hi:Q", tooltip=tips
@@ -281,12 +250,7 @@ def _spread(long: Any, unit: Return, reach: float, paint: Mapping[str, str]) -> 
 
 
 def fleet_diagnostics(table: pd.DataFrame, *, width: int = p.WIDE) -> p.Facet:
-    """How the sampler and the models did over the markets: four histograms.
-
-    Args:
-        table: ``fleet.table`` or fleet.csv.
-        width: Pixels.
-    """
+    """How the sampler and the models did over the markets: four histograms."""
     parts, about = [], []
     for name, title, mark in FLEET:
         values: Any = np.sort(table[name].dropna().to_numpy(float))
@@ -296,26 +260,17 @@ def fleet_diagnostics(table: pd.DataFrame, *, width: int = p.WIDE) -> p.Facet:
         low, middle, high = (amount(float(x)) for x in np.quantile(values, [0, 0.5, 1]))
         about.append(f"{title}: median {middle}, from {low} to {high}")
         more = f" ({found.beyond:,} beyond in the last bar)" if found.beyond else ""
-        part = pd.DataFrame(
-            {
-                "what": f"{title}{more}",
-                "from": found.edges[:-1],
-                "to": found.edges[1:],
-                "markets": found.counts,
-            }
-        )
+        ends = {"from": found.edges[:-1], "to": found.edges[1:], "markets": found.counts}
+        part = pd.DataFrame({"what": f"{title}{more}"} | ends)
         marked = np.nan if found.mark is None else found.mark
         part["mark"] = np.where(part.index == 0, marked, np.nan)
         part["beyond"] = (part.index == len(part) - 1) & (found.beyond > 0)
         parts.append(part)
     columns = ["what", "from", "to", "markets", "mark", "beyond"]
-    long: Any = (
-        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    )
+    long: Any = pd.concat(parts or [pd.DataFrame(columns=columns)], ignore_index=True)
     base = p.Chart().transform_calculate(zero="0")
-    x = p.across("from", ticks=4, scale=alt.Scale(zero=False, nice=False))
-    y = p.grounded("markets", None, "d", 4)
-    told = [*p.tips({"from": "from", "to": "to"}), alt.Tooltip("markets:Q", format=",")]
+    x, y = p.across("from", ticks=4, zero=False), p.grounded("markets", None, "d", 4)
+    told = p.tips({"from": "from", "to": "to"}) + p.tips({"markets": "markets"}, ",")
     apart = alt.condition("datum.beyond", alt.value(APART), alt.value(MODEL))
     drawn = p.layer(
         base.mark_rect(stroke="white", strokeWidth=1).encode(
@@ -339,14 +294,8 @@ def statuses(counts: Mapping[str, int], bad: Sequence[str], width: int = p.WIDE)
         bad: The ways that need attention, in red.
         width: Pixels.
     """
-    table = pd.DataFrame(
-        {
-            "ended": [capital(name) for name in counts],
-            "markets": list(counts.values()),
-            "needs": [name in bad for name in counts],
-            "said": [f"{n:,}" for n in counts.values()],
-        }
-    )
+    rows = [(capital(x), n, x in bad, f"{n:,}") for x, n in counts.items()]
+    table = pd.DataFrame(rows, columns=["ended", "markets", "needs", "said"])
     base = p.chart(table).encode(y=p.named_rows("ended", table["ended"].tolist()))
     fill = alt.condition("datum.needs", alt.value(APART), alt.value(MODEL))
     drawn = p.layer(

@@ -1,12 +1,14 @@
 """What each picture draws, and how a Fit, Plan, Backtest, Fleet or Panel gives it.
 
 :func:`taking` stands at the door of ``mm.plot``: the first argument may be the table that
-the picture's docstring names, or what the table is made from; labels that are not given
-(outcome, currency, period, colours, ...) are then the panel's.
+the picture's :class:`Source` names, or what the table is made from; labels that are not
+given (outcome, currency, period, colours, ...) are then the panel's. The door also writes
+the arguments that pictures share (``SHARED``) into their docstrings.
 """
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -31,19 +33,25 @@ from mmmjax.plot import picture
 from mmmjax.plot.colours import channel_colours
 from mmmjax.posterior import curves, roas
 from mmmjax.prediction import predict, prior_predictive, sample_prior
-from mmmjax.words import period_noun
+from mmmjax.words import capital, period_noun
 
-__all__ = ["SOURCES", "Source", "taking"]
+__all__ = ["SHARED", "SOURCES", "Source", "taking"]
 
-CHARTS = (
-    picture.Chart,
-    picture.Layer,
-    picture.Facet,
-    picture.HConcat,
-    picture.VConcat,
-    picture.Concat,
-    alt.TopLevelMixin,
-)
+SHARED = {
+    "geo": "The geo drawn; None: the sum over geos, or the geos to choose from.",
+    "outcome": "Name of the outcome, with its unit if it has one.",
+    "currency": "Label of money.",
+    "period": 'Word for one period, such as "week".',
+    "per": 'What the money is for: "over the window" or "a week".',
+    "value": "Money per unit of outcome, where it is known: returns are then money per\n"
+    "        money, with a line at 1, where spend breaks even.",
+    "names": 'Parameters, or labels such as "saturation_beta[TV]"; None: all (at most 30).',
+    "prob": "Probability inside the intervals.",
+    "colours": "Channel -> colour, from ``channel_colours(all channels)``; None: by the\n"
+    "        order here.",
+    "width": "Pixels.",
+}
+"""Arguments that pictures share."""
 
 type Given = Mapping[str, Any]
 type Make = Callable[[Any, Given], Mapping[str, Any]]
@@ -68,6 +76,12 @@ class Source(NamedTuple):
     others: tuple[Any, ...] = ()
     makers: Mapping[str, Make] = {}
 
+    @property
+    def allowed(self) -> str:
+        """All that it takes, in words."""
+        kinds = [f"a {kind}" for kind in self.makers if kind != "Dataset"]
+        return listing(map(Phrase, [*kinds, self.of]), 9, "or")
+
 
 def _whole(fit: Fit, given: Given) -> bool:
     """Whether geos are summed: several, and none is asked for."""
@@ -76,12 +90,9 @@ def _whole(fit: Fit, given: Given) -> bool:
 
 def _table(file: str, name: str, *columns: str, **made: Make) -> Source:
     """A picture of the table of a fit."""
-
-    def make(fit: Fit, given: Given) -> dict[str, Any]:
-        return {name: getattr(tables, file)(fit)}
-
-    remedy = f"mm.plot.{{}}(fit), or of mm.tables.{file}(fit)"
-    of = f"a table with the columns of {file}.csv"
+    of, remedy = f"a table with the columns of {file}.csv", f"mm.tables.{file}(fit)"
+    make: Make = lambda fit, given: {name: getattr(tables, file)(fit)}
+    remedy = f"mm.plot.{{}}(fit), or of {remedy}"
     return Source(of, remedy, columns, makers={"Fit": make, **made})
 
 
@@ -96,12 +107,9 @@ def _windows(kind: str) -> Source:
 
 
 def _of_curves(call: str = "mm.plot.{}(fit)") -> Source:
-    def make(fit: Fit, given: Given) -> dict[str, Any]:
-        return {"found": curves(fit, total=_whole(fit, given))}
-
+    make: Make = lambda fit, given: {"found": curves(fit, total=_whole(fit, given))}
     what = "a result of mm.curves or a table with the columns of curves.csv"
-    remedy = f"{call}, or of mm.curves(fit)"
-    columns = ("channel", "spend", "mean")
+    remedy, columns = f"{call}, or of mm.curves(fit)", ("channel", "spend", "mean")
     return Source(what, remedy, columns, ("response",), makers={"Fit": make})
 
 
@@ -111,22 +119,16 @@ def _explored(fit: Fit | Panel, given: Given) -> dict[str, Any]:
     return {"found": explore(panel, total=panel.n_geos > 1 and given.get("geo") is None)}
 
 
-SEEN = Source(
-    "a result of mm.explore",
-    "mm.plot.{}(panel), or of mm.explore(panel)",
-    None,
-    ("kind",),
-    (),
-    {"Fit": _explored, "Panel": _explored},
-)
+OF_PANEL: dict[str, Make] = {"Fit": _explored, "Panel": _explored}
+CALL = "mm.plot.{}(panel), or of mm.explore(panel)"
+SEEN = Source("a result of mm.explore", CALL, None, ("kind",), (), OF_PANEL)
 
 
 def _predicted(fit: Fit, given: Given) -> dict[str, Any]:
     """Training, and the panel that follows it where one is given."""
-    panels = {k: v for k, v in given.items() if isinstance(v, Panel)}
     whole = _whole(fit, given)
     made = {"training": predict(fit, total=whole)}
-    for panel in panels.values():
+    for panel in (x for x in given.values() if isinstance(x, Panel)):
         made["test"] = predict(fit, panel, total=whole)
     return made
 
@@ -134,29 +136,23 @@ def _predicted(fit: Fit, given: Given) -> dict[str, Any]:
 def _forecast(fit: Fit, given: Given) -> dict[str, Any]:
     """A forecast of the panel that follows, which stands where training would."""
     if not isinstance(given.get("training"), Panel):
-        fail(
-            "test",
-            Phrase("a Fit alone"),
-            "",
-            "a fit and the panel that follows training",
-            "mm.plot.forecast(fit, test)",
-        )
+        allowed, fix = "a fit and the panel that follows training", "(fit, test)"
+        fail("test", Phrase("a Fit alone"), "", allowed, f"mm.plot.forecast{fix}")
     return _predicted(fit, given)
 
 
-def _posterior(name: str, **more: Any) -> Source:
+def _predictions(file: str, call: str, make: Make) -> Source:
+    of = f"a result of mm.predict or a table with the columns of {file}.csv"
+    return Source(of, call, ("date", "mean"), ("outcome",), makers={"Fit": make})
+
+
+def _posterior(name: str, of: str = "draws by parameter", **more: Any) -> Source:
     def make(fit: Fit, given: Given) -> dict[str, Any]:
         known = {k: fit.draws.stats[v] for k, v in more.items() if v in fit.draws.stats}
         return {name: fit.to_arviz()["posterior"], **known}
 
-    return Source(
-        "draws by parameter",
-        'mm.plot.{}(fit), or of fit.to_arviz()["posterior"]',
-        None,
-        ("chain", "draw"),
-        (Mapping,),
-        {"Fit": make},
-    )
+    remedy = 'mm.plot.{}(fit), or of fit.to_arviz()["posterior"]'
+    return Source(of, remedy, None, ("chain", "draw"), (Mapping,), {"Fit": make})
 
 
 def _learned(fit: Fit, given: Given) -> dict[str, Any]:
@@ -167,32 +163,25 @@ def _learned(fit: Fit, given: Given) -> dict[str, Any]:
     }
 
 
-def _known(name: str, *rest: str) -> Source:
+def _known(name: str, argument: str, of: str, *rest: str) -> Source:
     """A picture of what mm.knowledge says."""
-    argument = {"allocation": "optimum", "channel_value": "worth"}[name]
 
-    def of(found: xr.Dataset, given: Given) -> dict[str, Any]:
+    def pick(found: xr.Dataset, given: Given) -> dict[str, Any]:
         more = {"error": found["channel_value_error"], "total": float(found["evpi"])}
-        kept = {k: v for k, v in more.items() if k in rest}
-        return {argument: found[name], **kept}
+        return {argument: found[name], **{k: v for k, v in more.items() if k in rest}}
 
-    return Source(
-        "a result of mm.knowledge",
-        "mm.plot.{}(fit), or of mm.knowledge(fit, plan)",
-        None,
-        (name,),
-        (np.ndarray, xr.DataArray, Mapping, list, tuple),
-        {"Dataset": of, "Fit": lambda fit, given: of(knowledge(fit), given)},
-    )
+    of = f"a result of mm.knowledge, {of}"
+    remedy = "mm.plot.{}(fit), or of mm.knowledge(fit, plan)"
+    others = (np.ndarray, xr.DataArray, Mapping, list, tuple)
+    make: Make = lambda fit, given: pick(knowledge(fit), given)
+    return Source(of, remedy, None, (name,), others, {"Dataset": pick, "Fit": make})
 
 
 def _of_plan(of: str, name: str, make: Callable[[Plan], Any], *others: Any) -> Source:
-    columns = ("channel", "reference", "optimized") if name == "plan" else None
-    if name == "spend":
-        columns = ("channel", "spend")
+    columns = {"plan": ("channel", "reference", "optimized"), "spend": ("channel", "spend")}
     made: Make = lambda plan, given: {name: make(plan)}
     remedy = "mm.plot.{}(plan), of plan = mm.optimize(fit, budget=..., periods=...)"
-    return Source(of, remedy, columns, None, others, {"Plan": made})
+    return Source(of, remedy, columns.get(name), None, others, {"Plan": made})
 
 
 def _of_backtest(argument: str, name: str, *columns: str) -> Source:
@@ -206,22 +195,22 @@ def _fleet(fleet: Fleet, given: Given) -> dict[str, Any]:
     return {"returns": fleet_returns(fleet.channels, fleet.table)}
 
 
-OF_FLEET = Source(
-    "a result of mm.fleet_returns",
-    "mm.plot.{}(fleet, ...)",
-    others=(FleetReturns,),
-    makers={"Fleet": _fleet},
-)
+RETURNS, KINDS = "a result of mm.fleet_returns", (FleetReturns,)
+OF_FLEET = Source(RETURNS, "mm.plot.{}(fleet, ...)", others=KINDS, makers={"Fleet": _fleet})
+CHARTS = (alt.TopLevelMixin, *picture.House.__subclasses__())
 DRAWS = (Mapping, xr.DataArray)
+BRINGS = _of_plan(
+    "Plan.response, or {name: draws}", "response", lambda p: p.response, *DRAWS
+)
 SECOND = {"plan": (Plan, pd.DataFrame), "posterior": (Mapping,)}
 
 SOURCES: dict[str, Source] = {
     "allocation": _of_plan("the columns of plan.csv", "plan", Plan.to_frame),
     "flighting": _of_plan(
-        "Plan.spend_by_period", "spend", lambda plan: plan.spend_by_period, xr.DataArray
+        "Plan.spend_by_period, or the columns of plan_periods.csv", "spend",
+        lambda plan: plan.spend_by_period, xr.DataArray,
     ),
-    "plan_responses": _of_plan("Plan.response", "response", lambda p: p.response, *DRAWS),
-    "mean_and_risk": _of_plan("Plan.response", "response", lambda p: p.response, *DRAWS),
+    **dict.fromkeys(("plan_responses", "mean_and_risk"), BRINGS),
     "marginal_returns": _of_curves(
         "mm.plot.{}(fit, plan) with plan = mm.optimize(fit, periods=13)"
     ),
@@ -243,7 +232,7 @@ SOURCES: dict[str, Source] = {
     "trace": _posterior("draws", diverging="diverging"),
     "ranks": _posterior("draws"),
     "energy": Source(
-        "energy of every draw", "mm.plot.{}(fit)", None, None,
+        "energy of every draw, (chain, draw)", "mm.plot.{}(fit)", None, None,
         (np.ndarray, xr.DataArray, list),
         {"Fit": lambda fit, given: {"energy": fit.draws.stats["energy"]}},
     ),
@@ -253,14 +242,8 @@ SOURCES: dict[str, Source] = {
         ("residual",), (),
         {"Fit": lambda f, given: {"found": residuals(f, total=_whole(f, given))}},
     ),
-    "fitted": Source(
-        "a result of mm.predict or a table with the columns of fitted.csv",
-        "mm.plot.{}(fit)", ("date", "mean"), ("outcome",), (), {"Fit": _predicted},
-    ),
-    "forecast": Source(
-        "a result of mm.predict or a table with the columns of forecast.csv",
-        "mm.plot.{}(fit, test)", ("date", "mean"), ("outcome",), (), {"Fit": _forecast},
-    ),
+    "fitted": _predictions("fitted", "mm.plot.{}(fit)", _predicted),
+    "forecast": _predictions("forecast", "mm.plot.{}(fit, test)", _forecast),
     "prior_predictive": Source(
         "a result of mm.prior_predictive", "mm.plot.{}(fit)", ("date", "mean"),
         ("outcome",), (),
@@ -276,8 +259,7 @@ SOURCES: dict[str, Source] = {
     ),
     "prior_posterior": Source(
         "draws by parameter under the prior", "mm.plot.{}(fit)", None,
-        ("chain", "draw"), (Mapping,),
-        {"Fit": _learned},
+        ("chain", "draw"), (Mapping,), {"Fit": _learned},
     ),
     "distributions": Source(
         "draws by channel", 'mm.plot.{}(fit), or of mm.roas(fit)["roas_total"]', None,
@@ -288,8 +270,12 @@ SOURCES: dict[str, Source] = {
         (Structure,),
         {"Fit": lambda fit, given: {"graph": structure(fit.spec, fit.panel)}},
     ),
-    "best_splits": _known("allocation"),
-    "value_of_knowing": _known("channel_value", "error", "total"),
+    "best_splits": _known(
+        "allocation", "optimum", "or its best spend by draw, (draw, channel), money"
+    ),
+    "value_of_knowing": _known(
+        "channel_value", "worth", "or channel -> expected gain", "error", "total"
+    ),
     "contributions": _table("weekly", "weekly", "component", "date", "mean"),
     "multipliers": _table("multipliers", "table", "channel", "date", "after", "mean"),
     "decomposition": _table("decomposition", "table", "component"),
@@ -330,14 +316,12 @@ SOURCES: dict[str, Source] = {
 
 def taking(name: str, draw: Callable[..., Any]) -> Callable[..., Any]:
     """A picture that takes what its table is made from, and refuses what it cannot draw."""
-    if name not in SOURCES:
-        return draw
     source, signature, place = SOURCES[name], inspect.signature(draw), f"plot.{name}"
-    first = next(iter(signature.parameters))
+    first, remedy = next(iter(signature.parameters)), source.remedy.format(name)
 
     @functools.wraps(draw)
     def door(*args: Any, **named: Any) -> Any:
-        given, remedy = bound(place, signature, {}, args, named), source.remedy.format(name)
+        given = bound(place, signature, {}, args, named)
         if first not in given:
             fail(first, Phrase("nothing"), f"in mm.{place}()", source.of, remedy)
         thing = given[first]
@@ -358,12 +342,18 @@ def taking(name: str, draw: Callable[..., Any]) -> Callable[..., Any]:
             table = getattr(given[first], "channels", given[first])
             names = [*dict.fromkeys(map(str, np.asarray(table["channel"])))]
             fix = f'mm.plot.{name}({first}, "{names[0]}")' if names else remedy
-            fail(
-                "channel", Phrase("nothing"), f"in mm.{place}({first})", listing(names), fix
-            )
+            where, got = f"in mm.{place}({first})", Phrase("nothing")
+            fail("channel", got, where, listing(names), fix)
         complete(place, signature, SECOND, given, remedy)
         return draw(**(known | given))
 
+    head, _, told = (inspect.getdoc(draw) or "").partition("\n\nArgs:\n")
+    own, mark, rest = told.partition("\n\n")
+    texts = re.split(r"^    (\w+): ", own, flags=re.M)[1:]
+    taken = {first: f"{capital(source.allowed)}:\n        {remedy}."}
+    every = SHARED | taken | dict(zip(texts[::2], texts[1::2], strict=True))
+    said = (f"    {n}: {every[n].rstrip()}" for n in signature.parameters if n in every)
+    door.__doc__ = "\n".join([f"{head}\n\nArgs:", *said]) + mark + rest
     return door
 
 
@@ -379,22 +369,13 @@ def _labels(thing: Any) -> dict[str, Any]:
     """What a thing says of itself, for the labels that a picture may have."""
     if isinstance(thing, Fit):
         thing = thing.panel
-    if isinstance(thing, Panel):
-        return {
-            "outcome": thing.outcome_name,
-            "currency": thing.currency,
-            "period": period_noun(thing.freq),
-            "value": thing.outcome_value,
-            "colours": channel_colours(thing.channels),
-        }
-    if isinstance(thing, Plan):
+    if isinstance(thing, Panel | Plan):
         noun = period_noun(thing.freq)
-        return {
-            "outcome": thing.outcome_name,
-            "currency": thing.currency,
-            "period": noun,
-            "per": f"a {noun}" if thing.per_period else "over the window",
-        }
+        known = {"outcome": thing.outcome_name, "currency": thing.currency, "period": noun}
+        if isinstance(thing, Plan):
+            return known | {"per": f"a {noun}" if thing.per_period else "over the window"}
+        colours = channel_colours(thing.channels)
+        return known | {"value": thing.outcome_value, "colours": colours}
     if isinstance(thing, Fleet):
         of_one = _labels(next(iter(thing.values()))) if len(thing) else {}
         return {name: x for name, x in of_one.items() if name in ("outcome", "currency")}
@@ -418,6 +399,4 @@ def _check(name: str, first: str, source: Source, thing: Any) -> None:
         and not type(thing).__module__.startswith("mmmjax")  # a Fleet is a mapping too
     ):
         return
-    kinds = [f"a {kind}" for kind in source.makers if kind != "Dataset"]
-    allowed = listing(map(Phrase, [*kinds, source.of]), 9, "or")
-    fail(first, got, f"in mm.plot.{name}", allowed, source.remedy.format(name))
+    fail(first, got, f"in mm.plot.{name}", source.allowed, source.remedy.format(name))

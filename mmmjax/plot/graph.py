@@ -51,7 +51,6 @@ def structure(graph: Structure, *, width: int = p.WIDE) -> p.Layer:
     """Draw what a spec makes of the data.
 
     Args:
-        graph: Result of ``mm.structure``.
         width: Pixels, at least; the picture grows with the model.
     """
     boxes = layout(graph)

@@ -1,6 +1,5 @@
 """Pictures of what more knowledge would change: the best split of each draw, its worth."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -61,14 +60,8 @@ def best_splits(
     Where a violin is wide the data do not settle how much a channel should get.
 
     Args:
-        optimum: Best spend by draw, money, (draw, channel): ``allocation`` of
-            ``mm.knowledge(fit)``, summed over geos here; or an array and ``channels``.
         channels: Names of the columns of an array.
-        plan: Channel -> money of the plan, marked.
-        currency: Label of money.
-        per: What the money is for.
-        colours: Channel -> colour; None: by the order here.
-        width: Pixels.
+        plan: A plan, or channel -> money of it, marked.
     """
     found = spreads_of(optimum, channels)
     widest = max(found, key=lambda one: one.hi - one.lo)
@@ -89,16 +82,9 @@ def best_splits(
         }
     )
     money = with_unit("best spend", currency)
-    axis = alt.Axis(
-        values=list(range(len(names))),
-        labelExpr=f"{json.dumps(names)}[datum.value]",
-        labelLimit=170,
-        grid=False,
-    )
-    down = alt.Scale(domain=[-0.5, len(names) - 0.5], reverse=True, nice=False)
-    y = alt.Y("row:Q", scale=down, axis=axis)
+    y = p.numbered_rows("row", names, [-0.5, len(names) - 0.5])
     base, paint = p.chart(rows).encode(y=y), p.colours_for(names, colours)
-    told = [alt.Tooltip("channel:N"), alt.Tooltip("span:N", title="middle 94%")]
+    told = p.told(channel="channel", span="middle 94%")
     diamond = base.mark_point(shape="diamond", color=INK, stroke="white", size=90)
     drawn = p.layer(
         p.chart(_violins(found))
@@ -146,13 +132,8 @@ def value_of_knowing(
     """What knowing the effect of each channel exactly would add to the best plan.
 
     Args:
-        worth: Channel -> expected gain, outcome units: ``channel_value`` of
-            ``mm.knowledge(fit)``, or a mapping.
         error: Channel -> Monte Carlo standard error, drawn as two of them either way.
         total: The same of knowing everything, ``evpi``; said under the title.
-        outcome: Name of the outcome, with its unit if it has one.
-        colours: Channel -> colour; None: by the order here.
-        width: Pixels.
     """
     worth, doubt = _by_channel(worth), _by_channel(error)
     if not worth:

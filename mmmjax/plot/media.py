@@ -35,14 +35,9 @@ def contributions(
     top is the outcome expected without media, the top of the stack is the fitted mean.
 
     Args:
-        weekly: Table with the columns of weekly.csv.
         observed: Table with the columns of fitted.csv, whose observed outcome is drawn in
             place of the fitted mean.
-        geo: The geo drawn; None: the sum over geos, or the one chosen.
-        outcome: Name of the outcome, with its unit if it has one.
         only_media: Leave out what is not media.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
     """
     rows, geos = p.per_geo(weekly, geo)
     keys = ["geo", "date", "component"]
@@ -69,7 +64,7 @@ def contributions(
     )
     area = base.transform_filter(alt.FieldOneOfPredicate("component", shown))
     area = area.transform_calculate(rank=f"indexof({json.dumps(shown)}, datum.component)")
-    layers = [
+    drawn = p.layer(
         area.mark_area(opacity=1).encode(
             y=p.grounded("mean", stack="zero"), order=alt.Order("rank:Q")
         ),
@@ -80,18 +75,17 @@ def contributions(
             for name in top
         ),
         p.unified(table, "date", "component", "mean", [*paint, *top]),
-    ]
-    drawn = p.switches(p.layer(*layers), "component", "date")
-    drawn = p.choice_of(drawn, "geo", "geo", geos)
+    )
     title = f"{outcome} over time, and what brought it"
     title = f"{outcome}: what each channel brought" if only_media else title
-    first = table.loc[table["geo"].astype(str) == geos[0]] if geos else table
+    first = p.at_first(table, geos)
     sums = first.loc[first["component"].isin(names)].groupby("component")["mean"].sum()
     said = ", ".join(
         f"{n} {large(x)}" for n, x in sums.sort_values(ascending=False).items()
     )
     about = f"Contributions over the window: {said or 'no media'}"
-    return p.titled(drawn, capital(title), outcome, about, width, 300)
+    own: dict[str, Any] = {"hides": "component", "date": "date", "geos": geos}
+    return p.titled(drawn, capital(title), outcome, about, width, 300, **own)
 
 
 def _falls(table: Any) -> Any:
@@ -144,14 +138,7 @@ def decomposition(
 ) -> p.Layer:
     """Waterfall of the fitted mean: what each component added, up to 100%.
 
-    Args:
-        table: Table with the columns of decomposition.csv, whose intervals are drawn as
-            thin lines from the start of each bar; or of weekly.csv, without intervals.
-        geo: The geo drawn; None: the sum over geos, or the one chosen.
-        outcome: Name of the outcome, with its unit if it has one.
-        prob: Probability inside the intervals.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
+    Intervals are thin lines from the start of each bar; weekly.csv gives none.
     """
     rows, geos = p.per_geo(table, geo)
     found = _falls(rows)
@@ -159,10 +146,8 @@ def decomposition(
     names = [*(n for n in names if n != TOP), *(n for n in names if n == TOP)]
     channels = [n for n in names if n not in (*OTHER, TOP)]
     paint = dict.fromkeys(names, REST) | p.colours_for(channels, colours) | {TOP: MODEL}
-    axis = p.numbers(".0%", tickCount={"expr": "width / 70"})
-    x = alt.X("start:Q", title=None, axis=axis, scale=alt.Scale(zero=True))
-    base = p.Chart().encode(y=p.named_rows("component", names))
-    texts, above = base.encode(x=alt.value("width")), {"expr": "datum.span ? -7 : 0"}
+    x = p.across("start", format=".0%", grid=True, nice=True)
+    base = p.chart(found).encode(y=p.named_rows("component", names))
     tips = p.told(
         component="component",
         share="share of the fitted mean",
@@ -180,19 +165,16 @@ def decomposition(
             tooltip=tips,
         ),
         base.mark_rule(color=INK).encode(x="lo:Q", x2="hi:Q"),
-        texts.mark_text(align="left", dx=8, dy=above).encode(text="text:N"),
-        texts.mark_text(**p.BELOW).encode(text="span:N"),
-        data=found,
+        *p.beside(base, "text", "span"),
     )
-    drawn = p.choice_of(drawn, "geo", "geo", geos)
-    first = found.loc[found["geo"].astype(str) == geos[0]] if geos else found
+    first = p.at_first(found, geos)
     said = ", ".join(
         f"{n} {s}" for n, s in zip(first["component"], first["share"], strict=True)
     )
     unit = f"share of the fitted mean, in brackets {outcome}"
     unit += f"; black lines: {prob:.0%} intervals" if "share_lo" in table else ""
     title, about = f"Where {outcome} came from", f"Shares of the fitted mean: {said}"
-    return p.titled(drawn, title, unit, about, width, alt.Step(p.ROW))
+    return p.titled(drawn, title, unit, about, width, alt.Step(p.ROW), geos=geos)
 
 
 def multipliers(
@@ -206,46 +188,35 @@ def multipliers(
     """What the effects of every channel are multiplied by over time, and after training.
 
     Args:
-        table: Table with the columns of multipliers.csv.
         geo: The geo drawn, where they do not share them; None: the one chosen, the first
             at first.
-        prob: Probability inside the bands.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels of all cells together.
     """
     rows, geos = p.per_geo(table, geo)
     columns = ["geo", "channel", "date", "after", "mean", "lo", "hi"]
     rows = rows[columns].astype({"channel": str, "after": bool})
-    rows = rows.assign(date=pd.to_datetime(rows["date"]), one=1.0)
+    rows = rows.assign(date=pd.to_datetime(rows["date"]))
     names = list(dict.fromkeys(rows["channel"]))
     colour = p.by("channel", p.colours_for(names, colours), legend=False)
-    axis = alt.Axis(tickCount=3, ticks=True, labelFlush=False)
-    x = alt.X("date:T", title=None, axis=axis)
-    count: dict[str, Any] = {"axis": p.numbers(tickCount=4)}
-    base = p.Chart().encode(x=x)
-    told = [alt.Tooltip("date:T", format="%-d %b %Y", title="day")]
-    told += [
-        alt.Tooltip(f"{s}:Q", format=".2f", title=t)
-        for s, t in (("mean", "effect times"), ("lo", "from"), ("hi", "to"))
-    ]
+    base = p.Chart().encode(x=p.dates(ticks=3))
+    told = [p.DAY, *p.tips({"mean": "effect times", "lo": "from", "hi": "to"}, ".2f")]
     cell = p.layer(
         p.Chart()
         .transform_filter("datum.after")
         .mark_rect(color=TINT)
         .encode(x=alt.X("min(date):T", title=None), x2="max(date):T"),
-        p.Chart().mark_rule(strokeDash=[2, 2]).encode(y="min(one):Q"),
+        p.line_at("y", 1.0, strokeDash=[2, 2]),
         base.mark_area(opacity=0.18).encode(
-            y=p.grounded("lo", **count), y2="hi:Q", color=colour
+            y=p.grounded("lo", ticks=4), y2="hi:Q", color=colour
         ),
-        base.mark_line(strokeWidth=1.6).encode(y=p.grounded("mean", **count), color=colour),
+        base.mark_line(strokeWidth=1.6).encode(y=p.grounded("mean", ticks=4), color=colour),
         base.mark_rule(opacity=0, strokeWidth=4).encode(tooltip=told),
     )
     drawn = p.cells(cell, rows, "channel", names, width, 130)
-    drawn = p.choice_of(p.switches(drawn, date="date"), "geo", "geo", geos)
-    first = rows.loc[rows["geo"].astype(str) == geos[0]] if geos else rows
+    first = p.at_first(rows, geos)
     wide = (first["hi"] - first["lo"]).groupby(first["channel"], sort=False).mean() / 2
     said = ", ".join(f"{name} +-{half:.2f}" for name, half in wide.items())
     unit = f"1 is the effect of an average period of training; bands: {prob:.0%} intervals"
     unit += "; tinted: after training" if rows["after"].any() else ""
     about = f"What effects are multiplied by over time; half of a band on average: {said}"
-    return p.titled(drawn, "Effects that move", unit, about, None)
+    own: dict[str, Any] = {"date": "date", "geos": geos}
+    return p.titled(drawn, "Effects that move", unit, about, None, **own)

@@ -24,49 +24,15 @@ from mmmjax.checks import fail
 from mmmjax.plot.colours import GRID, INK, MODEL, MUTED, REST, TINT, channel_colours
 from mmmjax.words import ALL, for_geo
 
-__all__ = [
-    "Chart",
-    "Concat",
-    "Facet",
-    "HConcat",
-    "Layer",
-    "VConcat",
-    "across",
-    "aside",
-    "by",
-    "cells",
-    "chart",
-    "choice_of",
-    "colours_for",
-    "dates",
-    "grounded",
-    "layer",
-    "named_rows",
-    "nothing",
-    "numbers",
-    "per_geo",
-    "pointer",
-    "switches",
-    "tinted",
-    "tips",
-    "titled",
-    "to_png",
-    "to_svg",
-    "told",
-    "unified",
-]  # fmt: skip
+__all__ = ["to_png", "to_svg"]
 
 WIDE, LEAST = 640, 80  # pixels: usual, and the least
 AMOUNT = "abs(datum.value) < 1000 ? format(datum.value, '~g') : "
 AMOUNT += "replace(format(datum.value, '~s'), 'G', 'B')"  # 0.5, 20, 1.5k, 3M, 2B
 ROW = 34  # pixels of a row with a name, which may have two lines of numbers
-BELOW: dict[str, Any] = {
-    "align": "left",
-    "dx": 8,
-    "dy": 8,
-    "fontSize": 10.5,
-    "color": MUTED,
-}
+DAYS = "%-d %b %Y"
+DAY = alt.Tooltip("date:T", format=DAYS, title="day")
+SOLID = alt.Legend(symbolOpacity=1, symbolType="circle")  # in the full colour
 RING = "M1,0A1,1 0 1 1 -1,0A1,1 0 1 1 1,0ZM.5,0A.5,.5 0 1 0 -.5,0A.5,.5 0 1 0 .5,0Z"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 CONFIG: dict[str, Any] = {
@@ -189,15 +155,18 @@ def chart(table: pd.DataFrame) -> Chart:
     return Chart(table)
 
 
-def layer(*charts: Any, **named: Any) -> Layer:
-    """Charts on the same axes, the last on top."""
-    return Layer(layer=list(charts), **named)
+def layer(*charts: Any) -> Layer:
+    """Charts on the same axes, the last on top; one without data has that of the others."""
+    tables = [one.data for one in charts if one.data is not alt.Undefined]
+    shared = tables[:1] if all(table is tables[0] for table in tables) else []
+    return Layer(layer=list(charts), **({"data": shared[0]} if shared else {}))
 
 
-def nothing(why: str) -> Layer:
+def nothing(why: str, title: str, unit: str = "", width: int = WIDE) -> Layer:
     """What stands where there is nothing to draw."""
     one = alt.Chart(alt.Data(values=[{}])).mark_text(color=MUTED, text=why, align="left")
-    return layer(one.encode(x=alt.value(0), y=alt.value(12)))
+    drawn = layer(one.encode(x=alt.value(0), y=alt.value(12)))
+    return titled(drawn, title, unit, why, width, 30)
 
 
 def cells(
@@ -206,8 +175,9 @@ def cells(
     field: str,
     names: Sequence[str],
     width: int,
-    height: int,
+    height: Any,
     least: int = 190,
+    named: bool = True,
 ) -> Facet:
     """One cell for every name, each with axes of its own.
 
@@ -217,8 +187,9 @@ def cells(
         field: Column that says the cell.
         names: Cells in their order.
         width: Pixels of all columns together.
-        height: Pixels of a cell.
+        height: Pixels of a cell, or a step a row.
         least: Pixels that a column has at least.
+        named: Whether the names are said.
     """
     columns = max(1, min(width // least, len(names)))
     size = {"width": width // columns - 62, "height": height}
@@ -230,7 +201,7 @@ def cells(
     name = name.properties(name="view_1")  # which Altair looks for beside other charts
     return Facet(
         data=table,
-        spec=layer(name, drawn).properties(**size),
+        spec=layer(*([name] if named else []), drawn).properties(**size),
         facet=alt.Facet(
             f"{field}:N",
             sort=list(names),
@@ -253,8 +224,15 @@ def titled(
     about: str = "",
     width: int | None = WIDE,
     height: Any = None,
+    *,
+    hides: str | None = None,
+    date: str | None = None,
+    geos: Sequence[str] = (),
 ) -> Any:
-    """A chart with its words and size.
+    """A chart with its words, size and controls.
+
+    ``hidden``, the values of ``hides`` that are left out, and ``since``, before which dates
+    are, in milliseconds of Unix time, are parameters that a page (or ``.add_params``) sets.
 
     Args:
         drawn: The chart.
@@ -264,6 +242,9 @@ def titled(
         width: Pixels, of words alone where the chart is of cells or others, which have
             their own; None: it has its own.
         height: Pixels, or a step a row; None: it has its own.
+        hides: Column of what can be hidden.
+        date: Column of dates, of which the last months alone can be shown.
+        geos: To choose from.
     """
     if width is not None and not width >= LEAST:
         fail("width", width, "a picture", f"pixels, at least {LEAST}", f"width={WIDE}")
@@ -273,6 +254,13 @@ def titled(
     words: dict[str, Any] = {"text": lines} | ({"subtitle": below} if below else {})
     size = {k: v for k, v in (("width", width), ("height", height)) if v is not None}
     size = size if isinstance(drawn, Chart | Layer) else {}
+    if hides:
+        drawn = drawn.add_params(alt.param(name="hidden", value=[]))
+        drawn = drawn.transform_filter(f"indexof(hidden, datum[{hides!r}]) < 0")
+    if date:
+        drawn = drawn.add_params(alt.param(name="since", value=-1e15))
+        drawn = drawn.transform_filter(f"toDate(datum[{date!r}]) >= since")
+    drawn = choice_of(drawn, "geo", "geo", geos)
     return drawn.properties(
         title=alt.TitleParams(**words), description=about or title, **size
     )
@@ -289,6 +277,11 @@ def per_geo(table: pd.DataFrame, geo: str | None) -> tuple[Any, list[str]]:
     if geo is not None or len(apart) < 2:
         return for_geo(table, geo), []
     return table, [ALL] * (ALL in names) + apart
+
+
+def at_first(table: Any, geos: Sequence[str]) -> Any:
+    """Rows that are shown before a geo is chosen."""
+    return table.loc[table["geo"].astype(str) == geos[0]] if geos else table
 
 
 def choice_of(
@@ -311,27 +304,6 @@ def choice_of(
     return drawn.add_params(picked).transform_filter(f"datum[{field!r}] === {name}")
 
 
-def switches(drawn: Any, field: str | None = None, date: str | None = None) -> Any:
-    """A chart of which parts can be hidden, and of which only the last months can be shown.
-
-    Both are parameters of the chart that a page (or ``.add_params``) sets: ``hidden``, the
-    values of ``field`` that are left out, and ``since``, in milliseconds of Unix time.
-
-    Args:
-        drawn: The chart.
-        field: Column of what can be hidden.
-        date: Column of dates.
-    """
-    if field:
-        hidden = alt.param(name="hidden", value=[])
-        drawn = drawn.add_params(hidden)
-        drawn = drawn.transform_filter(f"indexof(hidden, datum[{field!r}]) < 0")
-    if date:
-        drawn = drawn.add_params(alt.param(name="since", value=-1e15))
-        drawn = drawn.transform_filter(f"toDate(datum[{date!r}]) >= since")
-    return drawn
-
-
 def colours_for(names: Sequence[str], given: Mapping[str, str] | None) -> dict[str, str]:
     """Colours by name: those given, those of this order where none are, grey for others."""
     chosen = channel_colours(names) if given is None else given
@@ -346,39 +318,11 @@ def by(field: str, colours: Mapping[str, str], legend: Any = True, **more: Any) 
     return alt.Color(f"{field}:N", scale=scale, sort=list(colours), **shown, **more)
 
 
-def dates(field: str = "date") -> alt.X:
-    """An x axis of days."""
-    axis = alt.Axis(labelFlush=False, tickCount={"expr": "width / 80"}, ticks=True)
-    return alt.X(f"{field}:T", title=None, axis=axis)
-
-
-def numbers(format: str | None = None, **more: Any) -> alt.Axis:
-    """An axis of numbers, of amounts where no format of D3's is given."""
-    said: dict[str, Any] = {"labelExpr": AMOUNT} if format is None else {"format": format}
-    parts: dict[str, Any] = {"grid": True} | said | more
-    return alt.Axis(**parts)
-
-
-def grounded(
-    field: str,
-    title: str | None = None,
-    format: str | None = None,
-    ticks: Any = None,
-    **more: Any,
-) -> alt.Y:
-    """A y axis that begins at zero, of amounts where no format of D3's is given.
-
-    Args:
-        field: Column.
-        title: Of the axis.
-        format: D3's.
-        ticks: About so many; None: by the height (cells have none that is known).
-        more: Anything else of Altair's ``Y``.
-    """
-    axis = numbers(format, tickCount=ticks or {"expr": "height / 50"})
-    scale = alt.Scale(zero=True, nice=True)
-    parts: dict[str, Any] = {"axis": axis, "scale": scale} | more
-    return alt.Y(f"{field}:Q", title=title, **parts)
+def dates(field: str = "date", ticks: int | None = None, **scale: Any) -> alt.X:
+    """An x axis of days, with about so many ticks; None: by the width."""
+    axis = alt.Axis(labelFlush=False, tickCount=ticks or {"expr": "width / 80"})
+    more: dict[str, Any] = {"scale": alt.Scale(**scale)} if scale else {}
+    return alt.X(f"{field}:T", title=None, axis=axis, **more)
 
 
 def across(
@@ -386,19 +330,77 @@ def across(
     title: str | None = None,
     format: str | None = None,
     ticks: Any = None,
-    **more: Any,
+    *,
+    grid: bool = False,
+    **scale: Any,
 ) -> alt.X:
-    """An x axis that begins at zero and ends where the numbers end; as ``grounded``."""
-    axis = numbers(format, grid=False, tickCount=ticks or {"expr": "width / 70"})
-    scale = alt.Scale(zero=True, nice=False)
-    parts: dict[str, Any] = {"axis": axis, "scale": scale} | more
+    """An x axis that begins at zero and ends where the numbers end.
+
+    Args:
+        field: Column.
+        title: Of the axis.
+        format: D3's; None: that of amounts.
+        ticks: About so many; None: by the size (cells have none that is known).
+        grid: Whether lines cross the picture.
+        scale: Anything else of Altair's ``Scale``.
+    """
+    parts = _number(format, ticks or {"expr": "width / 70"}, grid, {"nice": False} | scale)
     return alt.X(f"{field}:Q", title=title, **parts)
+
+
+def grounded(
+    field: str,
+    title: str | None = None,
+    format: str | None = None,
+    ticks: Any = None,
+    *,
+    stack: Any = alt.Undefined,
+    **scale: Any,
+) -> alt.Y:
+    """A y axis that begins at zero and ends at a round number; otherwise as ``across``."""
+    parts = _number(format, ticks or {"expr": "height / 50"}, True, {"nice": True} | scale)
+    return alt.Y(f"{field}:Q", title=title, stack=stack, **parts)
+
+
+def _number(
+    format: str | None, ticks: Any, grid: bool, scale: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Axis and scale of numbers; zero is in it unless a domain says where it ends."""
+    said: dict[str, Any] = {"labelExpr": AMOUNT} if format is None else {"format": format}
+    zero = {} if "domain" in scale else {"zero": True}
+    axis = alt.Axis(grid=grid, tickCount=ticks, **said)
+    return {"axis": axis, "scale": alt.Scale(**{**zero, **scale})}
+
+
+def line_at(axis: str, value: float, **look: Any) -> Chart:
+    """A line at a value of one axis, in each cell once."""
+    one = Chart().transform_aggregate(rows="count()").mark_rule(**look)
+    return one.encode(**{axis: alt.datum(value)})
 
 
 def named_rows(field: str, names: Sequence[str] | None = None, **more: Any) -> alt.Y:
     """A y axis with one name a row, the first on top; None: in the order of the table."""
     axis = alt.Axis(labelLimit=170, domain=False, ticks=False, labelPadding=6)
     return alt.Y(f"{field}:N", sort=names and list(names), title=None, axis=axis, **more)
+
+
+def numbered_rows(field: str, names: Sequence[str], ends: Sequence[float]) -> alt.Y:
+    """A y axis of the numbers of rows, called by these names, the first on top.
+
+    Args:
+        field: Column of numbers.
+        names: Of the rows 0, 1, ...
+        ends: Where the axis begins and ends, in rows.
+    """
+    axis = alt.Axis(
+        values=list(range(len(names))),
+        labelExpr=f"{json.dumps(list(names))}[datum.value]",
+        labelLimit=170,
+        labelPadding=6,
+        grid=False,
+    )
+    down = alt.Scale(domain=list(ends), reverse=True, nice=False)
+    return alt.Y(f"{field}:Q", title=None, axis=axis, scale=down)
 
 
 def tinted(table: pd.DataFrame | None, flag: str, date: str, word: str = "") -> list[Any]:
@@ -453,6 +455,18 @@ def aside(rows: Chart, texts: Mapping[str, str]) -> list[Any]:
     return found
 
 
+def beside(rows: Chart, text: str, small: str) -> list[Any]:
+    """A column of text to the right of rows, and one in small print below it."""
+    texts = rows.encode(x=alt.value("width"))
+    look: dict[str, Any] = {"align": "left", "dx": 8}
+    return [
+        texts.mark_text(dy={"expr": f"datum.{small} ? -7 : 0"}, **look).encode(
+            text=f"{text}:N"
+        ),
+        texts.mark_text(dy=8, fontSize=10.5, color=MUTED, **look).encode(text=f"{small}:N"),
+    ]
+
+
 def pointer(drawn: Any, date: str, told: Sequence[Any]) -> Any:
     """A line where the pointer is, which tells some columns of that day.
 
@@ -465,7 +479,7 @@ def pointer(drawn: Any, date: str, told: Sequence[Any]) -> Any:
         name="pointed", fields=[date], nearest=True, on="pointermove", empty=False,
         clear="pointerout",
     )  # fmt: skip
-    day = alt.Tooltip(f"{date}:T", format="%-d %b %Y", title="day")
+    day = alt.Tooltip(f"{date}:T", format=DAYS, title="day")
     shown = alt.condition(point, alt.value(0.7), alt.value(0.0), empty=False)
     line = drawn.mark_rule(color=MUTED, strokeWidth=1)
     return line.encode(x=f"{date}:T", tooltip=[day, *told], opacity=shown).add_params(point)
@@ -510,7 +524,11 @@ def unified(
 
 
 def to_png(picture: Any, scale: float = 2.0) -> bytes:
-    """A picture as PNG, ``scale`` dots a pixel."""
+    """A picture as PNG.
+
+    Args:
+        scale: Dots a pixel.
+    """
     kept = io.BytesIO()
     picture.save(kept, format="png", scale_factor=scale)
     return kept.getvalue()

@@ -71,11 +71,7 @@ def plan_responses(
 ) -> p.Layer:
     """Distribution of what plans bring over the window, with means; best of a few.
 
-    Args:
-        response: ``Plan.response``, (plan, draw), or {name: draws}; outcome units. Two are
-            compared draw by draw; of more, the best on average is named.
-        outcome: Name of the outcome, with its unit if it has one.
-        width: Pixels.
+    Two are compared draw by draw; of more, the best on average is named.
     """
     found = brings_of(response)
     keys = [f"{one.name}: mean {large(one.mean)}" for one in found]
@@ -84,40 +80,27 @@ def plan_responses(
     for key, one in zip(keys, found, strict=True):
         at, height = density_of(one.draws, POINTS)
         top = float(np.interp(one.mean, at, height))
-        parts.append(pd.DataFrame({"plan": key, "at": at, "height": height, "mean": False}))
-        parts.append(
-            pd.DataFrame({"plan": [key], "at": one.mean, "height": top, "mean": True})
-        )
+        own = {"plan": key, "at": [*at, one.mean], "height": [*height, top]}
+        parts.append(pd.DataFrame(own | {"mean": [*[False] * len(at), True]}))
     long = pd.concat(parts, ignore_index=True)
-    base = p.chart(long).encode(
-        color=p.by(
-            "plan",
-            paint,
-            legend=alt.Legend(symbolOpacity=1, symbolType="circle", columns=2),
-        )
-    )
-    x = p.across("at", scale=alt.Scale(zero=False, nice=False))
+    keyed = alt.Legend(symbolOpacity=1, symbolType="circle", columns=2)
+    base = p.chart(long).encode(color=p.by("plan", paint, legend=keyed), tooltip="plan:N")
+    x = p.across("at", zero=False)
     y = alt.Y("height:Q", axis=None, stack=None, scale=alt.Scale(zero=True, nice=False))
     curve = base.transform_filter("!datum.mean")
     mean = base.transform_filter("datum.mean").transform_calculate(zero="0")
-    told = [alt.Tooltip("plan:N")]
+    pale = 0.22 if len(found) <= 3 else 0.06
     drawn = p.layer(
-        curve.mark_area(opacity=0.22 if len(found) <= 3 else 0.06).encode(
-            x=x, y=y, tooltip=told
-        ),
-        curve.mark_line().encode(x=x, y=y, tooltip=told),
-        mean.mark_rule(strokeDash=[4, 3], strokeWidth=1.5).encode(
-            x=x, y=y, y2="zero:Q", tooltip=told
-        ),
-        mean.mark_point(size=50, opacity=1).encode(
-            x=x, y=p.grounded("zero", axis=None), tooltip=told
-        ),
+        curve.mark_area(opacity=pale).encode(x=x, y=y),
+        curve.mark_line().encode(x=x, y=y),
+        mean.mark_rule(strokeDash=[4, 3], strokeWidth=1.5).encode(x=x, y=y, y2="zero:Q"),
+        mean.mark_point(size=50, opacity=1).encode(x=x, y=alt.Y("zero:Q", axis=None)),
     )
     unit = f"{outcome} over the window, posterior distribution; dotted: means"
     said = _difference(found, outcome)
     about = f"{capital('; '.join(keys))} {outcome}"
-    drawn = p.switches(drawn, "plan")
-    return p.titled(drawn, _finding(found, outcome), said or unit, about, width, 220)
+    title = _finding(found, outcome)
+    return p.titled(drawn, title, said or unit, about, width, 220, hides="plan")
 
 
 def _finding(found: list[Brings], outcome: str) -> str:
@@ -154,11 +137,6 @@ def mean_and_risk(
     """Plans by what they bring on average and how far a bad case falls short of it.
 
     A bad case is the response that is exceeded with probability 95%.
-
-    Args:
-        response: As for :func:`plan_responses`.
-        outcome: Name of the outcome, with its unit if it has one.
-        width: Pixels.
     """
     found = brings_of(response)
     most, safe = (max(found, key=key) for key in (lambda x: x.mean, lambda x: -x.risk))
@@ -167,13 +145,8 @@ def mean_and_risk(
         cost, less = 1 - safe.mean / most.mean, 1 - safe.risk / most.risk
         title = f'"{safe.name}" brings {cost:.1%} less than "{most.name}" '
         title += f"on average, at {less:.0%} less risk"
-    table: Any = pd.DataFrame(
-        {
-            "plan": [one.name for one in found],
-            "risk": [one.risk for one in found],
-            "mean": [one.mean for one in found],
-        }
-    )
+    rows = [(one.name, one.risk, one.mean) for one in found]
+    table: Any = pd.DataFrame(rows, columns=["plan", "risk", "mean"])
     ends = {}
     for name in ("risk", "mean"):
         low, high = float(table[name].min()), float(table[name].max())
@@ -185,14 +158,11 @@ def mean_and_risk(
         heights[i] = last = max(heights[i], last + least)
     table = table.assign(label=heights, left=table["risk"] <= float(np.mean(ends["risk"])))
     base = p.chart(table)
-    axis = alt.Axis(grid=True, labelExpr=p.AMOUNT, tickCount=5)
-    across, up = (
-        {"axis": axis, "scale": alt.Scale(domain=list(ends[n]), nice=False)}
-        for n in ("risk", "mean")
-    )
-    x = p.across("risk", f"risk: mean less the 5% quantile ({outcome})", **across)
-    y, z = (p.grounded(name, f"mean {outcome}", **up) for name in ("mean", "label"))
-    told = [alt.Tooltip("plan:N"), *p.tips({"mean": "mean", "risk": "risk"})]
+    own = lambda name: {"ticks": 5, "domain": list(ends[name]), "nice": False}
+    title_x = f"risk: mean less the 5% quantile ({outcome})"
+    x = p.across("risk", title_x, grid=True, **own("risk"))
+    y, z = (p.grounded(n, f"mean {outcome}", **own("mean")) for n in ("mean", "label"))
+    told = ["plan:N", *p.tips({"mean": "mean", "risk": "risk"})]
     paint = p.by("plan", {one.name: one.colour for one in found}, legend=False)
     drawn = p.layer(
         base.mark_point(size=130, stroke="white", opacity=1).encode(
@@ -209,9 +179,8 @@ def mean_and_risk(
     unit = (
         "Better is higher and further left. Risk: how far a bad case (1 in 20) falls short"
     )
-    return p.titled(
-        p.switches(drawn, "plan"), title, unit, f"Mean {outcome}: {said}", width, 260
-    )
+    about = f"Mean {outcome}: {said}"
+    return p.titled(drawn, title, unit, about, width, 260, hides="plan")
 
 
 COLUMNS = ("budget", "response_mean", "response_lo", "response_hi")
@@ -229,13 +198,7 @@ def frontier(
     """What the best plan of every budget brings, with its interval.
 
     Args:
-        found: Result of ``mm.frontier(fit, budgets)``, or a table with the columns of
-            frontier.csv.
         marks: Plans to mark, name -> (money, mean response); "reference" is hollow.
-        outcome: Name of the outcome, with its unit if it has one.
-        currency: Label of money.
-        per: What the money is for: "over the window" or "a week".
-        width: Pixels.
     """
     lacking = [name for name in COLUMNS if name not in found]
     if lacking:
@@ -274,8 +237,7 @@ def frontier(
             f"budget and {high} at "
         )
         unit += "the highest"
-    drawn = p.switches(drawn, "kind")
-    return p.titled(drawn, title, unit.rstrip(". "), about, width, 270)
+    return p.titled(drawn, title, unit.rstrip(". "), about, width, 270, hides="kind")
 
 
 def _best(long: Any, named: list[str], titles: tuple[str, str], price: str) -> p.Layer:
@@ -287,17 +249,14 @@ def _best(long: Any, named: list[str], titles: tuple[str, str], price: str) -> p
     other = base.transform_filter("datum.kind !== 'best plan'")
     low, high = (long[end].to_numpy(float) for end in ("lo", "hi"))
     zero = bool(np.nanmin(low, initial=np.inf) < 0.5 * np.nanmax(high, initial=0.0))
-    y, lower = (
-        p.grounded(n, scale=alt.Scale(zero=zero, nice=True)) for n in ("mean", "lo")
-    )
-    x = p.across("budget", money, scale=alt.Scale(zero=False, nice=False, padding=14))
+    y, lower = (p.grounded(n, zero=zero) for n in ("mean", "lo"))
+    x = p.across("budget", money, zero=False, padding=14)
     shown = p.by("kind", paint)
     told = p.tips({"budget": money, "mean": mean})
     ends = p.tips({"lo": "94%: from", "hi": "to"})
     ends += p.tips({"price": price} if "price" in long else {})
-    white = alt.condition(
-        f"datum.kind === '{REFERENCE}'", alt.value("white"), alt.value(INK)
-    )
+    hollow = f"datum.kind === '{REFERENCE}'"
+    white = alt.condition(hollow, alt.value("white"), alt.value(INK))
     kind = alt.Tooltip("kind:N", title="plan")
     return p.layer(
         best.transform_filter(f"indexof(hidden, '{band}') < 0")

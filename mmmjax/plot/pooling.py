@@ -31,11 +31,8 @@ def shrinkage(
     what the pooled ones span are cut.
 
     Args:
-        table: With the columns of ``mm.tables.shrinkage``.
         channel: The one drawn; None: all.
         most: Geos drawn at most, evenly over the order.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels of all cells together.
     """
     rows: Any = table.astype({"geo": str, "channel": str, "parameter": str})
     rows = rows if channel is None else rows.loc[rows["channel"] == channel]
@@ -53,20 +50,15 @@ def shrinkage(
     own = alt.FieldEqualPredicate(field="kind", equal=KINDS["own"])
     colour = alt.condition(own, alt.value(MUTED), colour)
     shift: Any = {"yOffset": {"expr": "datum.own ? 3 : -2"}}
-    axis = p.numbers(tickCount=4)
     order: Any = alt.EncodingSortField("rank", op="min")
     names = alt.Axis(domain=False, ticks=False, labelFontSize=10, labelLimit=90)
     y = alt.Y("geo:N", title=None, sort=order, axis=names, scale=alt.Scale(padding=0))
     base = p.Chart().encode(y=y)
-    x = alt.X("lo:Q", title=None, axis=axis, scale=alt.Scale(zero=False, nice=False))
+    x = p.across("lo", ticks=4, grid=True, zero=False)
     typical = base.transform_filter("!datum.own")
     legend = alt.Legend(symbolFillColor=MODEL, symbolStrokeColor=MODEL)
-    shape = alt.Shape(
-        "kind:N",
-        sort=drawn,
-        legend=legend,
-        scale=alt.Scale(domain=drawn, range=[p.RING, "circle"]),
-    )
+    scale = alt.Scale(domain=drawn, range=[p.RING, "circle"])
+    shape = alt.Shape("kind:N", sort=drawn, legend=legend, scale=scale)
     tips = p.told(geo="geo", kind=" ", text="estimate", span="interval")
     cell = p.layer(
         typical.mark_bar(color=REST, opacity=0.5, height={"band": 1}).encode(
@@ -77,17 +69,14 @@ def shrinkage(
             x=x, x2="hi:Q", color=colour
         ),
         base.mark_point(**shift, size=18).encode(
-            x="mean:Q",
-            color=colour,
-            shape=shape,
-            tooltip=tips,
+            x="mean:Q", color=colour, shape=shape, tooltip=tips
         ),
     )
     tall = max((len(part) // 2 for part in long), default=1)
     made = p.cells(cell, known, "cell", list(paint), width, 15 * tall + 10, 240)
     unit = "scaled units; grey: the typical value of the population"
     title = "What pooling did to each geo"
-    return p.titled(p.switches(made, "kind"), title, unit, width=None)
+    return p.titled(made, title, unit, width=None, hides="kind")
 
 
 def _estimates(rows: Any) -> pd.DataFrame:
@@ -97,11 +86,8 @@ def _estimates(rows: Any) -> pd.DataFrame:
     left, right = lo - room if lo < 0 else max(0.0, lo - room), hi + room
     both = []
     for name, kind in KINDS.items():
-        columns = (
-            [name, f"{name}_lo", f"{name}_hi"]
-            if name == "own"
-            else [f"pooled_{s}" for s in ("mean", "lo", "hi")]
-        )
+        first = name if name == "own" else f"{name}_mean"
+        columns = (first, f"{name}_lo", f"{name}_hi")
         mean, low, high = (rows[column].astype(float) for column in columns)
         texts = np.reshape(amounts(np.stack([mean, low, high])), (3, -1))
         both.append(

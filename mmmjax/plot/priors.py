@@ -1,6 +1,5 @@
 """Pictures of what was assumed and what the data added to it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,14 +54,9 @@ def prior_posterior(
     everything, 0% where they said nothing, negative where the posterior is the wider.
 
     Args:
-        prior: Parameter -> prior draws (chain, draw, ...), such as
-            ``mm.sample_prior(spec, panel).draws.params``, or the ``posterior`` group of its
-            ``to_arviz()``, which names the channels.
+        prior: Draws by parameter, such as ``mm.sample_prior(spec, panel).draws.params``, or
+            the ``posterior`` group of its ``to_arviz()``, which names the channels.
         posterior: The same of the fit.
-        names: Parameters, or labels such as "saturation_beta[TV]"; None: all (at most 30).
-        colours: Channel -> colour, from ``channel_colours(all channels)``, for parameters
-            that belong to a channel.
-        width: Pixels.
     """
     after, known = scalars(posterior, names), colours or {}
     before = scalars(prior, list(after))
@@ -73,32 +67,27 @@ def prior_posterior(
         of = channel if channel in known else POSTERIOR
         parts.append(part.assign(kind=part["kind"].where(part["kind"] == PRIOR, of)))
     table = pd.concat(parts, ignore_index=True)
-    seen = set(table["kind"])
-    paint = {PRIOR: REST} | {
-        n: x for n, x in ({POSTERIOR: MODEL} | {**known}).items() if n in seen
-    }
-    amounts_on = alt.Axis(labelExpr=p.AMOUNT, tickCount=4, grid=True)
+    seen, every = set(table["kind"]), {POSTERIOR: MODEL} | {**known}
+    paint = {PRIOR: REST} | {n: x for n, x in every.items() if n in seen}
     shapes = p.Chart().encode(
-        x=alt.X(
-            "at:Q", title=None, axis=amounts_on, scale=alt.Scale(zero=False, nice=False)
-        ),
-        y=alt.Y("height:Q", title=None, axis=None, stack=None),
+        x=p.across("at", ticks=4, grid=True, zero=False),
+        y=alt.Y("height:Q", axis=None, stack=None),
         color=p.by("kind", paint),
-        tooltip=[
-            alt.Tooltip("cell:N", title="parameter"),
-            alt.Tooltip("kind:N", title="density"),
-        ],
+        tooltip=p.told(cell="parameter", kind="density"),
     )
-    drawn = shapes.mark_area(fillOpacity=0.45, line=False)
-    drawn = p.layer(drawn, shapes.mark_line(strokeWidth=1.4))
-    cells = p.cells(drawn, table, "cell", [*dict.fromkeys(table["cell"])], width, 90)
+    area = shapes.mark_area(fillOpacity=0.45, line=False)
+    drawn, names = (
+        p.layer(area, shapes.mark_line(strokeWidth=1.4)),
+        [*table["cell"].unique()],
+    )
     about = f"Prior and posterior density of {len(after)} parameters, with the contraction"
     return p.titled(
-        p.switches(cells, "kind"),
+        p.cells(drawn, table, "cell", names, width, 90),
         "What the data added to the priors",
         "Percentage: contraction, 1 - posterior variance / prior variance",
-        f"{about}: " + ", ".join(dict.fromkeys(table["cell"])),
+        f"{about}: {', '.join(names)}",
         width,
+        hides="kind",
     )
 
 
@@ -139,50 +128,41 @@ def contraction(
 ) -> p.Layer:
     """How much the data narrowed every prior: a row a parameter, a dot a scalar.
 
-    Values below -100% are drawn there.
-
-    Args:
-        priors: Table with the columns of priors.csv.
-        colours: Channel -> colour, from ``channel_colours(all channels)``: dots of
-            parameters that belong to a channel have its colour.
-        width: Pixels.
+    Values below -100% are drawn there. Dots of parameters of a channel have its colour.
     """
     known = colours or {}
     table = contracted(priors, known)
     title = "What the data taught, and what is still the prior"
     if not len(table):
-        drawn = p.nothing("No parameter has a prior whose variance is known")
-        return p.titled(drawn, title, width=width, height=30)
+        return p.nothing(
+            "No parameter has a prior whose variance is known", title, width=width
+        )
     names, seen = [*dict.fromkeys(table["parameter"])], set(table["of"])
     paint = {n: x for n, x in ({**known} | {OTHER: MODEL}).items() if n in seen}
-    told = [
-        alt.Tooltip("parameter:N"),
-        alt.Tooltip("index:N", title="of"),
-        alt.Tooltip("contraction:Q", format=".0%"),
-        *(alt.Tooltip(f"{kind}:N") for kind in (PRIOR, POSTERIOR) if kind in table),
-    ]
+    told = ["parameter:N", alt.Tooltip("index:N", title="of")]
+    told += p.tips({"contraction": "contraction"}, ".0%")
+    told += [kind for kind in (PRIOR, POSTERIOR) if kind in table]
     ends = [min(-0.03, 1.05 * table["shown"].min()), 1.03]
-    axis = alt.Axis(format="~%", grid=True, tickCount=5)
     rows = p.chart(table).encode(y=p.named_rows("parameter", names))
     dots = rows.mark_point(opacity=0.85, stroke="white", strokeWidth=0.4).encode(
-        x=alt.X("shown:Q", title=None, axis=axis, scale=alt.Scale(domain=ends, nice=False)),
+        x=p.across("shown", None, "~%", 5, grid=True, domain=ends),
         yOffset=alt.YOffset("place:Q", scale=alt.Scale(domain=[-1.6, 1.6])),
         color=p.by("of", paint),
         tooltip=told,
     )
     first = rows.transform_window(_row="row_number()", groupby=["parameter"])
     texts = p.aside(first.transform_filter("datum._row === 1"), {"median": "median"})
-    zero = alt.Chart(alt.Data(values=[{"x": 0}])).mark_rule().encode(x="x:Q")
     middle = table.drop_duplicates("parameter")
     said = [f"{a} {b}" for a, b in zip(middle["parameter"], middle["median"], strict=True)]
     return p.titled(
-        p.switches(p.layer(zero, dots, *texts), "of"),
+        p.layer(p.line_at("x", 0.0), dots, *texts),
         title,
         "1 - posterior variance / prior variance. 100%: the data decided; near 0%: the "
         "answer is the prior's, an assumption; below 0%: the data widened it",
         f"Median contraction: {', '.join(said)}",
         width,
         alt.Step(34),
+        hides="of",
     )
 
 
@@ -232,25 +212,17 @@ def distributions(
     ``mm.sample_prior(spec, panel)``; ``prior=`` puts them behind those of a fit.
 
     Args:
-        draws: Channel -> draws; or an array with a dimension channel, such as
-            ``mm.roas(fit)["roas_total"]`` or
-            ``mm.contributions(fit, total=True)["channel_share"]``. Channels without
-            finite draws are left out.
         prior: The same under the prior, drawn grey behind.
         of: What is drawn, for the title.
         label: Of the x axis, with unit.
         under: What the draws are of, for the title: "the prior".
         percent: Write values as percentages.
-        prob: Probability inside the interval.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
     """
     every, behind = by_channel(draws), {} if prior is None else by_channel(prior)
     names = [name for name, x in every.items() if len(x)]
     title = f"{of} of each channel under {under}" + (" and the prior" if behind else "")
     if not names:
-        drawn = p.nothing("No channel has draws of it")
-        return p.titled(drawn, title, label, width=width, height=30)
+        return p.nothing("No channel has draws of it", title, label, width)
     told, old = (spreads(x, names, prob) for x in (every, behind))
     texts = told[["mean", "lo", "hi"]].to_numpy().ravel()
     said = [f"{x:.1%}" for x in texts] if percent else amounts(texts)
@@ -258,13 +230,8 @@ def distributions(
     told["span"] = [f"{lo} to {hi}" for lo, hi in zip(said[1::3], said[2::3], strict=True)]
     far = [*told["lo"], *told["hi"], *old["lo"], *old["hi"]]
     low, top = min(0.0, *far), max(far)
-    form: dict[str, Any] = {"format": "~%"} if percent else {"labelExpr": p.AMOUNT}
-    x = alt.X(
-        "at:Q",
-        title=None,
-        scale=alt.Scale(domain=[low, top + 0.1 * (top - low) or 1.0], nice=False),
-        axis=alt.Axis(grid=True, tickCount=5, **form),
-    )
+    ends = [low, top + 0.1 * (top - low) or 1.0]
+    x = p.across("at", None, "~%" if percent else None, 5, grid=True, domain=ends)
     hills = pd.concat([violins(behind, names, PRIOR), violins(every, names, POSTERIOR)])
     paint = p.colours_for([*every], colours)
     unit = (label or of) + ("; grey: the prior" if behind else "")
@@ -304,15 +271,7 @@ def draw_hills(
         prob: Probability inside the interval, in words.
     """
     names = told["channel"].to_list()
-    axis = alt.Axis(
-        values=[*range(len(names))],
-        labelExpr=f"{json.dumps(names)}[datum.value]",
-        labelLimit=170,
-        labelPadding=6,
-        grid=False,
-    )
-    scale = alt.Scale(domain=[len(names) - 0.7, -0.75], nice=False)
-    y = lambda field: alt.Y(f"{field}:Q", title=None, axis=axis, scale=scale)
+    y = lambda field: p.numbered_rows(field, names, [-0.75, len(names) - 0.7])
     colour = p.by("channel", paint, legend=False)
     shapes = p.chart(hills).encode(x=x, y=y("top"), y2="row:Q", detail=["channel:N"])
     old = shapes.transform_filter(f"datum.kind === '{PRIOR}'")
@@ -321,11 +280,7 @@ def draw_hills(
     line = line.encode(
         y=y("under"),
         color=colour,
-        tooltip=[
-            alt.Tooltip("channel:N"),
-            alt.Tooltip("said:N", title="mean"),
-            alt.Tooltip("span:N", title=prob),
-        ],
+        tooltip=p.told(channel="channel", said="mean", span=prob),
     )
     return p.layer(
         old.mark_area(clip=True, opacity=0.6, color=REST),

@@ -14,7 +14,7 @@ from mmmjax.plot.arrays import one_geo
 from mmmjax.plot.colours import GRID, INK, MUTED, TINT
 from mmmjax.words import amount, capital, large, span, with_unit
 
-__all__ = ["MEASURES", "carryover", "curve", "curves", "levels", "sweep"]
+__all__ = ["carryover", "curve", "curves", "sweep"]
 
 BANDS = 3  # channels whose intervals can be drawn over each other
 ENDS = ("mean", "lo", "hi")
@@ -82,18 +82,10 @@ def curve(
     extrapolated and dashed. The dot is the mean period of the training window.
 
     Args:
-        found: Result of ``mm.curves(fit)``; of several geos, with ``total=True``. Or a
-            table with the columns of curves.csv, which does not know today's position.
         channel: The channel.
-        geo: The geo drawn; None: the sum over geos, others to choose from.
         today: Channel -> today's level of spend a period (media, if organic), in place of
             the mean of the training window.
-        outcome: Name of the outcome, with its unit if it has one.
-        currency: Label of money.
-        period: Word for one period, such as "week".
         brief: The channel as title, and no words on what is drawn how, for a row of such.
-        colours: Channel -> colour; None: by the order in ``found``.
-        width: Pixels.
     """
     rows, geos = levels(found, geo, today)
     names = list(dict.fromkeys(rows["channel"]))
@@ -112,8 +104,7 @@ def curve(
         level, brings = float(at["level"].iloc[0]), float(at["mean"].iloc[0])
         said = f"{large(level)} {currency if paid else 'of media'}".rstrip()
         about += f": {large(brings)} a {period} at {said}, the mean {period}"
-    drawn = p.choice_of(drawn, "geo", "geo", geos)
-    return p.titled(drawn, title, unit, about, width, 190 if brief else 280)
+    return p.titled(drawn, title, unit, about, width, 190 if brief else 280, geos=geos)
 
 
 def curves(
@@ -127,7 +118,12 @@ def curves(
     colours: Mapping[str, str] | None = None,
     width: int = p.WIDE,
 ) -> p.Facet:
-    """The curves of all channels side by side; axes differ. Arguments as :func:`curve`."""
+    """The curves of all channels side by side; axes differ. Otherwise as :func:`curve`.
+
+    Args:
+        today: Channel -> today's level of spend a period (media, if organic), in place of
+            the mean of the training window.
+    """
     rows, geos = levels(found, geo, today)
     names = list(dict.fromkeys(rows["channel"]))
     organic = dict(zip(rows["channel"], ~rows["paid"].astype(bool), strict=True))
@@ -143,9 +139,8 @@ def curves(
         for name, level, mean in at[["channel", "level", "mean"]].itertuples(index=False)
     ]
     about = f"A period brings at the mean {period}: {', '.join(said)}" if said else ""
-    drawn = p.choice_of(p.switches(drawn, "channel"), "geo", "geo", geos)
     title = capital(f"{outcome} at other levels of spend")
-    return p.titled(drawn, title, unit, about, width=None)
+    return p.titled(drawn, title, unit, about, None, hides="channel", geos=geos)
 
 
 def _how(period: str) -> str:
@@ -166,9 +161,8 @@ def _curves(
     now = "datum.part == 3"  # the others are there to be pointed at
     seen_only = alt.condition(now, alt.value(1), alt.value(0))
     size = alt.condition(now, alt.value(70), alt.value(220))
-    told = [alt.Tooltip("channel:N")]
-    told += p.tips({"level": money or "level", "mean": f"brings a {period}"})
-    ends = p.tips({"lo": "94%: from", "hi": "to"})
+    said = {"level": money or "level", "mean": f"brings a {period}"}
+    told = ["channel:N", *p.tips(said | {"lo": "94%: from", "hi": "to"})]
     seen = zero.transform_filter("datum.part == 1").mark_rect(color=TINT)
     curved = base.transform_filter("datum.part < 3")
     return p.layer(
@@ -184,7 +178,7 @@ def _curves(
             x=x, y=y, y2="zero:Q", opacity=seen_only
         ),
         base.mark_point(color=INK, stroke="white").encode(
-            x=x, y=y, opacity=seen_only, size=size, tooltip=[*told, *ends]
+            x=x, y=y, opacity=seen_only, size=size, tooltip=told
         ),
     )
 
@@ -207,21 +201,15 @@ def sweep(
 ) -> p.Layer:
     """What more or less spend of one channel would change, all others as they were.
 
+    Bands are intervals while up to three channels are on show, else lines at the end.
+
     Args:
-        table: Table with the columns of sweep.csv.
         measure: "contribution": what the channel would have brought over the window;
             "uplift": the same against today's spend; "marginal": what the next unit of
             money would bring there. Of several one is chosen in the picture.
         relative: Spend as percentage of today's. False: money over the window; organic
             channels have none and are left out.
         channels: The channels drawn; None: all that have numbers.
-        geo: The geo drawn; None: the sum over geos, others to choose from.
-        outcome: Name of the outcome, with its unit if it has one.
-        currency: Label of money.
-        prob: Probability inside the intervals: bands while up to three channels are on
-            show, else lines at the end.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
     """
     asked = [measure] if isinstance(measure, str) else list(measure)
     for one in asked:
@@ -268,8 +256,8 @@ def sweep(
         for name, mean, lo, hi in last[["channel", *ENDS]].itertuples(index=False)
     ]
     about = f"{capital(words[asked[0]][1])} at the largest spend: {', '.join(said)}"
-    drawn = p.choice_of(p.switches(drawn, "channel"), "geo", "geo", geos)
-    return p.titled(drawn, title, unit, about if said else "", width, 300)
+    own: dict[str, Any] = {"hides": "channel", "geos": geos}
+    return p.titled(drawn, title, unit, about if said else "", width, 300, **own)
 
 
 def _measured(rows: pd.DataFrame, measure: str) -> Any:
@@ -291,23 +279,21 @@ def _sweep(
     """Lines with bands, or, of more channels, with the intervals of their last points."""
     if not relative:
         long = long.assign(end=long["spend"].where(long["end"].notna()))
-    solid = alt.Legend(symbolOpacity=1, symbolType="circle")
-    base = p.chart(long).encode(color=p.by("channel", paint, legend=solid))
+    base = p.chart(long).encode(color=p.by("channel", paint, legend=p.SOLID))
     title = with_unit("spend over the window", currency)
     said = ("spend of the channel, today = 100%", ".0%") if relative else (title, None)
     x, end, y = p.across("x", *said), p.across("end", *said), p.grounded("mean")
     few = f"{len(paint)} - length(hidden) <= {BANDS}"
-    told = [alt.Tooltip("channel:N"), *p.tips({"multiplier": "of today's spend"}, ".0%")]
+    told = ["channel:N", *p.tips({"multiplier": "of today's spend"}, ".0%")]
     told += p.tips({"spend": title, "mean": "mean", "lo": "94%: from", "hi": "to"})
     ends = base.transform_filter("isValid(datum.end)")
     shown = {"expr": f"{few} ? 0 : 1"}
     now = base.transform_filter("abs(datum.multiplier - 1) < 1e-9")
-    one = p.chart(long).transform_aggregate(rows="count()")
     axis_line: dict[str, Any] = {"color": MUTED, "strokeWidth": 1}
-    today = one.mark_rule(**axis_line, strokeDash=[2, 3]).encode(x=alt.XDatum(1))
+    today = p.line_at("x", 1.0, **axis_line, strokeDash=[2, 3])
     low = p.grounded("lo")
     return p.layer(
-        one.mark_rule(**axis_line).encode(y=alt.YDatum(0)),
+        p.line_at("y", 0.0, **axis_line),
         *([today] if relative else []),
         base.mark_area(opacity={"expr": f"{few} ? 0.15 : 0"}).encode(x=x, y=low, y2="hi:Q"),
         ends.mark_rule(strokeWidth=1.6, opacity=shown).encode(x=end, y=low, y2="hi:Q"),
@@ -332,11 +318,7 @@ def carryover(
     effect has come at the dotted line, the half-life.
 
     Args:
-        table: Table with the columns of carryover.csv.
         geo: The geo drawn; None: all to choose from, where the adstock differs.
-        period: Word for one period, such as "week".
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
     """
     rows, geos = p.per_geo(table, geo)
     names = list(dict.fromkeys(map(str, rows["channel"])))
@@ -351,26 +333,18 @@ def carryover(
     ]
     last = int(np.max(rows["lag"].to_numpy(), initial=0))
     top = 1.2 * max(float(np.nanmax(rows["hi"].to_numpy(float), initial=0.0)), 1e-9)
-    y = alt.Y(
-        "mean:Q",
-        title=None,
-        scale=alt.Scale(domain=[0, top], nice=False),
-        axis=alt.Axis(format=".0%", tickCount=3),
-    )
-    x = p.across("from", None, "d", 6, scale=alt.Scale(domain=[0, last + 1], nice=False))
+    y = p.grounded("mean", None, ".0%", 3, domain=[0, top], nice=False)
+    x = p.across("from", None, "d", 6, domain=[0, last + 1])
     base = p.Chart().transform_calculate(
-        **{
-            "from": "datum.lag + 0.05",
-            "to": "datum.lag + 0.95",
-            "middle": "datum.lag + 0.5",
-            "zero": "0",
-        }
+        **{"from": "datum.lag + 0.05", "to": "datum.lag + 0.95"},
+        middle="datum.lag + 0.5",
+        zero="0",
     )
     known = base.transform_filter("isValid(datum.half_mean)")
-    told = [alt.Tooltip("channel:N"), alt.Tooltip("lag:Q", title=f"{period}s later")]
+    told = ["channel:N", alt.Tooltip("lag:Q", title=f"{period}s later")]
     told += p.tips({"mean": "share of the effect", "lo": "from", "hi": "to"}, ".1%")
     halves = {"half_mean": f"half-life, {period}s", "half_lo": "from", "half_hi": "to"}
-    lasting = [alt.Tooltip("channel:N"), *p.tips(halves)]
+    lasting = ["channel:N", *p.tips(halves)]
     paint = p.by("channel", p.colours_for(names, colours), legend=False)
     drawn = p.layer(
         known.mark_rect(color=GRID, opacity=0.8).encode(x="half_lo:Q", x2="half_hi:Q"),
@@ -391,8 +365,8 @@ def carryover(
         f"{name} {amount(mean)} ({span(mean, lo, hi)})"
         for name, mean, lo, hi in shown[["channel", *halves]].itertuples(index=False)
     ]
-    drawn = p.choice_of(p.switches(drawn, "channel"), "geo", "geo", geos)
     unit = f"share of the effect that comes in each {period} after the media. Dotted: the "
     unit += f"half-life in {period}s, when half of the effect has come; 94% intervals"
     about = f"Half-life in {period}s: {', '.join(said)}"
-    return p.titled(drawn, "When the effect comes", unit, about, width=None)
+    own: dict[str, Any] = {"hides": "channel", "geos": geos}
+    return p.titled(drawn, "When the effect comes", unit, about, None, **own)

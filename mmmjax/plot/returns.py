@@ -16,6 +16,7 @@ __all__ = ["now_and_after", "roas", "roas_over_time", "share_and_roas", "shares"
 
 KINDS = ("quarter", "year", "month")
 STATISTICS = ("mean", "lo", "hi")
+EVEN: dict[str, Any] = {"color": INK, "strokeDash": [2, 2]}  # the line at a return of 1
 
 
 def _intervals(rows: Any, measure: str, percent: bool = False, known: bool = True) -> Any:
@@ -33,17 +34,9 @@ def _intervals(rows: Any, measure: str, percent: bool = False, known: bool = Tru
 
 def _told(table: pd.DataFrame, geos: Sequence[str]) -> str:
     """``TV 2.00, Search 4.00`` of what a chart shows at first."""
-    first = table.loc[table["geo"].astype(str) == geos[0]] if geos else table
-    return ", ".join(
-        f"{name} {text}" for name, text in zip(first["channel"], first["text"], strict=True)
-    )
-
-
-def _even(axis: str, **look: Any) -> p.Chart:
-    """A line at a return of 1, on the data of the layers beside it."""
-    look = {"color": INK, "strokeDash": [2, 2]} | look
-    one: dict[str, Any] = {axis: "min(even):Q"}
-    return p.Chart().mark_rule(**look).transform_calculate(even="1").encode(**one)
+    first = p.at_first(table, geos)
+    pairs = zip(first["channel"], first["text"], strict=True)
+    return ", ".join(f"{name} {text}" for name, text in pairs)
 
 
 def _forest(
@@ -69,29 +62,23 @@ def _forest(
     if shapes[kinds[-1]] == "diamond":
         known = alt.FieldEqualPredicate(field="kind", equal=kinds[-1])
         colour = alt.condition(known, alt.value(INK), colour)
-    axis = p.numbers(format, tickCount={"expr": "width / 70"})
-    above: Any = {"expr": "datum.span ? -7 : 0"}
+    x = p.across("lo", format=format, grid=True, nice=True)
     lower: Any = {"yOffset": {"expr": "datum.below ? 7 : -6"} if kinds[1:] else 0}
     thick: Any = {"strokeWidth": {"expr": "datum.below ? 1.3 : 2.6"}}
     key = alt.Legend(symbolFillColor=MODEL, symbolStrokeColor=MODEL) if kinds[1:] else None
     told = p.told(channel="channel", kind=" ", text=measure, span="interval")
-    base = p.Chart().encode(y=p.named_rows("channel", names))
+    base = p.chart(table).encode(y=p.named_rows("channel", names))
     scale = alt.Scale(domain=kinds, range=[*shapes.values()])
     dots = base.encode(
         x=alt.X("mean:Q"), shape=alt.Shape("kind:N", scale=scale, legend=key, sort=kinds)
     )
     texts = base.transform_filter(alt.FieldEqualPredicate(field="kind", equal=kinds[0]))
-    texts = texts.encode(x=alt.value("width"))
     return p.layer(
         *under,
-        base.mark_rule(**lower, **thick).encode(
-            x=alt.X("lo:Q", axis=axis, scale=alt.Scale(zero=True)), x2="hi:Q", color=colour
-        ),
+        base.mark_rule(**lower, **thick).encode(x=x, x2="hi:Q", color=colour),
         base.mark_circle(**lower, color="white", size=120, opacity=1).encode(x="mean:Q"),
         dots.mark_point(**lower).encode(color=colour, tooltip=told),
-        texts.mark_text(align="left", dx=8, dy=above).encode(text="text:N"),
-        texts.mark_text(**p.BELOW).encode(text="span:N"),
-        data=table,
+        *p.beside(texts, "text", "span"),
     )
 
 
@@ -111,17 +98,8 @@ def roas(
     """Return on spend of every paid channel with its interval: a forest.
 
     Args:
-        channels: Table with the columns of channels.csv.
-        geo: The geo drawn; None: all geos together, or the one chosen.
         truth: True ROAS by channel, where it is known (simulated data).
         marginal: Draw the return of the next unit of money (mROAS) below each ROAS.
-        outcome: Name of the outcome, with its unit if it has one.
-        currency: Label of money.
-        value: Money per unit of outcome, where it is known: returns are then money per
-            money, with a line at 1, where spend breaks even.
-        prob: Probability inside [lo, hi].
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
     """
     said = Return(outcome, currency, value)
     rows, geos = p.per_geo(said.of(channels), geo)
@@ -144,13 +122,13 @@ def roas(
             known.assign(mean=true, text=amounts(true), kind=f"true {said.name}", **empty)
         )
     table = pd.concat(parts, ignore_index=True)
-    even = [] if value is None else [_even("x")]
+    even = [] if value is None else [p.line_at("x", 1.0, **EVEN)]
     drawn = _forest(table, shapes, said.name, colours, None, even)
-    drawn = p.switches(p.choice_of(drawn, "geo", "geo", geos), "kind")
     unit = f"{said.per}; mean and {prob:.0%} interval in numbers"
     unit += "" if value is None else "; dotted: 1, where spend breaks even"
     title = "Return on spend, with its uncertainty"
-    return p.titled(drawn, title, unit, f"{said.name}: {told}", width, alt.Step(p.ROW))
+    own: dict[str, Any] = {"height": alt.Step(p.ROW), "hides": "kind", "geos": geos}
+    return p.titled(drawn, title, unit, f"{said.name}: {told}", width, **own)
 
 
 def shares(
@@ -162,24 +140,14 @@ def shares(
     colours: Mapping[str, str] | None = None,
     width: int = p.WIDE,
 ) -> p.Layer:
-    """Share of the observed outcome that every channel brought, with its interval.
-
-    Args:
-        channels: Table with the columns of channels.csv.
-        geo: The geo drawn; None: all geos together, or the one chosen.
-        outcome: Name of the outcome.
-        prob: Probability inside [lo, hi].
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
-    """
+    """Share of the observed outcome that every channel brought, with its interval."""
     rows, geos = p.per_geo(channels, geo)
     found = _intervals(rows, "share", percent=True).assign(kind="share", below=False)
     drawn = _forest(found, {"share": "circle"}, "share", colours, "~%")
-    drawn = p.choice_of(drawn, "geo", "geo", geos)
     title = f"Share of {outcome} that each channel brought"
     unit = f"share of the observed {outcome}; mean and {prob:.0%} interval"
     about = f"Shares of {outcome}: {_told(found, geos)}"
-    return p.titled(drawn, title, unit, about, width, alt.Step(p.ROW))
+    return p.titled(drawn, title, unit, about, width, alt.Step(p.ROW), geos=geos)
 
 
 def share_and_roas(
@@ -193,30 +161,13 @@ def share_and_roas(
     colours: Mapping[str, str] | None = None,
     width: int = p.WIDE,
 ) -> p.Layer:
-    """How much each channel brought against what a unit of money brought, by spend.
-
-    Args:
-        channels: Table with the columns of channels.csv.
-        geo: The geo drawn; None: all geos together, or the one chosen.
-        outcome: Name of the outcome.
-        currency: Label of money.
-        value: Money per unit of outcome, where it is known: returns are then money per
-            money, with a line at 1, where spend breaks even.
-        prob: Probability inside the intervals.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
-    """
+    """How much each channel brought against what a unit of money brought, by spend."""
     said = Return(outcome, currency, value)
     rows, geos = p.per_geo(said.of(channels), geo)
     found = _bubbles(rows, currency)
     names = list(dict.fromkeys(found["channel"]))
-    share_axis = p.numbers("~%", tickCount={"expr": "width / 80"})
-    x = alt.X(
-        "x_mean:Q",
-        title=f"share of the observed {outcome}",
-        axis=share_axis,
-        scale=alt.Scale(zero=True, nice=True),
-    )
+    title_x, wide = f"share of the observed {outcome}", {"expr": "width / 80"}
+    x = p.across("x_mean", title_x, "~%", wide, grid=True, nice=True)
     y = p.grounded("y_mean", f"{said.name}: {said.per}")
     tips = p.told(
         channel="channel",
@@ -225,11 +176,11 @@ def share_and_roas(
         paid="spend",
     )
     colour = p.by("channel", p.colours_for(names, colours))
-    at = p.Chart().encode(x=x, y=y, color=colour)
+    at = p.chart(found).encode(x=x, y=y, color=colour)
     cross = at.mark_rule(strokeWidth=1.1, strokeOpacity=0.55)
     place: Any = {x: {"expr": f"datum.{x}"} for x in ("dx", "dy", "align")}
     drawn = p.layer(
-        *([] if value is None else [_even("y")]),
+        *([] if value is None else [p.line_at("y", 1.0, **EVEN)]),
         cross.encode(x="x_lo:Q", x2="x_hi:Q"),
         cross.encode(y="y_lo:Q", y2="y_hi:Q"),
         at.mark_circle(opacity=0.85, stroke="white", strokeWidth=1).encode(
@@ -240,17 +191,16 @@ def share_and_roas(
         at.mark_text(baseline="middle", **place).encode(
             text="label:N", color=alt.value(INK)
         ),
-        data=found,
     )
-    drawn = p.switches(p.choice_of(drawn, "geo", "geo", geos), "channel")
-    first = found.loc[found["geo"].astype(str) == geos[0]] if geos else found
+    first = p.at_first(found, geos)
     each = zip(first["channel"], first["x_mean"], first["y_mean"], strict=True)
     about = ", ".join(f"{n} {in_percent(a, np.inf)} at {amount(b)}" for n, a, b in each)
     unit = f"area and number: spend{f' in {currency}' if currency else ''}; "
     unit += f"crosses: {prob:.0%} intervals"
     unit += "" if value is None else "; dotted: 1, where spend breaks even"
     title = "Who brings much, who brings it cheaply"
-    return p.titled(drawn, title, unit, f"Share and {said.name}: {about}", width, 400)
+    own: dict[str, Any] = {"height": 400, "hides": "channel", "geos": geos}
+    return p.titled(drawn, title, unit, f"Share and {said.name}: {about}", width, **own)
 
 
 LARGEST = 1800  # area of the largest circle, square pixels
@@ -275,11 +225,7 @@ def _bubbles(rows: Any, currency: str) -> Any:
         **{f"y_{s}": back[s] for s in STATISTICS},
     )
     placed = [_labelled(part) for _, part in found.groupby("geo", sort=False)]
-    return (
-        pd.concat(placed, ignore_index=True)
-        if placed
-        else found.assign(dx=0.0, dy=0.0, align="")
-    )
+    return pd.concat(placed or [found.assign(dx=0.0, dy=0.0, align="")], ignore_index=True)
 
 
 def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
@@ -321,14 +267,9 @@ def _windows(returns: pd.DataFrame, kind: str | None, geo: str | None) -> Any:
     there = returns["kind"].astype(str)
     kinds = [k for k in KINDS if k in set(there)] if kind is None else [kind]
     if not kinds or kinds[0] not in set(there):
-        kind = kind or KINDS[0]
-        fail(
-            "kind",
-            kind,
-            "the table drawn",
-            listing(dict.fromkeys(there)),
-            f'returns_table(fit, kinds=["all", "{kind}"])',
-        )
+        kind, allowed = kind or KINDS[0], listing(dict.fromkeys(there))
+        fix = f'returns_table(fit, kinds=["all", "{kind}"])'
+        fail("kind", kind, "the table drawn", allowed, fix)
     rows, geos = p.per_geo(returns.assign(kind=there), geo)
     rows = rows.loc[rows["kind"].isin(kinds)]
     return rows.assign(date=_day(rows["window"])), kinds, geos
@@ -359,18 +300,9 @@ def roas_over_time(
     Windows without spend have no return: a gap. Each channel has its own scale.
 
     Args:
-        returns: Table with the columns of returns.csv.
         kind: "year", "quarter" or "month", as far as the table has it; None: the one
             chosen, quarters at first.
         measure: "roas" or "mroas".
-        geo: The geo drawn; None: all geos together, or the one chosen.
-        outcome: Name of the outcome, with its unit if it has one.
-        currency: Label of money.
-        value: Money per unit of outcome, where it is known: returns are then money per
-            money, with a line at 1, where spend breaks even.
-        prob: Probability inside the intervals.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels of all cells together.
     """
     choice("kind", kind or KINDS[0], KINDS)
     choice("measure", measure, ("roas", "mroas"))
@@ -388,9 +320,7 @@ def roas_over_time(
     paint = p.colours_for(names, channel_colours(every) if colours is None else colours)
     of_what = said.name if measure == "roas" else said.next
     said_as = of_what if value is None else capital(of_what)
-    axis = alt.Axis(tickCount=3, ticks=True, labelFlush=False)
-    x = alt.X("date:T", title=None, axis=axis, scale=alt.Scale(padding=8))
-    count = p.numbers(tickCount=4)
+    x = p.dates(ticks=3, padding=8)
     base = p.Chart().encode(color=p.by("channel", paint, legend=False))
     tips = p.told(
         channel="channel", window="spend of", text=of_what, span=f"{prob:.0%} interval"
@@ -400,20 +330,20 @@ def roas_over_time(
         level.encode(y=alt.Y("mean(whole):Q", title=None)),
         base.mark_rule(opacity=0, strokeWidth=9).encode(x=x, tooltip=tips),
         base.mark_rule(strokeWidth=2, opacity=0.6).encode(
-            x=x, y=p.grounded("lo", axis=count), y2="hi:Q"
+            x=x, y=p.grounded("lo", ticks=4), y2="hi:Q"
         ),
-        base.mark_point(size=28).encode(x=x, y=p.grounded("mean", axis=count)),
+        base.mark_point(size=28).encode(x=x, y=p.grounded("mean", ticks=4)),
     )
     if value is not None:
-        cell += _even("y", strokeDash=[6, 3])
+        cell += p.line_at("y", 1.0, color=INK, strokeDash=[6, 3])
     drawn = p.cells(cell, found, "channel", names, width, 130)
     drawn = p.choice_of(drawn, "windows", "kind", kinds, [f"by {k}" for k in kinds])
-    drawn = p.switches(p.choice_of(drawn, "geo", "geo", geos), date="date")
     unit = f"{said.per} spent in the window; lines: {prob:.0%} intervals"
     unit += "; dotted: all of training" if found["whole"].notna().any() else ""
     unit += "" if value is None else "; dashed: 1, where spend breaks even"
     about = f"{of_what} of {listing(names, 40)} in every {' and '.join(kinds)}"
-    return p.titled(drawn, f"{said_as} over time", unit, about, None)
+    own: dict[str, Any] = {"date": "date", "geos": geos}
+    return p.titled(drawn, f"{said_as} over time", unit, about, None, **own)
 
 
 def now_and_after(
@@ -432,16 +362,11 @@ def now_and_after(
     Posterior means of the incremental outcome; both parts together are what ROAS counts.
 
     Args:
-        returns: Table with the columns of returns.csv.
         window: "year", "quarter" or "month": a bar a window. Or a label of the table
             ("all", "2017", "2017Q2"): a bar a channel.
         channel: One channel only; None: every one, or their sum where windows are drawn.
         share: Shares of the two parts instead, a bar a channel; of "year", "quarter" or
             "month" those of all windows together.
-        geo: The geo drawn; None: all geos together, or the one chosen.
-        outcome: Name of the outcome, with its unit if it has one.
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
     """
     over = window in KINDS and not share
     if window in KINDS:
@@ -463,12 +388,10 @@ def now_and_after(
     paint = channel_colours(every) if colours is None else colours
     if over:
         table = table.assign(day=_day(table[key]), until=_day(table[key], 0.86))
-        layers = _bars_of_windows(parts, paint.get(channel or "", MODEL))
+        drawn = _bars_of_windows(table, parts, paint.get(channel or "", MODEL))
     else:
         names = list(dict.fromkeys(table[key]))
-        layers = _bars_of_channels(parts, p.colours_for(names, paint), share)
-    drawn = p.choice_of(p.layer(*layers, data=table), "geo", "geo", geos)
-    drawn = p.switches(drawn, "part", "day" if over else None)
+        drawn = _bars_of_channels(table, parts, p.colours_for(names, paint), share)
     media = f"spend on {channel}" if channel else "media spend"
     of = {"all": f"the {media} of the training window"}.get(
         window, f"the {media} of {window}"
@@ -481,22 +404,23 @@ def now_and_after(
     here = table["geo"].astype(str) == [*geos, *table["geo"], ""][0]
     first = table.loc[table["late"] & here]
     said = ", ".join(f"{n} {x}" for n, x in zip(first[key], first["later"], strict=True))
-    height = 300 if over else alt.Step(p.ROW)
-    return p.titled(drawn, title, unit, f"{title}: {said}", width, height)
+    height, date = (300, "day") if over else (alt.Step(p.ROW), None)
+    own: dict[str, Any] = {"hides": "part", "date": date, "geos": geos}
+    return p.titled(drawn, title, unit, f"{title}: {said}", width, height, **own)
 
 
-def _parts(parts: Sequence[str], key: str) -> p.Chart:
+def _parts(table: pd.DataFrame, parts: Sequence[str], key: str) -> p.Chart:
     """Bars of what comes now, full, and later, pale; yet without axes."""
     scale = alt.Scale(domain=list(parts), range=[1, 0.4])
     legend = alt.Legend(symbolFillColor=MODEL, symbolStrokeWidth=0, symbolType="square")
     opacity = alt.Opacity("part:N", sort=list(parts), scale=scale, legend=legend)
     told = p.told(**{key: key}, part=" ", told="brings")
-    return p.Chart().encode(opacity=opacity, order="late:O", tooltip=told)
+    return p.chart(table).encode(opacity=opacity, order="late:O", tooltip=told)
 
 
-def _bars_of_windows(parts: Sequence[str], colour: str) -> list[Any]:
+def _bars_of_windows(table: pd.DataFrame, parts: Sequence[str], colour: str) -> p.Layer:
     """A bar a window, from its first day on: both parts stacked."""
-    bars = _parts(parts, "window").transform_stack(
+    bars = _parts(table, parts, "window").transform_stack(
         as_=["from", "to"],
         stack="value",
         groupby=["window"],
@@ -504,27 +428,24 @@ def _bars_of_windows(parts: Sequence[str], colour: str) -> list[Any]:
     )
     ends: dict[str, Any] = {"y": p.grounded("from", stack=None), "y2": "to:Q"}
     days: dict[str, Any] = {"x": p.dates("day"), "x2": "until:T"}
-    return [bars.mark_bar(color=colour).encode(**ends, **days)]
+    return p.layer(bars.mark_bar(color=colour).encode(**ends, **days))
 
 
 def _bars_of_channels(
-    parts: Sequence[str], colours: Mapping[str, str], share: bool
-) -> list[Any]:
+    table: pd.DataFrame, parts: Sequence[str], colours: Mapping[str, str], share: bool
+) -> p.Layer:
     """A bar a channel: both parts stacked, their sum and what comes later as text."""
-    form = p.numbers(".0%" if share else None, tickCount={"expr": "width / 80"})
-    scale: Any = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True)
-    base = p.Chart().encode(y=p.named_rows("channel", list(colours)))
-    texts = base.transform_filter("datum.late").encode(x=alt.value("width"))
-    bars = _parts(parts, "channel").mark_bar(height={"band": 0.66})
-    return [
-        bars.encode(
-            x=alt.X("value:Q", title=None, stack="zero", axis=form, scale=scale),
-            y=p.named_rows("channel", list(colours)),
-            color=p.by("channel", colours, legend=False),
-        ),
-        texts.mark_text(align="left", dx=8, dy=-7).encode(text="whole:N"),
-        texts.mark_text(**p.BELOW).encode(text="later:N"),
-    ]
+    ends: dict[str, Any] = {"domain": [0, 1]} if share else {"nice": True}
+    form, wide = ".0%" if share else None, {"expr": "width / 80"}
+    x = p.across("value", None, form, wide, grid=True, **ends)
+    y, colour = (
+        p.named_rows("channel", list(colours)),
+        p.by("channel", colours, legend=False),
+    )
+    bars = _parts(table, parts, "channel").mark_bar(height={"band": 0.66})
+    texts = p.chart(table).encode(y=y).transform_filter("datum.late")
+    bars = bars.encode(x=x.stack("zero"), y=y, color=colour)
+    return p.layer(bars, *p.beside(texts, "whole", "later"))
 
 
 def _now_after(
@@ -536,17 +457,15 @@ def _now_after(
     wide = sums[["now_mean", "after_mean"]].sum().reset_index()
     whole = wide["now_mean"] + wide["after_mean"]
     after = wide["after_mean"].div(whole).where(whole != 0, 0.0)
+    shares = ((1 - after).where(whole != 0, 0.0), after)
     both = []
-    for part, late, column in zip(
-        parts, (False, True), ("now_mean", "after_mean"), strict=True
-    ):
-        of = after if late else (1 - after).where(whole != 0, 0.0)
-        texts = zip(amounts(wide[column]), of, strict=True)
+    for late, column in enumerate(("now_mean", "after_mean")):
+        texts = zip(amounts(wide[column]), shares[late], strict=True)
         both.append(
             wide[["geo", key]].assign(
-                part=part,
-                late=late,
-                value=of if share else wide[column],
+                part=parts[late],
+                late=bool(late),
+                value=shares[late] if share else wide[column],
                 told=[f"{text} {outcome}, {x:z.1%}" for text, x in texts],
                 whole=[large(x) if late else "" for x in whole],
                 later=[f"{x:z.1%} later" if late else "" for x in after],

@@ -10,7 +10,7 @@ import pandas as pd
 from mmmjax.checks import choice
 from mmmjax.plot import picture as p
 from mmmjax.plot.colours import MODEL, MUTED, REST
-from mmmjax.plot.fit import bands, draw_band
+from mmmjax.plot.fit import SERIES, bands, draw_band
 from mmmjax.standing import NAMES as MODELS
 from mmmjax.words import Return, amount, capital, in_percent
 
@@ -61,11 +61,8 @@ def backtest_scores(
     """One score of every fold, beside that of the baselines.
 
     Args:
-        scores: Table with the columns of backtest.csv.
         metric: "crps", "mape", "r2" or "coverage".
         split: "test" or "train".
-        outcome: Name of the outcome, the unit of CRPS.
-        width: Pixels.
     """
     choice("metric", metric, tuple(METRICS))
     choice("split", split, ("test", "train"))
@@ -88,16 +85,13 @@ def backtest_scores(
         y=p.grounded("score", format="~%" if share else None),
         color=p.by("model", paint),
         tooltip=[
-            alt.Tooltip("fold:Q", title="fold"),
-            alt.Tooltip("end:T", format="%-d %b %Y", title="tested to"),
-            alt.Tooltip("model:N"),
-            alt.Tooltip("score:Q", format=form, title=METRICS[metric][0]),
+            "fold:Q",
+            alt.Tooltip("end:T", format=p.DAYS, title="tested to"),
+            "model:N",
+            *p.tips({"score": METRICS[metric][0]}, form),
         ],
     )
-    wanted = alt.Chart(alt.Data(values=[{"score": 0.94}])).mark_rule(strokeDash=[4, 3])
-    line = [wanted.encode(y="score:Q")] if metric == "coverage" else []
-    drawn = p.layer(bars, *line) if len(table) else p.nothing("No fold has a score")
-    drawn = p.switches(drawn, "model")
+    line = [p.line_at("y", 0.94, strokeDash=[4, 3])] if metric == "coverage" else []
     name, better = METRICS[metric]
     mean: Any = table.groupby("model")["score"].mean()
     text = in_percent if share else amount
@@ -105,14 +99,12 @@ def backtest_scores(
     of = "the forecast of each fold" if split == "test" else "the training of each fold"
     unit = f"{capital(name)}{f' in {outcome}' if metric == 'crps' else ''}; {better}"
     title = "Would it have forecast well before?"
-    return p.titled(
-        drawn,
-        title if split == "test" else "How well did it describe what it had seen?",
-        unit,
-        f"{capital(name)} of {of}; mean: {each}" if each else "No fold has a score",
-        width,
-        260 if len(table) else 30,
-    )
+    title = title if split == "test" else "How well did it describe what it had seen?"
+    if not len(table):
+        return p.nothing("No fold has a score", title, unit, width)
+    about = f"{capital(name)} of {of}; mean: {each}"
+    drawn = p.layer(bars, *line)
+    return p.titled(drawn, title, unit, about, width, 260, hides="model")
 
 
 def backtest_forecasts(
@@ -124,23 +116,14 @@ def backtest_forecasts(
     prob: float = 0.94,
     width: int = p.WIDE,
 ) -> p.Layer:
-    """What every fold forecast, and what came; each cut is a dotted line.
-
-    Args:
-        forecast: Table with the columns of backtest_forecast.csv.
-        geo: The geo drawn; None: the sum over geos, and a choice where a table has others.
-        outcome: Name of the outcome.
-        period: Word for one period, such as "week".
-        prob: Probability inside [lo, hi], for the legend.
-        width: Pixels.
-    """
+    """What every fold forecast, and what came; each cut is a dotted line."""
     parts, geos = [], []
     for fold, rows in forecast.groupby("fold"):
         part, geos = bands(rows, geo, prob)
         parts.append(part.assign(fold=int(str(fold))))
     title = "What it would have said, and what came"
     if not parts:
-        return p.titled(p.nothing("No fold has a forecast"), title, width=width, height=30)
+        return p.nothing("No fold has a forecast", title, width=width)
     table = pd.concat(parts, ignore_index=True)
     layers, _ = draw_band(table, prob, "forecast, mean", "forecasts")
     days = np.unique(table["date"].to_numpy())
@@ -158,11 +141,10 @@ def backtest_forecasts(
     rules = cuts.mark_rule(strokeDash=[2, 3]).encode(x="cut:T")
     names = cuts.mark_text(align="left", baseline="bottom", dy=-3, color=MUTED)
     heads = names.encode(x="cut:T", y=alt.value(0), text="name:N")
-    drawn = p.switches(p.layer(rules, *layers, heads), "series", "date")
     unit = f"{outcome} a {period}; nothing after a dotted line was known to its forecast"
     about = f"Forecasts of {n_folds} folds with their {prob:.0%} interval, and what came"
-    drawn = p.choice_of(drawn, "geo", "geo", geos)
-    return p.titled(drawn, title, unit, about, width, 300)
+    drawn = p.layer(rules, *layers, heads)
+    return p.titled(drawn, title, unit, about, width, 300, geos=geos, **SERIES)
 
 
 def estimates(
@@ -214,35 +196,21 @@ def stability(
     Estimates that move further than they are wide depend on the window of data.
 
     Args:
-        parameters: Table with the columns of backtest_parameters.csv.
         names: Parameters with one value a channel; "roas" is in outcome per money.
-        outcome: Name of the outcome.
-        currency: Label of money.
-        value: Money per unit of outcome: ROAS becomes the return on money.
-        prob: Probability inside [lo, hi].
-        colours: Channel -> colour, from ``channel_colours(all channels)``.
-        width: Pixels.
     """
     unit = Return(outcome, currency, value)
     table, channels = estimates(parameters, names, unit)
     folds, kinds = sorted(set(table["fold"])), [*dict.fromkeys(table["parameter"])]
     paint = p.colours_for(channels, colours)
+    title = "Would the answer have been the same before?"
     drawn: Any = forest(p.Chart(), channels, folds, paint, prob)
-    more: dict[str, Any] = {"for": "position"}
-    height = alt.Step(10 + 10 * max(len(folds), 1), **more)
+    height = alt.Step(step=10 + 10 * max(len(folds), 1), **{"for": "position"})
     if len(kinds) > 1:
-        each = max(120, (width - 90) // len(kinds) - 24)
-        drawn = p.Facet(
-            data=table,
-            spec=drawn.properties(width=each, height=height),
-            facet=alt.Facet("parameter:N", sort=kinds, header=alt.Header()),
-            columns=min(len(kinds), max(1, (width - 90) // 144)),
-            resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="independent")),
-        )
+        drawn = p.cells(drawn, table, "parameter", kinds, width, height, 200)
     elif kinds:
         drawn = drawn.properties(data=table, height=height)
     else:
-        drawn = p.nothing("No fold has an estimate of a channel")
+        drawn = p.nothing("No fold has an estimate of a channel", title)
     of = f"{unit.name}: {unit.per}" if unit.name in kinds else "in the units of the model"
     grey = "; grey: had not run yet, the prior" if sum(table["prior"]) else ""
     said = f"{of}; {len(folds)} folds, the first on top, with {prob:.0%} intervals{grey}"
@@ -250,8 +218,7 @@ def stability(
         f"{', '.join(kinds)} of {len(channels)} channels in every fold. Intervals that "
         "move further than they are wide say that the answer depends on the window."
     )
-    title = "Would the answer have been the same before?"
-    return p.titled(p.switches(drawn, "channel"), title, said, about, width)
+    return p.titled(drawn, title, said, about, width, hides="channel")
 
 
 def forest(
@@ -265,25 +232,21 @@ def forest(
 
     Args:
         base: Chart of the columns of :func:`estimates`, without a mark.
-        channels: Rows.
         folds: Numbers of the folds, in order.
         colours: Channel -> colour.
         prob: Probability inside [lo, hi].
     """
     paint = p.by("channel", colours, legend=False)
     ends = {"mean": "mean", "lo": f"{prob:.0%} from", "hi": "to"}
-    each = [alt.Tooltip(f"{k}:Q", format=",.3~r", title=v) for k, v in ends.items()]
-    shade = alt.Scale(
-        domain=[min(folds, default=1) - 1, max(folds, default=1)], range=[0.4, 1]
-    )
+    first, last = min(folds, default=1), max(folds, default=1)
+    shade = alt.Scale(domain=[first - 1, last], range=[0.4, 1])
     rows = base.encode(
         y=p.named_rows("channel", channels, scale=alt.Scale(paddingInner=0.1)),
         yOffset=alt.YOffset("fold:O", sort=folds, scale=alt.Scale(paddingOuter=0.6)),
         opacity=alt.Opacity("fold:Q", legend=None, scale=shade),
-        tooltip=[alt.Tooltip("channel:N"), alt.Tooltip("fold:Q"), *each],
+        tooltip=["channel:N", "fold:Q", *p.tips(ends)],
     )
-    axis = alt.Axis(grid=True, tickCount=5, labelExpr=p.AMOUNT)
-    x = alt.X("lo:Q", title=None, axis=axis, scale=alt.Scale(zero=True))
+    x = p.across("lo", ticks=5, grid=True, nice=True)
     line = alt.condition("datum.prior", alt.value(REST), paint)
     hollow = alt.condition("datum.prior", alt.value("white"), paint)
     dots = rows.mark_point(size=34, strokeWidth=1.2)

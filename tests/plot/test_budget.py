@@ -57,10 +57,10 @@ def test_no_reference_has_no_change():
 @pytest.mark.parametrize(
     ("planned", "title"),
     [
-        ([60.0, 140.0], "Move spend from TV to Search"),
+        ([60.0, 140.0], "Move money from TV to Search"),
         ([100.0, 140.0], "Spend more on Search"),
         ([100.0, 50.0], "Spend less on Search"),
-        ([100.0, 100.2], "Keep the split as it is"),
+        ([100.0, 100.2], "Keep the split"),
     ],
 )
 def test_the_title_says_which_way_money_moves(planned, title):

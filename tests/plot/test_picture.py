@@ -83,8 +83,8 @@ def test_a_notebook_gets_the_chart_and_a_still_picture():
 
 
 def test_controls_are_parameters_that_filter_their_columns():
-    drawn = p.switches(p.layer(bars()), "channel", "date")
-    spec = p.choice_of(drawn, "geo", "geo", ["ALL", "north"]).to_dict()
+    own = {"hides": "channel", "date": "date", "geos": ["ALL", "north"]}
+    spec = p.titled(p.layer(bars()), "One", **own).to_dict()
     params = {one["name"]: one for one in spec["params"]}
     assert set(params) == {"hidden", "since", "geo"}
     assert params["geo"]["bind"]["labels"] == ["all geos", "north"]
@@ -104,7 +104,8 @@ def test_the_sum_over_geos_is_first_and_one_geo_is_no_choice():
 
 def test_cells_stand_beside_other_charts_and_a_width_in_inches_is_refused():
     drawn = p.layer(p.Chart().mark_line().encode(x=p.dates(), y=p.grounded("mean")))
-    cells = p.switches(p.cells(drawn, TABLE, "channel", ["TV", "Mail"], 640, 80), "channel")
+    cells = p.cells(drawn, TABLE, "channel", ["TV", "Mail"], 640, 80)
+    cells = p.titled(cells, "One", hides="channel")
     for both in (cells & bars(), bars() | cells, cells & cells):
         assert p.to_png(both).startswith(b"\x89PNG")
     with pytest.raises(InputError, match=r"width: got 9.*pixels, at least 80"):

@@ -89,6 +89,11 @@ def narrowest(draws, prob=0.94):
     return x[best], x[best + inside]
 
 
+def test_the_first_table_of_contraction_is_the_one_drawn():
+    spec = plot.contraction(examples.priors(), colours=COLOURS).to_dict()
+    assert list(spec["datasets"]) == [spec["data"]["name"]]  # what a page gives as CSV
+
+
 def test_distributions_by_channel_with_the_prior_behind():
     posterior, prior = returns(0), 2 * returns(1)
     drawn = plot.distributions(posterior, prior, colours=COLOURS)

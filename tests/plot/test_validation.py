@@ -82,7 +82,7 @@ def test_other_scores_and_splits():
     only = plot.backtest_scores(scores().query("model == 'mmm'"))
     assert list(legend_of(only)) == WORDS[:1]
     drawn = plot.backtest_scores(scores(), "coverage")
-    assert layers_of(drawn)[-1]["data"] == {"values": [{"score": 0.94}]}
+    assert layers_of(drawn)[-1]["encoding"]["y"] == {"datum": 0.94}
     assert "this model 90%" in words_of(drawn)[2]
     with pytest.raises(InputError, match='metric: got "crsp"'):
         plot.backtest_scores(scores(), "crsp")
