@@ -1,5 +1,7 @@
 """What is drawn of a plan."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -167,7 +169,7 @@ def test_spend_of_periods_from_the_file_and_of_geos():
     table["period"] = table["period"].dt.strftime("%Y-%m-%d")
     made, read = (seen.table(plot.flighting(x)) for x in (pulsed, table))
     pd.testing.assert_frame_equal(made, read)
-    sums = made[made["geo"] == "ALL"].groupby("channel")["spend"].sum()
+    sums: Any = made[made["geo"] == "ALL"].groupby("channel")["spend"].sum()
     assert sums.to_dict() == {"TV": 100.0, "Search": 40.0}
     assert seen.params(plot.flighting(pulsed))["geo"] == ["ALL", "g", "h"]
     with pytest.raises(InputError, match="no periods"):

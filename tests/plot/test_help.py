@@ -18,10 +18,12 @@ def test_help_names_every_argument(name):
 
 
 def test_what_pictures_share_is_said_once_and_what_they_take_by_their_source():
-    told = plot.roas.__doc__
+    told, ranks, forest = (
+        draw.__doc__ or "" for draw in (plot.roas, plot.ranks, plot.fleet_forest)
+    )
     assert f"    currency: {SHARED['currency']}\n" in told
     assert "    channels: A Fit or a table with the columns of channels.csv:" in told
     assert "truth: True ROAS by channel" in told  # its own
-    assert "Rank plots" in plot.ranks.__doc__
-    assert "Raises:\n    InputError" in plot.fleet_forest.__doc__
+    assert "Rank plots" in ranks
+    assert "Raises:\n    InputError" in forest
     assert set(plot.__all__) == set(SOURCES)

@@ -75,7 +75,7 @@ def test_scores_of_every_model_stand_side_by_side():
 
 def test_other_scores_and_splits():
     drawn = plot.backtest_scores(scores(), "r2", split="train")
-    assert rows_of(drawn)["score"].min() == -1.5
+    assert min(rows_of(drawn)["score"]) == -1.5
     assert words_of(drawn)[0] == "How well did it describe what it had seen?"
     train = rows_of(plot.backtest_scores(scores(), split="train"))
     assert train.loc[train["model"] == WORDS[0], "score"].tolist() == [110, 120]
