@@ -23,6 +23,7 @@ __all__ = [
     "amounts",
     "capital",
     "columns",
+    "day",
     "decimals",
     "estimate",
     "for_geo",
@@ -213,6 +214,11 @@ def period_noun(freq: str) -> str:
     nouns = {"D": "day", "B": "working day", "W": "week", "MS": "month", "ME": "month",
              "QS": "quarter", "QE": "quarter", "YS": "year", "YE": "year"}  # fmt: skip
     return nouns.get(freq.partition("-")[0], "period")
+
+
+def day(date: Any) -> str:
+    """A day as people write it: ``3 Jan 2022``."""
+    return f"{date.day} {date:%b %Y}"
 
 
 def shorten(name: str, most: int = 28) -> str:

@@ -27,9 +27,9 @@
     for (const cells of list) {
       const row = rest.insertRow();
       cells.forEach((cell, k) => {
-        const [text, lo, hi] = k ? cell.split("|") : [cell];
+        const [text, small] = k ? cell.split("|") : [cell];
         const place = made(k ? "td" : "th", text, k ? "" : "name");
-        if (lo !== undefined) place.appendChild(made("small", lo + " to " + hi));
+        if (small) place.appendChild(made("small", small));
         row.appendChild(place);
       });
     }

@@ -17,11 +17,21 @@ from mmmjax.plot.bins import FLEET
 from mmmjax.plot.fleet import fleet_diagnostics, fleet_forest, fleet_spread, statuses
 from mmmjax.reporting.embed import Figure, Tables, as_json, embedded
 from mmmjax.reporting.html import assemble
-from mmmjax.reporting.rows import MAX_ROWS, Cell, Table, written
+from mmmjax.reporting.rows import (
+    Cell,
+    Table,
+    each,
+    interval,
+    label,
+    made,
+    of,
+    share,
+    written,
+)
 from mmmjax.reporting.sentences import BAD, CARE, GOOD, PLAIN, Tile
 from mmmjax.resources import replace_file
 from mmmjax.store import file_to_write
-from mmmjax.words import ALL, Return, amount, amounts, in_percent, span
+from mmmjax.words import ALL, Return, amount, in_percent, span, with_unit
 
 __all__ = ["fleet_report"]
 
@@ -234,15 +244,9 @@ def _attention(ranking: pd.DataFrame) -> Table | None:
     rows = ranking.loc[~ranking["attention"].isin((FINE, REFITTED))]
     if rows.empty:
         return None
-    shown = rows.head(MAX_ROWS)
-    cells = [
-        [Cell(str(x)) for x in row]
-        for row in shown[["market", "attention", "why", "next"]].to_numpy().tolist()
-    ]
-    cut = f"The first {MAX_ROWS} of {len(rows):,}; the CSV file has all."
-    heads = ["market", "attention", "why", "what to do next"]
-    frame = rows[["market", "attention", "why", "next"]]
-    return Table("attention", heads, cells, 1, cut if len(rows) > MAX_ROWS else "", frame)
+    heads = {"market": "market", "attention": "attention", "why": "why"}
+    heads |= {"next": "what to do next"}
+    return made("attention", rows, of(label, **heads), rows[[*heads]])
 
 
 def _channels(found: FleetReturns, unit: Return) -> Table:
@@ -275,29 +279,25 @@ def _channels(found: FleetReturns, unit: Return) -> Table:
 def _markets(ranking: pd.DataFrame, outcome: str) -> Table:
     """All markets."""
     shown = ranking.head(LISTED)
+    known = lambda x: in_percent(x) if np.isfinite(x) else ""
     columns = [
-        [str(x) for x in shown["market"]],
-        [str(x) for x in shown["attention"]],
-        [written(x, 4) for x in shown["r_hat"]],
-        [written(x, 0) for x in shown["min_ess"]],
-        [f"{int(x):,}" for x in shown["divergences"]],
-        [written(x, 2) for x in shown["seconds"]],
-        [amount(x) for x in shown["crps"]],
-        [in_percent(x) if np.isfinite(x) else "" for x in shown["coverage"]],
+        *of(label, "market", "attention"),
+        *of(each("{:z,.4f}"), r_hat="R-hat"),
+        *of(each("{:z,.0f}"), min_ess="least ESS"),
+        *of(each("{:,.0f}"), "divergences"),
+        *of(each("{:z,.2f}"), "seconds"),
+        *of(each(amount), crps="CRPS"),
+        *of(each(known), "coverage"),
     ]
-    rows = [[Cell(text) for text in row] for row in zip(*columns, strict=True)]
     cut = f"The first {LISTED:,} of {len(ranking):,} by attention; fleet.csv has all."
-    heads = ["market", "attention", "R-hat", "least ESS", "divergences", "seconds", "CRPS",
-             "coverage"]  # fmt: skip
-    note = cut if len(ranking) > LISTED else ""
-    unit = f"crps: {outcome} of a period; seconds: s; others: none"
-    return Table("markets", heads, rows, 2, note, shown.drop(columns="next"), unit)
+    note, unit = cut * (len(ranking) > LISTED), f"crps: {outcome} of a period; seconds: s"
+    frame, unit = shown.drop(columns="next"), f"{unit}; others: none"
+    return made("markets", shown, columns, frame, note, unit, names=2, most=LISTED)
 
 
 def _opened(
-    listed: pd.DataFrame, channels: pd.DataFrame, found: FleetReturns | None,
-    unit: Return,
-) -> str:  # fmt: skip
+    listed: pd.DataFrame, channels: pd.DataFrame, found: FleetReturns | None, unit: Return
+) -> str:
     """What a click on a market opens, as JSON: [why, next, rows] in the table's order."""
     rows = channels.loc[channels["geo"].astype(str) == ALL]
     keys = ["market", "channel"]
@@ -305,39 +305,20 @@ def _opened(
         rows = rows.assign(**dict.fromkeys(SHRUNK, np.nan))
     else:
         rows = rows.merge(found.markets[[*keys, *SHRUNK]], "left", keys)
-    cells = _opened_cells(rows)
-    of: dict[str, list[Any]] = {str(name): [] for name in listed["market"]}
-    for name, row in zip(rows["market"].astype(str), cells, strict=True):
-        if name in of:
-            of[name].append(row)
-    told = listed[["market", "why", "next"]].to_numpy().tolist()
-    money = f" ({unit.currency})" if unit.currency else ""
-    heads = ["channel", f"spend{money}", unit.name, f"{unit.name} given all markets",
-             "own weight", unit.next, f"share of {unit.outcome}",
-             "contribution"]  # fmt: skip
-    markets = [[why, then, of[str(name)]] for name, why, then in told]
-    return as_json({"heads": heads, "markets": markets})
-
-
-def _opened_cells(rows: pd.DataFrame) -> list[list[Any]]:
-    """Cells of rows of channels.csv: a text, or mean|lo|hi."""
-    columns: list[list[Any]] = [
-        rows["channel"].astype(str).tolist(),
-        [amount(x) for x in rows["spend"]],
+    columns = [
+        *of(label, "channel"),
+        *of(each(amount), spend=with_unit("spend", unit.currency)),
+        *of(interval, roas=unit.name, shrunk=f"{unit.name} given all markets"),
+        *of(each("{:.0%}"), weight="own weight"),
+        *of(interval, mroas=unit.next),
+        *of(share, share=f"share of {unit.outcome}"),
+        *of(lambda table, column: interval(table, column, amount), "contribution"),
     ]
-    forms = (("roas", None), ("shrunk", None), ("weight", None), ("mroas", None),
-             ("share", in_percent), ("contribution", amount))  # fmt: skip
-    for name, form in forms:
-        if name == "weight":
-            columns.append([f"{x:.0%}" if np.isfinite(x) else "" for x in rows[name]])
-            continue
-        three = rows[[f"{name}_{s}" for s in ("mean", "lo", "hi")]].to_numpy(float)
-        if form is None:
-            texts = np.array(amounts(three), object).reshape(three.shape)
-        else:
-            texts = np.array([[form(x) for x in row] for row in three], object)
-        columns.append([
-            "|".join(text) if np.isfinite(row[0]) else ""
-            for row, text in zip(three, texts, strict=True)
-        ])  # fmt: skip
-    return [list(row) for row in zip(*columns, strict=True)]
+    table = made("opened", rows, columns, None, most=len(rows))
+    own: dict[str, list[Any]] = {str(name): [] for name in listed["market"]}
+    for market, cells in zip(rows["market"].astype(str), table.rows, strict=True):
+        if market in own:
+            own[market].append(["|".join(filter(None, cell)) for cell in cells])
+    told = listed[["market", "why", "next"]].to_numpy().tolist()
+    markets = [[why, then, own[str(market)]] for market, why, then in told]
+    return as_json({"heads": table.heads, "markets": markets})

@@ -18,15 +18,15 @@ from mmmjax.panel import Panel
 from mmmjax.panel.record import told
 from mmmjax.plot.picture import CONFIG
 from mmmjax.posterior.levers import levers_of
-from mmmjax.reporting import more_rows, rows
 from mmmjax.reporting.embed import Tables, as_json
 from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.figures import figures
+from mmmjax.reporting.rows import tables, written
 from mmmjax.reporting.sentences import BAD, CARE, GLOSSARY, PLAIN, lead, tiles, verdict
 from mmmjax.resources import replace_file
 from mmmjax.simulate import SIMULATED, is_demo
 from mmmjax.store import file_to_write
-from mmmjax.words import capital
+from mmmjax.words import capital, day
 
 __all__ = ["assemble", "figures", "render", "report"]
 
@@ -118,30 +118,6 @@ def _text(name: str) -> str:
     return resources.files("mmmjax.reporting").joinpath(name).read_text("utf-8")
 
 
-def tables(found: Evidence) -> dict[str, rows.Table]:
-    """Every table that the evidence allows, by name."""
-    shown = [
-        rows.channels(found),
-        rows.by_geo(found),
-        rows.campaigns(found),
-        rows.shrinkage(found),
-        rows.frequency(found),
-        rows.lift_tests(found),
-        rows.taught(found),
-        rows.windows(found),
-        rows.scores(found),
-        rows.parameters(found),
-        rows.believed(found),
-        more_rows.folds(found),
-        more_rows.parameters(found),
-    ]
-    if found.plan is not None:
-        shown += [rows.plan(found, found.plan), more_rows.bounds(found, found.plan)]
-        shown += [more_rows.limits(found, found.plan)]
-        shown += [more_rows.scenarios(found, found.plan)]
-    return {table.name: table for table in shown if table is not None}
-
-
 def content(found: Evidence) -> dict[str, Any]:
     """What the page shows; all numbers are text already."""
     fit, panel, window = found.fit, found.fit.panel, found.window
@@ -150,7 +126,7 @@ def content(found: Evidence) -> dict[str, Any]:
     return {
         "title": f"What media brought: {panel.outcome_name}",
         "subtitle": ", ".join([
-            f"{_day(window[0])} to {_day(window[-1])}",
+            f"{day(window[0])} to {day(window[-1])}",
             f"{len(window):,} {found.period}s of training"
             f"{f' and {len(after):,} after it to judge it by' if len(after) else ''}",
             "one market" if panel.n_geos == 1 else f"{panel.n_geos:,} geos",
@@ -168,7 +144,7 @@ def content(found: Evidence) -> dict[str, Any]:
         "Outcome": capital(found.outcome),
         "diagnostics": _diagnostics(found),
         "verdict": {"word": word, "reason": reason, "tone": tone},
-        "plan": None if found.plan is None else _plan(found.plan),
+        "plan": found.plan,
         "record": _record(fit),
         "notes": [str(note) for note in fit.info.get("notes", [])],
         "spec": fit.spec.to_toml().strip(),
@@ -178,7 +154,7 @@ def content(found: Evidence) -> dict[str, Any]:
 def _against(judged: Judged) -> list[tuple[str, str, str, str]]:
     """What was found of the fit: tone, what, what it means, what to try."""
     tones = {"serious": BAD, "warning": CARE, "note": PLAIN}
-    full = lambda text: f"{text[:1].upper()}{text[1:]}." if text else ""
+    full = lambda text: f"{capital(text)}." if text else ""
     return [
         (tones[one.level], full(one.what), full(one.means), full(one.remedy))
         for one in judged.adequate.findings
@@ -192,20 +168,12 @@ def _diagnostics(found: Evidence) -> list[tuple[str, str]]:
         ("draws", f"{told.n_chains} chains x {told.n_draws:,}"),
         ("parameters", f"{told.n_parameters:,}"),
         ("divergent", f"{told.divergences:,} ({told.divergence_rate:.2%})"),
-        ("highest R-hat", f"{rows.written(told.max_r_hat, 4)}, {told.worst_r_hat}"),
-        ("least ESS, bulk", f"{rows.written(told.min_ess_bulk, 0)}, {told.worst_ess_bulk}"),
-        ("least ESS, tail", f"{rows.written(told.min_ess_tail, 0)}, {told.worst_ess_tail}"),
-        ("least E-BFMI", rows.written(told.min_bfmi, 2)),
+        ("highest R-hat", f"{written(told.max_r_hat, 4)}, {told.worst_r_hat}"),
+        ("least ESS, bulk", f"{written(told.min_ess_bulk, 0)}, {told.worst_ess_bulk}"),
+        ("least ESS, tail", f"{written(told.min_ess_tail, 0)}, {told.worst_ess_tail}"),
+        ("least E-BFMI", written(told.min_bfmi, 2)),
     ]
     return [(name, text) for name, text in facts if text]
-
-
-def _plan(plan: Planned) -> dict[str, Any]:
-    """What the section of the plan says."""
-    return {
-        "findings": plan.told("findings"),
-        "facts": plan.told("facts"),
-    }
 
 
 def _record(fit: Fit) -> list[tuple[str, str]]:
@@ -232,7 +200,3 @@ def _record(fit: Fit) -> list[tuple[str, str]]:
         ("machine", ", ".join(str(info[k]) for k in ("device", "platform") if k in info)),
     ]
     return [(name, text) for name, text in facts if text]
-
-
-def _day(date: Any) -> str:
-    return f"{date.day} {date:%b %Y}"

@@ -95,10 +95,8 @@ def page_of(found: Evidence) -> p.VConcat:
         spent = whole.reset_index().assign(geo=ALL)
         more: dict[str, Any] = {"currency": found.currency, "colours": found.colours}
         last.append(plot.allocation(spent, per=each, width=HALF - 60, **more))
-        draws = plan.more.get("draws")
-        if draws is not None and len(draws) > 1:
-            brings = {name: draws[name].to_numpy() for name in draws}
-            last.append(plot.plan_responses(brings, outcome=found.outcome, width=HALF))
+        if plan.brings is not None:
+            last.append(plot.plan_responses(plan.brings, outcome=found.outcome, width=HALF))
     else:
         table = found.table("decomposition")
         if table is not None:

@@ -123,6 +123,13 @@ class Planned(NamedTuple):
         return self.before, self.before + self.gain.mean
 
     @property
+    def brings(self) -> dict[str, np.ndarray] | None:
+        """Draws of the response by plan; None if there are none."""
+        draws = self.more.get("draws")
+        some = draws is not None and len(draws) > 1
+        return {name: draws[name].to_numpy() for name in draws} if some else None
+
+    @property
     def prices(self) -> pd.DataFrame:
         """Rows geo, channel, binding, marginal, bound_price; empty where not known."""
         return pd.DataFrame(

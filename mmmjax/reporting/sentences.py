@@ -1,14 +1,24 @@
 """The first page in words: what media brought, which channel pays, how sure we are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmmjax.budget.wording import KEEP, LEAST_MOVED
+from mmmjax.checks import Phrase, listing
 from mmmjax.reporting.evidence import Evidence, Interval, Media, Move, Planned
 from mmmjax.standing import covered, headline, misfit, standings, tally
-from mmmjax.words import PAST, amount, for_geo, in_percent, large, period_noun, span
+from mmmjax.words import (
+    PAST,
+    amount,
+    capital,
+    for_geo,
+    in_percent,
+    large,
+    period_noun,
+    span,
+)
 
 __all__ = [
     "GLOSSARY", "Tile", "chance", "gain_text", "if_it_holds", "lead",
@@ -306,7 +316,7 @@ def _fits(found: Evidence) -> Tile:
     )
     untested = [one.what for one in told.findings if one.code == "untested"]
     if told.ok and untested:
-        text = f"{untested[0][:1].upper()}{untested[0][1:]}. {blind}"
+        text = f"{capital(untested[0])}. {blind}"
         return Tile(question, "Nobody knows: too few data", text, CARE)
     if told.ok:
         text = f"What it leaves over looks like noise. {blind}"
@@ -315,7 +325,7 @@ def _fits(found: Evidence) -> Tile:
     others = f" There {'is' if more == 1 else 'are'} {more} more below." if more else ""
     means = f" {first.means}." if first.means else ""
     what = first.what.partition(" (")[0]
-    text = f"{what[:1].upper()}{what[1:]}.{means}{others} {blind}"
+    text = f"{capital(what)}.{means}{others} {blind}"
     return Tile(question, "No: it is contradicted", text, BAD)
 
 
@@ -331,20 +341,13 @@ def _taught(found: Evidence) -> list[Tile]:
         least = in_percent(max(known[lowest], 0.0))
         text = f"Least about {lowest}, where {least} of what was uncertain before is "
         return [Tile(question, "Something about every channel", f"{text}settled.")]
+    named = listing(map(Phrase, prior), 6)
     text = (
-        f"The size of the effect of {_listed(prior, 6)} is still mostly what was assumed: "
+        f"The size of the effect of {named} is still mostly what was assumed: "
         f"the data settled less than {LEAST_LEARNT:.0%} of what was uncertain before."
     )
     few = f"Little about {len(prior)} of {len(known)} channels"
     return [Tile(question, few, text, CARE)]
-
-
-def _listed(names: Sequence[str], most: int = 3) -> str:
-    """``a, b and c``; a long list is cut and that is said."""
-    shown = [*names[:most]]
-    if len(names) > most:
-        shown = [*names[: most - 1], f"{len(names) - most + 1} more"]
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
 def _forecast(found: Evidence) -> Tile:
@@ -457,7 +460,6 @@ def _plan(found: Evidence, plan: Planned) -> Tile:
     how = f"{how}{only}{if_it_holds(found)}"
     size = size if plan.net is None else f"{net_text(found, plan)}: {size}"
     worth = f"{size} ({gain_text(found, plan)}); {how}. {_budget(found, plan)}"
-    capital = where[:1].upper() + where[1:]
     if why:
         text = f"{why} The plan would {where}: {worth}"
         return Tile(question, "Do not act on it yet", text, BAD)
@@ -467,12 +469,13 @@ def _plan(found: Evidence, plan: Planned) -> Tile:
         target = targets[:1] if move is None else [move.target]
         trial = f" An experiment on {target[0]} would tell most." if target else ""
         return Tile(question, "No clear move", f"The plan would {where}: {worth}{trial}")
-    text = f"{size[:1].upper()}{size[1:]}{worth[len(size) :]}"
+    text = capital(worth)
     unknown = [name for name in targets if _learnt(found, name) < LEAST_LEARNT]
     if unknown:
-        text += f" But the data have said little about {_listed(unknown)} beyond "
+        named = listing(map(Phrase, unknown), 3)
+        text += f" But the data have said little about {named} beyond "
         text += "what was assumed: make it an experiment, and measure."
         return Tile(question, f"Test this: {where}", text)
     if inadequate(found):
         return Tile(question, f"Test this: {where}", f"{text} Make it an experiment.", CARE)
-    return Tile(question, capital, f"{text} Move in steps and measure.")
+    return Tile(question, capital(where), f"{text} Move in steps and measure.")

@@ -21,7 +21,7 @@ from mmmjax.reporting.evidence import (
     media_of,
     true_roas,
 )
-from mmmjax.reporting.rows import taught
+from mmmjax.reporting.rows import tables as tables_of
 from mmmjax.spec import Spec
 from tests.fits import make_fit, make_panel, make_spec
 
@@ -213,8 +213,9 @@ def test_what_lift_tests_taught_is_a_table_of_the_report(run):
     table = table.assign(spend=[300.0, 100.0], spend_rest=[200.0, 200.0])
     for name in ("mean", "lo", "hi"):
         table[f"roas_rest_{name}"] = [np.nan, 15.0]
-    assert taught(found) is None
-    shown = taught(replace(found, more=found.more | {"taught": table}))
+    assert "taught" not in tables_of(found)
+    more = found.more | {"taught": table}
+    shown = tables_of(replace(found, more=more))["taught"]
     tv, radio = ([cell.main for cell in row] for row in shown.rows)
     assert tv == ["all tests", "TV", REFIT, "20.0", "200", "300"]
     assert radio == ["all tests", "Search", "15.0", "10.0", "200", "100"]

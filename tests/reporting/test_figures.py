@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mmmjax.plot.colours import channel_colours
-from mmmjax.reporting import more_rows, rows, sentences
+from mmmjax.reporting import rows, sentences
 from mmmjax.reporting.embed import Tables
 from mmmjax.reporting.figures import figures
 from mmmjax.standing import covered
@@ -184,14 +184,12 @@ def test_no_share_is_minus_zero(found):
     cells = rows.plan(found, found.plan._replace(table=same)).rows
     assert [row[3].main for row in cells] == ["+0.0%", "+0.0%"]
     assert rows.written(-1e-5, 3) == "0.000"
-    assert more_rows._against(1.0001, 1.0) == "+0%"
+    assert rows.each("{:+z.0%}")({"better": [-1e-5]}, "better")[0].main == "+0%"
 
 
 def test_a_year_that_is_covered_in_part_says_so():
-    table = pd.DataFrame({"kind": "year", "window": ["2021", "2022"]})
     days = pd.date_range("2021-12-01", "2022-12-31", freq="7D")
-    names = rows.window_names(days, table)
-    assert names == {"2021": "2021 (part)", "2022": "2022"}
+    assert rows.year_heads(days, ["2021", "2022"]) == ["2021 (part)", "2022"]
 
 
 def test_the_residuals_say_how_many_lie_inside(found, drawn):
@@ -204,7 +202,7 @@ def test_the_residuals_say_how_many_lie_inside(found, drawn):
 
 
 def test_the_backtest_is_that_of_its_tables(found):
-    table = more_rows.folds(found)
+    table = rows.tables(found)["backtest"]
     assert [cell.main for cell in table.rows[0]] == [
         "1", "8 Mar 2022 to 1 Jun 2022", "9", "11", "17", "+18%", "+47%", "7.0%", "0.50",
         "90%", "usable",

@@ -76,7 +76,7 @@ def test_the_numbers_are_those_of_the_tables(both, page):
     for row in rows:
         cells = dict(zip(opened["heads"], row, strict=True))
         for head, name in (("ROAS", "roas"), ("ROAS given all markets", "shrunk")):
-            three = [float(x) for x in cells[head].split("|")]
+            three = [float(x) for x in cells[head].replace(" to ", "|").split("|")]
             wanted = own.loc[row[0], [f"{name}_{s}" for s in ("mean", "lo", "hi")]]
             np.testing.assert_allclose(three, wanted.astype(float), rtol=0.01, atol=0.006)
         assert cells["own weight"] == f"{own.loc[row[0], 'weight']:.0%}"

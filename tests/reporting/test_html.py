@@ -261,7 +261,9 @@ def test_organic_channels_alone_have_no_returns():
 def test_long_tables_are_cut_and_that_is_said():
     long = pd.concat([examples.parameters()] * 100, ignore_index=True)
     said = Page(render(examples.evidence(parameters=long, more=None)).decode()).said()
-    assert "Shown are the 200 of 400 with the highest R-hat; the CSV file has all." in said
+    assert (
+        "The first 200 of 400 rows, the highest R-hat first; the CSV file has all." in said
+    )
 
 
 def test_what_cannot_be_written_is_refused_before_anything_is_computed(tmp_path, found):

@@ -9,11 +9,12 @@ import pytest
 import mmmjax as mm
 from mmmjax.cli.plan_files import write_plan
 from mmmjax.cli.report import planned
-from mmmjax.reporting import more_rows
+from mmmjax.reporting import rows as tabled
 from mmmjax.reporting.embed import Tables
 from mmmjax.reporting.figures import figures as figures_of
-from mmmjax.reporting.html import render, tables
+from mmmjax.reporting.html import render
 from mmmjax.reporting.planned import Planned
+from mmmjax.reporting.rows import tables
 from tests.budget.cases import make_fit
 from tests.reporting import examples
 from tests.reporting.examples import NASTY
@@ -123,7 +124,7 @@ def test_the_frontier_marks_both_plans(found):
 
 
 def test_scenarios_are_one_row_a_plan(found):
-    table = more_rows.scenarios(found, found.plan)
+    table = tabled.scenarios(found, found.plan)
     assert [row[0].main for row in table.rows] == ["reference", "plan", NASTY]
     assert [row[4].main for row in table.rows] == ["", "93%", "20%"]
     assert table.rows[0][3].main == ""  # the first is what others are compared with
@@ -131,8 +132,8 @@ def test_scenarios_are_one_row_a_plan(found):
 
 def test_bounds_and_limits_come_with_their_prices(found):
     bounds, limits = (
-        more_rows.bounds(found, found.plan),
-        more_rows.limits(found, found.plan),
+        tabled.bounds(found, found.plan),
+        tabled.limits(found, found.plan),
     )
     assert [[c.main for c in row] for row in bounds.rows] == [
         [NASTY, "0.100", "its least", "0.200 (less)"], ["Search", "0.300", "", ""],
