@@ -76,8 +76,8 @@ def figures(found: Evidence, tables: Tables) -> dict[str, Figure]:
     text = "Grey is what the model expects without media: baseline, seasonality and "
     text += "controls. Colours are the posterior means of what each channel added. Press a "
     text += "name to hide it, twice to see it alone."
-    own, seen = "outcome colours", {"observed": found.fitted}
-    drawn.add("contributions", found.weekly, own, text, **seen)
+    own, seen = "outcome colours", found.fitted
+    drawn.add("contributions", found.weekly, own, text, observed=seen)
     text = "Posterior means; with the grey rows they add up to 100% of what the model "
     drawn.add("decomposition", found.table("decomposition"), own, f"{text}expects.")
     _described(found, drawn)
@@ -160,8 +160,8 @@ def _described(found: Evidence, drawn: Drawn) -> None:
         whole += f" ({len(rows) - len(after):,} of training, {len(after):,} after it)"
     text = "The band is what a single period is expected to be, noise included: 94% of the "
     text += "points should lie in it."
-    own, later = "outcome period", {"test": found.forecast}
-    drawn.add("fitted", found.fitted, own, text, **later)
+    own, later = "outcome period", found.forecast
+    drawn.add("fitted", found.fitted, own, text, test=later)
     text = "Every point is a parameter. Left of the dotted line and above it chains "
     text += "disagree or draws are few; red is outside."
     chains = found.diagnostics.n_chains
@@ -169,7 +169,7 @@ def _described(found: Evidence, drawn: Drawn) -> None:
     text = f"{in_percent(share)} of {whole} lie inside the 94% interval, "
     text += f"{covered(share, len(rows))}; those outside are red. Runs of one sign or a "
     text += "drift would mean that something is missing."
-    drawn.add("residuals", found.fitted, own, text, **later)
+    drawn.add("residuals", found.fitted, own, text, test=later)
     text = "100%: the data decided. Near 0%: the answer is the prior's, that is, an "
     text += "assumption. Below 0%: the data widened what the prior said."
     drawn.add("contraction", found.table("priors"), "colours", text)

@@ -126,8 +126,9 @@ class Planned(NamedTuple):
     def brings(self) -> dict[str, np.ndarray] | None:
         """Draws of the response by plan; None if there are none."""
         draws = self.more.get("draws")
-        some = draws is not None and len(draws) > 1
-        return {name: draws[name].to_numpy() for name in draws} if some else None
+        if draws is None or len(draws) < 2:
+            return None
+        return {str(name): draws[name].to_numpy() for name in draws}
 
     @property
     def prices(self) -> pd.DataFrame:

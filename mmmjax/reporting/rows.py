@@ -100,9 +100,9 @@ def label(table: Any, column: str) -> list[Cell]:
 
 def each(form: str | Callable[[Any], str]) -> Form:
     """Numbers one by one: a function, or a format that leaves those out that are none."""
-    write = form
-    if isinstance(form, str):
-        write = lambda x: form.format(x) if np.isfinite(x) else ""
+    if callable(form):
+        return lambda table, column: [Cell(form(x)) for x in table[column]]
+    write = lambda x: form.format(x) if np.isfinite(x) else ""
     return lambda table, column: [Cell(write(x)) for x in table[column]]
 
 
@@ -541,7 +541,7 @@ def bounds(found: Evidence, given: Planned) -> Table | None:
     if prices.empty:
         return None
     price = prices["bound_price"].fillna(0.0).to_numpy(float)
-    words = {"upper": "its most", "lower": "its least", "fixed": "fixed"}
+    words: Any = {"upper": "its most", "lower": "its least", "fixed": "fixed"}
     at = prices["binding"].map(words).fillna("")
     brings = [
         f"{amount(abs(x))} ({'more' if x > 0 else 'less'})" if held and x else ""
