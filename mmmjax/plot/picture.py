@@ -211,7 +211,9 @@ def cells(
         bounds="flush",  # cells and names stand in line, however wide the axes' texts are
         spacing={"row": 52, "column": 62},
         resolve=alt.Resolve(
-            scale=alt.ScaleResolveMap(x="independent", y="independent"),
+            scale=alt.ScaleResolveMap(
+                x="independent", y="independent", yOffset="independent"
+            ),
             axis=alt.AxisResolveMap(x="independent", y="independent"),
         ),
     )

@@ -1,4 +1,5 @@
 """What a report is made of: joint numbers from draws, tables taken or computed."""
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
 
 from dataclasses import replace
 

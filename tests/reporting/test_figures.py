@@ -1,4 +1,5 @@
 """Every figure of a report: a valid chart, true to its tables, with the same colours."""
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false, reportAttributeAccessIssue=false
 
 import json
 from dataclasses import replace

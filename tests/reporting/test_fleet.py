@@ -1,4 +1,5 @@
 """The report of a fleet: true to its tables, self-contained, small; and in a browser."""
+# pyright: reportOptionalMemberAccess=false, reportCallIssue=false
 
 import base64
 import gzip

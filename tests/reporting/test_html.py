@@ -1,4 +1,5 @@
 """The report as a file: whole, self-contained, escaped, true to its tables."""
+# pyright: reportOptionalMemberAccess=false
 
 import base64
 import hashlib

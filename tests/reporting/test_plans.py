@@ -1,4 +1,5 @@
 """The section of the plan: figures, tables and plain words, from new and old folders."""
+# pyright: reportOptionalMemberAccess=false, reportOperatorIssue=false
 
 import json
 
