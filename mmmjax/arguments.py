@@ -126,29 +126,23 @@ def checked[F: Callable[..., Any]](thing: F, *, kinds: bool = True) -> F:
                 none = default is signature.empty or default is ...
                 _refuse(place, name, each, given, "" if none else f"{name}={default!r}")
         complete(place, signature, each, given)
-        plain: dict[str | None, Any] = {}
+        plain: dict[str | None, Any] = {}  # an array of names as a list, a Series as a dict
         for name, x in given.items() if kinds else ():
             if name in WHOLE:
                 fix = f"leave {name} out"
                 plain[name] = integer(name, x, low=0, high=WHOLE[name], fix=fix)
-            elif (changed := _plain(x, each.get(name, ()))) is not x:
-                plain[name] = changed
+                continue
+            of = {typing.get_origin(k) or k: typing.get_args(k) for k in each.get(name, ())}
+            names = any(of.get(many, ())[:1] == (str,) for many in MANY)
+            if isinstance(x, pd.Series) and {dict, Mapping} & of.keys():
+                plain[name] = dict(x.items())
+            elif names and isinstance(x, np.ndarray | pd.Index | pd.Series):
+                plain[name] = x.tolist()
         places = [*signature.parameters][: len(args)]
         args = tuple(plain.get(n, x) for n, x in zip_longest(places, args))
         return thing(*args, **{n: plain.get(n, x) for n, x in named.items()})
 
     return typing.cast(F, door)
-
-
-def _plain(value: Any, kinds: Kinds) -> Any:
-    """Names in an array, and a Series in place of a dict, as lists and dicts."""
-    of = {typing.get_origin(kind) or kind: typing.get_args(kind) for kind in kinds}
-    if isinstance(value, pd.Series) and {dict, Mapping} & of.keys():
-        return dict(value.items())
-    names = any(of.get(many, ())[:1] == (str,) for many in MANY)
-    if names and isinstance(value, np.ndarray | pd.Index | pd.Series):
-        return value.tolist()
-    return value
 
 
 named = functools.partial(checked, kinds=False)

@@ -121,16 +121,12 @@ class LiftTest(Fact):
         """Check the numbers and read dates and arms."""
         own: dict[str, Any] = {}
         for field in ("channel", "geos"):
-            value = getattr(self, field)
-            many, what = (
-                [value] if isinstance(value, str) else value,
-                f"{field} of a lift test",
-            )
-            if field == "channel" or value is not None:
-                fix = f'{field}=["{"TV" if field == "channel" else "North"}"]'
-                own[field] = checks.texts(what, many, "at least one name", fix)
-            else:
-                own[field] = None
+            many: Any = getattr(self, field)
+            many = [many] if isinstance(many, str) else many
+            if field == "channel" or many is not None:
+                own[field] = checks.texts(
+                    f"{field} of a lift test", many, "at least one", ""
+                )
         at = f"of the lift test of {checks.listing(own['channel'], 3)}"
         for field in ("start", "end", "until"):
             if (value := getattr(self, field)) is not None:
