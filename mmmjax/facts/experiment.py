@@ -121,12 +121,10 @@ class LiftTest(Fact):
         """Check the numbers and read dates and arms."""
         own: dict[str, Any] = {}
         for field in ("channel", "geos"):
-            many: Any = getattr(self, field)
+            many, what = getattr(self, field), f"{field} of a lift test"
             many = [many] if isinstance(many, str) else many
             if field == "channel" or many is not None:
-                own[field] = checks.texts(
-                    f"{field} of a lift test", many, "at least one", ""
-                )
+                own[field] = checks.texts(what, many, "at least one", "")
         at = f"of the lift test of {checks.listing(own['channel'], 3)}"
         for field in ("start", "end", "until"):
             if (value := getattr(self, field)) is not None:
