@@ -1,6 +1,6 @@
 """Colours of all pictures, still and interactive; needs no plotting library."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 __all__ = ["APART", "GOOD", "GRID", "INK", "MODEL", "MUTED", "PALETTE", "REST", "TINT",
            "channel_colours"]  # fmt: skip
@@ -32,9 +32,3 @@ def channel_colours(channels: Sequence[str]) -> dict[str, str]:
         mixed = (round(255 * ((1 - part) * c + part * end)) for c in rgb)
         colours[str(channel)] = "#" + "".join(f"{c:02X}" for c in mixed)
     return colours
-
-
-def colours_of(names: Sequence[str], given: Mapping[str, str] | None) -> list[str]:
-    """The colours given, or those of this order; names without one are grey."""
-    chosen = channel_colours(names) if given is None else given
-    return [chosen.get(name, REST) for name in names]

@@ -32,7 +32,7 @@ class Key(NamedTuple):
 
     label: str
     colour: str
-    mark: str = "line"  # line, dash, area, dot, ring, diamond: a class of the style sheet
+    mark: str = "line"  # line, area, dot, ring, diamond, square: a class of the style sheet
 
 
 class Choice(NamedTuple):
