@@ -22,7 +22,7 @@ from mmmjax.budget.region import Region, project, ranges_of
 __all__ = ["MOST_CELLS", "evolve"]
 
 MOST_CELLS = 24  # with more a cloud learns its shape too slowly to be worth it
-POINTS, GENERATIONS = 24, 150
+POINTS, GENERATIONS = 24, 50
 BRED = 4  # points for each of its parents
 LAST = 1e-6  # spread of a cloud that is a point
 LEARN = 0.2  # weight of a generation in the shape of the cloud

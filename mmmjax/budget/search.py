@@ -66,7 +66,7 @@ GROUPS = (4, 2, 1)  # best ends that hop, one phase after the other
 APART = 0.01  # mean distance, in ranges, below which two ends are one
 MATES = 4  # best ends that another is mixed with
 SPREADS = (0.2, 0.1, 0.05, 0.02)  # of clouds, one after the other, in ranges
-CLOUDS = 48  # in turn of these, each around the best point so far
+CLOUDS, ROUND = 192, 4  # a round of them is around the best point so far, and hops of it
 LESS = 0.3  # each round smooths so much less
 ROUNDS = {"smooth": 1, "concave": 12, "rough": 3, "curved": 40}
 STIFF, STIFFER, STIFFEST = 10.0, 8.0, 1e7  # penalty of a curved limit, its growth
@@ -248,9 +248,13 @@ def search(
 
         def cloud(last: tuple[Array, ...], turn: Array) -> tuple[tuple[Array, ...], None]:
             point, most, count = last
-            spread = jnp.asarray(SPREADS)[-1 - turn % len(SPREADS)]
-            own = jax.random.fold_in(key, turn)
-            point, most, more = evolve(value, region, point, most, spread, own)
+            spread = jnp.asarray(SPREADS)[-1 - turn // ROUND % len(SPREADS)]
+            own, where = jax.random.split(jax.random.fold_in(key, turn))
+            hop = _hop(where, turn, point, None, region)
+            start = jnp.where(turn % ROUND == 0, point, project(hop, region, ranges)[0])
+            came, high, more = evolve(value, region, start, value(start), spread, own)
+            better = high > most
+            point, most = jnp.where(better, came, point), jnp.where(better, high, most)
             return (point, most, count + more), None
 
         turns = jnp.arange(CLOUDS if thorough else 1)[::-1]  # the narrowest last
