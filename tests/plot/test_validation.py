@@ -144,3 +144,11 @@ def test_returns_of_folds_are_money_where_an_outcome_has_a_value():
 ])  # fmt: skip
 def test_pictures_are_drawn(draw):
     assert to_png(draw())[:4] == b"\x89PNG"
+
+
+def test_folds_stand_below_each_other_in_every_cell():
+    spec = plot.stability(parameters()).to_dict()
+    assert len(spec["facet"]["sort"]) > 1
+    assert (
+        spec["resolve"]["scale"]["yOffset"] == "independent"
+    )  # else they cover each other
