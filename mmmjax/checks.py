@@ -8,6 +8,7 @@ when a record or a panel is built; never inside compiled functions.
 import datetime
 import difflib
 import math
+import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
@@ -213,6 +214,8 @@ def number(
         value, bool
     )
     if not (real or (kind in ("i", "u", "f") and one.shape == ())):
+        if isinstance(value, str) and re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", value):
+            fix = f"write {value.strip()} without quotation marks"
         fail(field, value, "", allowed, fix)
     try:
         result = float(one)

@@ -353,7 +353,7 @@ _PLAIN = (
     "media_share",
     "per_day",
 )
-_KEYS = (*_RECORDS, "seasonality", *_PLAIN, "priors", "term", "channels", "controls")
+KEYS = (*_RECORDS, "seasonality", *_PLAIN, "priors", "term", "channels", "controls")
 
 
 def _to_table(spec: Spec) -> dict[str, Any]:
@@ -379,8 +379,8 @@ def _to_table(spec: Spec) -> dict[str, Any]:
 
 def _from_table(table: Mapping[str, Any]) -> dict[str, Any]:
     for key in table:
-        if key not in _KEYS:
-            _unknown_key("[model]", key, _KEYS)
+        if key not in KEYS:
+            _unknown_key("[model]", key, KEYS)
     args: dict[str, Any] = {k: table[k] for k in _PLAIN if k in table}
     if "trend" in table:
         args["trend"] = _trend_from(table["trend"])

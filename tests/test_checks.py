@@ -90,7 +90,7 @@ def test_numbers_in_range_pass():
 
 
 @pytest.mark.parametrize(
-    "value", [float("nan"), np.inf, -1, 0.0, 1.5, "0.5", None, True, [1, 2], np.ones(2)]
+    "value", [float("nan"), np.inf, -1, 0.0, 1.5, "half", None, True, [1, 2], np.ones(2)]
 )
 def test_numbers_out_of_range_are_refused(value):
     with pytest.raises(InputError, match=r"scale: got .* in \(0, 1\]\. Fix: pass 0.5"):
@@ -111,6 +111,14 @@ def test_numbers_out_of_range_are_refused(value):
 def test_the_allowed_range_is_said(limits, text):
     with pytest.raises(InputError, match=text):
         number("x", float("nan"), **limits)
+
+
+@pytest.mark.parametrize("text", ["4", " -2.5 ", "0.1"])
+def test_a_number_in_quotation_marks_is_told_to_lose_them(text):
+    with pytest.raises(InputError, match=f"write {text.strip()} without quotation marks"):
+        number("chains", text, fix="chains = 8")
+    with pytest.raises(InputError, match="Fix: chains = 8"):
+        number("chains", f"{text} or so", fix="chains = 8")
 
 
 def test_whole_numbers_only():

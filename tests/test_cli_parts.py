@@ -63,3 +63,31 @@ def test_case_files_that_ended_in_a_traceback_are_refused_by_name(name, tmp_path
 def test_a_path_that_is_too_long_is_said(tmp_path):
     with pytest.raises(mm.InputError, match=r"cannot be read|no such file"):
         read(tmp_path / ("x" * 300 + ".toml"))
+
+
+@pytest.mark.parametrize(
+    "table, line, home",
+    [
+        ("data", "seed = 1", "[sampler]"),
+        ("data", "trend = true", "[model]"),
+        ("data", "warmup = 300", "[sampler]"),
+        ("model", "max_lag = 4", '[model] adstock = { kind = "geometric", ... }'),
+        ("model", "order = 3", "[model] seasonality = { order = 2 }"),
+        ("model", "path = 'x.csv'", "[data]"),
+        ("model", "until = false", "[sampler]"),
+        ("sampler", "currency = 'EUR'", "[data]"),
+        ("sampler", "per_day = true", "[model]"),
+    ],
+)
+def test_a_key_in_the_wrong_table_is_told_its_place(table, line, home, tmp_path):
+    lines = {"data": ["path = 'no.csv'"], "model": [], "sampler": []}
+    lines[table].append(line)
+    path = tmp_path / "case.toml"
+    path.write_text("".join(f"[{k}]\n{'\n'.join(v)}\n" for k, v in lines.items()))
+    key = line.partition(" ")[0]
+    with pytest.raises(mm.InputError) as caught:
+        read(path)
+    said = [one for one in str(caught.value).splitlines() if f'"{key}"' in one]
+    assert len(said) == 1
+    assert f"[{table}]" in said[0]
+    assert said[0].rstrip(".").endswith(f"Fix: write it in {home}".rstrip("."))

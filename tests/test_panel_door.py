@@ -297,6 +297,8 @@ def test_midnight_of_another_time_zone():
     [
         ({"outcome": "Sales"}, 'outcome: got "Sales"', 'did you mean "sales"?'),
         ({"media": ["tvv"]}, 'media: got "tvv"', 'did you mean "tv"?'),
+        ({"media": "tv, radio"}, 'media: got "tv, radio"', 'its own: ["tv", "radio"]'),
+        ({"media": ["tv;radio"]}, 'media: got "tv;radio"', 'its own: ["tv", "radio"]'),
         ({"media": {"TV": "t.v"}}, 'media "TV": got "t.v"', 'did you mean "tv"?'),
         ({"geo": "region"}, 'geo: got "region"', "name a column of the table"),
         ({"population": "pop"}, 'population: got "pop"', "a column"),

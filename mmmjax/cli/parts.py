@@ -4,6 +4,7 @@ Everything wrong with a file is said at once: each part is read on its own and w
 wrong with it collected in :class:`Problems`.
 """
 
+import dataclasses
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +15,9 @@ from mmmjax.checks import InputError, Phrase
 from mmmjax.panel import DIALECT, Panel, date_of
 from mmmjax.panel.container import dialect_of
 from mmmjax.prior import Prior
-from mmmjax.spec import Spec
+from mmmjax.roles import ROLES
+from mmmjax.samplers import SAMPLERS
+from mmmjax.spec import KEYS, Spec
 
 __all__ = [
     "COLUMNS", "LABELS", "Problems", "agreed", "columns_of", "joined", "known", "parse",
@@ -28,6 +31,21 @@ LABELS = ("freq", "currency", "outcome_value", "leave_empty", "fact", "lift_test
 NAMES = {"media": " or a table name = column", "controls": "", "groups": "", "national": ""}
 NAMES["spend"] = NAMES["media"]
 TEXT = ("geo", "population", "freq", "currency", "lift_tests")
+HOMES = {
+    "[data]": {"path", *COLUMNS, *LABELS, *DIALECT, "train_until"},
+    "[model]": {*KEYS},
+    "[sampler]": {
+        "seed",
+        *(f.name for kind in SAMPLERS.values() for f in dataclasses.fields(kind)),
+    },
+    "[model] seasonality = { order = 2 }": {"order"},
+} | {
+    f'[model] {role} = {{ kind = "{kind}", ... }}': {f.name for f in dataclasses.fields(of)}
+    for role in ("adstock", "saturation", "likelihood")
+    for kind, of in ROLES[role].kinds.items()
+    if kind != "mixed"
+}
+"""Keys by the place where they are written, for a file that has one elsewhere."""
 
 type Collect = Callable[[Callable[[], Any]], Any]
 
@@ -99,13 +117,10 @@ def known(key: str, allowed: tuple[str, ...], where: str, what: str = "key") -> 
     """Refuse a key that nothing reads."""
     if key not in allowed:
         near = checks.closest(key, allowed)
-        checks.fail(
-            what,
-            key,
-            where,
-            f"one of {', '.join(allowed)}",
-            f'did you mean "{near}"?' if near else "remove it",
-        )
+        fix = f'did you mean "{near}"?' if near else "remove it"
+        if home := next((place for place, keys in HOMES.items() if key in keys), ""):
+            fix = f"write it in {home}"
+        checks.fail(what, key, where, f"one of {', '.join(allowed)}", fix)
 
 
 def agreed(key: str, tables: Mapping[str, Mapping[str, Any]], default: Any = None) -> Any:
@@ -178,7 +193,10 @@ def tried(model: Mapping[str, Any], collect: Collect) -> bool:
     found: list[Any] = []
     priors = model.get("priors", {})
     for key, value in model.items():
-        if key != "priors":
+        if key not in KEYS:
+            collect(lambda key=key: known(key, KEYS, "[model]"))
+            found.append(None)
+        elif key != "priors":
             found.append(collect(lambda key=key, value=value: Spec.from_dict({key: value})))
     if not isinstance(priors, Mapping):
         collect(

@@ -1,6 +1,8 @@
 """Find the columns a user named: every name exists, is used once and clashes with none."""
 
 import dataclasses
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -172,6 +174,10 @@ def _exists(field: str, column: str, have: list[str], frame: pd.DataFrame) -> No
         return
     if column in [str(name) for name in frame.index.names]:
         fix = f'"{column}" is the index: pass df.reset_index()'
+    elif len(several := re.split(r"\s*[,;|]\s*", column.strip())) > 1 and {*several} <= {
+        *have
+    }:
+        fix = f"write each in quotation marks of its own: {json.dumps(several)}"
     elif near := closest(column, have):
         fix = f'did you mean "{near}"?'
     elif len(have) == 1 and (marks := [mark for mark in ";\t|" if mark in have[0]]):
