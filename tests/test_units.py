@@ -89,3 +89,36 @@ def test_the_question_names_column_date_and_factor(column, k):
     said = f'column "{column}" is about {factor} what it was from 2023-04-16 on in geo "S"'
     assert found.what == said
     assert (found.level, found.where, found.value) == ("warning", (column,), 10.0**k)
+
+
+def of_geos(factor, column, geos=6, seed=5):
+    """Geos of very different size; one has a column in another unit."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for g in range(geos):
+        size = 10 ** rng.uniform(0, 2)
+        frame = pd.DataFrame({"date": pd.date_range("2023-01-02", periods=30, freq="7D")})
+        frame = frame.assign(geo=f"g{g}", sales=size * rng.lognormal(3, 0.2, 30))
+        for channel in ("tv", "radio"):
+            on = rng.random(30) < 0.6
+            frame[channel] = size * rng.uniform(0.5, 2) * rng.lognormal(0, 0.5, 30) * on
+        if g == 3 and column:
+            frame[column] *= factor
+        frames.append(frame)
+    names = {"date": "date", "outcome": "sales", "geo": "geo", "media": ["tv", "radio"]}
+    return Panel.from_frame(pd.concat(frames, ignore_index=True), **names)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e-2, 100, 1000])
+@pytest.mark.parametrize("column", ["tv", "radio"])
+def test_a_geo_in_another_unit_is_asked_about(column, factor):
+    (found,) = [f for f in warnings(of_geos(factor, column)) if f.code == "units"]
+    assert found.where == (column, "g3")
+    assert 0.3 < found.value / factor < 3
+    assert f'column "{column}" in geo "g3"' in found.what
+
+
+def test_geos_of_one_unit_are_not():
+    for seed in range(60):
+        panel = of_geos(1.0, None, seed=seed)
+        assert not [f for f in warnings(panel) if f.code == "units"]

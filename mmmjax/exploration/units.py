@@ -1,5 +1,7 @@
 """Columns whose unit seems to change: ten, a hundred or a thousand times from a date on."""
 
+import warnings
+
 import numpy as np
 
 from mmmjax.checks import show
@@ -13,6 +15,7 @@ NEAR = 4  # cells next to it, which must show it too
 CLOSE, LOCAL = 0.18, 0.2  # of a power of ten, in log10: medians of the sides, next to it
 WIDER = (0.25, 0.5)  # by which noise may widen both, where the change is 100 or 1000
 SPREAD = 0.25  # robust standard deviation of either side, in log10 per power of ten
+GEOS, FAR = 4, 1.7  # least geos that are compared; how far one is from all others, in log10
 
 
 def jump(x: np.ndarray) -> tuple[int, int] | None:
@@ -85,4 +88,33 @@ def units(panel: Panel) -> list[Finding]:
         remedy += "is real, leave it"
         where = (str(column),)
         found.append(Finding("warning", "units", what, where, 10.0**k, means, remedy))
-    return found
+    return found + [
+        finding
+        for column, array, i in columns[1 : len(columns) - len(named.controls)]
+        if (finding := _of_one_geo(panel, str(column), array[..., i]))
+    ]
+
+
+def _of_one_geo(panel: Panel, column: str, array: np.ndarray) -> Finding | None:
+    """Ask about the geo whose media per outcome are 50 times those of all others, or a 50th."""
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore")  # geos without the channel
+        media = np.nanmedian(np.where(array > 0, array, np.nan), 1)
+        level = np.log10(media / np.nanmedian(panel.outcome, 1))
+    geos = np.flatnonzero(np.isfinite(level))
+    if len(geos) < GEOS:
+        return None
+    order = geos[level[geos].argsort()]
+    for g, others in ((order[-1], order[:-1]), (order[0], order[1:])):
+        apart = float(level[g] - np.median(level[others]))
+        if abs(apart) < max(FAR, 2 * np.ptp(level[others])):
+            continue
+        times = 10 ** abs(apart)
+        factor = f"{times:,.0f} times" if apart > 0 else f"a {times:,.0f}th of"
+        what = f'column "{column}" in geo "{panel.geos[g]}" is, for its outcome, {factor} '
+        what += "what it is in the other geos"
+        means = "Is its unit another one there, as thousands beside single ones?"
+        remedy = "If so, bring all geos to one unit in the table; if it is real, leave it"
+        where = (column, panel.geos[g])
+        return Finding("warning", "units", what, where, 10**apart, means, remedy)
+    return None
