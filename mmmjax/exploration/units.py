@@ -96,7 +96,7 @@ def units(panel: Panel) -> list[Finding]:
 
 
 def _of_one_geo(panel: Panel, column: str, array: np.ndarray) -> Finding | None:
-    """Ask about the geo whose media per outcome are 50 times those of all others, or a 50th."""
+    """Ask about the geo whose media per outcome are 50 times those of all others."""
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore")  # geos without the channel
         media = np.nanmedian(np.where(array > 0, array, np.nan), 1)
