@@ -34,9 +34,9 @@ def drawn(table):
     colours = p.colours_for([NASTY, "TV"], None)
     line = p.chart(table).mark_line()
     line = line.encode(x=p.dates(), y=p.grounded("mean"), color=p.by("channel", colours))
-    line = p.switches(p.layer(line), "channel", "date")
-    line = p.choice_of(line, "geo", "geo", ["ALL", "north", "süd"])
-    return p.titled(line, "Sales over time", "sales a week", "TV brought most")
+    words = ("Sales over time", "sales a week", "TV brought most")
+    geos = ["ALL", "north", "süd"]
+    return p.titled(p.layer(line), *words, hides="channel", date="date", geos=geos)
 
 
 def decoded(columns):

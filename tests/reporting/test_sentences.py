@@ -187,12 +187,6 @@ def test_a_plan_of_another_size_is_not_called_a_move(optimized, words, budget):
     assert budget in tile.text
 
 
-def test_many_names_are_cut():
-    assert sentences._listed(["a"]) == "a"
-    assert sentences._listed(["a", "b", "c"]) == "a, b and c"
-    assert sentences._listed(["a", "b", "c", "d"]) == "a, b and 2 more"
-
-
 def test_what_is_still_the_prior_is_named():
     found = usable()
     (tile,) = sentences._taught(found)
