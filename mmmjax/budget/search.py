@@ -66,7 +66,8 @@ GROUPS = (4, 2, 1)  # best ends that hop, one phase after the other
 APART = 0.01  # mean distance, in ranges, below which two ends are one
 MATES = 4  # best ends that another is mixed with
 SPREADS = (0.2, 0.1, 0.05, 0.02)  # of clouds, one after the other, in ranges
-CLOUDS, ROUND = 192, 4  # a round of them is around the best point so far, and hops of it
+CLOUDS, OWN = 192, 28  # clouds at most, and for each cell
+ROUND = 4  # clouds around the best point so far, and hops of it
 LESS = 0.3  # each round smooths so much less
 ROUNDS = {"smooth": 1, "concave": 12, "rough": 3, "curved": 40}
 STIFF, STIFFER, STIFFEST = 10.0, 8.0, 1e7  # penalty of a curved limit, its growth
@@ -257,7 +258,8 @@ def search(
             point, most = jnp.where(better, came, point), jnp.where(better, high, most)
             return (point, most, count + more), None
 
-        turns = jnp.arange(CLOUDS if thorough else 1)[::-1]  # the narrowest last
+        turns = min(CLOUDS, OWN * len(ranges)) if thorough else 1
+        turns = jnp.arange(turns)[::-1]  # the narrowest last
         last = best.point, best.value, count
         point, _, count = jax.lax.scan(cloud, last, turns)[0]
     end = climb(respond, point, BLURS[-1])
