@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
+import numpyro.distributions as dist
 from jaxtyping import Array
 
 from mmmjax import checks, response
@@ -209,14 +210,19 @@ def program(
         numpyro.sample(OUTCOME, outcome, obs=data.target.outcome)
     else:
         each = outcome.log_prob(data.target.outcome)
-        numpyro.factor(OUTCOME, (data.target.weight * each).sum())
+        _factor(OUTCOME, (data.target.weight * each).sum())
     for (kind, rows), fact in zip(sorted(data.facts.items()), data.laws, strict=True):
         each = fact.log_densities(params, held, rows, spec, data)
         if each.ndim != 1:
             got = checks.Phrase(f"an array of shape {each.shape[1:]}")
             fix = "log_density(...).sum()"
             checks.fail(f"log_density of {fact.__name__}", got, "", "one number", fix)
-        numpyro.factor(f"fact_{kind}", each.sum())
+        _factor(f"fact_{kind}", each.sum())
+
+
+def _factor(name: str, log_density: Array) -> None:
+    """What numpyro.factor does, which fails in a process that imported ArviZ first."""
+    numpyro.sample(name, dist.Unit(log_density), obs=jnp.empty(0))
 
 
 def _sample(

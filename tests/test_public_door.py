@@ -50,3 +50,18 @@ def test_completion_lists_public_names_only(space):
         assert owner is None or not isinstance(thing, type) or owner.startswith("mmmjax")
     if home is not mm:  # its namespaces are modules; nothing below one leaks an import
         assert not any(inspect.ismodule(getattr(home, name)) for name in dir(home))
+
+
+def test_facts_are_fitted_in_a_process_that_imported_arviz_first():
+    """There numpyro.distributions lacks a name that numpyro.factor looks for."""
+    code = (
+        "import arviz; import mmmjax as mm; from mmmjax import simulate; "
+        "made = simulate.generate(periods=30, channels=2, controls=0, seed=2, "
+        "test_periods=0); "
+        "fact = mm.facts.Lift('TV', x=1e3, delta_x=1e3, delta_y=1.0, sigma=0.5); "
+        "print(mm.fit(made.spec, made.panel.with_facts([fact]), mm.Laplace(draws=50))"
+        ".draws.n_draws)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "50"
