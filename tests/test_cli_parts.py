@@ -91,3 +91,20 @@ def test_a_key_in_the_wrong_table_is_told_its_place(table, line, home, tmp_path)
     assert len(said) == 1
     assert f"[{table}]" in said[0]
     assert said[0].rstrip(".").endswith(f"Fix: write it in {home}".rstrip("."))
+
+
+@pytest.mark.parametrize(
+    "kind, key, fix",
+    [
+        ("nuts", "leapfrogs", 'remove it, or write kind = "hmc"'),
+        ("hmc", "max_tree_depth", 'remove it, or write kind = "nuts"'),
+        ("hmc", "warm_up", 'did you mean "warmup"?'),
+    ],
+)
+def test_a_setting_of_another_sampler_is_told_whose_it_is(kind, key, fix, tmp_path):
+    path = tmp_path / "case.toml"
+    path.write_text(DATA + f'[sampler]\nkind = "{kind}"\n{key} = 5\n')
+    with pytest.raises(mm.InputError) as caught:
+        read(path)
+    assert f'key: got "{key}" at [sampler]' in str(caught.value)
+    assert f"Fix: {fix}" in str(caught.value)

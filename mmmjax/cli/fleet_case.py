@@ -162,7 +162,7 @@ def _known(key: str, allowed: tuple[str, ...], name: str) -> None:
     """Refuse a key that nothing reads there; say so where another table has it."""
     if key not in allowed and name != "fleet" and key in FLEET:
         fail("key", key, f"[{name}]", f"one of {', '.join(allowed)}", "write it in [fleet]")
-    known(key, allowed, f"[{name}]")
+    known(key, allowed, f"[{name}]" + " of a fleet" * (name == "sampler"))
 
 
 def _sources(data: Mapping[str, Any], folder: Path) -> Sources:

@@ -120,6 +120,10 @@ def known(key: str, allowed: tuple[str, ...], where: str, what: str = "key") -> 
         fix = f'did you mean "{near}"?' if near else "remove it"
         if home := next((place for place, keys in HOMES.items() if key in keys), ""):
             fix = f"write it in {home}"
+        if home and where.startswith(home):  # of another kind; a fleet's is HMC
+            has = [n for n, s in SAMPLERS.items() if key in s.__dataclass_fields__]
+            other = f", or write kind = {checks.listing(has, 4, 'or')}"
+            fix = "remove it" + other * (where == "[sampler]")
         checks.fail(what, key, where, f"one of {', '.join(allowed)}", fix)
 
 

@@ -1,4 +1,8 @@
-"""Columns whose unit seems to change: ten, a hundred or a thousand times from a date on."""
+"""Columns whose unit seems to change: from a date on, or in one geo.
+
+By ten, a hundred or a thousand times where it changes; by 50 times, for its outcome, in a
+geo beside all others.
+"""
 
 import warnings
 
