@@ -43,9 +43,13 @@ def test_names_follow_the_order_of_the_features():
     assert seasonality.Fourier(5).names()[5] == "cos_1"
 
 
-@pytest.mark.parametrize("bad", [0, -2, 1.5, "2", None])
-def test_record_refuses_orders_that_are_none(bad):
-    with pytest.raises(InputError, match=r"seasonality order.*seasonality=None"):
+@pytest.mark.parametrize(
+    ("bad", "fix"),
+    [*((bad, "seasonality=None") for bad in (0, -2, 1.5, None)),
+     ("2", "write 2 without quotation marks")],
+)  # fmt: skip
+def test_record_refuses_orders_that_are_none(bad, fix):
+    with pytest.raises(InputError, match=f"seasonality order.*{fix}"):
         seasonality.Fourier(order=bad)
 
 
