@@ -68,7 +68,7 @@ class Tables:
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Keep a table, if it is not there yet: numbers short, texts and days by level."""
+        """Keep a table, if it is not there yet, with short numbers."""
         if name not in self.columns:
             frame = pd.DataFrame.from_records(list(rows))
             self.columns[name] = {str(c): _short(frame[c]) for c in frame}
@@ -90,9 +90,11 @@ def embedded(name: str, chart: Any, tables: Tables, caption: str = "") -> Figure
         caption: What is said below it.
     """
     spec = chart.to_dict(validate=False)
-    for key, rows in spec.pop("datasets", {}).items():
+    given = spec.pop("datasets", {})
+    for key, rows in given.items():
         tables.add(key, rows)
     words, text = spec.pop("title", {}), json.dumps(spec)
+    spec["datasets"] = dict.fromkeys(sorted(given, key=text.index))  # page.js fills them
     del spec["config"], spec["$schema"]  # the house's, once a page; that of Vega here
     bound = [x for x in spec.get("params", ()) if "bind" in x]
     choices = [
@@ -109,6 +111,8 @@ def embedded(name: str, chart: Any, tables: Tables, caption: str = "") -> Figure
         del x["bind"]
     hides, since = HIDES.search(_plain(text)), SINCE.search(_plain(text))
     date = since[2] if since else ""
+    first = tables.columns[next(iter(spec["datasets"]))] if given else {}
+    days = pd.to_datetime(pd.Series(first.get(date, []), dtype=object).dropna())
     return Figure(
         name,
         " ".join(_lines(words.get("text", ""))),
@@ -120,7 +124,7 @@ def embedded(name: str, chart: Any, tables: Tables, caption: str = "") -> Figure
         hides[2] if hides else "",
         choices,
         date,
-        _months(spec, tables, date),
+        float((days.max() - days.min()).days / 30.4) if len(days) else 0.0,
     )
 
 
@@ -155,15 +159,14 @@ def _lines(text: Any) -> list[str]:
 
 
 def _short(column: Any) -> Any:
-    """A column as JSON: numbers, or levels and the place of each row among them."""
+    """A column as JSON: numbers, yes and no, or texts."""
     values: Any = column.to_numpy()
     if column.dtype.kind in "fiu":
         return numbers(values)
     if column.dtype.kind == "O" and column.map(lambda x: isinstance(x, float | int)).all():
         return numbers(values.astype(float))
-    places, levels = pd.factorize(column)
-    kept = [bool(x) if isinstance(x, bool | np.bool_) else str(x) for x in levels]
-    return {"levels": kept, "at": places.tolist()}
+    known = [bool(x) if isinstance(x, bool | np.bool_) else str(x) for x in values]
+    return [None if out else x for x, out in zip(known, column.isna(), strict=True)]
 
 
 def _walk(part: Any) -> Iterator[dict[str, Any]]:
@@ -207,24 +210,3 @@ def _keys(spec: dict[str, Any]) -> list[Key]:
             if kind in found:
                 return found[kind]
     return []
-
-
-def _months(spec: dict[str, Any], tables: Tables, date: str) -> float:
-    """Months that the dates of a chart cover."""
-    name = next((x["name"] for x in _data(spec)), "")
-    column = tables.columns.get(name, {}).get(date)
-    if not column or not column["levels"]:
-        return 0.0
-    days = pd.to_datetime(column["levels"])
-    return float((days.max() - days.min()).days / 30.4)
-
-
-def _data(part: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(part, dict):
-        if isinstance(part.get("data"), dict) and "name" in part["data"]:
-            yield part["data"]
-        for inner in part.values():
-            yield from _data(inner)
-    elif isinstance(part, list):
-        for inner in part:
-            yield from _data(inner)

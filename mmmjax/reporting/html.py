@@ -101,14 +101,15 @@ def assemble(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    own = [_text(name) for name in scripts]
+    joined = "\n".join(_text(name) for name in ("common.js", *scripts))
+    own = f'"use strict";\n{{\n{joined}}}'  # a block: none of its names is one of Vega's
     first = [] if charted is None else [_text("vega.js").encode()]
-    known = [hashlib.sha256(each).digest() for each in (*first, *map(str.encode, own))]
+    known = [hashlib.sha256(each).digest() for each in (*first, own.encode())]
     page = environment.get_template(template).render({
         "settings": as_json({"config": CONFIG}), "as_json": as_json,
         "charted": (charted or Tables()).packed(),
         **shown, "library": HERE if first else "", "style": _text("page.css"),
-        "scripts": own,
+        "script": own,
         "hashes": [f"sha256-{base64.b64encode(x).decode()}" for x in known],  # of the CSP
     })  # fmt: skip
     return b"".join(first).join(map(str.encode, page.split(HERE)))

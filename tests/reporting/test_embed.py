@@ -39,24 +39,13 @@ def drawn(table):
     return p.titled(p.layer(line), *words, hides="channel", date="date", geos=geos)
 
 
-def decoded(columns):
-    """The rows of a table of the page, as page.js makes them."""
-    return pd.DataFrame(
-        {
-            name: [None if i < 0 else c["levels"][i] for i in c["at"]]
-            if isinstance(c, dict)
-            else c
-            for name, c in columns.items()
-        }
-    )
-
-
 def test_words_leave_the_specification_and_controls_become_the_pages():
     figure = embedded("over_time", drawn(long()), Tables(), "Press a name.")
     assert (figure.title, figure.unit) == ("Sales over time", "sales a week")
     assert (figure.alt, figure.caption) == ("TV brought most", "Press a name.")
-    left = {"title", "description", "config", "datasets"} & set(figure.spec)
+    left = {"title", "description", "config"} & set(figure.spec)
     assert not left
+    assert list(figure.spec["datasets"].values()) == [None]  # whose rows the page has
     assert [key.label for key in figure.keys] == [NASTY, "TV"]
     assert figure.keys[0].colour == p.colours_for([NASTY], None)[NASTY]
     assert (figure.hides, figure.date) == ("channel", "date")
@@ -71,7 +60,7 @@ def test_a_table_comes_back_row_by_row():
     table, kept = long(), Tables()
     embedded("a", drawn(table), kept)
     (columns,) = kept.columns.values()
-    rows = decoded(columns)
+    rows = pd.DataFrame(columns)
     np.testing.assert_allclose(rows["mean"].astype(float), table["mean"], rtol=5e-6)
     for name in ("geo", "channel"):
         there = [[None if pd.isna(x) else x for x in t[name]] for t in (rows, table)]

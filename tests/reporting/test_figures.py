@@ -17,7 +17,6 @@ from mmmjax.standing import covered
 from mmmjax.words import for_geo
 from tests.reporting import examples
 from tests.reporting.examples import CHANNELS, NASTY
-from tests.reporting.test_embed import decoded
 
 ALL_OF_THEM = {
     "contributions", "decomposition", "returns", "bubbles", "periods", "timing", "curves",
@@ -56,7 +55,7 @@ def names_of(part):
 
 def shown(page, name):
     """The rows of the first table of a figure, as the page has them."""
-    return decoded(page[1].columns[next(names_of(page[0][name].spec))])
+    return pd.DataFrame(page[1].columns[next(names_of(page[0][name].spec))])
 
 
 def test_every_figure_is_drawn(drawn):
@@ -71,6 +70,7 @@ def test_figures_are_valid_charts_with_words_and_tables_of_the_page(page, name):
     assert one.alt
     assert len(one.alt) > len(one.title) or one.alt != one.title
     assert set(names_of(one.spec)) <= set(tables)
+    assert list(one.spec["datasets"]) == [*dict.fromkeys(names_of(one.spec))]
     assert "NaN" not in json.dumps(one.spec)
     assert all(choice.options and choice.texts for choice in one.choices)
 

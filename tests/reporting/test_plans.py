@@ -19,7 +19,6 @@ from mmmjax.reporting.rows import tables
 from tests.budget.cases import make_fit
 from tests.reporting import examples
 from tests.reporting.examples import NASTY
-from tests.reporting.test_embed import decoded
 
 RNG = np.random.default_rng(0)
 BEFORE = RNG.normal(100.0, 10.0, 200)
@@ -119,7 +118,7 @@ def test_the_frontier_marks_both_plans(found):
     tables = Tables()
     figures_of(found, tables)
     (levels,) = [t for t in tables.columns.values() if "budget" in t]
-    rows = decoded(levels)
+    rows = pd.DataFrame(levels)
     marked = rows.loc[rows["budget"].isin([200.0]) & rows["mean"].isin([100.0, 105.0])]
     assert sorted(marked["mean"]) == [100.0, 105.0]
 
