@@ -5,7 +5,8 @@ tables; `figures` chooses the charts of `mmmjax.plot` and `embed` takes them apa
 page; `html` puts all on one: page.html.j2, page.css and page.js, drawn by vega.js. `fleet`
 does the same for many markets: fleet.html.j2 and fleet.js. Both pages extend frame.html.j2
 and are made of parts.html.j2. `paper` is for print. `planning` writes the page in which
-a split of the budget is tried: planner.html.j2, planner.css and planner.js.
+a split of the budget is tried: planner.html.j2, planner.css and planner.js. What the pages
+share stands in page.css and common.js.
 """
 
 import importlib

@@ -1,8 +1,10 @@
 /* The table of markets in a fleet's report: sorts, filters, and opens the channels of each. */
 (function () {
   const found = JSON.parse($("opened").textContent);
-  const body = $("fleet").tBodies[0];
-  const markets = Array.from(body.rows, (row, i) => ({
+  const table = document.querySelector('[data-name="fleet"] table');
+  const pressed = (place, attributes) =>
+    place.replaceChildren(made("button", place.textContent, { type: "button", ...attributes }));
+  const markets = Array.from(table.tBodies[0].rows, (row, i) => ({
     row,
     texts: Array.from(row.cells, (cell) => cell.textContent.trim()),
     told: found.markets[i],
@@ -17,7 +19,7 @@
       ...(next ? [made("p", "Next: " + next)] : []),
       rows.length ? filled(made("table"), found.heads, rows) : made("p", none),
     ];
-    const whole = { colspan: $("fleet").tHead.rows[0].cells.length };
+    const whole = { colspan: table.tHead.rows[0].cells.length };
     return made("tr", made("td", parts, whole), { class: "more" });
   }
 
@@ -36,8 +38,8 @@
     const down = head.getAttribute("aria-sort") === "ascending";
     for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    const key = ({ row, texts }) => {
-      if (k < 2) return k ? Number(row.dataset.place) : texts[0];
+    const key = ({ texts }) => {
+      if (k < 2) return k ? found.order.indexOf(texts[1]) : texts[0];
       const plain = texts[k].replace(/[,%]/g, "");
       return plain !== "" && Number.isFinite(Number(plain)) ? Number(plain) : null;
     };
@@ -46,7 +48,7 @@
       if (x === null || y === null) return (x === null) - (y === null);
       return (down ? -1 : 1) * (k ? x - y : x.localeCompare(y, undefined, { numeric: true }));
     });
-    body.append(...order.flatMap(({ row, more }) => (more && more.isConnected ? [row, more] : [row])));
+    table.tBodies[0].append(...order.flatMap(({ row, more }) => (more && more.isConnected ? [row, more] : [row])));
   }
 
   function filter() {
@@ -60,7 +62,10 @@
     $("counted").textContent = shown.toLocaleString("en") + " of " + markets.length.toLocaleString("en") + " shown";
   }
 
-  $("fleet").addEventListener("click", ({ target }) => {
+  table.id = "fleet";
+  for (const head of table.tHead.rows[0].cells) pressed(head, { class: "sort" });
+  for (const { row } of markets) pressed(row.cells[0], { class: "open", "aria-expanded": false });
+  table.addEventListener("click", ({ target }) => {
     if (target.matches(".sort")) sort(target.closest("th"));
     if (target.matches(".open")) toggle(target);
   });

@@ -111,7 +111,6 @@ def content(
         "tiles": _tiles(ranking, found),
         "tables": named,
         "kinds": [(name, counts[name]) for name in ORDER if counts[name]],
-        "places": [ORDER.index(name) for name in listed["attention"]],
         "count": count,
         "opened": _opened(listed, channels, found, unit),
     }
@@ -292,7 +291,7 @@ def _markets(ranking: pd.DataFrame, outcome: str) -> Table:
     cut = f"The first {LISTED:,} of {len(ranking):,} by attention; fleet.csv has all."
     note, unit = cut * (len(ranking) > LISTED), f"crps: {outcome} of a period; seconds: s"
     frame, unit = shown.drop(columns="next"), f"{unit}; others: none"
-    return made("markets", shown, columns, frame, note, unit, names=2, most=LISTED)
+    return made("fleet", shown, columns, frame, note, unit, most=LISTED)
 
 
 def _opened(
@@ -321,4 +320,4 @@ def _opened(
             own[market].append(["|".join(filter(None, cell)) for cell in cells])
     told = listed[["market", "why", "next"]].to_numpy().tolist()
     markets = [[why, then, own[str(market)]] for market, why, then in told]
-    return as_json({"heads": table.heads, "markets": markets})
+    return as_json({"heads": table.heads, "markets": markets, "order": ORDER})
