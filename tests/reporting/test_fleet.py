@@ -194,6 +194,7 @@ def test_in_a_browser_markets_sort_filter_and_open(browser, path, both):
     assert only.get_attribute("aria-expanded") == "true"
     more = page.locator("#fleet tr.more")
     assert more.locator("tbody tr").count() == 3
+    assert more.locator("tbody td").first.is_visible()  # on a phone, too
     assert NASTY in more.inner_text()
     page.locator("#find").fill("")
     page.locator("#kind").select_option("refused")
