@@ -1,18 +1,18 @@
 """Pictures of what more knowledge would change: the best split of each draw, its worth."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mmmjax import metrics
 from mmmjax.checks import Phrase, fail
 from mmmjax.plot import picture as p
 from mmmjax.plot.arrays import density_of
 from mmmjax.plot.colours import INK
+from mmmjax.plot.priors import spreads
 from mmmjax.words import amounts, large, span, with_unit
 
 __all__ = ["best_splits", "value_of_knowing"]
@@ -21,17 +21,8 @@ STEP = 44  # pixels of a row with a violin
 WIDEST = 0.42  # half the height of a violin, rows
 
 
-class Spread(NamedTuple):
-    """The best spend of one channel over draws, money."""
-
-    name: str
-    draws: np.ndarray
-    lo: float
-    hi: float
-
-
-def spreads_of(optimum: Any, channels: Sequence[str] | None = None) -> list[Spread]:
-    """Every channel's best spend by draw, with its 94% interval."""
+def best_of(optimum: Any, channels: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Best spend of every channel by draw, (draw,), money over all geos."""
     if isinstance(optimum, xr.DataArray):
         channels = [str(name) for name in optimum["channel"].to_numpy()]
         optimum = optimum.sum("geo") if "geo" in optimum.dims else optimum
@@ -41,8 +32,7 @@ def spreads_of(optimum: Any, channels: Sequence[str] | None = None) -> list[Spre
         got = Phrase(f"shape {draws.shape}, {len(channels or ())} channels")
         fail("optimum", got, "", "two or more draws of every channel, (draw, channel)",
              "an array with a coordinate channel, or channels=[...]")  # fmt: skip
-    pairs = zip(channels or (), draws.T, strict=True)
-    return [Spread(str(n), x, *map(float, metrics.hdi(x, 0.94))) for n, x in pairs]
+    return {str(n): x for n, x in zip(channels or (), draws.T, strict=True)}
 
 
 def best_splits(
@@ -63,31 +53,23 @@ def best_splits(
         channels: Names of the columns of an array.
         plan: A plan, or channel -> money of it, marked.
     """
-    found = spreads_of(optimum, channels)
-    widest = max(found, key=lambda one: one.hi - one.lo)
-    best = f"{span(widest.hi, widest.lo, widest.hi)} {currency}".rstrip()
-    title = f"{widest.name} is the least settled: best at {best}"
-    if widest.hi - widest.lo <= 1e-9 * max(abs(widest.hi), 1e-300):
+    draws, marked = best_of(optimum, channels), plan or {}
+    names, rows = list(draws), spreads(draws, list(draws), 0.94)
+    spans = [" to ".join(amounts(ends)) for ends in rows[["lo", "hi"]].to_numpy()]
+    plans = [float(marked.get(name, np.nan)) for name in names]
+    rows: Any = rows.assign(plan=plans, span=spans, wide=rows["hi"] - rows["lo"])
+    widest = rows.loc[rows["wide"].idxmax()]
+    best = f"{span(widest['hi'], widest['lo'], widest['hi'])} {currency}".rstrip()
+    title = f"{widest['channel']} is the least settled: best at {best}"
+    if widest["wide"] <= 1e-9 * max(abs(widest["hi"]), 1e-300):
         title = "Every draw has the same best split"
-    names, marked = [one.name for one in found], plan or {}
-    spans = [" to ".join(amounts([one.lo, one.hi])) for one in found]
-    rows = pd.DataFrame(
-        {
-            "channel": names,
-            "row": range(len(found)),
-            "lo": [one.lo for one in found],
-            "hi": [one.hi for one in found],
-            "plan": [float(marked.get(name, np.nan)) for name in names],
-            "span": spans,
-        }
-    )
     money = with_unit("best spend", currency)
     y = p.numbered_rows("row", names, [-0.5, len(names) - 0.5])
     base, paint = p.chart(rows).encode(y=y), p.colours_for(names, colours)
     told = p.told(channel="channel", span="middle 94%")
     diamond = base.mark_point(shape="diamond", color=INK, stroke="white", size=90)
     drawn = p.layer(
-        p.chart(_violins(found))
+        p.chart(_violins(draws))
         .mark_area(opacity=0.5)
         .encode(
             x=p.across("at", f"{money} {per}"),
@@ -102,21 +84,20 @@ def best_splits(
     unit = f"{money} {per} over draws; lines: 94% intervals"
     unit += "; diamonds: the plan" if marked else ""
     about = ", ".join(f"{name} {text}" for name, text in zip(names, spans, strict=True))
-    high = STEP * len(found) + 10
+    high = STEP * len(names) + 10
     return p.titled(drawn, title, unit, f"Best spend: {about}", width, high)
 
 
-def _violins(found: Sequence[Spread]) -> pd.DataFrame:
+def _violins(draws: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Densities above and below their rows, cut where the draws end."""
     parts = []
-    for row, one in enumerate(found):
-        at, half = np.array([one.lo, one.hi]), np.zeros(2)
-        if np.ptp(one.draws) > 1e-9 * max(abs(float(one.draws.max())), 1e-300):
-            density = density_of(one.draws).inside(one.draws.min(), one.draws.max())
-            half = WIDEST * density.height / (float(density.height.max()) or 1.0)
-            at = density.at
+    for row, (name, x) in enumerate(draws.items()):
+        at, half = np.array([x.min(), x.max()]), np.zeros(2)
+        if np.ptp(x) > 1e-9 * max(abs(float(x.max())), 1e-300):
+            at, height = density_of(x).inside(*at)
+            half = WIDEST * height / (float(height.max()) or 1.0)
         ends = {"row": row - half, "end": row + half}
-        parts.append(pd.DataFrame({"channel": one.name, "at": at, **ends}))
+        parts.append(pd.DataFrame({"channel": name, "at": at, **ends}))
     return pd.concat(parts, ignore_index=True)
 
 

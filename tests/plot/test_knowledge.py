@@ -7,7 +7,7 @@ import xarray as xr
 from mmmjax import plot
 from mmmjax.checks import InputError
 from mmmjax.plot import picture
-from mmmjax.plot.knowledge import spreads_of
+from mmmjax.plot.knowledge import best_of
 
 RNG = np.random.default_rng(0)
 DRAWS = RNG.gamma(5.0, [100.0, 400.0], (300, 2))
@@ -39,8 +39,8 @@ def test_geos_are_summed():
         {"geo": ["a", "b"], "channel": NAMES},
         ("draw", "geo", "channel"),
     )
-    for one, column in zip(spreads_of(found), DRAWS.T, strict=True):
-        np.testing.assert_allclose(one.draws, 3 * column)
+    for draws, column in zip(best_of(found).values(), DRAWS.T, strict=True):
+        np.testing.assert_allclose(draws, 3 * column)
 
 
 def test_one_best_split_for_all_draws():
