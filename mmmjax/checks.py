@@ -34,6 +34,7 @@ __all__ = [
     "numbers",
     "show",
     "texts",
+    "unknown",
 ]
 
 
@@ -140,6 +141,28 @@ def closest(name: object, options: Iterable[object]) -> str | None:
     plain = {str(option).strip().casefold(): str(option) for option in options}
     found = difflib.get_close_matches(str(name).strip().casefold(), plain, 1, 0.6)
     return plain[found[0]] if found else None
+
+
+def unknown(
+    field: str,
+    got: object,
+    where: str,
+    what: str,
+    options: Collection[object],
+    fix: str = "leave it out",
+) -> NoReturn:
+    """Refuse a name that is none of `options`, with the nearest of them.
+
+    Args:
+        field: As for :func:`fail`.
+        got: The name.
+        where: As for :func:`fail`.
+        what: What the options are, "paid channels".
+        options: The names that are known.
+        fix: The most likely remedy where none is near.
+    """
+    allowed, near = f"{what} ({listing(options, 12) or 'none'})", closest(got, options)
+    fail(field, got, where, allowed, f'did you mean "{near}"?' if near else fix)
 
 
 def name(field: str, value: object, *, also: str = "", fix: str = "rename it") -> str:

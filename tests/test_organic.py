@@ -95,7 +95,7 @@ def test_a_case_says_it_and_a_plan_gives_it_no_money(tmp_path):
     assert panel.organic == ("News",)
     with pytest.raises(mm.InputError, match='"News" is organic'):
         request.read(
-            panel, budget=None, periods=4, bounds=0.5, reference=None,
+            request.known_of(panel), budget=None, periods=4, bounds=0.5, reference=None,
             fixed={"News": 1.0}, per_period=False,
         )  # fmt: skip
 

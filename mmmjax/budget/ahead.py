@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from mmmjax import response
-from mmmjax.checks import Phrase, closest, fail, finite, listing, show
+from mmmjax.checks import Phrase, fail, finite, listing, show, unknown
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.posterior.fold import fold, thinned
@@ -139,10 +139,7 @@ def _controls(
         given = _by_date(train, dates, given)
     for name, value in (given or {}).items():
         if name not in train.control_names:
-            near = closest(name, train.control_names)
-            fix = f'did you mean "{near}"?' if near else "leave it out"
-            known = f"controls of the fit ({listing(train.control_names, 12) or 'none'})"
-            fail("controls", name, "", known, fix)
+            unknown("controls", name, "", "controls of the fit", train.control_names)
         at = train.control_names.index(name)
         out[..., at] = _over_window("controls", name, value, train, dates)
     return out

@@ -9,14 +9,14 @@ in the user's unit: over the window, or a period where the plan is asked per per
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from mmmjax.arguments import checked
 from mmmjax.budget.region import ROUNDING, Region
-from mmmjax.checks import Phrase, closest, exact, fail, listing, number
+from mmmjax.checks import Phrase, exact, fail, number, unknown
 
 __all__ = [
     "Constraint",
@@ -140,8 +140,11 @@ def group(
         fail("group", share, "share", "True or False", f"at_most={share}, share=True")
     high = 1.0 if share else None
     fix = "shares are in [0, 1]: at_most=0.6, share=True" if share else fix
-    low = None if at_least is None else _money("at_least", at_least, high, fix)
-    top = None if at_most is None else _money("at_most", at_most, high, fix)
+    ends = {"at_least": at_least, "at_most": at_most}
+    low, top = (
+        None if end is None else number(side, end, low=0.0, high=high, fix=fix)
+        for side, end in ends.items()
+    )
     _ordered("group", low, top)
     return Group(names, low, top, share, None if name is None else str(name))
 
@@ -166,9 +169,9 @@ def per_geo(totals: Mapping[str, Any]) -> PerGeo:
         if pair and len(given) != 2:
             fail("per_geo", given, f'geo "{geo}"', "money or (least, most)", fix)
         least, most = given if pair else (given, given)
-        low = 0.0 if least is None else _money("per_geo", least, None, fix)
+        low = 0.0 if least is None else number("per_geo", least, low=0.0, fix=fix)
         free = most is None or (isinstance(most, float) and most == math.inf)
-        top = math.inf if free else _money("per_geo", most, None, fix)
+        top = math.inf if free else number("per_geo", most, low=0.0, fix=fix)
         _ordered("per_geo", low, top, f'geo "{geo}"')
         read_.append((str(geo), low, top))
     return PerGeo(tuple(read_))
@@ -442,7 +445,7 @@ class _Names(NamedTuple):
         """Indices of channels; None: all."""
         for name in wanted or ():
             if name not in self.channels:
-                _unknown(field, name, "paid channels of the fit", self.channels)
+                unknown(field, name, "", "paid channels of the fit", self.channels)
         some = self.channels if wanted is None else wanted
         return np.array([self.channels.index(name) for name in some])
 
@@ -453,14 +456,8 @@ class _Names(NamedTuple):
 
     def geo(self, name: str) -> int:
         if name not in self.geos:
-            _unknown("per_geo", name, "geos of the fit", self.geos)
+            unknown("per_geo", name, "", "geos of the fit", self.geos)
         return self.geos.index(name)
-
-
-def _unknown(field: str, name: str, what: str, options: Sequence[str]) -> NoReturn:
-    near = closest(name, options)
-    fix = f'did you mean "{near}"?' if near else "leave it out"
-    fail(field, name, "", f"{what} ({listing(options, 12)})", fix)
 
 
 def _sequence(given: Any) -> list[Any]:
@@ -470,13 +467,9 @@ def _sequence(given: Any) -> list[Any]:
         many = [many]
     for one in many:
         if not isinstance(one, kinds):
-            fail(
-                "constraints",
-                one,
-                "",
-                "group, per_geo, max_change, minimum_if_on, roas_floor, or a list of them",
-                'write constraints=[mm.constraints.group(["TV", "Radio"], at_most=1e6)]',
-            )
+            every = "group, per_geo, max_change, minimum_if_on, roas_floor"
+            fix = 'write constraints=[mm.constraints.group(["TV", "Radio"], at_most=1e6)]'
+            fail("constraints", one, "", f"{every}, or a list of them", fix)
     return list(many)
 
 
@@ -491,10 +484,6 @@ def _channels(field: str, given: Any, fix: str) -> tuple[str, ...]:
         if names.count(name) > 1:
             fail(field, Phrase(f'"{name}" twice'), "", "every channel once", fix)
     return names
-
-
-def _money(field: str, value: object, high: float | None, fix: str) -> float:
-    return number(field, value, low=0.0, high=high, fix=fix)
 
 
 def _ordered(field: str, low: float | None, top: float | None, where: str = "") -> None:

@@ -8,9 +8,9 @@ import xarray as xr
 
 from mmmjax.budget.layout import Layout, markets_of
 from mmmjax.budget.prepare import Fits, Prepared
-from mmmjax.budget.request import known_of
+from mmmjax.budget.request import known_of, numbers_of
 from mmmjax.budget.scenario import Plan
-from mmmjax.checks import Phrase, closest, fail, finite, listing
+from mmmjax.checks import Phrase, fail, finite, listing, unknown
 from mmmjax.shapes import CHANNEL, GEO
 
 __all__ = ["REFERENCE", "Spend", "costs_of", "named_plans", "spend_of"]
@@ -95,17 +95,17 @@ def spend_of(prepared: Prepared, field: str, given: Any) -> Spend:
     if isinstance(given, Mapping):
         whole = np.ones(len(money), bool)
         if given and all(isinstance(value, Mapping) for value in given.values()):
-            markets = _markets(prepared)
+            markets = list(prepared.markets)
             for name, inner in given.items():
                 if name not in markets:
-                    near = closest(name, list(markets)) or next(iter(markets))
-                    allowed = f"markets ({listing(markets, 12)})"
-                    fail(field, name, "", allowed, f'did you mean "{near}"?')
-                _fill(layout, field, money, inner, markets[name])
+                    fix = f'did you mean "{markets[0]}"?'
+                    unknown(field, name, "", "markets", markets, fix)
+                own = layout.market == markets.index(name)
+                _fill(layout, field, money, inner, own)
         else:
             _fill(layout, field, money, given, whole)
     elif given is not None:
-        array, shape = _numbers(given), layout.table(money).shape
+        array, shape = numbers_of(given), layout.table(money).shape
         if array.shape == shape[1:]:
             named = dict(zip(layout.channels, array, strict=True))
             return spend_of(prepared, field, named)
@@ -124,16 +124,6 @@ def spend_of(prepared: Prepared, field: str, given: Any) -> Spend:
     return Spend(money, prepared.profile)
 
 
-def _markets(prepared: Prepared) -> dict[str, np.ndarray]:
-    """Which cells belong to each market."""
-    sizes = [
-        len(known.geos) * len(known.channels)
-        for known in map(known_of, prepared.markets.values())
-    ]
-    cells = np.repeat(np.arange(len(sizes)), sizes)
-    return {name: cells == i for i, name in enumerate(prepared.markets)}
-
-
 def _fill(
     layout: Layout, field: str, money: np.ndarray, given: Mapping[Any, Any],
     among: np.ndarray,
@@ -141,12 +131,9 @@ def _fill(
     """Write {channel: money} into cells; one number is shared out as the reference is."""
     for channel, value in given.items():
         if channel not in layout.channels:
-            near = closest(channel, layout.channels)
-            allowed = f"paid channels ({listing(layout.channels, 12)})"
-            fix = f'did you mean "{near}"?' if near else "leave it out"
-            fail(field, channel, "", allowed, fix)
+            unknown(field, channel, "", "paid channels", layout.channels)
         own = among & (layout.channel == layout.channels.index(channel))
-        amount, where = _numbers(value), f'channel "{channel}"'
+        amount, where = numbers_of(value), f'channel "{channel}"'
         if amount.shape not in ((), (own.sum(),)):
             allowed = f"one number, or one per geo ({own.sum()})"
             fail(field, Phrase(f"shape {amount.shape}"), where, allowed, "one number")
@@ -158,14 +145,6 @@ def _fill(
             total = before.sum()
             amount = amount * (before / total if total > 0 else 1.0 / own.sum())
         money[own] = layout.unit * amount
-
-
-def _numbers(value: Any) -> np.ndarray:
-    """Any value as an array; NaN where it is no number."""
-    try:
-        return np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        return np.asarray(np.nan)
 
 
 def _of_plan(prepared: Prepared, field: str, plan: Plan) -> Spend:

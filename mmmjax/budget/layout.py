@@ -33,6 +33,7 @@ class Layout:
         channels: Names of the columns.
         geo: Row of every cell.
         channel: Column of every cell.
+        market: Index of the market of every cell.
         reference: Spend compared with.
         lower: Least spend.
         upper: Largest spend.
@@ -54,6 +55,7 @@ class Layout:
     channels: tuple[str, ...]
     geo: Int[np.ndarray, " cell"]
     channel: Int[np.ndarray, " cell"]
+    market: Int[np.ndarray, " cell"]
     reference: Float[np.ndarray, " cell"]
     lower: Float[np.ndarray, " cell"]
     upper: Float[np.ndarray, " cell"]
@@ -113,10 +115,6 @@ class Layout:
         own = np.unique(self.channel[~np.isnan(self.split)])
         return tuple(self.channels[c] for c in own)
 
-    def table_of_draws(self, values: np.ndarray) -> np.ndarray:
-        """Values (draw, cell) as (draw, geo, channel)."""
-        return np.moveaxis(self.table(np.asarray(values).T), -1, 0)
-
 
 def markets_of(fits: Any) -> dict[str, Fit | ResponseCurves]:
     """Fits by name of their market; the name of a single fit, or of curves, is empty.
@@ -133,23 +131,14 @@ def markets_of(fits: Any) -> dict[str, Fit | ResponseCurves]:
         fix = "mm.optimize(fit, ...) or mm.optimize({'de': fit_de, 'fr': fit_fr}, ...)"
         fail("fit", fits, "", "a Fit, or fits by the name of their market", fix)
     first, *rest = named
-    structure = _structure(named[first])
     for name in rest:
-        if _structure(named[name]) != structure:
-            fail(
-                "fit",
-                Phrase(f'"{name}" and "{first}" differ in adstock or saturation'),
-                "",
-                "fits of one kind of model under one budget",
-                "fit all markets with the same adstock and saturation",
-            )
+        if named[name].spec.media != named[first].spec.media:
+            got = Phrase(f'"{name}" and "{first}" differ in adstock or saturation')
+            fix = "fit all markets with the same adstock and saturation"
+            fail("fit", got, "", "fits of one kind of model under one budget", fix)
     if len(named) == 1:
         return {"": named[first]}
     return {str(name): fit for name, fit in named.items()}
-
-
-def _structure(fit: Fit) -> tuple[Any, ...]:
-    return fit.spec.media
 
 
 def lay_out(
@@ -183,7 +172,7 @@ def lay_out(
         return requests.read(
             known[name], budget=total, periods=periods,
             bounds=given["bounds"][name], reference=given["reference"][name],
-            fixed=given["fixed"][name], per_period=per_period, whole=False,
+            fixed=given["fixed"][name], per_period=per_period,
         )  # fmt: skip
 
     if len(names) == 1:
@@ -205,23 +194,14 @@ def _per_market(field: str, value: Any, names: tuple[str, ...]) -> dict[str, Any
     if isinstance(value, Mapping) and value:
         unknown = [name for name in value if name not in names]
         if unknown:
-            fail(
-                field,
-                unknown[0],
-                "",
-                f"names of markets ({listing(names, 12)})",
-                f'with several fits write {field}={{"{names[0]}": ...}}',
-            )
+            fix = f'with several fits write {field}={{"{names[0]}": ...}}'
+            fail(field, unknown[0], "", f"names of markets ({listing(names, 12)})", fix)
         default = 0.5 if field == "bounds" else None
         return {name: value.get(name, default) for name in names}
     if field == "reference" and value is not None:
-        fail(
-            field,
-            Phrase("one for all markets"),
-            "",
-            "{market: {channel: money}}",
-            f'with several fits write reference={{"{names[0]}": {{...}}}}',
-        )
+        got, allowed = Phrase("one for all markets"), "{market: {channel: money}}"
+        fix = f'with several fits write reference={{"{names[0]}": {{...}}}}'
+        fail(field, got, "", allowed, fix)
     return dict.fromkeys(names, value)
 
 
@@ -255,8 +235,9 @@ def _joined(
     def flat(field: str) -> np.ndarray:
         return np.concatenate([getattr(part, field).ravel() for part in asked.values()])
 
+    market = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
     return Layout(
-        tuple(geos), channels, np.concatenate(rows), np.concatenate(columns),
+        tuple(geos), channels, np.concatenate(rows), np.concatenate(columns), market,
         flat("reference"), flat("lower"), flat("upper"), flat("fixed"),
         np.concatenate(largest), np.concatenate(last), np.concatenate(split), prices,
         dearer, sum(part.budget for part in asked.values()), first.periods,

@@ -17,7 +17,7 @@ from mmmjax.budget.feasible import check_feasible, totals_of
 from mmmjax.budget.horizon import CarryIn, Form, Window, block_of, make_window
 from mmmjax.budget.layout import Layout, lay_out, markets_of
 from mmmjax.budget.region import ROUNDING, Region, scaled, with_nesting
-from mmmjax.budget.request import Bounds, Money, known_of
+from mmmjax.budget.request import Bounds, Money
 from mmmjax.budget.search import Kind, Problem
 from mmmjax.budget.utility import Utility, as_utility
 from mmmjax.budget.utility import check as check_utility
@@ -205,7 +205,7 @@ def prepare(
     window, form = _window(markets, layout, carry_in, max_draws, free, profile, window)
     if fixed_geo_split or layout.national:
         every = fixed_geo_split
-        layout, by_cell, split = _together(layout, by_cell, limits, markets, every)
+        layout, by_cell, split = _together(layout, by_cell, limits, every)
         same = window.split is not None and np.array_equal(window.split, split)
         window = window if same else window._replace(split=split)
     doubt = _doubt(form, window, markets, chosen, by_cell, up_to or price > 0)
@@ -293,20 +293,18 @@ def _cell_region(layout: Layout, limits: Limits, up_to: bool) -> tuple[Layout, R
 
 
 def _together(
-    layout: Layout, region: Region, limits: Limits, markets: Mapping[str, Any], every: bool
+    layout: Layout, region: Region, limits: Limits, every: bool
 ) -> tuple[Layout, Region, tuple[np.ndarray, np.ndarray]]:
     """Cells of a channel in a market as one variable, shared out as the reference is.
 
     Of every channel, or of those that are national, whose shares are known.
     """
-    geos = [len(known_of(fit).geos) for fit in markets.values()]
-    market = np.repeat(np.arange(len(geos)), geos)[layout.geo]
-    keys = market * len(layout.channels) + layout.channel
+    keys = layout.market * len(layout.channels) + layout.channel
     if not every:
         alone = np.isnan(layout.split)
         keys = np.where(alone, keys.max() + 1 + np.arange(len(keys)), keys)
     owner = np.unique(keys, return_inverse=True)[1]
-    if every and max(geos) == 1:
+    if every and len(layout.geos) == len(np.unique(layout.market)):
         fix = "leave it out: every channel is in one geo"
         fail("fixed_geo_split", True, "", "a plan for several geos", fix)
     total, count = (np.bincount(owner, x)[owner] for x in (layout.reference, None))

@@ -429,7 +429,7 @@ def _dataset(
     layout, unit = prepared.layout, prepared.layout.unit
     money = (GEO, CHANNEL)
     best, acted, spends = map(prepared.cells, (best, acted, found.spend))
-    allocation = layout.table_of_draws(spends / unit)
+    allocation = np.moveaxis(layout.table(spends.T / unit), -1, 0)  # (draw, geo, channel)
     count = len(allocation)
     more = (spends > acted + 1e-6 * layout.budget).mean(0)
     lo, hi = allocation.min(0), allocation.max(0)

@@ -9,17 +9,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
 from mmmjax.budget.curves import ResponseCurves
-from mmmjax.budget.feasible import check_feasible
 from mmmjax.budget.prices import Dearer
-from mmmjax.budget.region import Region, simple
-from mmmjax.checks import Phrase, choice, closest, fail, integer, listing, number, show
+from mmmjax.checks import Phrase, choice, fail, integer, listing, number, show, unknown
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.panel.national import weights
@@ -32,6 +30,7 @@ __all__ = [
     "Request",
     "cost_of",
     "known_of",
+    "numbers_of",
     "prices_of",
     "read",
 ]
@@ -79,11 +78,6 @@ class Request:
     reference_is: str
     bounds_are: str
 
-    @property
-    def region(self) -> Region:
-        """Bounds and total as the solver takes them, in money."""
-        return simple(self.lower.ravel(), self.upper.ravel(), self.budget)
-
 
 class Known(NamedTuple):
     """What a request needs to know of a market: its paid channels and their past.
@@ -115,6 +109,48 @@ class Known(NamedTuple):
     spend: Float[np.ndarray, "geo period channel"] | None = None
     dates: pd.DatetimeIndex | None = None
     split: Float[np.ndarray, "geo channel"] | None = None
+
+    def index(self, field: str, name: object) -> int:
+        """Place of a paid channel that a user named under `field`."""
+        if name in self.organic:
+            allowed = f"paid channels of the fit ({listing(self.channels, 12)})"
+            fix = f'"{name}" is organic: it has no spend to plan, leave it out'
+            fail(field, name, "", allowed, fix)
+        if name not in self.channels:
+            unknown(field, name, "", "paid channels of the fit", self.channels)
+        return self.channels.index(str(name))
+
+    def money(
+        self, field: str, channel: str, value: object, before: Float[np.ndarray, " geo"]
+    ) -> Float[np.ndarray, " geo"]:
+        """Money of a channel, the user's unit: as given, or shared out as `before` is."""
+        array, where, geos = numbers_of(value), f'channel "{channel}"', len(self.geos)
+        if array.shape not in ((), (geos,)):
+            got, allowed = (
+                Phrase(f"shape {array.shape}"),
+                f"one number, or one per geo ({geos})",
+            )
+            fail(field, got, where, allowed, "give one number")
+        if not (np.isfinite(array) & (array >= 0)).all():
+            fix = f'write {{"{channel}": 1000.0}}'
+            fail(field, value, where, "finite money of at least 0", fix)
+        total = before.sum()
+        shares = before / total if total > 0 else np.full(geos, 1 / geos)
+        own = np.nan if self.split is None else self.split[:, self.channels.index(channel)]
+        national = not np.isnan(own).any()
+        if national and array.ndim and not np.allclose(array, array.sum() * own):
+            got, fix = Phrase("money by geo"), f'write {{"{channel}": {array.sum():g}}}'
+            allowed = "one number: its split over geos is fixed"
+            fail(field, got, f"national {where}", allowed, fix)
+        return array if array.ndim else array * (own if national else shares)
+
+
+def numbers_of(value: object) -> Float[np.ndarray, "..."]:
+    """Any value as an array; NaN where it is no number."""
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return np.asarray(np.nan)
 
 
 def known_of(source: Fit | Panel | ResponseCurves) -> Known:
@@ -149,7 +185,7 @@ def known_of(source: Fit | Panel | ResponseCurves) -> Known:
 
 
 def read(
-    market: Known | Panel,
+    known: Known,
     *,
     budget: Any,
     periods: Any,
@@ -157,12 +193,10 @@ def read(
     reference: Any,
     fixed: Any,
     per_period: bool,
-    whole: bool = True,
 ) -> Request:
     """Turn the arguments of :func:`mmmjax.budget.solve.optimize`, any of them, into money.
 
-    With `whole` they must make a plan; otherwise they are a part of one, whose budget and
-    limits are checked elsewhere.
+    Whether some plan keeps them all is :mod:`mmmjax.budget.prepare`'s to say.
 
     Raises:
         InputError: Anything that cannot be planned, with the reason and the remedy.
@@ -170,42 +204,36 @@ def read(
     periods = integer(
         "periods", periods, low=1, high=2_000, fix="periods=26 plans half a year of weeks"
     )
-    names = _Names(market if isinstance(market, Known) else known_of(market))
+    if not known.channels:
+        got, allowed = (
+            Phrase("a fit without paid channels"),
+            "at least one channel with spend",
+        )
+        fix = "name the columns of money: Panel.from_frame(..., spend=...)"
+        fail("budget", got, "", allowed, fix)
     unit = float(periods) if per_period else 1.0
     kind = GIVEN if reference is not None else PAST if budget is None else SCALED
     if _is_window(reference):
-        before, kind = _between(names.known, reference, periods)
+        before, kind = _between(known, reference, periods)
     else:
-        before = _reference(names, reference, periods, unit)
-    split = names.known.split
-    if split is not None:
-        before = np.where(np.isnan(split), before, before.sum(0) * split)
+        before = _reference(known, reference, periods, unit)
+    if known.split is not None:
+        before = np.where(np.isnan(known.split), before, before.sum(0) * known.split)
     if budget is not None:
         fix = "leave budget=None to spend what the reference spends"
         budget = unit * number("budget", budget, low=0.0, open_low=True, fix=fix)
     total = before.sum() if budget is None else budget
     if not before.sum() > 0:
-        fail(
-            "reference",
-            Phrase("no spend in any channel"),
-            "",
-            "spend above 0 somewhere",
-            "pass reference={channel: money}",
-        )
+        got, fix = Phrase("no spend in any channel"), "pass reference={channel: money}"
+        fail("reference", got, "", "spend above 0 somewhere", fix)
     if reference is None:
         before = before * (total / before.sum())
-    lower, upper = _bounds(names, bounds, before, total, unit)
-    held = _fixed(names, fixed, bounds, before, unit)
+    lower, upper = _bounds(known, bounds, before, total, unit)
+    held = _fixed(known, fixed, bounds, before, unit)
     lower, upper = (np.where(np.isnan(held), bound, held) for bound in (lower, upper))
-    given = ~np.isnan(held)
-    words = "money a period" if per_period else "money over the window"
-    if whole:
-        region = simple(lower.ravel() / unit, upper.ravel() / unit, total / unit)
-        checked = check_feasible(region, names.labels, given.ravel(), words)
-        total = unit * float(checked.most[0])
     return Request(
-        names.geos, names.channels, before, lower, upper, given, total, periods, per_period,
-        kind, _bounds_are(bounds, kind),
+        known.geos, known.channels, before, lower, upper, ~np.isnan(held), float(total),
+        periods, per_period, kind, _bounds_are(bounds, kind),
     )  # fmt: skip
 
 
@@ -224,7 +252,7 @@ def cost_of(
     Returns:
         Prices; one period stands for all where none changes over the window.
     """
-    names, geos = _Names(known), len(known.geos)
+    geos = len(known.geos)
     if isinstance(given, pd.DataFrame):
         given = {name: given[name].to_numpy()[None] for name in given}
     if not isinstance(given, Mapping | None):
@@ -232,13 +260,13 @@ def cost_of(
         fail("cost_per_unit", given, "", "{channel: price}, or a table of periods", fix)
     cost = np.repeat(known.cost_per_unit[..., None], periods, axis=2)
     for channel, value in (given or {}).items():
-        c, where = names.index("cost_per_unit", channel), f'channel "{channel}"'
+        c, where = known.index("cost_per_unit", channel), f'channel "{channel}"'
         was = known.cost_per_unit[:, c, None]
         if isinstance(value, Mapping):
             for key in value:
                 choice(f"key of cost_per_unit, {where}", key, ("price", "elasticity"))
             value = value.get("price", was)
-        price = _numbers(value)
+        price = numbers_of(value)
         if price.shape == (geos,) and (geos > 1 or periods == 1):
             price = price[:, None]
         if price.shape not in ((), (geos, 1), (1, periods), (geos, periods)) and not (
@@ -267,11 +295,11 @@ def prices_of(
     mean of the training periods that had any, whose price is `cost`. Every geo is a market
     of its own for media.
     """
-    names, cost = _Names(known), cost_of(known, given, periods)
+    cost = cost_of(known, given, periods)
     elasticity = np.zeros_like(known.cost_per_unit)
     for channel, value in dict(given if isinstance(given, Mapping) else {}).items():
         if isinstance(value, Mapping) and "elasticity" in value:
-            c, e = names.index("cost_per_unit", channel), _numbers(value["elasticity"])
+            c, e = known.index("cost_per_unit", channel), numbers_of(value["elasticity"])
             where = f'elasticity of channel "{channel}"'
             if known.spend is None:
                 got, allowed = Phrase("an elasticity"), "a price, with response curves"
@@ -286,136 +314,35 @@ def prices_of(
     return cost, Dearer(elasticity[..., None], usual)
 
 
-class _Names:
-    """Paid channels and geos of a market, and how to find a channel that a user named."""
-
-    def __init__(self, known: Known) -> None:
-        self.known, self.geos, self.channels = known, known.geos, known.channels
-        if not self.channels:
-            fail(
-                "budget",
-                Phrase("a fit without paid channels"),
-                "",
-                "at least one channel with spend",
-                "name the columns of money: Panel.from_frame(..., spend=...)",
-            )
-        several = len(self.geos) > 1
-        self.labels = [
-            f"{c} in {g}" if several else c for g in self.geos for c in self.channels
-        ]
-
-    def index(self, field: str, name: object) -> int:
-        if name not in self.channels:
-            self.unknown(field, name)
-        return self.channels.index(str(name))
-
-    def unknown(self, field: str, name: object) -> NoReturn:
-        allowed = f"paid channels of the fit ({listing(self.channels, 12)})"
-        if name in self.known.organic:
-            fail(
-                field,
-                name,
-                "",
-                allowed,
-                f'"{name}" is organic: it has no spend to plan, leave it out',
-            )
-        near = closest(name, self.channels)
-        fail(
-            field, name, "", allowed, f'did you mean "{near}"?' if near else "leave it out"
-        )
-
-    def per_geo(self, field: str, channel: str, value: object) -> np.ndarray:
-        """One or n_geos finite numbers >= 0, in the user's unit."""
-        array = _numbers(value)
-        if array.ndim > 1 or (array.ndim and array.shape != (len(self.geos),)):
-            fail(
-                field,
-                Phrase(f"shape {array.shape}"),
-                f'channel "{channel}"',
-                f"one number, or one per geo ({len(self.geos)})",
-                "give one number",
-            )
-        if not (np.isfinite(array) & (array >= 0)).all():
-            fail(
-                field,
-                value,
-                f'channel "{channel}"',
-                "finite money of at least 0",
-                f'write {{"{channel}": 1000.0}}',
-            )
-        split = self.split(channel)
-        if array.ndim and split is not None and not np.allclose(array, array.sum() * split):
-            got, fix = Phrase("money by geo"), f'write {{"{channel}": {array.sum():g}}}'
-            allowed = "one number: its split over geos is fixed"
-            fail(field, got, f'national channel "{channel}"', allowed, fix)
-        return array
-
-    def split(self, channel: str) -> np.ndarray | None:
-        """Share of each geo in a national channel; None of another."""
-        known = self.known.split
-        own = None if known is None else known[:, self.channels.index(channel)]
-        return None if own is None or np.isnan(own).any() else own
-
-    def share(
-        self, field: str, channel: str, value: object, before: np.ndarray
-    ) -> np.ndarray:
-        """Money of a channel per geo: as given, or a total shared out as `before` is."""
-        money = self.per_geo(field, channel, value)
-        if money.ndim:
-            return money
-        total, split = before.sum(), self.split(channel)
-        if split is not None:
-            return money * split
-        shares = (
-            before / total if total > 0 else np.full(len(self.geos), 1 / len(self.geos))
-        )
-        return money * shares
-
-
-def _numbers(value: object) -> np.ndarray:
-    """Any value as an array; NaN where it is no number."""
-    try:
-        return np.asarray(value, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return np.asarray(np.nan)
-
-
-def _reference(names: _Names, given: Any, periods: int, unit: float) -> np.ndarray:
-    before = periods * names.known.mean
+def _reference(known: Known, given: Any, periods: int, unit: float) -> np.ndarray:
+    before = periods * known.mean
     if given is None:
         return before
     if not isinstance(given, Mapping):
-        array = _numbers(given)
-        shapes = {(len(names.channels),), before.shape}
+        array, shapes = numbers_of(given), {(len(known.channels),), before.shape}
         if array.shape not in shapes:
-            fail(
-                "reference",
-                Phrase(f"shape {array.shape}"),
-                "",
-                f"{{channel: money}}, or an array of shape {' or '.join(map(str, shapes))}",
-                f"the paid channels are {listing(names.channels, 12)}",
-            )
-        given = dict(zip(names.channels, array.T, strict=True))
+            said = " or ".join(map(str, shapes))
+            allowed = f"{{channel: money}}, or an array of shape {said}"
+            fix = f"the paid channels are {listing(known.channels, 12)}"
+            fail("reference", Phrase(f"shape {array.shape}"), "", allowed, fix)
+        given = dict(zip(known.channels, array.T, strict=True))
     for name in given:
-        names.index("reference", name)
-    for name in names.channels:
+        known.index("reference", name)
+    for name in known.channels:
         if name not in given:
+            fix = f'write "{name}": 0.0 for a channel without spend'
             fail(
-                "reference",
-                Phrase(f'no money for "{name}"'),
-                "",
-                "every paid channel",
-                f'write "{name}": 0.0 for a channel without spend',
+                "reference", Phrase(f'no money for "{name}"'), "", "every paid channel", fix
             )
     columns = [
-        unit * names.share("reference", name, given[name], before[:, i])
-        for i, name in enumerate(names.channels)
+        unit * known.money("reference", name, given[name], before[:, i])
+        for i, name in enumerate(known.channels)
     ]
     return np.stack(columns, axis=1)
 
 
 def _bounds(
-    names: _Names, given: Any, before: np.ndarray, budget: float, unit: float
+    known: Known, given: Any, before: np.ndarray, budget: float, unit: float
 ) -> tuple[np.ndarray, np.ndarray]:
     named = dict(given) if isinstance(given, Mapping) else {OTHERS: given}
     low, high = _multipliers(named.pop(OTHERS, DEFAULT_BOUND))
@@ -425,56 +352,42 @@ def _bounds(
     else:
         upper = high * before
     for name, given_ in named.items():
-        i = names.index("bounds", name)
+        i, where = known.index("bounds", name), f'channel "{name}"'
         pair = given_.split(":") if isinstance(given_, str) else given_
         if _small(given_) and 0 <= float(given_) <= 1:
             pair = [f"{share}x" for share in _multipliers(given_)]
         if not isinstance(pair, Sequence) or len(pair) != 2:
-            fail(
-                "bounds",
-                given_,
-                f'channel "{name}"',
-                '(least, largest) money, ("0.8x", "1.2x") times the reference, or 0.2',
-                f'write {{"{name}": (0.0, 1000.0)}} or {{"{name}": ("0.8x", "1.2x")}}',
-            )
+            allowed = '(least, largest) money, ("0.8x", "1.2x") times the reference, or 0.2'
+            fix = f'write {{"{name}": (0.0, 1000.0)}} or {{"{name}": ("0.8x", "1.2x")}}'
+            fail("bounds", given_, where, allowed, fix)
         low, high = pair
         own = before[:, i].sum()
-        if (
-            _small(low)
-            and _small(high)
-            and 0 <= float(low) <= float(high)
-            and 0 < float(high) * unit < TINY * own
-        ):
-            fail(
-                "bounds",
-                Phrase(f"at most {high:g} of money"),
-                f'channel "{name}", whose reference is {own / unit:,.6g}',
-                "money, or multiples of the reference with an x",
+        tiny = _small(low) and _small(high) and 0 <= float(low) <= float(high)
+        if tiny and 0 < float(high) * unit < TINY * own:
+            got, where = f"at most {high:g} of money", f"{where}, whose reference is"
+            fix = (
                 f'write {{"{name}": ("{low:g}x", "{high:g}x")}}, as a flag '
-                f'"{name}={low:g}x:{high:g}x", for {low:g} to {high:g} times the reference',
+                f'"{name}={low:g}x:{high:g}x", for {low:g} to {high:g} times the reference'
             )
+            allowed = "money, or multiples of the reference with an x"
+            fail("bounds", Phrase(got), f"{where} {own / unit:,.6g}", allowed, fix)
         if np.ndim(high) == 0 and high == math.inf:
-            high = max(budget / unit, float(before[:, i].sum() / unit))
+            high = max(budget / unit, float(own / unit))
             high = high if isinstance(low, str) else max(high, float(np.sum(low)))
         for ends, end in ((lower, low), (upper, high)):
             if isinstance(end, str):
-                times = _numbers(end.strip().removesuffix("x"))
+                times = numbers_of(end.strip().removesuffix("x"))
                 if not end.strip().endswith("x") or not 0 <= times < math.inf:
                     allowed = '"0.8x": so many times the reference, at least 0'
-                    fail("bounds", end, f'channel "{name}"', allowed, '("0.8x", "1.2x")')
+                    fail("bounds", end, where, allowed, '("0.8x", "1.2x")')
                 ends[:, i] = times * before[:, i]
             else:
-                ends[:, i] = unit * names.share("bounds", name, end, before[:, i])
+                ends[:, i] = unit * known.money("bounds", name, end, before[:, i])
         if (lower[:, i] > upper[:, i]).any():
-            fail(
-                "bounds",
-                given_,
-                f'channel "{name}"',
-                "least <= largest",
-                "write the smaller number first"
-                if isinstance(low, str) is isinstance(high, str)
-                else 'write both as multiples, ("0.8x", "1.2x"), or both as money',
-            )
+            fix = "write the smaller number first"
+            if isinstance(low, str) is not isinstance(high, str):
+                fix = 'write both as multiples, ("0.8x", "1.2x"), or both as money'
+            fail("bounds", given_, where, "least <= largest", fix)
     return lower, upper
 
 
@@ -535,30 +448,20 @@ def _multipliers(given: Any) -> tuple[float, float]:
 
 
 def _fixed(
-    names: _Names, given: Any, bounds: Any, before: np.ndarray, unit: float
+    known: Known, given: Any, bounds: Any, before: np.ndarray, unit: float
 ) -> np.ndarray:
     held = np.full_like(before, np.nan)
     given = [given] if isinstance(given, str) else [] if given is None else given
     if not isinstance(given, Mapping | Sequence):
-        fail(
-            "fixed",
-            given,
-            "",
-            "{channel: money}, or a list of channels held at their reference",
-            'write fixed={"TV": 0.0}',
-        )
+        allowed = "{channel: money}, or a list of channels held at their reference"
+        fail("fixed", given, "", allowed, 'write fixed={"TV": 0.0}')
     pairs = given if isinstance(given, Mapping) else dict.fromkeys(given)
     for name, money in pairs.items():
-        i = names.index("fixed", name)
+        i = known.index("fixed", name)
         if isinstance(bounds, Mapping) and name in bounds:
-            fail(
-                "fixed",
-                name,
-                "bounds",
-                "a channel either fixed or bounded",
-                f'leave "{name}" out of one of the two',
-            )
+            fix = f'leave "{name}" out of one of the two'
+            fail("fixed", name, "bounds", "a channel either fixed or bounded", fix)
         held[:, i] = before[:, i]
         if money is not None:
-            held[:, i] = unit * names.share("fixed", name, money, before[:, i])
+            held[:, i] = unit * known.money("fixed", name, money, before[:, i])
     return held

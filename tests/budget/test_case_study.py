@@ -9,7 +9,7 @@ import pytest
 
 import mmmjax as mm
 from mmmjax.budget.region import inside, simple
-from mmmjax.budget.request import read
+from mmmjax.budget.request import known_of, read
 from tests.budget.case_study import PERIODS, REFERENCE
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
@@ -33,8 +33,8 @@ def test_reference_plans_are_plans_of_our_request(fixed):
         test.spend.sum((0, 1)) / PERIODS / 7, list(REFERENCE.values()), rtol=1e-6
     )
     asked = read(
-        train, budget=None, periods=PERIODS, bounds=0.5, reference=REFERENCE, fixed=fixed,
-        per_period=True,
+        known_of(train), budget=None, periods=PERIODS, bounds=0.5, reference=REFERENCE,
+        fixed=fixed, per_period=True,
     )  # fmt: skip
     theirs = (
         budget["tv_fixed_at_zero"]["allocation"]
@@ -43,6 +43,6 @@ def test_reference_plans_are_plans_of_our_request(fixed):
     )
     spend = PERIODS * np.array([theirs[channel] for channel in asked.channels])
     room = 1e-5 * asked.reference.ravel()  # six digits are printed
-    wider = simple(asked.region.lower - room, asked.region.upper + room, spend.sum())
+    wider = simple(asked.lower.ravel() - room, asked.upper.ravel() + room, spend.sum())
     assert inside(spend, wider)
     assert asked.budget == pytest.approx(spend.sum(), rel=1e-6)

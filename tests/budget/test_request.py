@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import mmmjax as mm
+from mmmjax.budget.prepare import prepare
 from mmmjax.budget.request import known_of, read
 from mmmjax.checks import InputError
-from tests.budget.cases import make_panel
+from tests.budget.cases import make_fit, make_panel
 
 PLAIN = {
     "budget": None, "periods": 10, "bounds": 0.5, "reference": None, "fixed": None,
@@ -17,7 +18,7 @@ PLAIN = {
 
 
 def ask(panel=None, **changes):
-    return read(panel or make_panel(), **PLAIN | changes)
+    return read(known_of(panel or make_panel()), **PLAIN | changes)
 
 
 def test_default_reference_is_historical_spend():
@@ -119,9 +120,6 @@ BAD = [
     ({"budget": 0.0}, ["budget", "above 0"]),
     ({"budget": math.nan}, ["budget", "NaN"]),
     ({"budget": -1.0}, ["budget", "above 0"]),
-    ({"budget": 1.0, "fixed": {"c0": 5.0}}, ["budget", "sum of the lower", "c0 5 (fixed)"]),
-    ({"reference": [1, 1, 1], "budget": 9.0}, ["upper bounds, 4.5", "at most 4.5"]),
-    ({"reference": [1, 1, 1], "budget": 1.0}, ["sum of the lower bounds, 1.5", "c0 0.5"]),
     ({"reference": [1, 1]}, ["reference", "shape (2,)", '"c0"']),
     ({"reference": [1, 1, math.nan]}, ["reference", "c2", "finite"]),
     ({"reference": [0, 0, 0]}, ["reference", "no spend"]),
@@ -154,6 +152,21 @@ BAD = [
 def test_bad_requests_say_what_and_how_to_fix_it(changes, parts):
     with pytest.raises(InputError) as error:
         ask(make_panel(organic=True), **changes)
+    for part in parts:
+        assert part in str(error.value)
+
+
+CLASHES = [
+    ({"budget": 1.0, "fixed": {"c0": 5.0}}, ["budget", "sum of the lower", "c0 5 (fixed)"]),
+    ({"reference": [1, 1, 1], "budget": 9.0}, ["upper bounds, 4.5", "at most 4.5"]),
+    ({"reference": [1, 1, 1], "budget": 1.0}, ["sum of the lower bounds, 1.5", "c0 0.5"]),
+]
+
+
+@pytest.mark.parametrize("changes, parts", CLASHES)
+def test_budgets_that_bounds_do_not_allow(changes, parts):
+    with pytest.raises(InputError) as error:
+        prepare(make_fit(organic=True), **PLAIN | changes)
     for part in parts:
         assert part in str(error.value)
 

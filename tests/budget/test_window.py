@@ -9,7 +9,7 @@ import pytest
 
 import mmmjax as mm
 from mmmjax.budget.prepare import prepare
-from mmmjax.budget.request import read
+from mmmjax.budget.request import known_of, read
 from mmmjax.checks import InputError
 from tests.budget.cases import make_fit, make_panel
 
@@ -93,7 +93,7 @@ def test_one_end_in_money_and_one_as_a_multiple(fit):
 def test_multiples_that_are_none(told, words):
     asked = {"reference": None, "fixed": None, "per_period": False}
     with pytest.raises(InputError, match=words):
-        read(make_panel(2), budget=None, periods=4, bounds={"c0": told}, **asked)
+        read(known_of(make_panel(2)), budget=None, periods=4, bounds={"c0": told}, **asked)
 
 
 def test_a_plan_says_what_bounds_are_of_and_when_memory_is_longer(fit):
