@@ -12,12 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 from jaxtyping import Array, Float
 
 from mmmjax import checks
 from mmmjax.arrays import PAST, TIME, WHOLE, Arrays
 from mmmjax.panel import Panel
+from mmmjax.panel.calendar import following
 from mmmjax.scaling import Scale
 from mmmjax.shapes import CAMPAIGN, CHANNEL, GEO
 from mmmjax.spec import Spec
@@ -86,8 +86,8 @@ def make_inputs(
     if scale.days is not None:
         before = (panel if after is None else after).dates
         before = before[len(before) - history :] if after is not None else before[:history]
-        late = pd.date_range(dates[-1], periods=spec.memory + 1, freq=panel.freq)
-        every: Any = before.append([dates, late[late > dates[-1]][: spec.memory - 1]])
+        late = following(dates, panel.freq, spec.memory - 1)
+        every: Any = before.append([dates, late])
         values[DAYS] = np.log(scale.lengths(every, panel.freq))
         axes[DAYS] = (WHOLE,)
     for term in spec.parts:

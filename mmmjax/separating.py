@@ -34,6 +34,7 @@ from mmmjax.budget.request import known_of, prices_of
 from mmmjax.checks import Phrase, fail
 from mmmjax.conflating import KINDS, Conflation
 from mmmjax.draws import Fit
+from mmmjax.panel.calendar import following
 from mmmjax.posterior.contributions import contributions
 
 __all__ = ["Separation", "separate"]
@@ -165,8 +166,7 @@ def separate(
         best = np.asarray(ends)[int(np.argmax(values))]
         answers = [_distance(x, question, forms) for x in (best, np.ones(periods))]
     (q, means), (q_even, means_even) = answers
-    last, step = first.panel.dates[-1], total / periods
-    dates: Any = pd.date_range(last, periods=periods + 1, freq=first.panel.freq)[1:]
+    step, dates = total / periods, following(first.panel.dates, first.panel.freq, periods)
     table = pd.DataFrame({"date": dates, "spend": step * best, "even": step})
     table = table.assign(least=low * step, most=high * step)
     for kind, x, y in zip(KINDS, means, means_even, strict=True):

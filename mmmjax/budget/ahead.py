@@ -12,6 +12,7 @@ from mmmjax import response
 from mmmjax.checks import Phrase, fail, finite, listing, show, unknown
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
+from mmmjax.panel.calendar import following
 from mmmjax.posterior.fold import fold, thinned
 from mmmjax.posterior.levers import levers_of
 from mmmjax.posterior.multipliers import drawn
@@ -29,9 +30,7 @@ def rest_of(
     Trend and seasonality go on, levers stay as they were last, other controls and organic
     channels at their mean of training.
     """
-    last = fit.panel.dates[-1]
-    dates = pd.date_range(last, periods=periods + 1, freq=fit.panel.freq)
-    dates = dates[dates > last][:periods]
+    dates = following(fit.panel.dates, fit.panel.freq, periods)
     scope = Scope.of(fit, blank(fit, dates, None, None, levers={}, average=True))
     media = np.array(scope.inputs["media"])
     media[:, fit.panel.paid] = 0.0  # what they did before the window is theirs too
@@ -44,9 +43,8 @@ def lengths_of(fits: Sequence[Fit], periods: int) -> Float[np.ndarray, "cell per
     """Days of periods to come, see :meth:`Scale.lengths`; of no cell if all are 1."""
     out = []
     for fit in fits if any(fit.scale.days for fit in fits) else ():
-        last: Any = fit.panel.dates[-1]
-        dates = pd.date_range(last, periods=periods + 1, freq=fit.panel.freq)
-        days = fit.scale.lengths(dates[dates > last][:periods], fit.panel.freq)
+        dates = following(fit.panel.dates, fit.panel.freq, periods)
+        days = fit.scale.lengths(dates, fit.panel.freq)
         out.append(np.tile(days, (fit.panel.n_geos * int(np.sum(fit.panel.paid)), 1)))
     return np.concatenate(out) if out else np.zeros((0, periods))
 
@@ -55,9 +53,7 @@ def multipliers_of(
     fit: Fit, periods: int, max_draws: int | None
 ) -> Float[np.ndarray, "draw cell level"]:
     """Multipliers of the periods of a window after training, and of its tail."""
-    last = fit.panel.dates[-1]
-    dates = pd.date_range(last, periods=periods + 1, freq=fit.panel.freq)
-    dates = dates[dates > last][:periods]
+    dates = following(fit.panel.dates, fit.panel.freq, periods)
     found = drawn(fit, dates, fit.panel.n_periods, max_draws)[:, :, fit.panel.paid]
     return found.reshape(len(found), -1, found.shape[-1])
 

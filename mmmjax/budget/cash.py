@@ -19,8 +19,9 @@ from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.given import Spend
 from mmmjax.budget.horizon import Form, Window, response_of
 from mmmjax.budget.prepare import Prepared
+from mmmjax.budget.record import intervals
 from mmmjax.checks import Phrase, fail, number
-from mmmjax.metrics import hdi
+from mmmjax.panel.calendar import following
 from mmmjax.shapes import CHANNEL
 
 __all__ = ["cash_flow"]
@@ -57,7 +58,7 @@ def cash_flow(
         outlay so far, NaT where it stays below.
     """
     rate = number("discount_rate", discount_rate, low=0.0, fix="0.08 is 8% a year")
-    first = next(iter(prepared.markets.values()))
+    panel = prepared.about
     if noise:
         got, fix = Phrase("spend_noise too"), "leave one of the two out"
         fail("discount_rate", got, "", "spend as it is planned", fix)
@@ -65,21 +66,20 @@ def cash_flow(
         fix = "outcome_value = 1.0 under [data] where the outcome is money, or its margin"
         got = Phrase("no outcome_value")
         fail("discount_rate", got, "", "money per unit of outcome", fix)
-    if isinstance(first, ResponseCurves) or not first.panel.freq:
+    if isinstance(panel, ResponseCurves) or not panel.freq:
         got, fix = Phrase("periods without a date"), "leave discount_rate out"
         fail("discount_rate", got, "", "a fit of a panel of regular dates", fix)
-    panel, layout, form = first.panel, prepared.layout, prepared.kind.form
+    layout, form = prepared.layout, prepared.kind.form
     assert form.spec is not None
     periods, whole = layout.periods, layout.periods + form.spec.memory - 1
-    dates = pd.date_range(panel.dates[-1], periods=whole + 1, freq=panel.freq)[1:]
+    dates = following(panel.dates, panel.freq, whole)
     years = (dates.to_numpy() - dates.to_numpy()[0]) / np.timedelta64(1, "D") / YEAR
     factor = (1.0 + rate) ** -years
     form = replace(form, free_periods=periods, by_period=True)
     inputs = {name: x for name, x in prepared.window.draws.items() if name != "factors"}
     window, incomes, outlays = prepared.window._replace(draws=inputs), [], []
     for spend in spends:
-        even = np.full((len(spend.money), periods), 1.0 / periods)
-        money = spend.money[:, None] * (even if spend.profile is None else spend.profile)
+        money = spend.money[:, None] * spend.shares(periods)
         with jax.enable_x64(True):
             come = _income(window, layout.members, money.ravel(), form=form)
         incomes.append(value * factor * np.asarray(come))
@@ -94,11 +94,7 @@ def cash_flow(
         "probability_npv": (PLAN, (net.sum(-1) > 0).mean(1)),
     }
     parts = {"npv": ((PLAN,), net.sum(-1)), "channel_npv": ((PLAN, CHANNEL), net)}
-    for name, (dims, draws) in parts.items():
-        few = not 1 <= int(np.floor(prob * draws.shape[1])) < draws.shape[1]
-        ends = (draws.min(1), draws.max(1)) if few else hdi(draws, prob, axis=1)
-        for end, values in zip(("mean", "lo", "hi"), (draws.mean(1), *ends), strict=True):
-            out[f"{name}_{end}"] = (dims, values)
+    out |= intervals(parts, prob, axis=1)
     flow = income.mean(1) - outlay
     out["channel_break_even"] = ((PLAN, CHANNEL), _break_even(flow, dates))
     out["break_even"] = (PLAN, _break_even(flow.sum(1), dates))

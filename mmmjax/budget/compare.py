@@ -24,16 +24,13 @@ from mmmjax.budget.cash import cash_flow
 from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.given import Spend, costs_of, named_plans, spend_of
 from mmmjax.budget.horizon import CarryIn, Form, Response, Window, block_of, response_of
-from mmmjax.budget.layout import Layout
 from mmmjax.budget.prepare import Fits, Prepared, prepare, value_of
-from mmmjax.budget.record import PROB, condition_of
+from mmmjax.budget.record import ENDS, PROB, condition_of, intervals
 from mmmjax.budget.region import ROUNDING
 from mmmjax.budget.scenario import Plan
 from mmmjax.budget.utility import Utility, as_utility, bind
 from mmmjax.budget.utility import check as check_utility
 from mmmjax.checks import Phrase, fail, integer, number
-from mmmjax.draws import Fit
-from mmmjax.metrics import hdi
 from mmmjax.shapes import CHANNEL, DRAW, GEO
 
 __all__ = ["evaluate", "scenarios_table"]
@@ -264,8 +261,7 @@ def _answers(
     profiles = None
     if form.spec and (noise > 0 or any(s.profile is not None for s in spends)):
         profiles = np.full((places, cells, periods), 1.0 / periods)
-        for profile, spend in zip(profiles, spends, strict=False):
-            profile[:] = profile if spend.profile is None else spend.profile
+        profiles[:count] = [spend.shares(periods) for spend in spends]
         levels = periods + form.spec.memory - 1
         own = {name: x for name, x in window.draws.items() if name != "factors"}
         window = window._replace(
@@ -384,7 +380,8 @@ def _dataset(
     better = (gains > 0).mean(1)
     better[0] = np.nan
     by_channel, total = money @ layout.members, money.sum(1)
-    largest = np.stack([_largest(layout, spend) for spend in spends.values()])
+    most = [spend.money * spend.shares(layout.periods).max(1) for spend in spends.values()]
+    beyond = np.stack(most) > layout.largest * (1 + ROUNDING)
     weights = np.where((by_channel > 0)[:, layout.channel], money, layout.reference)
     weighted = (found.marginal * weights) @ layout.members
     whole = weights @ layout.members
@@ -392,54 +389,35 @@ def _dataset(
     data: dict[str, Any] = {
         "spend": (cells, [layout.table(row) for row in money / unit]),
         "total_spend": (PLAN, total / unit),
-        "extrapolated": (cells, [layout.table(x, False) for x in largest]),
+        "extrapolated": (cells, [layout.table(x, False) for x in beyond]),
         "response": ((PLAN, DRAW), found.response),
         "marginal": (cells, [layout.table(row, np.nan) for row in found.marginal]),
         "mroas": (channels, _ratio(weighted, whole)),
         "probability_better": (PLAN, better),
     }
-    measures: dict[str, Any] = {
-        "response": ((PLAN,), _summary(found.response, prob)),
-        "gain": ((PLAN,), _summary(gains, prob)),
-        "channel": (channels, np.moveaxis(found.channels, 1, 0)),
+    draws: dict[str, Any] = {
+        "response": ((PLAN,), found.response),
+        "gain": ((PLAN,), gains),
     }
     if value is not None:
         net = value * gains - (total - total[0])[:, None]
         chance = (net > 0).mean(1)
         chance[0] = np.nan
         data["probability_net"] = (PLAN, chance)
-        measures["net"] = ((PLAN,), _summary(net, prob))
-    for name, (dims, values) in measures.items():
-        for end, values_ in zip(("mean", "lo", "hi"), values, strict=True):
-            data[f"{name}_{end}"] = (dims, values_)
+        draws["net"] = ((PLAN,), net)
+    data |= intervals(draws, prob, axis=1)
+    each = np.moveaxis(found.channels, 1, 0)
+    data |= {f"channel_{end}": (channels, x) for end, x in zip(ENDS, each, strict=True)}
     for end, key in (("", "mean"), ("_lo", "lo"), ("_hi", "hi")):
         data[f"roas{end}"] = (PLAN, _ratio(data[f"response_{key}"][1], total))
         channel = data[f"channel_{key}"][1]
         data[f"channel_roas{end}"] = (channels, _ratio(channel, by_channel))
-    first = next(iter(prepared.markets.values()))
-    about = first.panel if isinstance(first, Fit) else first
-    attributes = {
-        "outcome": about.outcome_name, "currency": about.currency, "unit": layout.words,
+    attributes = prepared.attributes(prob) | {
         "condition": condition_of(prepared.markets.values()),
-        "periods": layout.periods, "carry_in": prepared.carry_in, "prob": prob,
         "compared_with": next(iter(spends)),
-    }  # fmt: skip
+    }
     coords = {PLAN: list(spends), GEO: list(layout.geos), CHANNEL: list(layout.channels)}
     return xr.Dataset(data, coords, attributes)
-
-
-def _largest(layout: Layout, spend: Spend) -> np.ndarray:
-    """Whether the spend of some period is above any of training, (cell,)."""
-    share = 1.0 / layout.periods if spend.profile is None else spend.profile.max(1)
-    return spend.money * share > layout.largest * (1 + ROUNDING)
-
-
-def _summary(draws: np.ndarray, prob: float) -> tuple[np.ndarray, ...]:
-    """Mean, lo and hi over draws of every plan."""
-    mean, size = draws.mean(1), draws.shape[1]
-    if not 1 <= int(np.floor(prob * size)) < size:
-        return mean, draws.min(1), draws.max(1)
-    return mean, *hdi(draws, prob, axis=1)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from mmmjax.budget.layout import Layout, markets_of
 from mmmjax.budget.prepare import Fits, Prepared
@@ -26,6 +27,11 @@ class Spend(NamedTuple):
 
     money: np.ndarray
     profile: np.ndarray | None
+
+    def shares(self, periods: int) -> Float[np.ndarray, "cell period"]:
+        """Share of every period, of an even profile too."""
+        even = np.full((len(self.money), periods), 1.0 / periods)
+        return even if self.profile is None else self.profile
 
 
 def costs_of(plan: Plan, fits: Fits) -> dict[str, Any]:

@@ -26,12 +26,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmmjax.budget import ahead, outcome
-from mmmjax.budget.record import Gain, Moved, Set, relative_gap
+from mmmjax.budget.record import Moved, Set, gain_of, relative_gap
 from mmmjax.budget.scenario import Plan
 from mmmjax.budget.utility import as_utility, mean_response, profit
 from mmmjax.checks import Phrase, choice, closest, fail, listing, number
 from mmmjax.draws import Fit
-from mmmjax.metrics import hdi
 from mmmjax.posterior.fold import fold, thinned
 from mmmjax.posterior.levers import of_levers
 from mmmjax.posterior.scope import Scope
@@ -114,8 +113,8 @@ def joint(
     record = Moved(
         tuple(one._replace(planned=found.values[one.name]) for one in levers),
         (margin_of(start), margin_of(found.values)),
-        {name: _gain(draws) for name, draws in worth.items()},
-        {name: _gain(draws) for name, draws in moves.items()},
+        {name: gain_of(draws) for name, draws in worth.items()},
+        {name: gain_of(draws) for name, draws in moves.items()},
         {name: float((draws > 0).mean()) for name, draws in moves.items()},
         gap,
         close,
@@ -356,8 +355,3 @@ def _world(
         slopes[one.name] = first / step
     each = plan.periods if plan.per_period else 1
     return _World(base, slopes, levers, plan.periods, each)
-
-
-def _gain(draws: np.ndarray) -> Gain:
-    mean = float(draws.mean())
-    return Gain(mean, *map(float, hdi(draws)) if draws.size > 1 else (mean, mean))

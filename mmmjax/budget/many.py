@@ -458,11 +458,6 @@ def _dataset(
             "market": markets, "utility": [str(u) for u in utilities], "budget": budgets,
             GEO: geos, CHANNEL: channels, "quantile": list(LEVELS),
         },
-        {"currency": _about(first).currency, "outcome_name": _about(first).outcome_name,
+        {"currency": first.about.currency, "outcome_name": first.about.outcome_name,
          "per_period": int(first.layout.per_period), "periods": first.layout.periods},
     )  # fmt: skip
-
-
-def _about(prepared: Prepared) -> Any:
-    first = next(iter(prepared.markets.values()))
-    return getattr(first, "panel", first)

@@ -24,12 +24,12 @@ from mmmjax.budget import request as requests
 from mmmjax.budget.ahead import blank
 from mmmjax.budget.given import costs_of
 from mmmjax.budget.prices import Dearer, at_usual_price
-from mmmjax.budget.record import PROB
+from mmmjax.budget.record import PROB, intervals
 from mmmjax.budget.scenario import Plan
 from mmmjax.checks import Phrase, fail, integer, listing, number, numbers, show
 from mmmjax.draws import Fit
-from mmmjax.metrics import hdi
 from mmmjax.panel import Panel
+from mmmjax.panel.calendar import following
 from mmmjax.posterior.fold import MEMORY, fold
 from mmmjax.posterior.scope import ALL, Scope
 from mmmjax.prediction import predict
@@ -156,9 +156,7 @@ def dates_of(fit: Fit, plan: Plan) -> pd.DatetimeIndex:
             shown = Phrase(f"a plan for the {dim}s {listing(got)}")
             fail("plan", shown, "", f"the {dim}s of the fit: {listing(names, 12)}", fix)
     panel, periods = fit.panel, plan.spend_by_period.sizes["period"]
-    last = panel.dates[-1]
-    dates = pd.date_range(last, periods=periods + 1, freq=panel.freq)
-    dates = dates[dates > last][:periods]
+    dates = following(panel.dates, panel.freq, periods)
     period = plan.spend_by_period["period"].to_index()
     if isinstance(period, pd.DatetimeIndex) and not period.equals(dates):
         shown = Phrase(f"a plan from {show(period[0])} on")
@@ -214,23 +212,7 @@ def _dataset(
         "uplift": ((DRAW,), uplift),
         "probability_better": ((), float((gain > 0).mean())),
     }
-    measures = {
-        "outcome": ((PLAN, GEO, DATE), draws, 1),
-        "total": ((PLAN,), totals, 1),
-        "gain": ((), gain, 0),
-        "uplift": ((), uplift, 0),
-    }
-    for name, (dims, values, axis) in measures.items():
-        for end, part in zip(
-            ("mean", "lo", "hi"), _summary(values, prob, axis), strict=True
-        ):
-            data[f"{name}_{end}"] = (dims, part)
+    sides = {"outcome": ((PLAN, GEO, DATE), draws), "total": ((PLAN,), totals)}
+    data |= intervals(sides, prob, axis=1)
+    data |= intervals({"gain": ((), gain), "uplift": ((), uplift)}, prob)
     return xr.Dataset(data, {PLAN: list(SIDES), GEO: geos, DATE: dates})
-
-
-def _summary(draws: np.ndarray, prob: float, axis: int) -> tuple[np.ndarray, ...]:
-    """Mean and highest-density interval; the range where there are few draws."""
-    mean, size = np.asarray(draws.mean(axis, dtype=np.float64)), draws.shape[axis]
-    if not 1 <= int(np.floor(prob * size)) < size:
-        return mean, np.asarray(draws.min(axis)), np.asarray(draws.max(axis))
-    return mean, *hdi(draws, prob, axis=axis)

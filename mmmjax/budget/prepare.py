@@ -23,6 +23,7 @@ from mmmjax.budget.utility import Utility, as_utility
 from mmmjax.budget.utility import check as check_utility
 from mmmjax.checks import Phrase, choice, fail, integer, number
 from mmmjax.draws import Fit
+from mmmjax.panel import Panel
 
 __all__ = ["Asked", "Prepared", "prepare", "value_of"]
 
@@ -90,6 +91,24 @@ class Prepared:
     carry_in: str
     quarter: bool = False
     fixed_geo_split: bool = False
+
+    @property
+    def first(self) -> Fit | ResponseCurves:
+        """The first market, for what all have in common."""
+        return next(iter(self.markets.values()))
+
+    @property
+    def about(self) -> Panel | ResponseCurves:
+        """What knows the labels of outcome and money, and how long a period is."""
+        return self.first.panel if isinstance(self.first, Fit) else self.first
+
+    def attributes(self, prob: float) -> dict[str, Any]:
+        """What a dataset of answers says of the question."""
+        return {
+            "outcome": self.about.outcome_name, "currency": self.about.currency,
+            "unit": self.layout.words, "periods": self.layout.periods,
+            "carry_in": self.carry_in, "prob": prob,
+        }  # fmt: skip
 
     @property
     def free_periods(self) -> int:

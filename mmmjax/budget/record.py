@@ -1,11 +1,12 @@
 """Numbers of a plan: what is spent, what it brings, how good it is known to be."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from mmmjax.adequacy import Judged, judge
 from mmmjax.budget.region import ROUNDING
@@ -20,12 +21,16 @@ __all__ = [
     "PlanRecord",
     "Set",
     "condition_of",
+    "gain_of",
+    "interval",
+    "intervals",
     "judgeable",
     "relative_gap",
 ]
 
 CERTIFIED_GAP = 1e-6  # relative gap bound up to which a plan is called certified
 PROB = 0.94  # of the interval of the gain
+ENDS = ("mean", "lo", "hi")
 JUDGED = 16  # fits at most that are judged where plans are told: it takes a moment for each
 UNJUDGED = "if the models hold, which is not judged here"
 
@@ -192,7 +197,7 @@ class PlanRecord:
     @property
     def gain(self) -> Gain:
         """Response of the plan less that of the reference, over draws."""
-        return _gain(_gains(self))
+        return gain_of(_gains(self))
 
     @property
     def probability_better(self) -> float:
@@ -210,7 +215,7 @@ class PlanRecord:
 
         None where `outcome_value` is not known.
         """
-        return None if self.outcome_value is None else _gain(_net_gains(self))
+        return None if self.outcome_value is None else gain_of(_net_gains(self))
 
     @property
     def probability_net_gain(self) -> float | None:
@@ -295,11 +300,30 @@ def _net_gains(plan: PlanRecord) -> np.ndarray:
     return (plan.outcome_value or 0.0) * _gains(plan) - cost
 
 
-def _gain(gains: np.ndarray) -> Gain:
-    if gains.size < 2:
-        return Gain(*[float(gains.mean())] * 3)
-    lo, hi = hdi(gains, PROB)
-    return Gain(float(gains.mean()), float(lo), float(hi))
+def gain_of(draws: Float[np.ndarray, " draw"]) -> Gain:
+    """Mean and 94% interval of some draws."""
+    return Gain(*map(float, interval(draws)))
+
+
+def interval(
+    draws: Float[np.ndarray, "..."], prob: float = PROB, axis: int = 0
+) -> tuple[Float[np.ndarray, "..."], ...]:
+    """Mean, lo and hi over an axis: the highest-density interval; of few draws all."""
+    mean, size = np.asarray(draws.mean(axis, dtype=np.float64)), draws.shape[axis]
+    if not 1 <= int(np.floor(prob * size)) < size:
+        return mean, np.asarray(draws.min(axis)), np.asarray(draws.max(axis))
+    return mean, *hdi(draws, prob, axis=axis)
+
+
+def intervals(
+    found: Mapping[str, tuple[tuple[str, ...], Any]], prob: float, axis: int = 0
+) -> dict[str, tuple[tuple[str, ...], Any]]:
+    """Variables of a dataset: name_mean, name_lo and name_hi of (dims, draws) by name."""
+    return {
+        f"{name}_{end}": (dims, values)
+        for name, (dims, draws) in found.items()
+        for end, values in zip(ENDS, interval(draws, prob, axis), strict=True)
+    }
 
 
 def _channels(where: xr.DataArray) -> list[str]:

@@ -26,12 +26,12 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from mmmjax.arguments import checked
-from mmmjax.budget.given import costs_of, spend_of
+from mmmjax.budget.given import Spend, costs_of, spend_of
 from mmmjax.budget.grid import grid_start
 from mmmjax.budget.horizon import Form, Window, response_of, slopes_of
 from mmmjax.budget.layout import markets_of
 from mmmjax.budget.prepare import Asked, Fits, Prepared, prepare
-from mmmjax.budget.record import PROB
+from mmmjax.budget.record import PROB, intervals
 from mmmjax.budget.region import ROUNDING, inside
 from mmmjax.budget.request import known_of
 from mmmjax.budget.scenario import Plan
@@ -39,9 +39,7 @@ from mmmjax.budget.search import Found, Kind, Problem, budget_price, search
 from mmmjax.budget.solve import Settings, solve
 from mmmjax.budget.utility import mean_response
 from mmmjax.checks import Phrase, fail, number
-from mmmjax.draws import Fit
 from mmmjax.findings import phase
-from mmmjax.metrics import hdi
 from mmmjax.shapes import CHANNEL, DRAW, GEO
 
 __all__ = ["best_of", "knowledge", "knowledge_table", "net_of", "prepared_for"]
@@ -221,9 +219,8 @@ def _like(plan: Plan, fit: Fits) -> dict[str, Any]:
 def _acted(prepared: Prepared, plan: Plan) -> Float[np.ndarray, " cell"]:
     """Money of the plan, which has to keep what was asked."""
     spend = spend_of(prepared, "plan", plan)
-    even = np.full((len(spend.money), prepared.layout.periods), 1 / prepared.layout.periods)
-    ours = even if prepared.profile is None else prepared.profile
-    own = even if spend.profile is None else spend.profile
+    periods = prepared.layout.periods
+    own, ours = (s.shares(periods) for s in (spend, Spend(spend.money, prepared.profile)))
     if (np.abs(own - ours)[spend.money > 0] > ROUNDING).any():
         shown = Phrase("a plan with a flighting of its own in every geo")
         fix = "compare plans whose channels are spread alike in all geos"
@@ -432,17 +429,12 @@ def _dataset(
     allocation = np.moveaxis(layout.table(spends.T / unit), -1, 0)  # (draw, geo, channel)
     count = len(allocation)
     more = (spends > acted + 1e-6 * layout.budget).mean(0)
-    lo, hi = allocation.min(0), allocation.max(0)
-    if 1 <= int(np.floor(prob * count)) < count:
-        lo, hi = hdi(allocation, prob)
     regret, perfect = found.known - found.acted, found.known - found.best
     data: dict[str, Any] = {
         "plan": (money, layout.table(acted / unit)),
         "best": (money, layout.table(best / unit)),
         "allocation": ((DRAW, *money), allocation),
-        "allocation_mean": (money, allocation.mean(0)),
-        "allocation_lo": (money, lo),
-        "allocation_hi": (money, hi),
+        **intervals({"allocation": (money, allocation)}, prob),
         "probability_more": (money, layout.table(more, np.nan)),
         "response": (DRAW, found.acted),
         "response_known": (DRAW, found.known),
@@ -459,12 +451,6 @@ def _dataset(
         data[f"{name}_error"] = (dims, draws.std(0) / np.sqrt(max(count - 1, 1)))
     worth = data["evpi"][1] / price if price > 0 else np.nan
     data["evpi_money"] = ((), worth)
-    first = next(iter(prepared.markets.values()))
-    about = first.panel if isinstance(first, Fit) else first
-    attributes = {
-        "outcome": about.outcome_name, "currency": about.currency, "unit": layout.words,
-        "periods": layout.periods, "carry_in": prepared.carry_in, "prob": prob,
-        "draws": count, "doubt": prepared.doubt,
-    }  # fmt: skip
+    attributes = prepared.attributes(prob) | {"draws": count, "doubt": prepared.doubt}
     coords = {GEO: list(layout.geos), CHANNEL: list(layout.channels)}
     return xr.Dataset(data, coords, attributes)

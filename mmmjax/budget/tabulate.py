@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from mmmjax.budget import record
@@ -13,6 +12,8 @@ from mmmjax.budget.record import Limit, judgeable
 from mmmjax.budget.region import residuals
 from mmmjax.budget.scenario import Plan
 from mmmjax.budget.search import AT_BOUND, AT_ROW, budget_price
+from mmmjax.panel import Panel
+from mmmjax.panel.calendar import following
 from mmmjax.shapes import CHANNEL, DRAW, GEO
 
 __all__ = ["plan_of", "spend_by_period"]
@@ -36,8 +37,6 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         cost = cost.isel(period=0, drop=True)
     rises = np.concatenate([x.elasticity.ravel() for x in layout.dearer])
     fits = judgeable(prepared.markets.values())
-    first = next(iter(prepared.markets.values()))
-    about: Any = getattr(first, "panel", first)
     spec, kind = prepared.kind.form.spec, prepared.utility.kind
     before, after = solved.seen
     value = prepared.utility.parameters["value"] if kind == "profit" else None
@@ -84,9 +83,9 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         until_mroas=prepared.price or None,
         target=getattr(solved.goal, "target", None),
         probability=getattr(solved.goal, "probability", None),
-        freq=about.freq,
-        currency=about.currency,
-        outcome_name=about.outcome_name,
+        freq=prepared.about.freq,
+        currency=prepared.about.currency,
+        outcome_name=prepared.about.outcome_name,
         outcome_value=value_of(prepared.markets) if value is None else value,
         bounds_are=layout.bounds_are,
         quarter=prepared.quarter,
@@ -112,11 +111,9 @@ def spend_by_period(prepared: Prepared, spend: np.ndarray) -> xr.DataArray:
         cells = prepared.cells(spend)[:, None] * prepared.profile
     else:
         cells = np.repeat(prepared.cells(spend)[:, None] / periods, periods, axis=1)
-    panel = getattr(next(iter(prepared.markets.values())), "panel", None)
-    dates: Any = np.arange(1, periods + 1)
-    if panel is not None and panel.freq:
-        last = pd.Timestamp(panel.dates[-1])
-        dates = pd.date_range(last, periods=periods + 1, freq=panel.freq)[1:]
+    panel, dates = prepared.about, np.arange(1, periods + 1)
+    if isinstance(panel, Panel) and panel.freq:
+        dates = following(panel.dates, panel.freq, periods)
     coords = {GEO: list(layout.geos), CHANNEL: list(layout.channels), "period": dates}
     return xr.DataArray(layout.table(cells), coords, (GEO, CHANNEL, "period"))
 

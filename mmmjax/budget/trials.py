@@ -42,6 +42,7 @@ from mmmjax.budget.solve import Settings, solve
 from mmmjax.checks import Phrase, fail, integer, listing, number
 from mmmjax.draws import Fit
 from mmmjax.facts import LiftTest
+from mmmjax.panel.calendar import following
 from mmmjax.posterior.fold import thinned
 from mmmjax.posterior.returns import roas
 from mmmjax.prediction import predict
@@ -218,7 +219,7 @@ def candidates_of(
             splits = [_split(gap, size, part, length + tail, rng) for part in parts]
         last = len(panel.dates) - tail
         recent = panel.dates[last - length : last]
-        ahead = pd.date_range(panel.dates[-1], periods=length + 1, freq=panel.freq)[1:]
+        ahead = following(panel.dates, panel.freq, length)
         for (own, error), name, factor in product(splits, names, factors):
             geos = tuple(panel.geos[g] for g in own)
             at = panel.channels.index(name)

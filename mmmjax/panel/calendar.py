@@ -15,6 +15,7 @@ from mmmjax.panel.days import steady, swapped
 __all__ = [
     "check_follows",
     "describe",
+    "following",
     "no_gaps",
     "no_repeats",
     "offset",
@@ -48,6 +49,13 @@ def describe(freq: str) -> str:
     days = base.removesuffix("D")
     text = words.get(base, f"every {days} days" if days.isdigit() else f"every {freq}")
     return f"{text}, on {anchor}" if base == "W" else text
+
+
+def following(dates: pd.DatetimeIndex, freq: str, periods: int) -> pd.DatetimeIndex:
+    """The next `periods` dates after some."""
+    last: Any = dates[-1]
+    later = pd.date_range(last, periods=periods + 1, freq=freq)
+    return later[later > last][:periods]
 
 
 def period_days(dates: pd.DatetimeIndex, freq: str) -> float:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from mmmjax import checks, response
 from mmmjax.arguments import checked
 from mmmjax.draws import Fit
+from mmmjax.panel.calendar import following
 from mmmjax.posterior.fold import thinned
 from mmmjax.posterior.scope import ALL, PROB, Scope, summarise
 from mmmjax.shapes import GEO
@@ -48,8 +49,7 @@ def multipliers(fit: Fit, *, after: int | None = None, prob: float = PROB) -> pd
     n_train = len(dates)
     late = -(-n_train // 4) if after is None else after
     late = checks.integer("after", late, low=0, fix="after = 13")
-    more: Any = pd.date_range(dates[-1], periods=late + 2, freq=panel.freq)
-    dates = dates.append(more[more > dates[-1]][:late])
+    dates = dates.append(following(dates, panel.freq, late))
     draws = drawn(thinned(fit), dates, 0)[:, :, moves, : len(dates)]
     shared = (draws == draws[:, :1]).all()
     draws, geos = (draws[:, :1], [ALL]) if shared else (draws, list(panel.geos))
