@@ -133,44 +133,35 @@ def scenarios_table(found: xr.Dataset) -> pd.DataFrame:
     one per utility, and condition (the attribute); empty where a number has no meaning for
     the row.
     """
-    ends = ("", "_lo", "_hi")
-    rows = []
-    for name in found[PLAN].to_numpy():
-        at = found.sel({PLAN: name})
-        whole = {PLAN: name, CHANNEL: ALL, "spend": float(at.total_spend)}
-        for key in ("response_mean", "response_lo", "response_hi"):
-            whole[key] = float(at[key])
-        whole |= {f"roas{end}": float(at[f"roas{end}"]) for end in ends}
-        whole["mroas"] = np.nan
-        for key in ("gain_mean", "gain_lo", "gain_hi", "probability_better"):
-            whole[key] = float(at[key])
-        for key in ("net_mean", "net_lo", "net_hi", "probability_net"):
-            whole |= {key: float(at[key])} if key in at else {}
-        whole |= _due(at, "")
-        whole["extrapolated"] = bool(at.extrapolated.any())
-        if UTILITY in at.coords:
-            values = at.utility_value.to_numpy()
-            whole |= dict(zip(at[UTILITY].to_numpy(), values.tolist(), strict=True))
-        rows.append(whole)
-        for channel in found[CHANNEL].to_numpy():
-            one = at.sel({CHANNEL: channel})
-            row = {PLAN: name, CHANNEL: channel, "spend": float(one.spend.sum())}
-            for key in ("mean", "lo", "hi"):
-                row[f"response_{key}"] = float(one[f"channel_{key}"])
-            row |= {f"roas{end}": float(one[f"channel_roas{end}"]) for end in ends}
-            row |= _due(one, "channel_")
-            row |= {"mroas": float(one.mroas), "extrapolated": bool(one.extrapolated.any())}
-            rows.append(row)
-    return pd.DataFrame(rows).assign(condition=found.attrs.get("condition", ""))
-
-
-def _due(at: xr.Dataset, prefix: str) -> dict[str, Any]:
-    """Net present value of a plan or channel, and when its money is back."""
-    if "npv_mean" not in at:
-        return {}
-    out = {f"npv_{end}": float(at[f"{prefix}npv_{end}"]) for end in ("mean", "lo", "hi")}
-    out |= {} if prefix else {"probability_npv": float(at["probability_npv"])}
-    return out | {"break_even": at[f"{prefix}break_even"].to_pandas()}
+    found = found.assign(
+        spend=found["spend"].sum(GEO),
+        extrapolated=(beyond := found["extrapolated"].any(GEO)),
+        somewhere=beyond.any(CHANNEL),
+    )
+    of = lambda name: [f"{name}_{end}" for end in ENDS]
+    sides = {  # column: variable of a plan, of a channel
+        "spend": ("total_spend", "spend"),
+        **{f"response_{end}": (f"response_{end}", f"channel_{end}") for end in ENDS},
+        **{name: (name, f"channel_{name}") for name in ("roas", "roas_lo", "roas_hi")},
+        "mroas": ("", "mroas"),
+        **{name: (name, "") for name in (*of("gain"), "probability_better", *of("net"))},
+        "probability_net": ("probability_net", ""),
+        **{name: (name, f"channel_{name}") for name in of("npv")},
+        "probability_npv": ("probability_npv", ""),
+        "break_even": ("break_even", "channel_break_even"),
+        "extrapolated": ("somewhere", "extrapolated"),
+    }
+    whole, parts = (
+        xr.Dataset({c: found[names[i]] for c, names in sides.items() if names[i] in found})
+        for i in (0, 1)
+    )
+    asked = found[UTILITY].to_numpy().tolist() if UTILITY in found.coords else []
+    worth = {name: found["utility_value"].sel({UTILITY: name}, drop=True) for name in asked}
+    whole = whole.assign(worth).expand_dims({CHANNEL: [ALL]})
+    table = xr.concat([whole, parts], CHANNEL).to_dataframe(dim_order=[PLAN, CHANNEL])
+    columns = [name for name in (*sides, *worth) if name in table]
+    table = table[columns].reset_index()
+    return table.assign(condition=found.attrs.get("condition", ""))
 
 
 def _prepared(fit: Fits, plans: Any, **asked: Any) -> tuple[Prepared, float | None]:
