@@ -10,7 +10,7 @@ help where nothing is proven, `search` joins them; `switches` and `goal` solve s
 problems for one plan, `solve` one, `many` a whole table. Telling: `tabulate` names the
 numbers, `record` holds them, `wording` is their text and `scenario` the Plan with both;
 `compare` evaluates any plans (as `given` reads them), `outcome` forecasts under them,
-`regret` (with `grid`) says what knowing more would be worth, `trials` what a test
+`regret` says what knowing more would be worth, `trials` what a test
 would. (No module is called `optimize`: a public function and a module of one name would
 hide each other.)
 """

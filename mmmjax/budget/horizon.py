@@ -456,35 +456,43 @@ def slopes_of(
 
 
 def tabled(
-    respond: Response, lower: Float[Array, " cell"], ranges: Float[Array, " cell"]
+    respond: Response,
+    lower: Float[Array, " cell"],
+    ranges: Float[Array, " cell"],
+    pieces: int | None = None,
 ) -> Response:
     """A response of single cells in cubic pieces through its values and slopes.
 
     Good to 1e-7 or so where curves are not bent within a piece, and next to no work.
-    Pieces are shortest at the lower end, where curves are steepest.
+    Pieces are shortest at the lower end, where curves are steepest; beyond the ends the
+    first and last go on.
 
     Args:
         respond: The response.
         lower: Least spend of each cell.
         ranges: How much more each may spend, above 0.
+        pieces: Of a curve, whose slope may then be infinite at its lower end; None: as many
+            as memory allows.
     """
     shape = jax.eval_shape(respond, lower).shape
-    count = int(np.clip(TABLED // max(shape[0] * shape[1], 1), *PIECES))
+    count = pieces or int(np.clip(TABLED // max(shape[0] * shape[1], 1), *PIECES))
     nodes = lower + (np.arange(count + 1)[:, None] / count) ** 2 * ranges
     value, slope, _ = jax.lax.map(lambda spend: slopes_of(respond, spend), nodes)
     value, slope = value.swapaxes(1, 2), slope.swapaxes(1, 2)  # (node, cell, draw)
     step = (nodes[1:] - nodes[:-1])[..., None]
     first, last = slope[:-1] * step, slope[1:] * step
     rise = value[1:] - value[:-1]
+    if pieces:
+        first = jnp.where(jnp.isfinite(first), first, 2.0 * rise)  # roots at 0
     powers = value[:-1], first, 3 * rise - 2 * first - last, first + last - 2 * rise
-    pieces, cells = jnp.stack(powers, 2), np.arange(shape[1])
+    curves, cells = jnp.stack(powers, 2), np.arange(shape[1])
 
     def table(spend: Array) -> Array:
         part = jnp.maximum((jax.lax.stop_gradient(spend) - lower) / ranges, 0.0)
         piece = jnp.clip((count * jnp.sqrt(part)).astype(int), 0, count - 1)
         wide = step[piece, cells]  # 0 by rounding where a cell may not move
         at = (spend - nodes[piece, cells])[:, None] / jnp.where(wide > 0, wide, 1.0)
-        c = pieces[piece, cells]
+        c = curves[piece, cells]
         return (c[:, 0] + at * (c[:, 1] + at * (c[:, 2] + at * c[:, 3]))).T
 
     return table

@@ -13,8 +13,7 @@ decision modeling", Med. Decis. Making 24, for partial information.
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, Unpack
 
@@ -27,12 +26,11 @@ from jaxtyping import Array, Float
 
 from mmmjax.arguments import checked
 from mmmjax.budget.given import Spend, costs_of, spend_of
-from mmmjax.budget.grid import grid_start
-from mmmjax.budget.horizon import Form, Window, response_of, slopes_of
+from mmmjax.budget.horizon import Form, response_of, tabled
 from mmmjax.budget.layout import markets_of
 from mmmjax.budget.prepare import Asked, Fits, Prepared, prepare
 from mmmjax.budget.record import PROB, intervals
-from mmmjax.budget.region import ROUNDING, inside
+from mmmjax.budget.region import ROUNDING, inside, project, ranges_of
 from mmmjax.budget.request import known_of
 from mmmjax.budget.scenario import Plan
 from mmmjax.budget.search import Found, Kind, Problem, budget_price, search
@@ -46,6 +44,7 @@ __all__ = ["best_of", "knowledge", "knowledge_table", "net_of", "prepared_for"]
 
 NODES = 256  # intervals of a tabulated mean curve
 LIMIT = 500  # evaluations of one climb
+STEPS = 400  # of a grid, of what is left above the lower bounds
 LARGE = 200  # draws that are enough, unless more are asked for
 
 
@@ -105,18 +104,18 @@ def knowledge(
     with jax.enable_x64(True):
         wide = replace(settings, starts=12) if prepared.doubt else settings
         solved = solve(prepared, wide)
-        acted = solved.spend if plan is None else _acted(prepared, plan)
-        found = _worlds(prepared, solved.spend, acted, settings)
+        best, problem, kind = solved.spend, prepared.problem(), prepared.kind
+        acted = best if plan is None else _acted(prepared, plan)
+        how = settings.tolerance, settings.limit
+        found = _solve_worlds(problem, best, acted, *how, kind=kind)
         values = None
         if channels:
-            values = _channels(prepared, solved.spend, settings)
-        price = float(
-            budget_price(
-                solved.gradient, solved.multipliers, solved.spend, prepared.region, 0.0
-            )
-        )
-    price = prepared.price or float(np.nan_to_num(price))
-    return _dataset(prepared, solved.spend, acted, found, values, price, prob)
+            owns = problem.members.T > 0
+            values = np.asarray(_solve_channels(problem, best, owns, *how, kind=kind))
+        end = solved.gradient, solved.multipliers, best
+        price = float(np.nan_to_num(budget_price(*end, prepared.region, 0.0)))
+    found = _Worlds(*map(np.asarray, found))
+    return _dataset(prepared, best, acted, found, values, prepared.price or price, prob)
 
 
 @checked
@@ -144,21 +143,13 @@ def knowledge_table(found: xr.Dataset) -> pd.DataFrame:
 
 
 class _Worlds(NamedTuple):
-    """Every draw as the truth.
+    """Every draw as the truth; net responses."""
 
-    Args:
-        spend: Best money of cells, (draw, cell).
-        known: Net response of the best plan, (draw,).
-        best: Net response of the best plan on average, (draw,).
-        acted: Net response of the plan acted on, (draw,).
-        gap: No plan is better by more, (draw,).
-    """
-
-    spend: Any
-    known: Any
-    best: Any
-    acted: Any
-    gap: Any
+    spend: Any  # best money of cells, (draw, cell)
+    known: Any  # of the best plan, (draw,), as are the next three
+    best: Any  # of the best plan on average
+    acted: Any  # of the plan acted on
+    gap: Any  # no plan is better by more
 
 
 def prepared_for(fit: Fits, plan: Plan | None, asked: dict[str, Any]) -> Prepared:
@@ -239,21 +230,11 @@ def _each(one: Any, over: Any) -> Any:
     return jax.vmap(one)(over) if wide else jax.lax.map(one, over)
 
 
-def _worlds(
-    prepared: Prepared, best: np.ndarray, acted: np.ndarray, settings: Settings
-) -> _Worlds:
-    """The best plan of every draw; float64 is the caller's."""
-    problem = prepared.problem()
-    found = _solve_worlds(
-        problem, best, acted, settings.tolerance, settings.limit, kind=prepared.kind
-    )
-    return _Worlds(*(np.asarray(part) for part in found))
-
-
 @partial(jax.jit, static_argnames=("kind",))
 def _solve_worlds(
     problem: Problem, best: Array, acted: Array, tolerance: Any, limit: Any, *, kind: Kind
 ) -> _Worlds:
+    """The best plan of every draw; float64 is the caller's."""
     form = replace(kind.form, block=2**30)
 
     def one(draw: Any) -> _Worlds:
@@ -285,7 +266,7 @@ def best_of(
     problem = problem._replace(size=size, utility=mean_response())
     starts = (start / problem.budget)[None]
     if not kind.concave:
-        starts = jnp.concatenate([starts, grid_start(problem, form)[None]])
+        starts = jnp.concatenate([starts, _grid_start(problem, form)[None]])
     found: Found = search(problem, kind, starts, tolerance, limit)
     spend = found.point * problem.budget
     value = net_of(problem, form, spend)
@@ -294,124 +275,77 @@ def best_of(
     return jnp.where(worse, start, spend), jnp.where(worse, before, value), jnp.asarray(gap)
 
 
-@dataclass(frozen=True)
-class Mixed:
-    """Response of the cells one knows, and the mean response of all others.
+def _grid_start(problem: Problem, form: Form) -> Float[Array, " cell"]:
+    """Shares that maximise the mean response on a grid, moved into the region.
 
-    A response of one's own, see :class:`mmmjax.budget.horizon.Form`. Its parameters are
-    ``window``, that of one draw, ``own``, which cells are known, and ``curves``.
-
-    Args:
-        form: The kind of response of the window.
+    An S-shaped curve is worth nothing until enough is spent on it, so climbing from
+    somewhere finds the top of that hill only. The mean response is a sum over cells, so the
+    best plan whose shares are multiples of one step is found by dynamic programming,
+    whatever the curves look like. Of the region the box and the most that may be spent
+    count; every cell is a variable.
     """
+    region, budget = problem.region, jnp.asarray(problem.budget)
+    lower = jnp.asarray(region.lower)
+    room = jnp.minimum(region.most[0], jnp.asarray(region.upper).sum()) - lower.sum()
+    step = jnp.maximum(room, 0.0) / STEPS
+    counts = jnp.arange(STEPS + 1)
+    respond = response_of(problem.window, form)
 
-    form: Form
+    def at(count: Array) -> Array:
+        return respond((lower + count * step) * budget).mean(0)
 
-    def __call__(self, given: Mapping[str, Any], spend: Array) -> Array:
-        """Response of every cell, outcome units."""
-        truth = response_of(given["window"], self.form)(spend)[0]
-        return jnp.where(given["own"], truth, interpolate(given["curves"], spend))
+    brought = jax.lax.map(at, counts).T  # (cell, step)
+    paid = problem.price * counts * step * budget
+    most = jnp.floor((region.upper - lower) / jnp.maximum(step, 1e-300) + 1e-9)
+    worth = jnp.where(counts <= most[:, None], brought - paid, -jnp.inf)
+    left = counts[:, None] - counts  # steps left for the cells before
 
+    def add(best: Array, cell: Array) -> tuple[Array, Array]:
+        options = jnp.where(left >= 0, best[jnp.maximum(left, 0)] + cell, -jnp.inf)
+        return options.max(1), options.argmax(1)
 
-class Curves(NamedTuple):
-    """Mean response of every cell on a grid, denser at low spend.
+    best = jnp.where(counts == 0, 0.0, -jnp.inf)
+    best, choices = jax.lax.scan(add, best, worth)
+    reached = jnp.where(jnp.isfinite(best), counts, 0).max()  # all, or what bounds take
+    spent = jnp.where(region.least[0] == region.most[0], reached, jnp.argmax(best))
 
-    Node k of K is at lower + width (k / K)^2, money over the window.
+    def back(spent: Array, chosen: Array) -> tuple[Array, Array]:
+        return spent - chosen[spent], chosen[spent]
 
-    Args:
-        lower: (cell,).
-        width: (cell,).
-        values: Mean response at the nodes, (cell, node).
-        slopes: Its derivative there, (cell, node).
-    """
-
-    lower: Any
-    width: Any
-    values: Any
-    slopes: Any
-
-
-def tabulate(
-    window: Window, form: Form, lower: Any, upper: Any, nodes: int = NODES
-) -> Curves:
-    """Mean response of every cell between two levels of spend, with its slope.
-
-    Args:
-        window: All draws.
-        form: The kind of response; every cell a variable.
-        lower: Least money, (cell,).
-        upper: Largest money, (cell,).
-        nodes: Intervals of the grid.
-    """
-    lower, width = jnp.asarray(lower), jnp.asarray(upper) - jnp.asarray(lower)
-    respond = response_of(window, form)
-
-    def at(step: Array) -> tuple[Array, Array]:
-        value, slope, _ = slopes_of(respond, lower + width * step**2)
-        return value.mean(0), slope.mean(0)
-
-    steps = jnp.arange(nodes + 1) / nodes
-    values, slopes = (part.T for part in jax.lax.map(at, steps))
-    first = (values[:, 1] - values[:, 0]) * nodes**2 / jnp.where(width > 0, width, 1.0)
-    slopes = jnp.where(jnp.isfinite(slopes), slopes, 2.0 * first[:, None])  # roots at 0
-    return Curves(lower, width, values, slopes)
-
-
-def interpolate(curves: Curves, spend: Float[Array, " cell"]) -> Float[Array, " cell"]:
-    """Cubic Hermite interpolation; beyond the grid its last pieces go on."""
-    nodes = curves.values.shape[1] - 1
-    width = jnp.where(curves.width > 0, curves.width, 1.0)
-    share = jax.lax.stop_gradient((spend - curves.lower) / width)
-    place = jnp.floor(jnp.sqrt(jnp.clip(share, 0.0, 1.0)) * nodes)
-    place = jnp.clip(place, 0, nodes - 1)
-    left, right = (curves.lower + width * ((place + k) / nodes) ** 2 for k in (0, 1))
-    index = place.astype(int)[:, None]
-    ends = [
-        jnp.take_along_axis(part, index + k, 1)[:, 0]
-        for part in (curves.values, curves.slopes)
-        for k in (0, 1)
-    ]
-    step = right - left
-    t = (spend - left) / step
-    bend = t * t * (3.0 - 2.0 * t)
-    return (
-        (1.0 - bend) * ends[0] + bend * ends[1]
-        + step * t * (1.0 - t) * ((1.0 - t) * ends[2] - t * ends[3])
-    )  # fmt: skip
-
-
-def _channels(
-    prepared: Prepared, best: np.ndarray, settings: Settings
-) -> Float[np.ndarray, "draw channel"]:
-    """Gain of knowing one channel in every draw over the best plan on average."""
-    problem = prepared.problem()
-    owns, kind = problem.members.T > 0, prepared.kind
-    gains = _solve_channels(
-        problem, best, owns, settings.tolerance, settings.limit, kind=kind
-    )
-    return np.asarray(gains)
+    _, taken = jax.lax.scan(back, spent, choices, reverse=True)
+    return project(lower + taken * step, region)[0]
 
 
 @partial(jax.jit, static_argnames=("kind",))
 def _solve_channels(
     problem: Problem, best: Array, owns: Array, tolerance: Any, limit: Any, *, kind: Kind
 ) -> Array:
+    """Gain of knowing one channel in every draw over the best plan, (draw, channel).
+
+    What is not known brings its mean over draws, which is looked up in a table.
+    """
     region, budget = problem.region, problem.budget
-    lower, upper = region.lower * budget, region.upper * budget
-    curves = tabulate(problem.window, kind.form, lower, upper)
+    respond = response_of(problem.window, kind.form)
+    mean = lambda spend: respond(spend).mean(0, keepdims=True)
+    usual = tabled(mean, region.lower * budget, ranges_of(region) * budget, NODES)
     form = replace(kind.form, block=2**30)
-    mixed = Form(None, Mixed(form))
+
+    def mixed(given: Any, spend: Array) -> Array:
+        truth = response_of(given["window"], form)(spend)[0]
+        return jnp.where(given["own"], truth, usual(spend)[0])
+
+    known = Form(None, mixed)
 
     def of_draw(draw: Any) -> Array:
         alone = problem.window._replace(draws=jax.tree.map(lambda x: x[None], draw))
 
         def of_channel(own: Array) -> Array:
-            given = {"window": alone, "own": own, "curves": curves}
-            one = jax.tree.map(lambda x: jnp.asarray(x)[None], given)
-            window = problem.window._replace(draws=one)
-            partly = problem._replace(window=window)
-            known = best_of(partly, replace(kind, form=mixed), best, tolerance, limit)[1]
-            return known - net_of(partly, mixed, best)
+            one = jax.tree.map(
+                lambda x: jnp.asarray(x)[None], {"window": alone, "own": own}
+            )
+            partly = problem._replace(window=problem.window._replace(draws=one))
+            how = replace(kind, form=known), best, tolerance, limit
+            return best_of(partly, *how)[1] - net_of(partly, known, best)
 
         return _each(of_channel, owns)
 

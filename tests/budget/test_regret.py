@@ -14,9 +14,10 @@ from mmmjax.budget import regret as module
 from mmmjax.budget import utility
 from mmmjax.budget.constraints import group, roas_floor
 from mmmjax.budget.curves import ResponseCurves
-from mmmjax.budget.horizon import response_of
+from mmmjax.budget.horizon import response_of, tabled
 from mmmjax.budget.prepare import prepare
-from mmmjax.budget.regret import interpolate, knowledge, knowledge_table, tabulate
+from mmmjax.budget.region import ranges_of
+from mmmjax.budget.regret import NODES, knowledge, knowledge_table
 from mmmjax.budget.solve import optimize
 from mmmjax.checks import InputError
 from mmmjax.draws import Draws
@@ -138,17 +139,24 @@ def test_each_draw_is_its_own_plan():
         np.testing.assert_allclose(found.allocation[d], alone.optimized, atol=atol)
 
 
+def mean_curve(window, form, region):
+    respond = response_of(window, form)
+    mean = lambda spend: respond(spend).mean(0, keepdims=True)
+    table = tabled(mean, region.lower, ranges_of(region), NODES)
+    return lambda spend: table(spend)[0]
+
+
 def test_the_mean_curve_is_tabulated_well():
     fit = make_fit(3, 2, draws=50)
     prepared = prepare(fit, periods=10, bounds=(0, 4), carry_in="history")
     window, form, region = prepared.window, prepared.kind.form, prepared.region
     with jax.enable_x64(True):
-        curves = tabulate(window, form, region.lower, region.upper)
+        curve = mean_curve(window, form, region)
         share = np.random.default_rng(0).uniform(0, 1, (300, 6)) ** 2
         spend = region.lower + share * (region.upper - region.lower)
         exact = jax.vmap(lambda x: response_of(window, form)(x).mean(0))(spend)
-        found = jax.vmap(lambda x: interpolate(curves, x))(spend)
-        slope = jax.vmap(jax.grad(lambda x: interpolate(curves, x).sum()))(spend)
+        found = jax.vmap(curve)(spend)
+        slope = jax.vmap(jax.grad(lambda x: curve(x).sum()))(spend)
         true = jax.vmap(jax.grad(lambda x: response_of(window, form)(x).mean(0).sum()))(
             spend
         )
@@ -163,9 +171,9 @@ def test_roots_are_tabulated_too():
     )
     prepared = prepare(curves, bounds=(0, 4))
     with jax.enable_x64(True):
-        table = tabulate(prepared.window, prepared.kind.form, np.zeros(1), 4 * np.ones(1))
+        region = prepared.region._replace(lower=np.zeros(1), upper=4 * np.ones(1))
         x = np.linspace(0, 4, 999)[:, None]
-        found = jax.vmap(lambda x: interpolate(table, x))(x)
+        found = jax.vmap(mean_curve(prepared.window, prepared.kind.form, region))(x)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found, np.sqrt(x), atol=2e-3)
 
