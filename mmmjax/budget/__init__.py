@@ -4,7 +4,7 @@ Asking: `request` reads what a market may spend, `constraints` what else a plan
 respects, `curves` holds response curves of one's own, `layout` puts the cells of all
 markets in a row and `prepare` makes a problem of arrays of it. Solving: `horizon`
 evaluates the one forward function on a window (`ahead`: what else the window has),
-`utility` (with `algebra`, `formula`, `own`, `smoothing`) is what a plan maximises,
+`utility` (with `algebra`, `formula`, `smoothing`) is what a plan maximises,
 `region` (with `nested`, `interior`) projects, `ascent` climbs, `starts` and `evolve`
 help where nothing is proven, `search` joins them; `switches` and `goal` solve several
 problems for one plan, `solve` one, `many` a whole table. Telling: `tabulate` names the

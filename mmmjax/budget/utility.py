@@ -23,9 +23,18 @@ from jaxtyping import Array, Float
 
 from mmmjax.arguments import checked
 from mmmjax.budget import smoothing as parts
-from mmmjax.budget.algebra import Kernel, Utility, Values, bind, has, plain
+from mmmjax.budget.algebra import (
+    Kernel,
+    Utility,
+    Values,
+    bind,
+    by_channel,
+    check,
+    custom,
+    has,
+    plain,
+)
 from mmmjax.budget.formula import create, parse
-from mmmjax.budget.own import by_channel, check, custom
 from mmmjax.budget.smoothing import Smooth, Smoothing
 from mmmjax.checks import Phrase, fail, number
 
@@ -107,14 +116,10 @@ def profit(value: float | None = None) -> Utility:
 
 def _profit(p: Values, samples: Array, budgets: Array, how: Smoothing) -> Smooth:
     if p["value"] is None:
-        fail(
-            "utility",
-            Phrase("a profit, and no outcome_value"),
-            "",
-            "money per unit of outcome",
-            "outcome_value = 1.0 under [data] where the outcome is money, or its margin; "
-            'or utility="profit(value=0.4)"',
-        )
+        fix = "outcome_value = 1.0 under [data] where the outcome is money, or its margin; "
+        fix += 'or utility="profit(value=0.4)"'
+        got = Phrase("a profit, and no outcome_value")
+        fail("utility", got, "", "money per unit of outcome", fix)
     return plain(p["value"] * samples.sum(-1).mean() - budgets.sum())
 
 
@@ -331,13 +336,9 @@ def expected_shortfall(reference: float | None = None) -> Utility:
 @_of_sum
 def _expected_shortfall(p: Values, samples: Array, how: Smoothing) -> Smooth:
     if p["reference"] is None:
-        fail(
-            "reference",
-            None,
-            "in expected_shortfall",
-            "a number, or draws of the reference",
-            "expected_shortfall(reference=1e6), or bind(utility, reference_samples)",
-        )
+        fix = "expected_shortfall(reference=1e6), or bind(utility, reference_samples)"
+        allowed = "a number, or draws of the reference"
+        fail("reference", None, "in expected_shortfall", allowed, fix)
     return Smooth(*parts.shortfall(samples - p["reference"], how))
 
 
