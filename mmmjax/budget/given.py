@@ -14,7 +14,7 @@ from mmmjax.budget.scenario import Plan
 from mmmjax.checks import Phrase, fail, finite, listing, unknown
 from mmmjax.shapes import CHANNEL, GEO
 
-__all__ = ["REFERENCE", "Spend", "costs_of", "named_plans", "spend_of"]
+__all__ = ["REFERENCE", "Spend", "costs_of", "named_plans", "places_of", "spend_of"]
 
 PLAN, REFERENCE = "plan", "reference"  # names of a single plan and what it is compared with
 
@@ -36,21 +36,31 @@ class Spend(NamedTuple):
 
 def costs_of(plan: Plan, fits: Fits) -> dict[str, Any]:
     """The `cost_per_unit` that a plan was made with, as :func:`optimize` takes it."""
-    prices, out, start = plan.cost_per_unit.to_numpy(), {}, 0
-    names = [str(name) for name in plan.optimized[CHANNEL].to_numpy()]
-    for market, source in markets_of(fits).items():
-        known = known_of(source)
-        own = prices[start : start + len(known.geos)]
-        own = own.reshape(*own.shape[:2], -1)  # (geo, channel, period or 1)
-        start += len(known.geos)
-        there = enumerate(names if len(own) == len(known.geos) else ())
-        out[market] = {n: own[:, c] for c, n in there if n in known.channels}
-        rises = plan.price_elasticity.to_numpy()[start - len(known.geos) : start]
-        if rises.any():
-            for name, price in out[market].items():
-                e = rises[:, names.index(name)]
-                out[market][name] = {"price": price, "elasticity": e}
+    prices, rises = plan.cost_per_unit.to_numpy(), plan.price_elasticity.to_numpy()
+    prices = prices.reshape(*prices.shape[:2], -1)  # (geo, channel, period or 1)
+    out: dict[str, Any] = {}
+    for market, (rows, columns) in places_of(plan, fits).items():
+        out[market] = {name: prices[rows, c] for name, c in columns.items()}
+        if rises[rows].any():
+            out[market] = {
+                name: {"price": price, "elasticity": rises[rows, columns[name]]}
+                for name, price in out[market].items()
+            }
     return out if len(out) > 1 else next(iter(out.values()))
+
+
+def places_of(plan: Plan, fits: Fits) -> dict[str, tuple[slice, dict[str, int]]]:
+    """Rows of each market in the tables of a plan, and columns of its channels by name.
+
+    No columns where the plan has not so many rows.
+    """
+    names = [str(name) for name in plan.optimized[CHANNEL].to_numpy()]
+    out, start = {}, 0
+    for market, known in ((m, known_of(fit)) for m, fit in markets_of(fits).items()):
+        rows = slice(start, start := start + len(known.geos))
+        there = enumerate(names if start <= len(plan.optimized) else ())
+        out[market] = rows, {n: c for c, n in there if n in known.channels}
+    return out
 
 
 def named_plans(plans: Any, prepared: Prepared, reference: Any) -> dict[str, Any]:

@@ -51,15 +51,6 @@ from mmmjax.shapes import CHANNEL, GEO
 __all__ = ["frontier", "scenarios"]
 
 LEVELS = (0.03, 0.25, 0.5, 0.75, 0.97)  # quantiles of the response that are reported
-PLAIN = {
-    "objective": "objective",
-    "reference_objective": "reference_objective",
-    "shadow_price": "shadow_price",
-    "response_mean": "mean",
-    "response_sd": "sd",
-    "probability_better": "better",
-    "evaluations": "evaluations",
-}  # variables of the dataset, and where a Summary has them
 ALONE = 12  # starts of the last lane's search alone, from which the way back begins
 POOL = 16  # points for each start that a lane chooses
 KNOWN = -1  # status of a lane that was left alone
@@ -91,20 +82,23 @@ class Lane(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One lane's plan."""
+    """One lane's plan, named as in the dataset."""
 
     spend: Any  # (variable,), money
-    objective: Any
-    reference_objective: Any
     gap: Any
-    shadow_price: Any
-    mean: Any
-    sd: Any
-    quantiles: Any
-    brought: Any  # mean response of every channel
-    better: Any  # probability of more than the reference brings
-    evaluations: Any
     status: Any
+    response_quantile: Any
+    response_channel: Any
+    objective: Any  # from here on numbers that stay as they are
+    reference_objective: Any
+    shadow_price: Any
+    response_mean: Any
+    response_sd: Any
+    probability_better: Any
+    evaluations: Any
+
+
+PLAIN = Summary._fields[5:]
 
 
 class Known(NamedTuple):
@@ -377,26 +371,21 @@ def _summary(
     samples = _by_channel(respond(spend), problem.members)
     total = samples.sum(1)
     scale = problem.size / problem.budget
-    price = budget_price(
-        found.gradient * scale,
-        found.multipliers * scale,
-        found.point,
-        problem.region,
-        problem.price,
-    )
+    end = found.gradient * scale, found.multipliers * scale, found.point
+    price = budget_price(*end, problem.region, problem.price)
     return Summary(
         spend,
+        found.gap * problem.size,
+        found.status,
+        jnp.quantile(total, jnp.asarray(LEVELS)),
+        samples.mean(0),
         problem.utility(samples, spend @ problem.members),
         worth,
-        found.gap * problem.size,
         price,
         total.mean(),
         total.std(),
-        jnp.quantile(total, jnp.asarray(LEVELS)),
-        samples.mean(0),
         (total > before.sum(1)).mean(),
         found.evaluations,
-        found.status,
     )
 
 
@@ -431,10 +420,10 @@ def _dataset(
         columns = [channels.index(channel) for channel in layout.channels]
         money = layout.table(prepared.cells(summary.spend) / layout.unit, np.nan)
         spend[place][np.ix_(rows, columns)] = money
-        brought[place][columns] = summary.brought
-        quantiles[place] = summary.quantiles
-        for name, field in PLAIN.items():
-            plain[name][place] = getattr(summary, field)
+        brought[place][columns] = summary.response_channel
+        quantiles[place] = summary.response_quantile
+        for name in PLAIN:
+            plain[name][place] = getattr(summary, name)
         gap = relative_gap(float(summary.gap), float(summary.objective))
         plain["gap"][place] = np.nan if prepared.doubt else gap
         proven = not prepared.doubt

@@ -25,13 +25,11 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from mmmjax.arguments import checked
-from mmmjax.budget.given import Spend, costs_of, spend_of
+from mmmjax.budget.given import Spend, costs_of, places_of, spend_of
 from mmmjax.budget.horizon import Form, response_of, tabled
-from mmmjax.budget.layout import markets_of
 from mmmjax.budget.prepare import Asked, Fits, Prepared, prepare
 from mmmjax.budget.record import PROB, intervals
 from mmmjax.budget.region import ROUNDING, inside, project, ranges_of
-from mmmjax.budget.request import known_of
 from mmmjax.budget.scenario import Plan
 from mmmjax.budget.search import Found, Kind, Problem, budget_price, search
 from mmmjax.budget.solve import Settings, solve
@@ -177,20 +175,11 @@ def prepared_for(fit: Fits, plan: Plan | None, asked: dict[str, Any]) -> Prepare
 
 def _like(plan: Plan, fit: Fits) -> dict[str, Any]:
     """What a plan remembers of its request."""
-    tables = [x.to_numpy() for x in (plan.lower, plan.upper, plan.reference)]
-    names = [str(name) for name in plan.optimized[CHANNEL].to_numpy()]
-    bounds, references, start = {}, {}, 0
-    for market, source in markets_of(fit).items():
-        known = known_of(source)
-        rows = slice(start, start + len(known.geos))
-        start += len(known.geos)
-        money = {
-            name: [table[rows, c] for table in tables]
-            for c, name in enumerate(names)
-            if name in known.channels and rows.stop <= len(tables[0])
-        }  # fmt: skip
-        bounds[market] = {name: (low, high) for name, (low, high, _) in money.items()}
-        references[market] = {name: before for name, (_, _, before) in money.items()}
+    low, high, before = (x.to_numpy() for x in (plan.lower, plan.upper, plan.reference))
+    bounds, references = {}, {}
+    for market, (rows, columns) in places_of(plan, fit).items():
+        bounds[market] = {n: (low[rows, c], high[rows, c]) for n, c in columns.items()}
+        references[market] = {n: before[rows, c] for n, c in columns.items()}
     out = {
         "budget": plan.budget, "periods": plan.periods, "per_period": plan.per_period,
         "bounds": bounds, "reference": references, "carry_in": plan.carry_in,
@@ -203,7 +192,8 @@ def _like(plan: Plan, fit: Fits) -> dict[str, Any]:
     share = spend / np.maximum(spend.sum(-1, keepdims=True), 1e-300)
     profile = share.max(0)  # of a geo that spends there at all
     uneven = np.abs(profile - profile[:, :1]).max(1) > ROUNDING
-    weights = {name: profile[c] for c, name in enumerate(names) if uneven[c]}
+    names = plan.optimized[CHANNEL].to_numpy()
+    weights = {str(name): profile[c] for c, name in enumerate(names) if uneven[c]}
     return out | ({"flighting": weights} if weights else {})
 
 

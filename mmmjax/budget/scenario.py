@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from mmmjax import words
 from mmmjax.arguments import checked
@@ -89,15 +90,19 @@ class Plan(PlanRecord):
         labels: dict[str, Any] = {dim: self.optimized[dim] for dim in (GEO, CHANNEL)}
         labels["period"] = wording.period_labels(self)
         table = words.long(labels, {"spend": self.spend_by_period.to_numpy()})
-        there = self.binding.to_numpy() != "absent"
-        there = np.repeat(there, self.spend_by_period.shape[-1])
+        there = np.repeat(self._there.to_numpy(), self.spend_by_period.shape[-1])
         return table.loc[there].reset_index(drop=True)
+
+    @property
+    def _there(self) -> xr.DataArray:
+        """Channels that a market has, (geo, channel)."""
+        return self.binding != "absent"
 
     def to_dict(self) -> dict[str, Any]:
         """Content of plan.json: objective, proof, residuals and response of both plans."""
         unit = "money a period" if self.per_period else "money over the window"
-        gap = self.relative_gap
-        return {
+        gap, beyond = self.relative_gap, self.extrapolated.notnull()
+        told = {
             "objective": self.objective,
             "reference_objective": self.reference_objective,
             "reference_is": self.reference_is,
@@ -112,7 +117,7 @@ class Plan(PlanRecord):
             "sampled": all(j.sampled.ok for j in self.judged) if self.judged else None,
             "adequate": all(j.adequate.ok for j in self.judged) if self.judged else None,
             "condition": wording.condition(self),
-            "extrapolated": _beyond(self),
+            "extrapolated": _rows(beyond, spend=self.largest_planned, largest=self.largest),
             "gap_bound": self.gap_bound,
             "relative_gap": gap if gap is None or np.isfinite(gap) else None,
             "gap_reason": self.gap_reason if gap is None or np.isfinite(gap) else NOTHING,
@@ -140,7 +145,14 @@ class Plan(PlanRecord):
             "kkt_residual": self.kkt_residual,
             "shadow_price": self.shadow_price,
             "limits": [_ends(limit._asdict()) for limit in self.limits],
-            "prices": _prices(self),
+            "prices": _rows(
+                self._there,
+                cost_per_unit=self.cost_per_unit,
+                price_elasticity=self.price_elasticity,
+                binding=self.binding,
+                marginal=self.marginal,
+                bound_price=self.bound_price,
+            ),
             "evaluations": self.evaluations,
             "response": {
                 str(name): _describe(self.response.sel(plan=name).to_numpy())
@@ -150,8 +162,12 @@ class Plan(PlanRecord):
             "facts": [one.to_dict() for one in self.facts()],
             "findings": [one.to_dict() for one in self.findings()],
             "flighting": "not even" if wording.flighted(self) else "even",
-            **(_by_period(self) if wording.flighted(self) else {}),
         }
+        if wording.flighted(self):
+            rows = _rows(self._there, spend=self.spend_by_period)
+            table = {"period": wording.period_labels(self), "rows": rows}
+            told["spend_by_period"] = table
+        return told
 
     def _repr_html_(self) -> str:
         """The same words in a notebook."""
@@ -180,36 +196,15 @@ def _ends(limit: dict[str, Any]) -> dict[str, Any]:
     return dict.fromkeys(limit) | known | {"binding": bool(limit["binding"])}
 
 
-def _prices(plan: Plan) -> list[dict[str, Any]]:
-    """What holds each channel, and what its next money and easing its bound bring."""
-    geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
-    at, marginal, price = (
-        x.to_numpy() for x in (plan.binding, plan.marginal, plan.bound_price)
-    )
-    rises = plan.price_elasticity.to_numpy()
+def _rows(where: xr.DataArray, **tables: xr.DataArray) -> list[dict[str, Any]]:
+    """A row for every geo and channel where it is so: values of tables by name."""
+    geos, channels = (where[dim].to_numpy().tolist() for dim in (GEO, CHANNEL))
+    values = {name: table.to_numpy() for name, table in tables.items()}
     return [
-        {
-            "geo": str(geos[g]),
-            "channel": str(channels[c]),
-            "cost_per_unit": plan.cost_per_unit.to_numpy()[g, c].tolist(),
-            "price_elasticity": float(rises[g, c]),
-            "binding": str(at[g, c]),
-            "marginal": float(marginal[g, c]),
-            "bound_price": float(price[g, c]),
-        }
-        for g, c in np.argwhere(at != "absent")
+        {GEO: geos[g], CHANNEL: channels[c]}
+        | {n: x[g, c].tolist() for n, x in values.items()}
+        for g, c in np.argwhere(where.to_numpy())
     ]
-
-
-def _by_period(plan: Plan) -> dict[str, Any]:
-    """Planned money of every period, where it is not the same in all."""
-    geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
-    spend = plan.spend_by_period.to_numpy()
-    rows = [
-        {"geo": str(geos[g]), "channel": str(channels[c]), "spend": spend[g, c].tolist()}
-        for g, c in np.argwhere(plan.binding.to_numpy() != "absent")
-    ]
-    return {"spend_by_period": {"period": wording.period_labels(plan), "rows": rows}}
 
 
 def _levers(plan: Plan) -> dict[str, Any]:
@@ -240,18 +235,3 @@ def _describe(draws: np.ndarray) -> dict[str, Any]:
         "sd": float(draws.std(ddof=1)) if draws.size > 1 else 0.0,
         "quantiles": {f"{q:g}": float(v) for q, v in zip(QUANTILES, levels, strict=True)},
     }
-
-
-def _beyond(plan: Plan) -> list[dict[str, Any]]:
-    """Where the plan spends more in a period than training ever did, money a period."""
-    times, each = plan.extrapolated, plan.largest_planned.to_numpy()
-    geos, channels = (times[dim].to_numpy() for dim in (GEO, CHANNEL))
-    return [
-        {
-            "geo": str(geos[g]),
-            "channel": str(channels[c]),
-            "spend": float(each[g, c]),
-            "largest": float(plan.largest.to_numpy()[g, c]),
-        }
-        for g, c in np.argwhere(~np.isnan(times.to_numpy()))
-    ]

@@ -142,7 +142,7 @@ def test_each_draw_is_its_own_plan():
 def mean_curve(window, form, region):
     respond = response_of(window, form)
     mean = lambda spend: respond(spend).mean(0, keepdims=True)
-    table = tabled(mean, region.lower, ranges_of(region), NODES)
+    table = tabled(mean, jnp.asarray(region.lower), ranges_of(region), NODES)
     return lambda spend: table(spend)[0]
 
 
