@@ -108,8 +108,7 @@ def _income(
     """Outcome that arrives in every period of the window and its tail."""
 
     def one(draw: Any) -> Array:
-        alone = window._replace(draws=jax.tree.map(lambda x: x[None], draw))
-        return jnp.asarray(members).T @ response_of(alone, form)(money)[0]
+        return jnp.asarray(members).T @ response_of(window.of_draw(draw), form)(money)[0]
 
     return jax.lax.map(one, window.draws, batch_size=min(form.block, 64))
 

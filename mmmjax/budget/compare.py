@@ -28,6 +28,7 @@ from mmmjax.budget.prepare import Fits, Prepared, prepare, value_of
 from mmmjax.budget.record import ENDS, PROB, condition_of, intervals
 from mmmjax.budget.region import ROUNDING
 from mmmjax.budget.scenario import Plan
+from mmmjax.budget.solve import fail_not_finite
 from mmmjax.budget.utility import Utility, as_utility, bind
 from mmmjax.budget.utility import check as check_utility
 from mmmjax.checks import Phrase, fail, integer, number
@@ -268,9 +269,7 @@ def _answers(
     )  # fmt: skip
     found = jax.tree.map(lambda x: np.asarray(x)[:count], found)
     if not np.isfinite(found.response).all():
-        allowed = "finite draws of the media parameters"
-        fix = "look at mm.diagnostics(fit) first"
-        fail("fit", Phrase("a response that is not finite"), "a plan", allowed, fix)
+        fail_not_finite("a plan")
     return found
 
 
@@ -339,8 +338,7 @@ def _response(
             luck = jax.random.normal(key, (cells, periods), spend.dtype)
             luck = jnp.exp(spread * luck - spread**2 / 2)
             realised = (spend[:, None] * share * luck).ravel()
-            single = window._replace(draws=jax.tree.map(lambda x: x[None], draw))
-            return response_of(single, alone)(realised)[0]
+            return response_of(window.of_draw(draw), alone)(realised)[0]
 
         parts = (window.draws, question.keys)
         size = min(max(form.block // 4, 1), len(question.keys))

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from mmmjax.arguments import checked
+from mmmjax.budget.horizon import slopes_of
 from mmmjax.checks import Phrase, fail
 
 __all__ = ["ResponseCurves"]
@@ -186,14 +187,8 @@ class _Floored:
 def _along(function: Any, draws: Any, spends: Array) -> tuple[Array, Array, Array]:
     """Values, slopes and second derivatives at some levels, (level, draw, channel)."""
 
-    def at(spend: Array) -> tuple[Array, Array, Array]:
-        ones = (jnp.ones_like(spend),)
-        curves = lambda x: jax.vmap(lambda draw: function(draw, x))(draws)
-        first = lambda x: jax.jvp(curves, (x,), ones)
-        (value, slope), (_, bend) = jax.jvp(first, (spend,), ones)
-        return value, slope, bend
-
-    return jax.lax.map(at, spends)
+    curves = lambda spend: jax.vmap(lambda draw: function(draw, spend))(draws)
+    return jax.lax.map(lambda spend: slopes_of(curves, spend), spends)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -88,6 +88,10 @@ class Window(NamedTuple):
     dearer: Any = ()
     days: Any = ()
 
+    def of_draw(self, draw: Any) -> "Window":
+        """The same in one draw, a tree of its parameters."""
+        return self._replace(draws=jax.tree.map(lambda x: x[None], draw))
+
 
 @dataclass(frozen=True)
 class Form:
@@ -429,8 +433,7 @@ def response_of(window: Window, form: Form) -> Response:
 
     def whole(spend: Array) -> Array:
         def one(draw: Any) -> Array:
-            alone = window._replace(draws=jax.tree.map(lambda x: x[None], draw))
-            return _credited(alone, form)(spend)[0]
+            return _credited(window.of_draw(draw), form)(spend)[0]
 
         return jax.lax.map(jax.checkpoint(one), window.draws, batch_size=size)
 

@@ -17,7 +17,7 @@ from mmmjax.budget.feasible import check_feasible, totals_of
 from mmmjax.budget.horizon import CarryIn, Form, Window, block_of, make_window
 from mmmjax.budget.layout import Layout, lay_out, markets_of
 from mmmjax.budget.region import ROUNDING, Region, scaled, with_nesting
-from mmmjax.budget.request import Bounds, Money
+from mmmjax.budget.request import Bounds, Money, numbers_of
 from mmmjax.budget.search import Kind, Problem
 from mmmjax.budget.utility import Utility, as_utility
 from mmmjax.budget.utility import check as check_utility
@@ -393,10 +393,7 @@ def _flighting(
         values = given if named is None else named.pop(name, None)
         if values is None:
             continue
-        try:
-            weights = np.asarray(values, np.float64)
-        except (TypeError, ValueError):
-            weights = np.full(1, np.nan)
+        weights = numbers_of(values)
         good = weights.shape == (layout.periods,) and np.isfinite(weights).all()
         if not good or (weights < 0).any() or not weights.sum() > 0:
             shown = Phrase(f"shape {weights.shape}") if weights.ndim else values

@@ -32,13 +32,20 @@ from mmmjax.budget.record import PROB, intervals
 from mmmjax.budget.region import ROUNDING, inside, project, ranges_of
 from mmmjax.budget.scenario import Plan
 from mmmjax.budget.search import Found, Kind, Problem, budget_price, search
-from mmmjax.budget.solve import Settings, solve
+from mmmjax.budget.solve import Settings, Solved, solve
 from mmmjax.budget.utility import mean_response
 from mmmjax.checks import Phrase, fail, number
 from mmmjax.findings import phase
 from mmmjax.shapes import CHANNEL, DRAW, GEO
 
-__all__ = ["best_of", "knowledge", "knowledge_table", "net_of", "prepared_for"]
+__all__ = [
+    "best_of",
+    "knowledge",
+    "knowledge_table",
+    "net_of",
+    "prepared_for",
+    "solve_mean",
+]
 
 NODES = 256  # intervals of a tabulated mean curve
 LIMIT = 500  # evaluations of one climb
@@ -100,8 +107,7 @@ def knowledge(
     prepared = prepared_for(fit, plan, dict(asked))
     phase("search of every draw's plan", began)
     with jax.enable_x64(True):
-        wide = replace(settings, starts=12) if prepared.doubt else settings
-        solved = solve(prepared, wide)
+        solved = solve_mean(prepared, settings)
         best, problem, kind = solved.spend, prepared.problem(), prepared.kind
         acted = best if plan is None else _acted(prepared, plan)
         how = settings.tolerance, settings.limit
@@ -197,6 +203,11 @@ def _like(plan: Plan, fit: Fits) -> dict[str, Any]:
     return out | ({"flighting": weights} if weights else {})
 
 
+def solve_mean(prepared: Prepared, settings: Settings) -> Solved:
+    """The best plan on average, from several starts where nothing is proven."""
+    return solve(prepared, replace(settings, starts=12) if prepared.doubt else settings)
+
+
 def _acted(prepared: Prepared, plan: Plan) -> Float[np.ndarray, " cell"]:
     """Money of the plan, which has to keep what was asked."""
     spend = spend_of(prepared, "plan", plan)
@@ -228,8 +239,7 @@ def _solve_worlds(
     form = replace(kind.form, block=2**30)
 
     def one(draw: Any) -> _Worlds:
-        window = problem.window._replace(draws=jax.tree.map(lambda x: x[None], draw))
-        alone = problem._replace(window=window)
+        alone = problem._replace(window=problem.window.of_draw(draw))
         spend, known, gap = best_of(alone, kind, best, tolerance, limit)
         now, planned = net_of(alone, form, best), net_of(alone, form, acted)
         better = planned > known  # by rounding, or where nothing is proven
@@ -327,13 +337,11 @@ def _solve_channels(
     known = Form(None, mixed)
 
     def of_draw(draw: Any) -> Array:
-        alone = problem.window._replace(draws=jax.tree.map(lambda x: x[None], draw))
+        alone = problem.window.of_draw(draw)
 
         def of_channel(own: Array) -> Array:
-            one = jax.tree.map(
-                lambda x: jnp.asarray(x)[None], {"window": alone, "own": own}
-            )
-            partly = problem._replace(window=problem.window._replace(draws=one))
+            given = jax.tree.map(jnp.asarray, {"window": alone, "own": own})
+            partly = problem._replace(window=problem.window.of_draw(given))
             how = replace(kind, form=known), best, tolerance, limit
             return best_of(partly, *how)[1] - net_of(partly, known, best)
 

@@ -28,7 +28,7 @@ from mmmjax.budget.levers import joint
 from mmmjax.budget.prepare import Fits, Flighting, Prepared, prepare
 from mmmjax.budget.region import Region, inside
 from mmmjax.budget.scenario import Plan
-from mmmjax.budget.search import Found, Kind, Problem, cell_members, search
+from mmmjax.budget.search import Problem, cell_members, search
 from mmmjax.budget.starts import starts_of
 from mmmjax.budget.tabulate import plan_of
 from mmmjax.budget.utility import Utility, bind
@@ -241,8 +241,7 @@ def solve(prepared: Prepared, settings: Settings) -> Solved:
     size = problem.size
     starts = starts_of(prepared, problem, settings.starts, settings.seed)
     how = settings.tolerance, settings.limit, settings.seed
-    end = _search(problem, starts, *how, kind=prepared.kind)
-    found = jax.tree.map(np.asarray, end)
+    found = jax.tree.map(np.asarray, _search(problem, prepared.kind, starts, *how))
     if int(found.status) == NOT_FINITE:
         fail_not_finite()
     budget = prepared.layout.budget
@@ -273,11 +272,7 @@ def scaled_problem(prepared: Prepared) -> tuple[Problem, np.ndarray, Seen]:
     return problem._replace(size=size, spread=_spread(before[0])), reference, seen
 
 
-@partial(jax.jit, static_argnames=("kind",))
-def _search(
-    problem: Problem, starts: Array, tolerance: Any, limit: Any, seed: Any, *, kind: Kind
-) -> Found:
-    return search(problem, kind, starts, tolerance, limit, seed)
+_search = jax.jit(search, static_argnames="kind")
 
 
 @partial(jax.jit, static_argnames=("form",))
@@ -356,21 +351,13 @@ def _check_floors(prepared: Prepared, spend: np.ndarray, seen: Seen) -> None:
     reached = roas_of_floors(prepared, spend, seen)
     for floor, roas in zip(prepared.limits.floors, reached, strict=True):
         if roas < floor.level * (1 - MISSED):
-            fail(
-                "constraints",
-                Phrase(floor.name),
-                "within bounds and budget",
-                f"about {roas:.4g}, the most that the search reached under all limits",
-                "lower the floor, widen the bounds, or spend less (up_to=True)",
-            )
+            got, where = Phrase(floor.name), "within bounds and budget"
+            allowed = f"about {roas:.4g}, the most that the search reached under all limits"
+            fix = "lower the floor, widen the bounds, or spend less (up_to=True)"
+            fail("constraints", got, where, allowed, fix)
 
 
-def fail_not_finite() -> NoReturn:
+def fail_not_finite(where: str = "the reference spend") -> NoReturn:
     """Refuse draws whose response is no number."""
-    fail(
-        "fit",
-        Phrase("a response that is not finite"),
-        "the reference spend",
-        "finite draws of the media parameters",
-        "look at mm.diagnostics(fit) first",
-    )
+    got, fix = Phrase("a response that is not finite"), "look at mm.diagnostics(fit) first"
+    fail("fit", got, where, "finite draws of the media parameters", fix)

@@ -35,10 +35,10 @@ from scipy import stats
 from mmmjax import words
 from mmmjax.arguments import checked
 from mmmjax.budget.prepare import Asked, Prepared
-from mmmjax.budget.regret import best_of, net_of, prepared_for
+from mmmjax.budget.regret import best_of, net_of, prepared_for, solve_mean
 from mmmjax.budget.scenario import Plan
 from mmmjax.budget.search import Kind, Problem
-from mmmjax.budget.solve import Settings, solve
+from mmmjax.budget.solve import Settings
 from mmmjax.checks import Phrase, fail, integer, listing, number
 from mmmjax.draws import Fit
 from mmmjax.facts import LiftTest
@@ -322,16 +322,9 @@ def values_of(prepared: Prepared, weights: np.ndarray) -> Float[np.ndarray, "tes
     )
     rows = np.minimum(rows, count - 1)
     with jax.enable_x64(True):
-        wide = replace(settings, starts=12) if prepared.doubt else settings
-        best = solve(prepared, wide).spend
-        found = gains_of(
-            prepared.problem(),
-            best,
-            rows,
-            settings.tolerance,
-            settings.limit,
-            kind=prepared.kind,
-        )
+        best = solve_mean(prepared, settings).spend
+        how = rows, settings.tolerance, settings.limit
+        found = gains_of(prepared.problem(), best, *how, kind=prepared.kind)
     return np.asarray(found).reshape(weights.shape[:2])
 
 
