@@ -510,7 +510,8 @@ def _credited(window: Window, form: Form) -> Response:
     if form.function is not None:
         function = form.function
         return lambda spend: jax.vmap(lambda draw: function(draw, spend))(window.draws)
-    gross = _free(window, form) if form.free_periods else _profiled(window, form)
+    whole = form.free_periods or "factors" not in window.draws
+    gross = _whole(window, form) if whole else _factors(window, form)
     if not np.shape(window.history)[-1]:
         return gross
     variables = np.shape(window.media_per_money)[0] * max(form.free_periods, 1)
@@ -526,7 +527,7 @@ def _factored(window: Window, *, spec: Spec) -> list[list[Array]]:
         Per level [factor (draw, cell)] or [factor, carried past]: contiguous arrays, which
         the loops over draws and cells read one after the other.
     """
-    media, history = _media_of_money(window)
+    media, history = _media_of_money(window, jnp.asarray(window.pattern))
     factors = by_term(window, spec, Media.carried, media)
     parts = [[factors[..., i]] for i in range(factors.shape[-1])]
     past = history.shape[-1]
@@ -551,17 +552,12 @@ def _bought(window: Window, money: Array) -> Array:
     return money * each
 
 
-def _media_of_money(window: Window, spend: Array | None = None) -> tuple[Array, Array]:
-    """Media of the money of cells, or one unit of it, in every level, and history.
-
-    Both (draw, cell, ...).
-    """
-    pattern = jnp.asarray(window.pattern)
-    pattern = _bought(window, pattern if spend is None else spend[:, None] * pattern)
-    shape = (_count(window), len(pattern))
-    history = _past(window)
+def _media_of_money(window: Window, money: Array) -> tuple[Array, Array]:
+    """Media of the money of periods or levels, (cell, level), and history, of all draws."""
+    bought, history = _bought(window, money), _past(window)
+    shape = (_count(window), len(bought))
     return (
-        jnp.broadcast_to(pattern, (*shape, pattern.shape[-1])),
+        jnp.broadcast_to(bought, (*shape, bought.shape[-1])),
         jnp.broadcast_to(history, (*shape, history.shape[-1])),
     )
 
@@ -584,22 +580,36 @@ def _past(window: Window) -> Array:
     return jnp.asarray(window.history if past is None else past)
 
 
-def _profiled(window: Window, form: Form) -> Response:
+def _whole(window: Window, form: Form) -> Response:
+    """Spend of its own in every period, or that of the pattern, carried over each time."""
+    spec, free = form.spec, form.free_periods
+    assert spec is not None
+    cells, past = np.shape(window.history)
+    around = window.draws.get("around") if free else _around(window, spec)
+    around = None if around is None else jnp.asarray(around)
+
+    def gross(spend: Array) -> Array:
+        if free:
+            money = jnp.pad(spend.reshape(cells, free), [(0, 0), (0, spec.memory - 1)])
+        else:
+            money = spend[:, None] * jnp.asarray(window.pattern)
+        bought, history = _media_of_money(window, money)
+        media = jnp.concatenate([history, bought], axis=-1)
+        effect = _effects(window, spec, Media.effect, media, _padded(window, past))
+        effect = _rise(window, spec, effect[..., past:], around, _days(window))
+        if form.by_period:
+            return jnp.asarray(window.outcome)[:, None] * effect
+        effect = effect if free else effect * window.periods
+        return jnp.asarray(window.outcome) * effect.sum(-1)
+
+    return gross
+
+
+def _factors(window: Window, form: Form) -> Response:
     """Spend that follows the pattern: carried over before, saturated level by level."""
     spec, draws = form.spec, window.draws
     assert spec is not None
     around, days = _around(window, spec), _days(window)
-    if "factors" not in draws:
-        past = np.shape(window.history)[-1]
-
-        def unfactored(spend: Array) -> Array:
-            bought, history = _media_of_money(window, spend)
-            media = jnp.concatenate([history, bought], axis=-1)
-            effect = _effects(window, spec, Media.effect, media, _padded(window, past))
-            effect = _rise(window, spec, effect[..., past:], around, days)
-            return jnp.asarray(window.outcome) * (effect * window.periods).sum(-1)
-
-        return unfactored
 
     def level(
         spend: Array, count: Any, rest: Any, by: Any, length: Any, *parts: Array
@@ -625,31 +635,5 @@ def _profiled(window: Window, form: Form) -> Response:
             turn = lambda sum_, part: (sum_ + level(spend, *part), None)
             total, _ = jax.lax.scan(turn, total, (counts, *every, *stacked), unroll=8)
         return jnp.asarray(window.outcome) * total
-
-    return gross
-
-
-def _free(window: Window, form: Form) -> Response:
-    """Spend of its own in every period."""
-    spec, periods = form.spec, form.free_periods
-    assert spec is not None
-    cells, past = np.shape(window.history)
-    tail = jnp.zeros((cells, spec.memory - 1))
-
-    def gross(spend: Array) -> Array:
-        media = _bought(window, spend.reshape(cells, periods))
-        media = jnp.concatenate([media, tail], axis=-1)
-        before = _past(window)
-        before = jnp.broadcast_to(before, (_count(window), *before.shape[-2:]))
-        media = jnp.broadcast_to(media, (_count(window), *media.shape))
-        media = jnp.concatenate([before, media], axis=-1)
-        effect = _effects(window, spec, Media.effect, media, _padded(window, past))
-        effect = effect[..., past:]
-        around = window.draws.get("around")
-        around = None if around is None else jnp.asarray(around)
-        effect = _rise(window, spec, effect, around, _days(window))
-        if form.by_period:
-            return jnp.asarray(window.outcome)[:, None] * effect
-        return jnp.asarray(window.outcome) * effect.sum(-1)
 
     return gross
