@@ -5,7 +5,7 @@ respects, `curves` holds response curves of one's own, `layout` puts the cells o
 markets in a row and `prepare` makes a problem of arrays of it. Solving: `horizon`
 evaluates the one forward function on a window (`ahead`: what else the window has),
 `utility` (with `algebra`, `formula`, `smoothing`) is what a plan maximises,
-`region` (with `nested`, `interior`) projects, `ascent` climbs, `starts` and `evolve`
+`region` (with `interior`) projects, `ascent` climbs, `starts` and `evolve`
 help where nothing is proven, `search` joins them; `switches` and `goal` solve several
 problems for one plan, `solve` one, `many` a whole table. Telling: `tabulate` names the
 numbers, `record` holds them, `wording` is their text and `scenario` the Plan with both;

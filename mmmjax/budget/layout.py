@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from mmmjax.budget import request as requests
 from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.prices import Dearer, paid
-from mmmjax.budget.request import Request, known_of
+from mmmjax.budget.request import Known, Request, known_of
 from mmmjax.checks import Phrase, fail, listing, number
 from mmmjax.draws import Fit
 
@@ -158,22 +158,15 @@ def lay_out(
         InputError: Anything that cannot be planned, with the reason and the remedy.
     """
     names = tuple(markets)
-    given = {
-        field: _per_market(field, value, names)
-        for field, value in (
-            ("bounds", bounds), ("reference", reference), ("fixed", fixed),
-            ("cost_per_unit", cost_per_unit),
-        )
-    }  # fmt: skip
-
     known = {name: known_of(fit) for name, fit in markets.items()}
+    costs = _per_market("cost_per_unit", cost_per_unit, names)
+    each = {"bounds": bounds, "reference": reference, "fixed": fixed}
+    each = {field: _per_market(field, value, names) for field, value in each.items()}
 
     def read(name: str, total: Any) -> Request:
-        return requests.read(
-            known[name], budget=total, periods=periods,
-            bounds=given["bounds"][name], reference=given["reference"][name],
-            fixed=given["fixed"][name], per_period=per_period,
-        )  # fmt: skip
+        own = {field: value[name] for field, value in each.items()}
+        how: dict[str, Any] = own | {"periods": periods, "per_period": per_period}
+        return requests.read(known[name], budget=total, **how)
 
     if len(names) == 1:
         asked = {name: read(name, budget) for name in names}
@@ -184,7 +177,7 @@ def lay_out(
             total = number("budget", budget, low=0.0, open_low=True, fix=fix)
             past = {name: part.budget for name, part in asked.items()}
             asked = {n: read(n, past[n] * total / sum(past.values())) for n in names}
-    return _joined(markets, asked, given["cost_per_unit"])
+    return _joined(known, asked, costs, per_period)
 
 
 def _per_market(field: str, value: Any, names: tuple[str, ...]) -> dict[str, Any]:
@@ -206,30 +199,30 @@ def _per_market(field: str, value: Any, names: tuple[str, ...]) -> dict[str, Any
 
 
 def _joined(
-    markets: Mapping[str, Fit | ResponseCurves],
+    known: Mapping[str, Known],
     asked: Mapping[str, Request],
     costs: Mapping[str, Any],
+    per_period: bool,
 ) -> Layout:
     """One row of cells from the requests of all markets."""
-    channels = tuple(dict.fromkeys(c for part in asked.values() for c in part.channels))
+    channels = tuple(dict.fromkeys(c for one in known.values() for c in one.channels))
     geos: list[str] = []
     rows, columns, prices, dearer, largest, last, split = [], [], [], [], [], [], []
-    for name, fit in markets.items():
-        part, known = asked[name], known_of(fit)
-        price, rise = requests.prices_of(known, costs[name], part.periods)
-        change = price.mean(-1) / known.cost_per_unit  # what media would cost now
+    for name, one in known.items():
+        price, rise = requests.prices_of(one, costs[name], asked[name].periods)
+        change = price.mean(-1) / one.cost_per_unit  # what media would cost now
         dearer.append(rise)
         now = rise.elasticity[..., 0], rise.usual.mean(-1)
-        largest.append(paid(known.largest * change, *now).ravel())
-        last.append(paid(known.last * change, *now).ravel())
-        nowhere = np.full_like(known.last, np.nan)
-        split.append((nowhere if known.split is None else known.split).ravel())
+        largest.append(paid(one.largest * change, *now).ravel())
+        last.append(paid(one.last * change, *now).ravel())
+        nowhere = np.full_like(one.last, np.nan)
+        split.append((nowhere if one.split is None else one.split).ravel())
         prices.append(price)
-        column = [channels.index(channel) for channel in part.channels]
-        rows.append(np.repeat(np.arange(len(part.geos)) + len(geos), len(column)))
-        columns.append(np.tile(column, len(part.geos)))
-        several = len(part.geos) > 1
-        geos += [f"{name}/{geo}" if name and several else name or geo for geo in part.geos]
+        column = [channels.index(channel) for channel in one.channels]
+        rows.append(np.repeat(np.arange(len(one.geos)) + len(geos), len(column)))
+        columns.append(np.tile(column, len(one.geos)))
+        several = len(one.geos) > 1
+        geos += [f"{name}/{geo}" if name and several else name or geo for geo in one.geos]
     first = next(iter(asked.values()))
 
     def flat(field: str) -> np.ndarray:
@@ -240,6 +233,6 @@ def _joined(
         tuple(geos), channels, np.concatenate(rows), np.concatenate(columns), market,
         flat("reference"), flat("lower"), flat("upper"), flat("fixed"),
         np.concatenate(largest), np.concatenate(last), np.concatenate(split), prices,
-        dearer, sum(part.budget for part in asked.values()), first.periods,
-        first.per_period, first.reference_is, first.bounds_are,
+        dearer, sum(part.budget for part in asked.values()), first.periods, per_period,
+        first.reference_is, first.bounds_are,
     )  # fmt: skip

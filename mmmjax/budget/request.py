@@ -52,29 +52,23 @@ class Request:
     """A readable plan request: money over the window, (geo, channel) of paid channels.
 
     Args:
-        geos: Names of the geos.
-        channels: Names of the paid channels, in the panel's order.
         reference: The spend that the plan is compared with and bounds refer to.
         lower: Least spend.
         upper: Largest spend.
         fixed: Variables held at a given spend (lower equals upper there).
         budget: Total spend.
         periods: Length of the window.
-        per_period: Whether the user speaks of money a period.
         reference_is: Where the reference comes from: "past spend", "past split scaled to
             the budget", "as given", or the dates whose spend it is.
         bounds_are: What bounds are multiples of, in words.
     """
 
-    geos: tuple[str, ...]
-    channels: tuple[str, ...]
     reference: Float[np.ndarray, "geo channel"]
     lower: Float[np.ndarray, "geo channel"]
     upper: Float[np.ndarray, "geo channel"]
     fixed: Bool[np.ndarray, "geo channel"]
     budget: float
     periods: int
-    per_period: bool
     reference_is: str
     bounds_are: str
 
@@ -232,8 +226,8 @@ def read(
     held = _fixed(known, fixed, bounds, before, unit)
     lower, upper = (np.where(np.isnan(held), bound, held) for bound in (lower, upper))
     return Request(
-        known.geos, known.channels, before, lower, upper, ~np.isnan(held), float(total),
-        periods, per_period, kind, _bounds_are(bounds, kind),
+        before, lower, upper, ~np.isnan(held), float(total), periods, kind,
+        _bounds_are(bounds, kind),
     )  # fmt: skip
 
 

@@ -8,8 +8,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from mmmjax.budget.nested import project_nested
-from mmmjax.budget.region import Region, _project_rows, project, with_nesting
+from mmmjax.budget.region import (
+    Region,
+    _project_rows,
+    project,
+    project_nested,
+    with_nesting,
+)
 
 pytestmark = pytest.mark.usefixtures("x64")
 seeds = st.integers(0, 2**32 - 1)
