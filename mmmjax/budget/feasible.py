@@ -71,7 +71,8 @@ def check_feasible(
     if len(region.rows) == 1:
         return region
     size = size_of(region) or 1.0
-    sums = region.rows @ _least_broken(region, np.ones((2, len(region.rows)), bool), size)
+    nearest = size * _elastic(region, np.ones((2, len(region.rows)), bool), size).x[:-1]
+    sums = region.rows @ np.clip(nearest, lower, upper)
     missed = np.maximum(region.least - sums, sums - region.most).max()
     if missed > ROUNDING * size:
         _fail_clash(region, labels, fixed, unit, row_labels, size)
@@ -89,24 +90,18 @@ def _check_total(
     least, most = float(lower.sum()), float(upper.sum())
     slack = ROUNDING * max(high if np.isfinite(high) else most, most)
     if high < least - slack or low > most + slack:
-        side, sums, end = (
-            ("lower", lower, least) if high < least else ("upper", upper, most)
-        )
-        word = "below" if side == "lower" else "above"
-        fix = {
-            "lower": f"raise the budget to at least {exact(least)}, or lower what binds",
-            "upper": f"cut the budget to at most {exact(most)}, or raise what binds",
-        }[side]
-        fail(
-            "budget",
-            Phrase(
-                f"{exact(high if side == 'lower' else low)} ({unit}), {word} the sum of "
-                f"the {side} bounds, {exact(end)} ({_named(labels, sums, fixed)})"
-            ),
-            "",
-            f"between {exact(least)} and {exact(most)} under these bounds",
-            fix,
-        )
+        if high < least:
+            got = (
+                f"{exact(high)} ({unit}), below the sum of the lower bounds, {exact(least)}"
+            )
+            got += f" ({_named(labels, lower, fixed)})"
+            fix = f"raise the budget to at least {exact(least)}, or lower what binds"
+        else:
+            got = f"{exact(low)} ({unit}), above the sum of the upper bounds, "
+            got += f"{exact(most)} ({_named(labels, upper, fixed)})"
+            fix = f"cut the budget to at most {exact(most)}, or raise what binds"
+        allowed = f"between {exact(least)} and {exact(most)} under these bounds"
+        fail("budget", Phrase(got), "", allowed, fix)
     if low == high:
         low = high = min(max(low, least), most)
     low, high = min(low, most), max(high, least)
@@ -115,17 +110,15 @@ def _check_total(
     )
 
 
-def _named(
-    labels: Sequence[str], money: np.ndarray, fixed: np.ndarray, limit: int = MOST_NAMES
-) -> str:
+def _named(labels: Sequence[str], money: np.ndarray, fixed: np.ndarray) -> str:
     """Largest of some bounds by name: TV 300 (fixed), Radio 200 and 3 more."""
     order = np.argsort(-money, kind="stable")
     named = [
         f"{labels[i]} {exact(float(money[i]))}{' (fixed)' if fixed[i] else ''}"
-        for i in order[:limit]
+        for i in order[:MOST_NAMES]
     ]
-    more = f" and {len(order) - limit} more" if len(order) > limit else ""
-    return ", ".join(named) + more
+    more = len(order) - MOST_NAMES
+    return ", ".join(named) + (f" and {more} more" if more > 0 else "")
 
 
 def _elastic(region: Region, sides: np.ndarray, size: float) -> Any:
@@ -144,12 +137,6 @@ def _elastic(region: Region, sides: np.ndarray, size: float) -> Any:
             "dual_feasibility_tolerance": 1e-10,
         },
     )
-
-
-def _least_broken(region: Region, sides: np.ndarray, size: float) -> np.ndarray:
-    """Point within the bounds that misses the chosen sides of the rows least."""
-    found = _elastic(region, sides, size)
-    return np.clip(size * found.x[:-1], region.lower, region.upper)
 
 
 def _fail_clash(
@@ -182,10 +169,6 @@ def _fail_clash(
         if len(binds):
             some = _named([labels[int(i)] for i in binds], bound[binds], fixed[binds])
             words.append(f"{name} bounds of {some}")
-    fail(
-        "constraints",
-        Phrase(f"{' and '.join(words)} ({unit})"),
-        "",
-        "limits that some plan respects all at once",
-        f"relax one of these; together they miss by {exact(found.fun * size)} at least",
-    )
+    got, allowed = f"{' and '.join(words)} ({unit})", "limits that some plan respects all"
+    fix = f"relax one of these; together they miss by {exact(found.fun * size)} at least"
+    fail("constraints", Phrase(got), "", f"{allowed} at once", fix)

@@ -37,12 +37,8 @@ from mmmjax.posterior.scope import Scope
 
 __all__ = ["joint"]
 
-KINDS: dict[str, tuple[str, ...]] = {
-    "price": ("unit_cost",),
-    "discount": ("unit_cost",),
-    "cost": ("cost",),
-}
-"""Kinds of levers, and the keys that each has besides `kind`, `range`, `reference`."""
+KINDS = {"price": "unit_cost", "discount": "unit_cost", "cost": "cost"}
+"""Kinds of levers, and the key that each has besides `kind`, `range`, `reference`."""
 EXAMPLE = 'levers = { price = { kind = "price", unit_cost = 1.1, range = [1.8, 2.4] } }'
 MOST = 64  # values of the lever that are tried
 STRAIGHT = 1e-6  # relative bend from which a lever is not a straight line
@@ -243,20 +239,15 @@ def _read(fit: Fit, given: Any) -> tuple[Set, ...]:
     for name, known in of_levers(fit, given).items():
         table = given[name]
         if not isinstance(table, Mapping) or "kind" not in table:
-            fail(
-                "levers",
-                table,
-                name,
-                f"a table with kind: {listing(KINDS, 3, 'or')}",
-                EXAMPLE,
-            )
+            allowed = f"a table with kind: {listing(KINDS, 3, 'or')}"
+            fail("levers", table, name, allowed, EXAMPLE)
         kind = choice(f"kind of {name}", table["kind"], tuple(KINDS))
-        keys = ("kind", "range", "reference", *KINDS[kind])
-        for key in table:
-            if key not in keys:
-                near = closest(key, keys)
+        keys = ("kind", "range", "reference", key := KINDS[kind])
+        for other in table:
+            if other not in keys:
+                near = closest(other, keys)
                 fix = f'did you mean "{near}"?' if near else "remove it"
-                fail("key", key, f"levers {name}", listing(keys, 9), fix)
+                fail("key", other, f"levers {name}", listing(keys, 9), fix)
         ends = table.get("range", (known.least, known.most))
         if isinstance(ends, str) or not isinstance(ends, (list, tuple)) or len(ends) != 2:
             fail(f"range of {name}", ends, "", "[least, most]", EXAMPLE)
@@ -265,12 +256,7 @@ def _read(fit: Fit, given: Any) -> tuple[Set, ...]:
             fix = f"range = [{high:g}, {low:g}]"
             fail(f"range of {name}", list(ends), "", "[least, most]", fix)
         reference = number(f"reference of {name}", table.get("reference", known.last))
-        money = {
-            key: number(
-                f"{key} of {name}", table.get(key, 0.0), low=0.0, fix=f"{key} = 1.0"
-            )
-            for key in KINDS[kind]
-        }
+        each = number(f"{key} of {name}", table.get(key, 0.0), low=0.0, fix=f"{key} = 1.0")
         if kind == "cost" and "cost" not in table:
             got = Phrase("none")
             fix = f"[levers.{name}] cost = 1000.0, or 0.0 where it costs nothing"
@@ -278,8 +264,9 @@ def _read(fit: Fit, given: Any) -> tuple[Set, ...]:
         if kind == "discount":
             for end in (low, high, reference):
                 number(f"range of {name}", end, low=0.0, high=1.0, fix="range = [0.0, 0.3]")
-        seen = known.least, known.most
-        out.append(Set(name, kind, reference, low, high, *seen, **money, planned=reference))
+        ends = low, high, known.least, known.most
+        one = Set(name, kind, reference, *ends, planned=reference)
+        out.append(one._replace(**{key: each}))
     return tuple(out)
 
 
@@ -296,14 +283,9 @@ def _margin(
     free = [one for one in (price, discount) if one is not None and one.low < one.high]
     if len(free) > 1:
         fix = f"hold one of them: range = [{free[1].reference:g}, {free[1].reference:g}] "
+        fix += f"in [levers.{free[1].name}]"
         got = Phrase(f"{free[0].name} and {free[1].name}, both with a range")
-        fail(
-            "levers",
-            got,
-            "",
-            "one that sets the margin",
-            f"{fix}in [levers.{free[1].name}]",
-        )
+        fail("levers", got, "", "one that sets the margin", fix)
     cost = max([o.unit_cost for o in (price, discount) if o is not None], default=0.0)
     if price is None and value is None:
         got, fix = Phrase("no outcome_value"), "outcome_value = 1.0 under [data]"

@@ -16,6 +16,13 @@ from mmmjax.shapes import CHANNEL, GEO
 __all__ = ["Plan"]
 
 QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
+AS_IT_IS = (  # what plan.json says in the words of a plan
+    "objective", "reference_objective", "reference_is", "bounds_are", "reference_feasible",
+    "probability_better", "outcome_value", "probability_net_gain", "gap_bound", "certified",
+    "status", "utility", "starts", "budget", "up_to", "until_mroas", "target",
+    "probability", "currency", "periods", "per_period", "carry_in", "memory",
+    "fixed_geo_split", "kkt_residual", "shadow_price", "evaluations",
+)  # fmt: skip
 NOTHING = "the objective is 0, and a better plan is not ruled out"
 
 
@@ -102,48 +109,23 @@ class Plan(PlanRecord):
         """Content of plan.json: objective, proof, residuals and response of both plans."""
         unit = "money a period" if self.per_period else "money over the window"
         gap, beyond = self.relative_gap, self.extrapolated.notnull()
-        told = {
-            "objective": self.objective,
-            "reference_objective": self.reference_objective,
-            "reference_is": self.reference_is,
-            "bounds_are": self.bounds_are,
-            "reference_feasible": self.reference_feasible,
+        told: dict[str, Any] = {name: getattr(self, name) for name in AS_IT_IS}
+        told |= {
             "reference_breaks": list(self.reference_breaks),
             "gain": self.gain._asdict(),
-            "probability_better": self.probability_better,
-            "outcome_value": self.outcome_value,
             "net_gain": None if self.net_gain is None else self.net_gain._asdict(),
-            "probability_net_gain": self.probability_net_gain,
             "sampled": all(j.sampled.ok for j in self.judged) if self.judged else None,
             "adequate": all(j.adequate.ok for j in self.judged) if self.judged else None,
             "condition": wording.condition(self),
             "extrapolated": _rows(beyond, spend=self.largest_planned, largest=self.largest),
-            "gap_bound": self.gap_bound,
             "relative_gap": gap if gap is None or np.isfinite(gap) else None,
             "gap_reason": self.gap_reason if gap is None or np.isfinite(gap) else NOTHING,
-            "certified": self.certified,
-            "status": self.status,
-            "utility": self.utility,
             "utility_unit": wording.unit_of(self),
-            "starts": self.starts,
-            "budget": self.budget,
             "spent": wording.spent(self),
-            "up_to": self.up_to,
-            "until_mroas": self.until_mroas,
-            "target": self.target,
-            "probability": self.probability,
             "unit": unit,
-            "currency": self.currency,
-            "periods": self.periods,
-            "per_period": self.per_period,
             "periods_are_a_quarter_by_default": self.quarter,
-            "carry_in": self.carry_in,
-            "memory": self.memory,
-            "fixed_geo_split": self.fixed_geo_split,
             "national": list(self.national),
             "constraint_residuals": self.residuals,
-            "kkt_residual": self.kkt_residual,
-            "shadow_price": self.shadow_price,
             "limits": [_ends(limit._asdict()) for limit in self.limits],
             "prices": _rows(
                 self._there,
@@ -153,7 +135,6 @@ class Plan(PlanRecord):
                 marginal=self.marginal,
                 bound_price=self.bound_price,
             ),
-            "evaluations": self.evaluations,
             "response": {
                 str(name): _describe(self.response.sel(plan=name).to_numpy())
                 for name in self.response["plan"].to_numpy()
@@ -165,8 +146,7 @@ class Plan(PlanRecord):
         }
         if wording.flighted(self):
             rows = _rows(self._there, spend=self.spend_by_period)
-            table = {"period": wording.period_labels(self), "rows": rows}
-            told["spend_by_period"] = table
+            told["spend_by_period"] = {"period": wording.period_labels(self), "rows": rows}
         return told
 
     def _repr_html_(self) -> str:

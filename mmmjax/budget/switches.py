@@ -30,13 +30,9 @@ def best(prepared: Prepared, solve: Callable[[Prepared], Any]) -> tuple[Prepared
     """
     switches = prepared.limits.on_off
     if len(switches) > MOST:
-        fail(
-            "minimum_if_on",
-            Phrase(f"{len(switches)} channels"),
-            "",
-            f"at most {MOST} (every combination of on and off is solved)",
-            "give a plain lower bound to channels that will be on anyway",
-        )
+        allowed = f"at most {MOST} (every combination of on and off is solved)"
+        fix = "give a plain lower bound to channels that will be on anyway"
+        fail("minimum_if_on", Phrase(f"{len(switches)} channels"), "", allowed, fix)
     found: list[tuple[float, Prepared, Any]] = []
     refused: InputError | None = None
     ceiling, evaluations, tried = -np.inf, 0, 0
@@ -60,13 +56,9 @@ def best(prepared: Prepared, solve: Callable[[Prepared], Any]) -> tuple[Prepared
         unit = prepared.layout.unit
         minima = [f"{s.name} at least {s.minimum / unit:,.6g}" for s in switches]
         got = f"{', '.join(minima)} if on: no combination of on and off keeps "
-        fail(
-            "minimum_if_on",
-            Phrase(f"{got}{prepared.limits.words[0][0]}, bounds and limits"),
-            "",
-            "minima that leave a plan",
-            "lower the minima, widen the bounds or change the budget",
-        )
+        got += f"{prepared.limits.words[0][0]}, bounds and limits"
+        fix = "lower the minima, widen the bounds or change the budget"
+        fail("minimum_if_on", Phrase(got), "", "minima that leave a plan", fix)
     value, chosen, solved = max(found, key=lambda entry: entry[0])
     status = f"best of {tried} combinations of on and off; {solved.status}"
     solved = solved._replace(
@@ -99,11 +91,8 @@ def _switched(
         most.append(np.array([np.inf]))
     if (lower > upper).any():
         return None
-    switched = with_nesting(
-        Region(
-            lower, upper, np.concatenate(rows), np.concatenate(least), np.concatenate(most)
-        )
-    )
+    limits = map(np.concatenate, (rows, least, most))
+    switched = with_nesting(Region(lower, upper, *limits))
     if is_empty(switched):
         return None
     layout = prepared.layout
