@@ -136,10 +136,9 @@ def frontier(
         budgets: Budget levels, money (a period with `per_period`).
         utilities: Instead: utilities, at one budget.
         alphas: Instead: prices of the tail of :func:`mmmjax.budget.utility.mean_tightness`.
-        tolerance: Relative gap at which a plan is finished.
-        starts: Points a search begins from where nothing is proven, beside the end of
-            the plan before; `optimize` takes more.
-        seed: Of the starts.
+        tolerance: As for :func:`scenarios`, as are the next two.
+        starts: See there.
+        seed: See there.
         **asked: Everything else that `optimize` takes to describe a plan.
 
     Returns:

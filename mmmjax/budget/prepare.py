@@ -190,11 +190,11 @@ def prepare(
     """
     choice("carry_in", carry_in, ("zero", "history"))
     markets = markets_of(fits)
-    quarter, about = periods is None, next(iter(markets.values()))
-    if isinstance(about, ResponseCurves):
+    quarter, first = periods is None, next(iter(markets.values()))
+    if isinstance(first, ResponseCurves):
         quarter, periods = False, 1 if periods is None else periods
     elif periods is None:
-        dates = about.panel.dates
+        dates = first.panel.dates
         days = pd.Timedelta(dates[-1] - dates[0]).days / max(len(dates) - 1, 1)
         periods = max(round(365.25 / 4 / days), 1) if days else 1
     layout = lay_out(
@@ -219,15 +219,16 @@ def prepare(
         price = number("until_mroas", until_mroas, low=0.0, open_low=True, fix="1.0")
     up_to = up_to or has(chosen, "profit")
     layout, by_cell = _cell_region(layout, limits, up_to or price > 0)
-    free, profile = _flighting(flighting, layout, markets)
+    free, profile = _flighting(flighting, layout, isinstance(first, ResponseCurves))
     check_utility(chosen, len(layout.channels))
     window, form = _window(markets, layout, carry_in, max_draws, free, profile, window)
     if fixed_geo_split or layout.national:
-        every = fixed_geo_split
-        layout, by_cell, split = _together(layout, by_cell, limits, every)
+        layout, by_cell, split = _together(layout, by_cell, limits, fixed_geo_split)
         same = window.split is not None and np.array_equal(window.split, split)
         window = window if same else window._replace(split=split)
-    doubt = _doubt(form, window, markets, chosen, by_cell, up_to or price > 0)
+    concave = chosen.concave if up_to or price > 0 else chosen.concave_at_total
+    doubt = "" if concave else f"{chosen} is not known to be concave"
+    doubt = doubt or _doubt(first, window, by_cell)
     return Prepared(
         markets, layout, limits, with_nesting(_by_variable(by_cell, free)), window,
         Kind(form, not doubt, not chosen.needs_smoothing), chosen, price, doubt, profile,
@@ -373,15 +374,13 @@ def _by_variable(region: Region, periods: int) -> Region:
     )
 
 
-def _flighting(
-    given: Any, layout: Layout, markets: Mapping[str, Any]
-) -> tuple[int, np.ndarray | None]:
+def _flighting(given: Any, layout: Layout, curves: bool) -> tuple[int, np.ndarray | None]:
     """Free periods and profile of every cell."""
     if isinstance(given, str):
         choice("flighting", given, (EVEN, OPTIMAL))
         if given == EVEN:
             return 0, None
-        if isinstance(next(iter(markets.values())), ResponseCurves):
+        if curves:
             fail("flighting", given, "", '"even" with response curves', "leave it out")
         return layout.periods, None
     named = dict(given) if isinstance(given, Mapping) else None
@@ -431,19 +430,8 @@ def _window(
     return window, dataclasses.replace(form, block=block_of(window))
 
 
-def _doubt(
-    form: Form,
-    window: Window,
-    markets: Mapping[str, Any],
-    utility: Utility,
-    region: Region,
-    open_total: bool,
-) -> str:
-    """Why the gap proves nothing; empty if it does."""
-    concave = utility.concave if open_total else utility.concave_at_total
-    if not concave:
-        return f"{utility} is not known to be concave"
-    first = next(iter(markets.values()))
+def _doubt(first: Fit | ResponseCurves, window: Window, region: Region) -> str:
+    """Why the gap proves nothing under a concave utility; empty if it does."""
     if isinstance(first, ResponseCurves):
         if not first.concave:
             return "the response curves are not said to be concave"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax import words
-from mmmjax.budget.record import CERTIFIED_GAP, UNJUDGED, Limit, PlanRecord
+from mmmjax.budget.record import CERTIFIED_GAP, UNJUDGED, Gain, Limit, PlanRecord
 from mmmjax.checks import Phrase, amount, listing
 from mmmjax.findings import Finding
 from mmmjax.shapes import CHANNEL, GEO
@@ -150,6 +150,11 @@ def direction(moved: Mapping[str, float], whole: float) -> tuple[str, list[str]]
     return (f"spend less on {_few(down)}" if down else KEEP), up
 
 
+def money_of(plan: PlanRecord) -> str:
+    """Label of money as it follows a number."""
+    return f" {plan.currency}" if plan.currency else ""
+
+
 def _few(names: Sequence[str]) -> str:
     """``a, b and c``; of more than three two, and how many more."""
     return listing(map(Phrase, names), 3 if len(names) <= 3 else 2)
@@ -163,21 +168,18 @@ def _change(plan: PlanRecord) -> list[str]:
     if not whole > 0 or not any(moved.values()):
         return []
     where, _ = direction(moved, whole)
-    unit = f" {plan.currency}" if plan.currency else ""
     total = sum(moved.values())
-    size = f"{short(up)}{unit}, {in_percent(up / whole)} of all spend"
+    size = f"{short(up)}{money_of(plan)}, {in_percent(up / whole)} of all spend"
     if abs(total) > EVEN * whole:
-        size = f"{short(up)}{unit} more and {short(up - total)} less"
+        size = f"{short(up)}{money_of(plan)} more and {short(up - total)} less"
     return [f"{where}: {size}"]
 
 
 def _head(plan: PlanRecord, noun: str) -> str:
-    unit = f" {plan.currency}" if plan.currency else ""
-    each = f" a {noun}" if plan.per_period else ""
-    total = spent(plan)
-    money = f"{amount(total)}{unit}{each}"
+    each, total = f" a {noun}" if plan.per_period else "", spent(plan)
+    money = f"{amount(total)}{money_of(plan)}{each}"
     if plan.at_most and total < plan.budget * (1 - 1e-9):
-        money = f"{amount(total)} of up to {amount(plan.budget)}{unit}{each}"
+        money = f"{amount(total)} of up to {amount(plan.budget)}{money_of(plan)}{each}"
     noun += "s" if plan.periods > 1 else ""
     if plan.quarter:
         noun += " (a quarter, as no length was asked for)"
@@ -280,14 +282,13 @@ def _gain(plan: PlanRecord) -> str:
     if np.allclose(*spends, rtol=1e-9, atol=1e-9 * plan.budget) and not flighted(plan):
         return "none: the plan is the reference"
     gain, better = plan.gain, plan.probability_better
-    mean, lo, hi = (short(x, "+", max(map(abs, gain))) for x in gain)
     sure = f", {_better(plan, better)}"
     sure = sure if plan.outcome_value is None else ""  # the net says whether it is better
     before = float(plan.reference.sum())
     more = spent(plan) - before
     cost = f", for {short(abs(more))} {'more' if more > 0 else 'less'} money"
     cost = cost if abs(more) > 1e-6 * before else ""
-    return f"{mean} {plan.outcome_name} (94% interval {lo} to {hi}){sure}{cost}"
+    return f"{_signed(gain, f' {plan.outcome_name}')}{sure}{cost}"
 
 
 def _net(plan: PlanRecord) -> list[str]:
@@ -295,18 +296,15 @@ def _net(plan: PlanRecord) -> list[str]:
     value, net, better = plan.outcome_value, plan.net_gain, plan.probability_net_gain
     if value is None or net is None or better is None:
         return []
-    unit, one = f" {plan.currency}" if plan.currency else "", plan.currency or "unit"
-    mean, lo, hi = (short(x, "+", max(map(abs, net))) for x in net)
+    one = plan.currency or "unit"
     spends = [float(x.sum()) for x in (plan.optimized, plan.reference)]
     returns = []
     for name, money in zip(("optimized", "reference"), spends, strict=True):
         money *= plan.periods if plan.per_period else 1
         brought = value * float(plan.response.sel(plan=name).mean())
         returns.append(f"{amount(brought / money)}" if money > 0 else "nothing")
-    gain = (
-        f"{mean}{unit} after the cost of media (94% interval {lo} to {hi}), "
-        f"{_better(plan, better)}"
-    )
+    gain = _signed(net, f"{money_of(plan)} after the cost of media")
+    gain += f", {_better(plan, better)}"
     back = f"one {one} returns {returns[0]}, in the reference {returns[1]} (1: break-even)"
     return [gain, back] if any(net) else [back]
 
@@ -351,9 +349,9 @@ def levers(plan: PlanRecord, noun: str = "period") -> list[str]:
     """What the levers of a plan are to be, what that leaves, and how sure that is."""
     if (told := plan.levers) is None:
         return []
-    unit, lines = f" {plan.currency}" if plan.currency else "", list[str]()
+    lines, money = list[str](), money_of(plan)
     for one in told.levers:
-        cost = f" for {amount(one.cost)}{unit} a point and {noun}" if one.cost else ""
+        cost = f" for {amount(one.cost)}{money} a point and {noun}" if one.cost else ""
         lines.append(
             f"{one.name} ({one.kind}) {one.planned:.6g}, reference {one.reference:.6g}, "
             f"from {one.low:.6g} to {one.high:.6g} allowed{cost}"
@@ -365,19 +363,16 @@ def levers(plan: PlanRecord, noun: str = "period") -> list[str]:
             )
     margin = [amount(x) for x in told.margin]
     each = f"on each of {plan.outcome_name}"
-    lines.append(f"margin {margin[1]}{unit} {each}, {margin[0]} at the reference")
+    lines.append(f"margin {margin[1]}{money} {each}, {margin[0]} at the reference")
     worth = {name: short(one.mean) for name, one in told.profit.items()}
     lines.append(
-        f"profit {worth['plan']}{unit} (margin times all {plan.outcome_name}, less media "
+        f"profit {worth['plan']}{money} (margin times all {plan.outcome_name}, less media "
         f"and levers); media alone {worth['media alone']}, reference {worth['reference']}"
     )
     for name, gain in told.gain.items():
-        mean, lo, hi = (short(x, "+", max(map(abs, gain))) for x in gain)
         against = "the reference" if name == "reference" else "the best media alone"
-        lines.append(
-            f"{mean}{unit} against {against} (94% interval {lo} to {hi}), "
-            f"{_better(plan, told.better[name])}"
-        )
+        said = _signed(gain, f"{money} against {against}")
+        lines.append(f"{said}, {_better(plan, told.better[name])}")
     if told.relative_gap is None:
         lines.append(f"no proof: the best of the {told.tried} values of levers tried")
     else:
@@ -466,16 +461,13 @@ def _flighting(plan: PlanRecord, noun: str) -> list[str]:
     labels = period_labels(plan)
     whole = each.sum(0)
     high, low = int(whole.argmax()), int(whole.argmin())
-    unit = f" {plan.currency}" if plan.currency else ""
     on = (each > NOTHING * each.mean(1, keepdims=True)).sum(1)
     some = [
         f"{name} in {n}" for name, n in zip(names, on, strict=True) if 0 < n < each.shape[1]
     ]
     parts = f"; not always on: {_listed(some)} of {each.shape[1]}" if some else ""
-    return [
-        f"most in {labels[high]} ({short(whole[high])}{unit}), least in {labels[low]} "
-        f"({short(whole[low])}){parts}"
-    ]
+    most = f"most in {labels[high]} ({short(whole[high])}{money_of(plan)})"
+    return [f"{most}, least in {labels[low]} ({short(whole[low])}){parts}"]
 
 
 def period_labels(plan: PlanRecord) -> list[str]:
@@ -490,7 +482,6 @@ def _beyond(plan: PlanRecord, noun: str) -> list[str]:
     """Channels planned above the largest period of training, one a line."""
     times = plan.extrapolated.to_numpy()
     geos, channels = (plan.optimized[dim].to_numpy() for dim in (GEO, CHANNEL))
-    unit = f" {plan.currency}" if plan.currency else ""
     lines = []
     for c in np.flatnonzero((~np.isnan(times)).any(0)):
         g = int(np.nanargmax(times[:, c]))
@@ -502,7 +493,7 @@ def _beyond(plan: PlanRecord, noun: str) -> list[str]:
             float(x.to_numpy()[g, c]) for x in (plan.largest_planned, plan.largest)
         )
         lines.append(
-            f"{channels[c]}{where}: {short(each)}{unit} a {noun}, largest so far "
+            f"{channels[c]}{where}: {short(each)}{money_of(plan)} a {noun}, largest so far "
             f"{short(largest)}: the curve beyond it is the model's shape, not data"
         )
     more = len(lines) - MOST_NOTES
@@ -540,6 +531,12 @@ def _breaks(plan: PlanRecord) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - MOST_NOTES
     return ", ".join(names[:MOST_NOTES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _signed(gain: Gain, of: str) -> str:
+    """``+3 M sales (94% interval +1 M to +5 M)``, in the unit that the largest takes."""
+    mean, lo, hi = (short(x, "+", max(map(abs, gain))) for x in gain)
+    return f"{mean}{of} (94% interval {lo} to {hi})"
 
 
 def short(value: float, sign: str = "", size: float | None = None) -> str:
