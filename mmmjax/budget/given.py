@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from mmmjax.budget.layout import Layout, markets_of
 from mmmjax.budget.prepare import Fits, Prepared
-from mmmjax.budget.request import known_of, numbers_of
+from mmmjax.budget.request import known_of, numbers_of, shared_out, shares_of
 from mmmjax.budget.scenario import Plan
 from mmmjax.checks import Phrase, fail, finite, listing, unknown
 from mmmjax.shapes import CHANNEL, GEO
@@ -149,18 +149,8 @@ def _fill(
         if channel not in layout.channels:
             unknown(field, channel, "", "paid channels", layout.channels)
         own = among & (layout.channel == layout.channels.index(channel))
-        amount, where = numbers_of(value), f'channel "{channel}"'
-        if amount.shape not in ((), (own.sum(),)):
-            allowed = f"one number, or one per geo ({own.sum()})"
-            fail(field, Phrase(f"shape {amount.shape}"), where, allowed, "one number")
-        if not (np.isfinite(amount) & (amount >= 0)).all():
-            fix = f'write {{"{channel}": 1000.0}}'
-            fail(field, value, where, "finite money of at least 0", fix)
-        if not amount.ndim and own.any():
-            before = layout.reference[own]
-            total = before.sum()
-            amount = amount * (before / total if total > 0 else 1.0 / own.sum())
-        money[own] = layout.unit * amount
+        shares = shares_of(layout.reference[own])
+        money[own] = layout.unit * shared_out(field, channel, value, shares)
 
 
 def _of_plan(prepared: Prepared, field: str, plan: Plan) -> Spend:

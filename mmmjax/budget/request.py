@@ -33,6 +33,8 @@ __all__ = [
     "numbers_of",
     "prices_of",
     "read",
+    "shared_out",
+    "shares_of",
 ]
 
 type Money = float | Sequence[float] | np.ndarray
@@ -118,25 +120,15 @@ class Known(NamedTuple):
         self, field: str, channel: str, value: object, before: Float[np.ndarray, " geo"]
     ) -> Float[np.ndarray, " geo"]:
         """Money of a channel, the user's unit: as given, or shared out as `before` is."""
-        array, where, geos = numbers_of(value), f'channel "{channel}"', len(self.geos)
-        if array.shape not in ((), (geos,)):
-            got, allowed = (
-                Phrase(f"shape {array.shape}"),
-                f"one number, or one per geo ({geos})",
-            )
-            fail(field, got, where, allowed, "give one number")
-        if not (np.isfinite(array) & (array >= 0)).all():
-            fix = f'write {{"{channel}": 1000.0}}'
-            fail(field, value, where, "finite money of at least 0", fix)
-        total = before.sum()
-        shares = before / total if total > 0 else np.full(geos, 1 / geos)
-        own = np.nan if self.split is None else self.split[:, self.channels.index(channel)]
-        national = not np.isnan(own).any()
-        if national and array.ndim and not np.allclose(array, array.sum() * own):
-            got, fix = Phrase("money by geo"), f'write {{"{channel}": {array.sum():g}}}'
-            allowed = "one number: its split over geos is fixed"
-            fail(field, got, f"national {where}", allowed, fix)
-        return array if array.ndim else array * (own if national else shares)
+        at = self.channels.index(channel)
+        if self.split is None or np.isnan(self.split[:, at]).any():
+            return shared_out(field, channel, value, shares_of(before))
+        money = shared_out(field, channel, value, own := self.split[:, at])
+        if not np.allclose(money, money.sum() * own):
+            got, fix = Phrase("money by geo"), f'write {{"{channel}": {money.sum():g}}}'
+            where = f'national channel "{channel}"'
+            fail(field, got, where, "one number: its split over geos is fixed", fix)
+        return money
 
 
 def numbers_of(value: object) -> Float[np.ndarray, "..."]:
@@ -145,6 +137,26 @@ def numbers_of(value: object) -> Float[np.ndarray, "..."]:
         return np.asarray(value, np.float64)
     except (TypeError, ValueError, OverflowError):
         return np.asarray(np.nan)
+
+
+def shares_of(money: Float[np.ndarray, " geo"]) -> Float[np.ndarray, " geo"]:
+    """Share of every geo in some money; even shares of none."""
+    total = money.sum()
+    return money / total if total > 0 else np.ones(len(money)) / max(len(money), 1)
+
+
+def shared_out(
+    field: str, channel: str, value: object, shares: Float[np.ndarray, " geo"]
+) -> Float[np.ndarray, " geo"]:
+    """Money by geo, in the user's unit: as given, or one number times the shares."""
+    array, where = numbers_of(value), f'channel "{channel}"'
+    if array.shape not in ((), shares.shape):
+        allowed = f"one number, or one per geo ({len(shares)})"
+        fail(field, Phrase(f"shape {array.shape}"), where, allowed, "give one number")
+    if not (np.isfinite(array) & (array >= 0)).all():
+        fix = f'write {{"{channel}": 1000.0}}'
+        fail(field, value, where, "finite money of at least 0", fix)
+    return array if array.ndim else array * shares
 
 
 def known_of(source: Fit | Panel | ResponseCurves) -> Known:
@@ -324,10 +336,9 @@ def _reference(known: Known, given: Any, periods: int, unit: float) -> np.ndarra
         known.index("reference", name)
     for name in known.channels:
         if name not in given:
+            got = Phrase(f'no money for "{name}"')
             fix = f'write "{name}": 0.0 for a channel without spend'
-            fail(
-                "reference", Phrase(f'no money for "{name}"'), "", "every paid channel", fix
-            )
+            fail("reference", got, "", "every paid channel", fix)
     columns = [
         unit * known.money("reference", name, given[name], before[:, i])
         for i, name in enumerate(known.channels)
