@@ -373,23 +373,16 @@ def limited(
     """
     lower = np.maximum(region.lower, limits.lower)
     upper = np.minimum(region.upper, limits.upper)
+    span = lambda low, high: f"{exact(low / unit)} to {exact(high / unit)}"
     for i in np.flatnonzero(lower > upper * (1 + ROUNDING)):
-        allowed, bounds = (
-            f"{exact(low / unit)} to {exact(high / unit)}"
-            for low, high in (
-                (limits.lower[i], limits.upper[i]),
-                (region.lower[i], region.upper[i]),
-            )
-        )
-        name, held = labels[int(i)], f"what is fixed, {exact(region.upper[i] / unit)}"
-        fail(
-            "constraints",
-            Phrase(f"{limits.box}: {name} {allowed}"),
-            "",
-            held if fixed[i] else f"some of what its bounds leave, {bounds}",
-            f"{'fix it elsewhere' if fixed[i] else f'widen the bounds of {name}'}, or "
-            "leave it out of max_change",
-        )
+        name, fix = labels[int(i)], f"widen the bounds of {labels[int(i)]}"
+        got = f"{limits.box}: {name} {span(limits.lower[i], limits.upper[i])}"
+        allowed = f"some of what its bounds leave, {span(region.lower[i], region.upper[i])}"
+        if fixed[i]:
+            allowed = f"what is fixed, {exact(region.upper[i] / unit)}"
+            fix = "fix it elsewhere"
+        fix += ", or leave it out of max_change"
+        fail("constraints", Phrase(got), "", allowed, fix)
     return Region(
         np.minimum(lower, upper),
         upper,

@@ -23,6 +23,7 @@ AS_IT_IS = (  # what plan.json says in the words of a plan
     "probability", "currency", "periods", "per_period", "carry_in", "memory",
     "fixed_geo_split", "kkt_residual", "shadow_price", "evaluations",
 )  # fmt: skip
+PRICES = ("cost_per_unit", "price_elasticity", "binding", "marginal", "bound_price")
 NOTHING = "the objective is 0, and a better plan is not ruled out"
 
 
@@ -127,14 +128,7 @@ class Plan(PlanRecord):
             "national": list(self.national),
             "constraint_residuals": self.residuals,
             "limits": [_ends(limit._asdict()) for limit in self.limits],
-            "prices": _rows(
-                self._there,
-                cost_per_unit=self.cost_per_unit,
-                price_elasticity=self.price_elasticity,
-                binding=self.binding,
-                marginal=self.marginal,
-                bound_price=self.bound_price,
-            ),
+            "prices": _rows(self._there, **{name: getattr(self, name) for name in PRICES}),
             "response": {
                 str(name): _describe(self.response.sel(plan=name).to_numpy())
                 for name in self.response["plan"].to_numpy()
