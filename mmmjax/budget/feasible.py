@@ -91,10 +91,8 @@ def _check_total(
     slack = ROUNDING * max(high if np.isfinite(high) else most, most)
     if high < least - slack or low > most + slack:
         if high < least:
-            got = (
-                f"{exact(high)} ({unit}), below the sum of the lower bounds, {exact(least)}"
-            )
-            got += f" ({_named(labels, lower, fixed)})"
+            got = f"{exact(high)} ({unit}), below the sum of the lower bounds, "
+            got += f"{exact(least)} ({_named(labels, lower, fixed)})"
             fix = f"raise the budget to at least {exact(least)}, or lower what binds"
         else:
             got = f"{exact(low)} ({unit}), above the sum of the upper bounds, "

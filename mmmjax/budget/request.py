@@ -211,12 +211,9 @@ def read(
         "periods", periods, low=1, high=2_000, fix="periods=26 plans half a year of weeks"
     )
     if not known.channels:
-        got, allowed = (
-            Phrase("a fit without paid channels"),
-            "at least one channel with spend",
-        )
+        got = Phrase("a fit without paid channels")
         fix = "name the columns of money: Panel.from_frame(..., spend=...)"
-        fail("budget", got, "", allowed, fix)
+        fail("budget", got, "", "at least one channel with spend", fix)
     unit = float(periods) if per_period else 1.0
     kind = GIVEN if reference is not None else PAST if budget is None else SCALED
     if _is_window(reference):
@@ -442,12 +439,8 @@ def _multipliers(given: Any) -> tuple[float, float]:
     fix = "bounds=0.5 is +-50% of the reference, (0.5, 1.5) the same, (0, 3) wider"
     if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2:
         low = number("bounds", given[0], low=0.0, fix=fix)
-        high = (
-            given[1]
-            if given[1] == math.inf
-            else number("bounds", given[1], low=low, fix=fix)
-        )
-        return low, high
+        high = given[1]
+        return low, high if high == math.inf else number("bounds", high, low=low, fix=fix)
     share = number("bounds", given, low=0.0, high=1.0, fix=fix)
     return 1.0 - share, 1.0 + share
 
