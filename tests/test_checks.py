@@ -18,6 +18,7 @@ from mmmjax.checks import (
     listing,
     number,
     show,
+    unknown,
 )
 
 
@@ -193,3 +194,14 @@ def test_large_whole_numbers_stay_exact():
 )  # fmt: skip
 def test_what_does_not_show_is_escaped_and_nothing_fails_in_a_message(value, text):
     assert show(value) == text
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(InputError) as error:
+        unknown("fixed", "tv", "", "paid channels", ["Radio", "TV"])
+    assert str(error.value) == (
+        'fixed: got "tv". Allowed: paid channels ("Radio" and "TV"). '
+        'Fix: did you mean "TV"?'
+    )
+    with pytest.raises(InputError, match=r"controls \(none\). Fix: leave it out"):
+        unknown("controls", "price", "", "controls", [])

@@ -9,6 +9,7 @@ import pytest
 from mmmjax.checks import InputError
 from mmmjax.exploration import warnings
 from mmmjax.panel import Panel
+from mmmjax.panel.calendar import following
 from tests.tables import NAMES, weekly
 from tests.test_panel_reading import proposals
 
@@ -219,3 +220,12 @@ def test_midnight_in_utc_through_a_summer_is_told_the_day():
     with pytest.raises(InputError, match="the first row is 2023-01-01") as error:
         read(DAYS, utc.strftime("%Y-%m-%d %H:%M:%S"))
     assert "normalize" not in str(error.value)  # it would move every day
+
+
+def test_dates_that_follow_are_those_after_the_last_on_the_grid_or_off_it():
+    ends = {"W-MON": ["2024-02-26", "2024-03-04"], "MS": ["2024-03-01", "2024-04-01"]}
+    for freq, wanted in ends.items():
+        for last in ("2024-02-19", "2024-02-22"):
+            found = following(pd.DatetimeIndex(["2024-02-01", last]), freq, 2)
+            assert found.strftime("%Y-%m-%d").tolist() == wanted
+    assert not len(following(WEEKS, "W-MON", 0))
