@@ -287,11 +287,11 @@ def recognise(
     """
     rows = re.split("\r\n|\n|\r", text[: 1 << 20])[: LOOKED + (dialect.skip_rows or 0)]
     for i, row in enumerate(rows):  # a name with a line break between quotation marks
-        ends = (
-            j for j in range(i + 1, i + 6) if "\n".join(rows[i : j + 1]).count('"') % 2 == 0
-        )
-        if row.count('"') % 2 and (end := next(ends, 0)):
-            rows[i : end + 1] = ["\n".join(rows[i : end + 1]), *[""] * (end - i)]
+        if row.count('"') % 2:
+            longer = ("\n".join(rows[i : i + many]) for many in range(2, 7))
+            whole = next((text for text in longer if text.count('"') % 2 == 0), row)
+            more = whole.count("\n")
+            rows[i : i + more + 1] = [whole, *[""] * more]
     said, skip = dialect.separator or ",", dialect.skip_rows or 0
     mark = dialect.comment
     whole = [i for i, row in enumerate(rows) if row.strip(BLANK)]
