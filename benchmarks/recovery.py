@@ -15,8 +15,7 @@ not made again. ``--seeds`` for fewer markets, ``--terms`` for some.
 import json
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,29 +36,31 @@ VIDEO = {"reach": "people", "frequency": "times", "organic": True}
 
 @dataclass(frozen=True)
 class Case:
-    """A model: what differs from the default, and from two channels alone."""
+    """A model, and what its panel has besides two channels."""
 
-    spec: Mapping[str, Any] = field(default_factory=dict)
+    spec: mm.Spec
     media: Any = ("tv", "radio")
     controls: tuple[str, ...] = ()
 
 
-def _media(**how: Any) -> Case:
-    return Case({"terms": (terms.Media(adstock=adstock.Geometric(4), **how),)})
+def _with(media: Any = ("tv", "radio"), controls: Any = (), **how: Any) -> Case:
+    """The default model but for `how`."""
+    usual: dict[str, Any] = {"adstock": adstock.Geometric(4)}
+    return Case(mm.Spec(**(usual | how)), media, controls)
 
 
 def _term(*some: Any, **more: Any) -> Case:
-    return Case({"terms": some, "seasonality": None}, **more)
+    return _with(terms=some, seasonality=None, **more)
 
 
-def _noise(law: Any) -> Case:
-    return Case({"likelihood": law})
+def _media(**how: Any) -> Case:
+    return _with(terms=(terms.Media(adstock=adstock.Geometric(4), **how),))
 
 
 CASES = {
-    "geometric, logistic, waves": Case(),
+    "geometric, logistic, waves": _with(),
     **{
-        f"adstock {name}": Case({"adstock": kind})
+        f"adstock {name}": _with(adstock=kind)
         for name, kind in {
             "not normalised": adstock.Geometric(4, normalize=False),
             "half_life": adstock.HalfLife(6), "binomial": adstock.Binomial(6),
@@ -69,7 +70,7 @@ CASES = {
         }.items()
     },
     **{
-        f"saturation {kind.kind}": Case({"saturation": kind})
+        f"saturation {kind.kind}": _with(saturation=kind)
         for kind in (
             saturation.Exponential(), saturation.Tanh(), saturation.Hill(),
             saturation.InverseScaledLogistic(), saturation.MichaelisMenten(),
@@ -78,13 +79,13 @@ CASES = {
             saturation.Mixed((saturation.Logistic(), saturation.Hill())),
         )
     },
-    "saturation first": Case({"adstock_first": False}),
+    "saturation first": _with(adstock_first=False),
     "holidays": _term(terms.Holidays("DE", before=4)),
     "events": _term(
         terms.Events({"launch": "2022-09-05", "sale": ["2023-05-01:2023-05-14"]})
     ),
     "steps": _term(terms.Steps({"shop": "2023-03-06"}, ramp=28)),
-    "trend": Case({"trend": True}),
+    "trend": _with(trend=True),
     "piecewise": _term(terms.Piecewise(5)),
     "drift": _term(terms.Drift()),
     "knots": _term(terms.Knots(8)),
@@ -103,16 +104,16 @@ CASES = {
     "moving process": _media(moving=moving.Process()),
     "moving piecewise": _media(moving=moving.Piecewise()),
     "moving seasons": _media(moving=moving.Seasons()),
-    "student_t": _noise(likelihood.StudentT()),
-    "normal, log link": _noise(likelihood.Normal("log")),
-    "growing noise": _noise(likelihood.Normal(growing=True)),
-    "autoregressive": _noise(likelihood.Normal(autoregressive=True)),
-    "truncated_normal": _noise(likelihood.TruncatedNormal()),
-    "gamma": _noise(likelihood.Gamma("log")),
-    "log_normal": _noise(likelihood.LogNormal("log")),
-    "log_normal, zeros": _noise(likelihood.LogNormal("log", zeros=True)),
-    "poisson": _noise(likelihood.Poisson("log")),
-    "negative_binomial": _noise(likelihood.NegativeBinomial("log")),
+    "student_t": _with(likelihood=likelihood.StudentT()),
+    "normal, log link": _with(likelihood=likelihood.Normal("log")),
+    "growing noise": _with(likelihood=likelihood.Normal(growing=True)),
+    "autoregressive": _with(likelihood=likelihood.Normal(autoregressive=True)),
+    "truncated_normal": _with(likelihood=likelihood.TruncatedNormal()),
+    "gamma": _with(likelihood=likelihood.Gamma("log")),
+    "log_normal": _with(likelihood=likelihood.LogNormal("log")),
+    "log_normal, zeros": _with(likelihood=likelihood.LogNormal("log", zeros=True)),
+    "poisson": _with(likelihood=likelihood.Poisson("log")),
+    "negative_binomial": _with(likelihood=likelihood.NegativeBinomial("log")),
 }  # fmt: skip
 
 
@@ -132,7 +133,7 @@ def panel_of(case: Case) -> mm.Panel:
 
 
 def told(fit: mm.Fit) -> dict[str, np.ndarray]:
-    """What components and channels brought in all and what money brought, (draw, number)."""
+    """What components and channels brought in all, and returns, (draw, number)."""
     found = mm.contributions(fit)
     parts = [n for n in found.data_vars if str(n).endswith("_total") and "chain"
              in found[n].dims and n != "mu_total"]  # fmt: skip
@@ -145,8 +146,7 @@ def recovered(name: str, seeds: int, sampler: mm.HMC) -> dict[str, Any]:
     """The row of one case: shares inside by market, how the fits ended."""
     case = CASES[name]
     panel = panel_of(case)
-    spec = mm.Spec(**({"adstock": adstock.Geometric(4)} | dict(case.spec)))
-    one = ready(name, spec, panel, 0, "error")
+    one = ready(name, case.spec, panel, 0, "error")
     if isinstance(one, Done):
         raise RuntimeError(one.reason)
     prior = mm.sample_prior(one.spec, one.panel, seeds, market_seed(15, name))
