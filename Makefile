@@ -18,7 +18,7 @@ demo: $(RUN)
 	$(BIN)/mmmjax demo --out demo-run
 
 test: $(DEV)
-	$(BIN)/python -m pytest -n $(WORKERS) --slow=rotate
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --slow=rotate
 
 check: $(DEV)
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 MOST_MAPPINGS = 30_000  # of memory, a process of tests
-PARTS = 6  # `--slow=rotate` runs one of so many parts of the slow tests
+PARTS = 8  # `--slow=rotate` runs one of so many parts of the slow tests
 
 settings.register_profile(
     "mmmjax",

@@ -14,7 +14,7 @@ FILES = sorted(
 )
 
 
-@pytest.mark.slow(parts=6)  # each in every sixth run
+@pytest.mark.slow(parts=8)  # each in every eighth run
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_runs_once_and_says_where_its_numbers_come_from(file, tmp_path):
     command = [sys.executable, str(file), "--smoke", "--out", str(tmp_path)]

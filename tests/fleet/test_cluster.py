@@ -50,6 +50,7 @@ def shared_programs(tmp_path, monkeypatch):
         jax.config.update(name, value)
 
 
+@pytest.mark.slow(parts=4)
 @pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::FutureWarning",
     r"ignore:os.fork\(\) was called:RuntimeWarning",  # Ray starts its own processes

@@ -51,6 +51,7 @@ def fitted(name, sampler, seed=0):
     return _FITS[key]
 
 
+@pytest.mark.slow(parts=4)
 @pytest.mark.parametrize("kind", list(QUICK))
 def test_the_same_posterior_as_nuts(kind):
     """12 numbers within 5 errors: wrong once in 140,000."""

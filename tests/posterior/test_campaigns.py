@@ -143,6 +143,7 @@ class Of:
         return curve / np.where(x > 0, x, 1.0)
 
 
+@pytest.mark.slow(parts=4)
 @pytest.mark.parametrize("geos", [1, 2])
 @pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
 def test_against_loops(spec, geos):
