@@ -87,9 +87,7 @@ def add_geos(
         fail("new geos", got, "", "media by geo: national ones are divided over all", fix)
     for name in outcome_mean or {}:
         if name not in new:
-            near = checks.closest(name, new)
-            fix = f'did you mean "{near}"?' if near else "leave it out"
-            fail("outcome_mean", name, "", f"new geos ({listing(new, 12)})", fix)
+            checks.unknown("outcome_mean", name, "", "new geos", new)
     wide = _with_rows(train, panel, new)
     scale, scatter, said = _units(fit, wide, panel, outcome_mean or {})
     labels, before = fit.spec.labels(wide), fit.spec.labels(train)

@@ -142,9 +142,7 @@ def transfer(
             (like, [*returns, POOLED], 'a paid channel of the fit, or "pooled"'),
         ):
             if one not in known:
-                near = checks.closest(one, known)
-                fix = f'did you mean "{near}"?' if near else "leave it out"
-                fail("channels", one, "", f"{allowed} ({listing(known, 12)})", fix)
+                checks.unknown("channels", one, "", allowed, known)
     pairs = {name: name for name in here if name in returns} | dict(channels or {})
     if not pairs:
         got, some = Phrase(f"none of {listing(here, 12)}"), listing(returns, 12)
@@ -245,9 +243,9 @@ def _check(fit: Fit, panel: Panel, channels: Mapping[str, str]) -> None:
             fix = f'did you mean "{near}"?' if near else write
             fail(field, like, "", f'{listing(ours, 12)}, "{POOLED}" or "{ENDED}"', fix)
         if name in ours or name not in theirs:
-            near = checks.closest(name, [n for n in theirs if n not in ours])
-            fix = f'did you mean "{near}"?' if near else "leave it out"
-            fail("channels", name, "", "channels of the table that the fit lacks", fix)
+            lacks = [n for n in theirs if n not in ours]
+            what = "channels of the table that the fit lacks"
+            checks.unknown("channels", name, "", what, lacks)
         i, late = theirs.index(name), panel.dates >= fit.panel.dates[fit.panel.history]
         if not panel.paid[i] or not (panel.spend[:, late, i] > 0).any():
             got, fix = Phrase("no money"), "leave it out of channels and of the table"

@@ -85,10 +85,8 @@ class Lift(Fact):
             ("geo", self.geo, panel.geos),
         ):
             if got is not None and got not in have:
-                near = checks.closest(got, have)
-                fix = f'did you mean "{near}"?' if near else "leave the lift out"
-                allowed = f"{field}s of the panel ({checks.listing(have, 12)})"
-                checks.fail(f"{field} of a lift", got, "", allowed, fix)
+                what, fix = f"{field}s of the panel", "leave the lift out"
+                checks.unknown(f"{field} of a lift", got, "", what, have, fix)
 
     def about(self, panel: Panel, geos: Iterable[str], channels: Iterable[str]) -> bool:
         """See :meth:`Fact.about`; what is of all geos together is not of some."""

@@ -119,10 +119,8 @@ class Return(Proportional):
         """See :meth:`Fact.check`."""
         if (name := self.channel) is not None:
             if name not in panel.channels:
-                near = checks.closest(name, panel.channels)
-                fix = f'did you mean "{near}"?' if near else "leave it out"
-                allowed = f"channels of the panel ({checks.listing(panel.channels, 12)})"
-                checks.fail("channel of a return", name, "", allowed, fix)
+                what = "channels of the panel"
+                checks.unknown("channel of a return", name, "", what, panel.channels)
             if name in panel.organic and self.quantity != "share":
                 fix = f'"{name}" = "its column of money" under [data.spend], or share = '
                 fix += "{ ... } in place of it"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmmjax import checks
 from mmmjax.arguments import checked
-from mmmjax.checks import InputError, closest, fail, listing, show
+from mmmjax.checks import InputError, closest, fail, listing, show, unknown
 from mmmjax.panel.calendar import check_follows
 from mmmjax.panel.campaigns import columns_in
 from mmmjax.panel.cells import date_of
@@ -190,9 +190,8 @@ class Panel(PanelRecord):
         names = [geos] if isinstance(geos, str) else list(geos)
         for name in names:
             if name not in self.geos:
-                near = closest(name, self.geos)
-                fix = f'did you mean "{near}"?' if near else "name geos of the panel"
-                fail("geos", name, "", f"geos of the panel ({listing(self.geos)})", fix)
+                fix = "name geos of the panel"
+                unknown("geos", name, "", "geos of the panel", self.geos, fix)
         if not names or len(set(names)) != len(names):
             fail("geos", names, "", "at least one geo, each once", "name each geo once")
         index = [self.geos.index(name) for name in names]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmmjax.checks import Phrase, closest, fail, listing, show
+from mmmjax.checks import Phrase, fail, show, unknown
 from mmmjax.panel.cells import date_of
 
 __all__ = ["left_empty", "zero_ends"]
@@ -46,10 +46,8 @@ def left_empty(
     if isinstance(given, Mapping):
         for name, own in given.items():
             if name not in geos:
-                near = closest(name, geos)
-                fix = f'did you mean "{near}"?' if near else "name a geo of the table"
-                allowed = f"geos of the table ({listing(geos)})"
-                fail("leave_empty", name, "", allowed, fix)
+                fix = "name a geo of the table"
+                unknown("leave_empty", name, "", "geos of the table", geos, fix)
             row = geos.index(name)
             part = outcome[row : row + 1]
             outcome[row] = left_empty(own, part, dates, (name,), way)[0]

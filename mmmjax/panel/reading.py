@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmmjax.checks import InputError, Phrase, closest, fail, listing
+from mmmjax.checks import InputError, Phrase, closest, fail, listing, unknown
 from mmmjax.panel.calendar import no_gaps, no_repeats, regular
 from mmmjax.panel.campaigns import Campaigns
 from mmmjax.panel.cells import Source, read_dates, read_geos, read_numbers
@@ -68,10 +68,7 @@ def read(
     }
     for own in dialect.columns() if origin is None or not origin.future else ():
         if own not in numbers:
-            near = closest(own, numbers)
-            fix = f'did you mean "{near}"?' if near else "leave it out"
-            allowed = f"a column of numbers ({listing(numbers)})"
-            fail("decimal, thousands", own, "", allowed, fix)
+            unknown("decimal, thousands", own, "", "a column of numbers", numbers)
     source = Source(frame, names.date, names.geo, origin, dialect, numbers)
     dates, way = read_dates(source)
     columns = replace(columns, date_format=way, dialect=dialect.given())

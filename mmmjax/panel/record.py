@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax import words
-from mmmjax.checks import Phrase, amount, closest, fail, listing, number, show
+from mmmjax.checks import Phrase, amount, fail, listing, number, show, unknown
 from mmmjax.findings import Finding
 from mmmjax.panel.calendar import describe, offset
 from mmmjax.panel.campaigns import Campaigns
@@ -132,10 +132,9 @@ class PanelRecord(Seen):
                 fail("facts", fact, "", "records of mm.facts", fix)
             fact.check(self)
         cells = (len(self.geos), len(self.dates))
-        if unknown := [name for name in self.national if name not in self.channels]:
-            near = closest(unknown[0], self.channels)
-            fix = f'did you mean "{near}"?' if near else "leave it out"
-            fail("national", unknown[0], "", f"channels ({listing(self.channels)})", fix)
+        for name in self.national:
+            if name not in self.channels:
+                unknown("national", name, "", "channels", self.channels)
         shapes = {
             "outcome": cells,
             "media": (*cells, len(self.channels)),

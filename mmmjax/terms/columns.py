@@ -144,9 +144,6 @@ def of_geos(
     """1 in the geos that are named, else 0; in all where none are."""
     for geo in geos or ():
         if geo not in panel.geos:
-            near = checks.closest(geo, panel.geos)
-            fix = f'did you mean "{near}"?' if near else "leave it out"
-            allowed = f"geos of the table ({checks.listing(panel.geos, 12)})"
-            checks.fail(f"geos of {name}", geo, "", allowed, fix)
+            checks.unknown(f"geos of {name}", geo, "", "geos of the table", panel.geos)
     here = [geos is None or geo in geos for geo in panel.geos]
     return np.array(here, float)[:, None, None]

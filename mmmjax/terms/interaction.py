@@ -64,10 +64,9 @@ class Interaction(Term):
         """The two channels."""
         for name in self.channels:
             if panel is not None and name not in panel.channels:
-                near = checks.closest(name, panel.channels)
-                fix = f'did you mean "{near}"?' if near else "leave the term out"
-                allowed = checks.listing(panel.channels, 12)
-                checks.fail(f"channels of {self.name}", name, "spec", allowed, fix)
+                field, have = f"channels of {self.name}", panel.channels
+                what, fix = "channels of the panel", "leave the term out"
+                checks.unknown(field, name, "spec", what, have, fix)
         return {"pair": tuple(self.channels)}
 
     def inputs(self, frame: Frame) -> Named:

@@ -168,10 +168,8 @@ class Controls(Term):
         lags: dict[str, tuple[int, ...]] = dict(self.lag)
         signs, rows = dict(self.sign), []
         for control in (c for c in (*lags, *signs) if c not in names):
-            near = checks.closest(control, names)
-            fix = f'did you mean "{near}"?' if near else "leave it out"
-            allowed = f"controls of the table ({checks.listing(names, 12) or 'none'})"
-            checks.fail(f"controls of {self.name}", control, "", allowed, fix)
+            what = "controls of the table"
+            checks.unknown(f"controls of {self.name}", control, "", what, names)
         for control in names:
             every = lags.get(control, (0,))
             for k in every:
@@ -221,10 +219,8 @@ class Controls(Term):
         out = np.zeros(len(panel.control_names))
         for name, value in dict(self.levers).items():
             if name not in panel.control_names:
-                near = checks.closest(name, panel.control_names)
-                fix = f'did you mean "{near}"?' if near else f'controls = ["{name}"]'
-                known = checks.listing(panel.control_names, 12) or "none"
-                checks.fail("lever", name, "", f"a control of the data ({known})", fix)
+                known, fix = panel.control_names, f'controls = ["{name}"]'
+                checks.unknown("lever", name, "", "a control of the data", known, fix)
             at = panel.control_names.index(name)
             if isinstance(value, str):
                 there = panel.present[:, panel.window].T

@@ -138,10 +138,8 @@ def _channels(mean: Mean, panel: Panel) -> dict[str, tuple[str, ...]]:
     for term in mean.media:
         for channel in term.channels or ():
             if channel not in panel.channels:
-                near = checks.closest(channel, panel.channels)
-                fix = f'did you mean "{near}"?' if near else "leave it out"
-                allowed = checks.listing(panel.channels, 12)
-                checks.fail(f"channels of {term.name}", channel, "spec", allowed, fix)
+                field, what = f"channels of {term.name}", "channels of the panel"
+                checks.unknown(field, channel, "spec", what, panel.channels)
     if all(term.channels is not None for term in mean.media):
         for channel in panel.channels:
             if channel not in named:
