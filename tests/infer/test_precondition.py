@@ -87,6 +87,7 @@ def test_positions_are_the_inverse_of_constrain(name):
         np.testing.assert_allclose(np.asarray(again[name])[there], value[there], rtol=1e-6)
 
 
+@pytest.mark.slow(parts=4)
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_outline_has_the_shapes_of_the_problem(name):
     """The sampler compiles for the outline while the problem is still being built."""
