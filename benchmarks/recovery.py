@@ -92,8 +92,7 @@ CASES = {
     "waves that grow": _term(terms.Waves(2, grows=True)),
     "two waves": _term(terms.Waves(2), terms.Waves(1, "month", name="months")),
     "controls": _term(
-        terms.Controls(sign={"price": "negative"}, lag={"stock": 2}),
-        controls=("price", "stock"),
+        terms.Controls(sign={"price": "negative"}), controls=("price", "stock")
     ),
     "interaction": _term(terms.Interaction(["tv", "radio"])),
     "reach": _term(
@@ -139,7 +138,8 @@ def told(fit: mm.Fit) -> dict[str, np.ndarray]:
              in found[n].dims and n != "mu_total"]  # fmt: skip
     out = {str(n): found[n] for n in parts} | {"roas": mm.roas(fit)["roas"]}
     flat = {n: x.stack(at=("chain", "draw")).transpose("at", ...) for n, x in out.items()}
-    return {n: x.to_numpy().reshape(x.sizes["at"], -1) for n, x in flat.items()}
+    rows = {n: x.to_numpy().reshape(x.sizes["at"], -1) for n, x in flat.items()}
+    return {n: x[:, ~np.isnan(x).all(0)] for n, x in rows.items()}  # organic: no return
 
 
 def recovered(name: str, seeds: int, sampler: mm.HMC) -> dict[str, Any]:
