@@ -114,8 +114,7 @@ def spend_of(prepared: Prepared, field: str, given: Any) -> Spend:
             markets = list(prepared.markets)
             for name, inner in given.items():
                 if name not in markets:
-                    fix = f'did you mean "{markets[0]}"?'
-                    unknown(field, name, "", "markets", markets, fix)
+                    unknown(field, name, "", "markets", markets)
                 own = layout.market == markets.index(name)
                 _fill(layout, field, money, inner, own)
         else:
