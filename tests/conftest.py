@@ -50,6 +50,24 @@ def few_mappings():
             programs._PROGRAMS.clear()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def nothing_left_behind():
+    """Take back what a file's tests may leave to those that its process runs next.
+
+    ``--quiet`` of the command line, and scripts of one name in different folders (`common`).
+    """
+    before = set(sys.modules)
+    yield
+    scripts = [Path(__file__).parent / "cases", Path(__file__).parents[1] / "benchmarks"]
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and any(folder in Path(file).parents for folder in scripts):
+            del sys.modules[name]
+    progress = sys.modules.get("mmmjax.infer.progress")
+    if progress is not None:
+        progress.Display.live_by_default = True
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--slow",
