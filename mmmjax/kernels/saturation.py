@@ -91,15 +91,52 @@ def hill(
     and Shape Effects", eq. 5.
     """
     kappa, slope = jnp.asarray(kappa)[..., None], jnp.asarray(slope)[..., None]
-    safe, share = _more_than_a_trace(media)
-    return jax.nn.sigmoid(slope * (jnp.log(safe) - jnp.log(kappa))) * share
+    return _hill(jnp.asarray(media), kappa, slope)
 
 
 def _more_than_a_trace(media: ArrayLike) -> tuple[Array, Array]:
     """Media, at least :data:`TRACE`, and the share of that which there is, at most 1."""
     media = jnp.asarray(media)
-    little = media < TRACE
-    return jnp.where(little, TRACE, media), jnp.where(little, media / TRACE, 1.0)
+    return jnp.maximum(media, TRACE), jnp.minimum(media / TRACE, 1.0)
+
+
+@jax.custom_jvp
+def _hill(media: Array, kappa: Array, slope: Array) -> Array:
+    """Hill saturation, :func:`hill`, of arrays that broadcast."""
+    safe, share = _more_than_a_trace(media)
+    return jax.nn.sigmoid(slope * (jnp.log(safe) - jnp.log(kappa))) * share
+
+
+@_hill.defjvp
+def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    """The value and its slopes share logarithm and exponential."""
+    media, kappa, slope = primals
+    d_media, d_kappa, d_slope = tangents
+    safe, share = _more_than_a_trace(media)
+    distance = jnp.log(safe) - jnp.log(kappa)
+    curve = jax.nn.sigmoid(slope * distance)
+    bend = curve * (1.0 - curve) * share
+    steep = jnp.where(media < TRACE, curve / TRACE, bend * slope / safe)
+    along = bend * (distance * d_slope - slope / kappa * d_kappa)
+    return curve * share, steep * d_media + along
+
+
+@jax.custom_jvp
+def _power(media: Array, alpha: Array) -> Array:
+    """Powers of media; below :data:`TRACE` the chord."""
+    safe, share = _more_than_a_trace(media)
+    return jnp.exp(alpha * jnp.log(safe)) * share
+
+
+@_power.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    """The value and both slopes share logarithm and exponential."""
+    media, alpha = primals
+    safe, share = _more_than_a_trace(media)
+    log = jnp.log(safe)
+    curve = jnp.exp(alpha * log)
+    steep = jnp.where(media < TRACE, 1.0, alpha) * curve / safe
+    return curve * share, steep * tangents[0] + curve * share * log * tangents[1]
 
 
 class Saturation:
@@ -342,9 +379,8 @@ class Root(Saturation):
         self, media: Float[ArrayLike, "*batch time"], params: Mapping[str, ArrayLike]
     ) -> Float[Array, "*batch time"]:
         """Saturate media; ``saturation_alpha`` broadcasts to the leading shape of media."""
-        safe, share = _more_than_a_trace(media)
         alpha = jnp.asarray(params["saturation_alpha"])[..., None]
-        return jnp.exp(alpha * jnp.log(safe)) * share
+        return _power(jnp.asarray(media), alpha)
 
     def concave(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """For media of 0 or more, where alpha is a share."""

@@ -162,3 +162,37 @@ def test_hill_is_concave_down_to_nothing_and_steep_there(slope):
     assert np.all(np.diff(found) <= 1e-9 * found[:-1])
     steep = (saturation.TRACE / 0.3) ** slope / saturation.TRACE
     np.testing.assert_allclose(found[0], steep, rtol=0.2)
+
+
+def plain_hill(x, kappa, slope):
+    low = (saturation.TRACE / kappa) ** slope / (1 + (saturation.TRACE / kappa) ** slope)
+    much = x**slope / (kappa**slope + x**slope)
+    return jnp.where(x < saturation.TRACE, low * x / saturation.TRACE, much)
+
+
+def plain_root(x, alpha):
+    low = saturation.TRACE**alpha
+    return jnp.where(x < saturation.TRACE, low * x / saturation.TRACE, x**alpha)
+
+
+@pytest.mark.parametrize(
+    ("ours", "plain", "at"),
+    [
+        (saturation.hill, plain_hill, (0.3, 0.6)),
+        (saturation.hill, plain_hill, (0.4, 2.3)),
+        (lambda x, a: saturation.Root()(x, {"saturation_alpha": a}), plain_root, (0.6,)),
+    ],
+)
+def test_slopes_given_by_a_rule_are_those_of_the_formula(ours, plain, at):
+    """In media and parameters, above and below the trace; the rule has slopes too."""
+    x = jnp.asarray([0.2, 0.7, 1.9, 6.0]) * saturation.TRACE
+    x = jnp.concatenate([x, jnp.asarray([0.01, 0.3, 1.0, 2.5])])
+    weights = jnp.arange(1.0, 9.0)
+    total = lambda f: lambda x, *p: (f(x, *p) * weights).sum()
+    every = tuple(range(1 + len(at)))
+    found, right = (
+        jax.grad(total(f), every)(x, *map(jnp.asarray, at)) for f in (ours, plain)
+    )
+    for ours_slope, plain_slope in zip(found, right, strict=True):
+        np.testing.assert_allclose(ours_slope, plain_slope, rtol=1e-9)
+    check_grads(ours, (x[4:], *map(jnp.asarray, at)), order=2)
