@@ -54,7 +54,7 @@ def few_mappings():
 def nothing_left_behind():
     """Take back what a file's tests may leave to those that its process runs next.
 
-    ``--quiet`` of the command line, and scripts of one name in different folders (`common`).
+    ``--quiet`` of the command line, and scripts of one name in two folders (`common`).
     """
     before = set(sys.modules)
     yield
