@@ -1,5 +1,6 @@
 """The command line on tiny data: every file and column, every exit code."""
 
+import ast
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mmmjax as mm
 from mmmjax import simulate, store
 from mmmjax.cli import case as cases
 from mmmjax.cli.app import cache_folder, run
@@ -448,6 +450,43 @@ def test_output_folder_must_be_one(data, tmp_path, capsys):
 def test_every_command_has_help(command, capsys):
     assert run([command, "--help"]) == 0
     assert "Usage: mmmjax " + command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["predict", "transfer"])
+def test_help_shows_the_tables_that_it_names(command, capsys):
+    assert run([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert {"predict": "a line of [data]", "transfer": "as [[facts]] of"}[command] in said
+
+
+def test_no_help_has_brackets_that_the_help_page_takes_for_its_own():
+    """A table such as [data] is written with a backslash, or it is not shown."""
+    for file in (ROOT / "mmmjax" / "cli").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            texts = []
+            if isinstance(node, ast.Call):
+                found = [k.value for k in node.keywords if k.arg == "help"]
+                texts = [k.value for k in found if isinstance(k, ast.Constant)]
+            elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                inside = any("typer" in ast.unparse(a) for a in node.args.args)
+                texts = [ast.get_docstring(node) or ""] if inside else []
+            for text in texts:
+                assert not re.search(r"(?<!\\)\[[a-z]", text), (file.name, text)
+
+
+def test_it_runs_as_a_module():
+    ask = [sys.executable, "-m", "mmmjax", "--version"]
+    said = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == f"mmmjax {mm.__version__}"
+
+
+def test_the_folder_of_a_fleet_is_not_a_run(tmp_path, capsys):
+    (tmp_path / "markets").mkdir()
+    (tmp_path / "markets" / "de.nc").write_bytes(b"")
+    assert run(["optimize", str(tmp_path)]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the folder of a fleet" in said
+    assert "markets/de.nc" in said.replace(" ", "")
 
 
 def test_demo_compares_with_its_truth_and_writes_everything(tmp_path, capsys):

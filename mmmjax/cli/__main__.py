@@ -1,4 +1,4 @@
-"""``mmmjax`` and ``python -m mmmjax.cli``."""
+"""``mmmjax``, ``python -m mmmjax`` and ``python -m mmmjax.cli``."""
 
 import gc
 import sys

@@ -21,6 +21,7 @@ from mmmjax.adequacy import Judged
 from mmmjax.checks import Phrase, fail
 from mmmjax.cli import show
 from mmmjax.draws import Diagnostics, Fit, diagnostics
+from mmmjax.fleet.places import MARKETS
 from mmmjax.panel import Panel
 from mmmjax.posterior import thinned
 
@@ -101,6 +102,10 @@ def load_run(run: Path) -> tuple[Fit, Diagnostics]:
     """Load the fit of a run folder (or a fit file itself) and judge it."""
     path = run / FIT if run.is_dir() else run
     if not path.exists():
+        of_fleet = sorted((run / MARKETS).glob("*.nc"))
+        if of_fleet:
+            got = Phrase(f"the folder of a fleet, {run}")
+            fail("run", got, "", "one fit", f"name that of a market: {of_fleet[0]}")
         fail("run", str(run), "", f"a folder with {FIT}", "mmmjax fit case.toml --out run/")
     fit = store.load(path)
     if store.NO_DIGEST in fit.info.get("notes", []):

@@ -113,8 +113,8 @@ def predict(
     read: Annotated[
         list[str] | None,
         typer.Option(
-            help="How TABLE is written, where it differs from training: a line of [data], "
-            "such as 'decimal = \",\"'; again for another one."
+            help="How TABLE is written, where it differs from training: a line of "
+            "\\[data], such as 'decimal = \",\"'; again for another one."
         ),
     ] = None,
     outcome_mean: Annotated[

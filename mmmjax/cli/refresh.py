@@ -44,9 +44,9 @@ def refresh(
     seed: Seed = None,
     no_report: NoReport = False,
 ) -> int:
-    """Bring a run up to date with the rows of a case that came after it.
+    r"""Bring a run up to date with the rows of a case that came after it.
 
-    The table is read as [data] of CASE says; model, units and sampler are those of RUN.
+    The table is read as \[data] of CASE says; model, units and sampler are those of RUN.
     """
     files.folder(out)
     fit, _ = files.load_run(run)
@@ -83,7 +83,7 @@ def transfer(
         ),
     ] = None,
 ) -> int:
-    """Print what RUN knows of returns, as [[facts]] of the case of another market.
+    r"""Print what RUN knows of returns, as [\[facts]] of the case of another market.
 
     Append them to CASE: check, fit, backtest and fleet read them.
     """
