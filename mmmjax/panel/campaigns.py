@@ -45,8 +45,8 @@ class Campaigns:
         same = np.array([[a == b for b in channels] for a in channels], float)
 
         def shares(x: np.ndarray) -> np.ndarray:
-            whole = x @ same
-            return np.where(np.isnan(whole), np.nan, x / np.where(whole > 0, whole, 1.0))
+            whole, lack = np.nan_to_num(x) @ same, np.isnan(x) @ same > 0
+            return np.where(lack, np.nan, x / np.where(whole > 0, whole, 1.0))
 
         return cls(names, channels, shares(media), shares(spend))
 
