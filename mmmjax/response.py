@@ -43,6 +43,7 @@ __all__ = [
     "still",
     "total",
     "usual_media",
+    "weights_of_campaigns",
 ]
 
 Params = Mapping[str, Any]
@@ -213,6 +214,20 @@ def campaign_weights(
     full = spec.full(term, "campaign_effect")
     effect = align(params[full], spec.dims(full), (GEO, spec.dim(term, CAMPAIGN)))
     return term.weights(effect, x)
+
+
+def weights_of_campaigns(
+    params: Params, inputs: Arrays, spec: Spec
+) -> Float[Array, "geo campaign"]:
+    """Weights of the campaigns of all media terms in one draw, in the panel's order."""
+    weights, places, geos = [], [], inputs.sizes()[GEO]
+    for term in spec.media:
+        x = inputs.of(term.name)
+        if "share" in x:
+            weights.append(campaign_weights(params, x, term, spec))
+            places.append(x["place"])
+    wide = [jnp.broadcast_to(w, (geos, w.shape[1])) for w in weights]
+    return jnp.concatenate(wide, 1)[:, jnp.argsort(jnp.concatenate(places))]
 
 
 def _memberships(spec: Spec, panel: Panel) -> dict[str, tuple[np.ndarray, str]]:

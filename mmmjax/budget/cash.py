@@ -80,8 +80,9 @@ def cash_flow(
     window, incomes, outlays = prepared.window._replace(draws=inputs), [], []
     for spend in spends:
         money = spend.money[:, None] * spend.shares(periods)
+        parts = prepared.divided(money, spend.share)
         with jax.enable_x64(True):
-            come = _income(window, layout.members, money.ravel(), form=form)
+            come = _income(window, prepared.members, parts.ravel(), form=form)
         incomes.append(value * factor * np.asarray(come))
         outlays.append(np.pad(layout.members.T @ money, [(0, 0), (0, whole - periods)]))
     income = np.stack(incomes)  # plan, draw, channel, period

@@ -22,7 +22,7 @@ from mmmjax.arguments import checked
 from mmmjax.budget.algebra import valued
 from mmmjax.budget.cash import cash_flow
 from mmmjax.budget.curves import ResponseCurves
-from mmmjax.budget.given import Spend, costs_of, named_plans, spend_of
+from mmmjax.budget.given import Spend, campaigns_of, costs_of, named_plans, spend_of
 from mmmjax.budget.horizon import CarryIn, Form, Response, Window, block_of, response_of
 from mmmjax.budget.prepare import Fits, Prepared, prepare, value_of
 from mmmjax.budget.record import ENDS, PROB, condition_of, intervals
@@ -199,7 +199,7 @@ def _prepared(fit: Fits, plans: Any, **asked: Any) -> tuple[Prepared, float | No
         fail("flighting", "optimal", "", allowed, fix)
     asked["carry_in"] = asked["carry_in"] or "zero"
     asked["per_period"] = bool(asked["per_period"])
-    found = prepare(fit, bounds=0.0, **asked)
+    found = prepare(fit, bounds=0.0, campaigns=campaigns_of(made, fit), **asked)
     cells = found.window._replace(split=None)  # plans are given by cell
     margins = [plan.outcome_value for plan in made if plan.levers]
     value = margins[0] if margins else value_of(found.markets)
@@ -212,7 +212,7 @@ class _Found(NamedTuple):
     Args:
         response: (draw,).
         channels: Mean, lo and hi by channel, (3, channel).
-        marginal: Mean response of one more unit of money, (cell,).
+        marginal: Mean response of one more unit of money, (cell,); of a part (part,).
         worth: Of every utility, (utility,).
     """
 
@@ -227,7 +227,7 @@ class _Question(NamedTuple):
 
     Args:
         window: What spend brings.
-        members: 1 where a cell belongs to a channel, (cell, channel).
+        members: 1 where a cell (part) belongs to a channel, (cell, channel).
         utilities: Utilities, not yet bound to the first plan.
         noise: Relative standard deviation of spend.
         keys: One random key per draw.
@@ -246,13 +246,14 @@ def _answers(
 ) -> _Found:  # fmt: skip
     """Every plan evaluated in one call; float64 is the caller's."""
     window, form, layout = prepared.window, prepared.kind.form, prepared.layout
-    count, cells, periods = len(spends), len(layout.lower), layout.periods
+    within = prepared.within
+    count, parts, periods = len(spends), len(prepared.members), layout.periods
     places = max(FEWEST, 1 << (count - 1).bit_length())
-    money = np.zeros((places, cells))
-    money[:count] = [spend.money for spend in spends]
+    money = np.zeros((places, parts))
+    money[:count] = [prepared.divided(spend.money, spend.share) for spend in spends]
     profiles = None
     if form.spec and (noise > 0 or any(s.profile is not None for s in spends)):
-        profiles = np.full((places, cells, periods), 1.0 / periods)
+        profiles = np.full((places, len(layout.lower), periods), 1.0 / periods)
         profiles[:count] = [spend.shares(periods) for spend in spends]
         levels = periods + form.spec.memory - 1
         own = {name: x for name, x in window.draws.items() if name != "factors"}
@@ -262,7 +263,7 @@ def _answers(
         form = replace(form, block=block_of(window))
     n_draws = len(jax.tree.leaves(window.draws)[0])
     keys = jax.random.split(jax.random.key(seed), n_draws)
-    question = _Question(window, layout.members, utilities, noise, keys)
+    question = _Question(window, prepared.members, utilities, noise, keys)
     found = _all(
         question, money, profiles, count, form=form, noisy=noise > 0,
         inside=int(np.floor(prob * n_draws)), wide=jax.default_backend() != "cpu",
@@ -270,7 +271,10 @@ def _answers(
     found = jax.tree.map(lambda x: np.asarray(x)[:count], found)
     if not np.isfinite(found.response).all():
         fail_not_finite("a plan")
-    return found
+    if within is None:
+        return found
+    share = np.stack([np.asarray(spend.share) for spend in spends])
+    return found._replace(marginal=within.whole(found.marginal * share))
 
 
 @partial(jax.jit, static_argnames=("form", "noisy", "inside", "wide"))
@@ -319,9 +323,10 @@ def _all(
 def _response(
     question: _Question, form: Form, profile: Array | None, noisy: bool
 ) -> Response:
-    """Response in every draw and cell as a function of the money of cells."""
+    """Response in every draw and cell (part) as a function of the money of these."""
     window = question.window
     cells = np.shape(window.media_per_money)[0]
+    cell = window.parts if form.parts else np.arange(cells)
     if not noisy:
         if profile is not None:
             tail = np.shape(window.periods)[0] - profile.shape[1]
@@ -330,6 +335,7 @@ def _response(
     spread = jnp.sqrt(jnp.log1p(question.noise**2))
     periods = 1 if profile is None else profile.shape[1]
     share = jnp.ones((cells, 1)) if profile is None else profile
+    share = share[cell]
     alone = replace(form, free_periods=0 if profile is None else periods)
 
     def respond(spend: Array) -> Array:
@@ -337,7 +343,7 @@ def _response(
             draw, key = part
             luck = jax.random.normal(key, (cells, periods), spend.dtype)
             luck = jnp.exp(spread * luck - spread**2 / 2)
-            realised = (spend[:, None] * share * luck).ravel()
+            realised = (spend[:, None] * share * luck[cell]).ravel()
             return response_of(window.of_draw(draw), alone)(realised)[0]
 
         parts = (window.draws, question.keys)

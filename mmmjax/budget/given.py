@@ -1,6 +1,6 @@
 """Plans as people give them, read and checked: money of every cell, and its profile."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +12,17 @@ from mmmjax.budget.prepare import Fits, Prepared
 from mmmjax.budget.request import known_of, numbers_of, shared_out, shares_of
 from mmmjax.budget.scenario import Plan
 from mmmjax.checks import Phrase, fail, finite, listing, unknown
-from mmmjax.shapes import CHANNEL, GEO
+from mmmjax.shapes import CAMPAIGN, CHANNEL, GEO
 
-__all__ = ["REFERENCE", "Spend", "costs_of", "named_plans", "places_of", "spend_of"]
+__all__ = [
+    "REFERENCE",
+    "Spend",
+    "campaigns_of",
+    "costs_of",
+    "named_plans",
+    "places_of",
+    "spend_of",
+]
 
 PLAN, REFERENCE = "plan", "reference"  # names of a single plan and what it is compared with
 
@@ -22,11 +30,13 @@ PLAN, REFERENCE = "plan", "reference"  # names of a single plan and what it is c
 class Spend(NamedTuple):
     """Money of every cell over the window, (cell,), and its share of every period.
 
-    The profile (cell, period) is None where it is even.
+    The profile (cell, period) is None where it is even. Where cells are split over
+    campaigns `share` is that of every part in the money of its cell, (part,).
     """
 
     money: np.ndarray
     profile: np.ndarray | None
+    share: np.ndarray | None = None
 
     def shares(self, periods: int) -> Float[np.ndarray, "cell period"]:
         """Share of every period, of an even profile too."""
@@ -102,8 +112,41 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
+def campaigns_of(plans: Iterable[Plan], fits: Fits) -> dict[str, Any] | None:
+    """Channels that some plan splits over campaigns, as :func:`optimize` takes them."""
+    out: dict[str, dict[str, float]] = {}
+    for plan in plans:
+        if (table := plan.campaigns) is not None:
+            geos = plan.optimized[GEO].to_numpy().tolist()
+            pairs = list(zip(table[GEO], table[CHANNEL], strict=True))
+            for market, (rows, _) in places_of(plan, fits).items():
+                own = {channel: 0.0 for geo, channel in pairs if geo in geos[rows]}
+                out.setdefault(market, {}).update(own)
+    every = {market: own for market, own in out.items() if own}
+    return every.get("", every) or None
+
+
 def spend_of(prepared: Prepared, field: str, given: Any) -> Spend:
-    """Money of one plan, checked."""
+    """Money of one plan, checked, split over campaigns as it says, else as in the past."""
+    spend, within = _spend_of(prepared, field, given), prepared.within
+    table = given.campaigns if isinstance(given, Plan) else None
+    if within is None:
+        if table is not None:
+            fix = "leave campaigns out of mm.optimize"
+            fail(field, Phrase("one of campaigns"), "", "a plan of channels alone", fix)
+        return spend
+    share, layout = np.array(within.share), prepared.layout
+    if table is not None:
+        known = table.set_index([GEO, CHANNEL, CAMPAIGN])["share"].to_dict()
+        pairs = zip(within.cell, within.campaign, strict=True)
+        for i, (cell, name) in enumerate(pairs):
+            key = layout.geos[layout.geo[cell]], layout.channels[layout.channel[cell]], name
+            planned = known.get(key, np.nan)  # NaN: no money to split
+            share[i] = share[i] if np.isnan(planned) else planned
+    return spend._replace(share=share)
+
+
+def _spend_of(prepared: Prepared, field: str, given: Any) -> Spend:
     layout = prepared.layout
     if isinstance(given, Plan):
         return _of_plan(prepared, field, given)
@@ -123,7 +166,7 @@ def spend_of(prepared: Prepared, field: str, given: Any) -> Spend:
         array, shape = numbers_of(given), layout.table(money).shape
         if array.shape == shape[1:]:
             named = dict(zip(layout.channels, array, strict=True))
-            return spend_of(prepared, field, named)
+            return _spend_of(prepared, field, named)
         if array.shape != shape:
             allowed = f"{{channel: money}}, or an array of shape {shape[1:]} or {shape}"
             fix = f"the paid channels are {listing(layout.channels, 12)}"

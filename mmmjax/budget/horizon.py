@@ -24,6 +24,7 @@ from mmmjax import checks, response
 from mmmjax.budget.ahead import lengths_of, multipliers_of, rest_of
 from mmmjax.budget.prices import Dearer, at_usual_price, of_cells
 from mmmjax.draws import Fit
+from mmmjax.posterior.campaigns import money_effects
 from mmmjax.shapes import CHANNEL, GEO
 from mmmjax.spec import Spec
 from mmmjax.terms import Media
@@ -73,6 +74,8 @@ class Window(NamedTuple):
         dearer: How prices rise with what is bought, (cell, 1 or period), or nothing.
         days: Where effects that add up are of amounts a day: days of every period of the
             window and its tail, in those of the mean period, (cell, period).
+        parts: Where cells are split over campaigns the cell of every part, (part,); "parts"
+            of the draws is then what its money does, of what money of the cell does.
     """
 
     draws: dict[str, Any]
@@ -87,6 +90,7 @@ class Window(NamedTuple):
     geos: Any = ()
     dearer: Any = ()
     days: Any = ()
+    parts: Any = ()
 
     def of_draw(self, draw: Any) -> "Window":
         """The same in one draw, a tree of its parameters."""
@@ -105,6 +109,7 @@ class Form:
         block: Draws evaluated at once.
         by_period: Whether the response stays one of periods, window and tail, (draw, cell,
             period), where each has its spend.
+        parts: Whether cells are split over campaigns: "cell" is then "part" outside.
     """
 
     spec: Spec | None
@@ -112,13 +117,14 @@ class Form:
     free_periods: int = 0
     block: int = 2**30
     by_period: bool = False
+    parts: bool = False
 
     @property
     def joint(self) -> bool:
         """Whether a variable's response depends on other variables too."""
         spec = self.spec
         mixed = spec and (spec.interactions or not spec.likelihood.straight)
-        return bool(self.free_periods or mixed)
+        return bool(self.free_periods or self.parts or mixed)
 
 
 def even_levels(periods: int, max_lag: int) -> tuple[np.ndarray, np.ndarray]:
@@ -151,6 +157,7 @@ def make_window(
     profile: Float[np.ndarray, "cell period"] | None = None,
     free: bool = False,
     dearer: Sequence[Dearer] = (),
+    campaigns: bool = False,
 ) -> Window:
     """Arrays of a window that follows training, for the paid channels of some fits.
 
@@ -166,17 +173,15 @@ def make_window(
         profile: Share of a cell's money spent in each period, rows of sum 1; None: even.
         free: Whether every period has a variable of its own.
         dearer: How prices of each fit rise, if so.
+        campaigns: Whether "campaigns" of the draws is what money of each campaign does.
     """
     spec, lag = fits[0].spec, fits[0].spec.memory
     count = min(fit.draws.n_chains * fit.draws.n_draws for fit in fits)
     kept = count if max_draws is None else min(count, max_draws)
     past = lag - 1 if carry_in == "history" else 0
     most = kept if len(fits) > 1 else max_draws
-    flats = [_of_cells(fit, most, periods) for fit in fits]
+    flats = [_of_cells(fit, most, periods, campaigns) for fit in fits]
     moves = any(term.moving for term in spec.media)
-    if moves:
-        ahead = [multipliers_of(fit, periods, most) for fit in fits]
-        flats = [flat | {"ahead": x} for flat, x in zip(flats, ahead, strict=True)]
     if past and any(fit.panel.campaigns or fit.panel.reached for fit in fits):
         weighed = [_weighed(fit, most, past) for fit in fits]
         flats = [flat | {"past": x} for flat, x in zip(flats, weighed, strict=True)]
@@ -225,11 +230,12 @@ def make_window(
 
 
 def _of_cells(
-    fit: Fit, max_draws: int | None, periods: int
+    fit: Fit, max_draws: int | None, periods: int, campaigns: bool
 ) -> dict[str, Float[np.ndarray, "draw cell"]]:
     """Parameters of every media term, of every geo and paid channel that it has.
 
-    And, where effects do not add up, all other terms in the window and its tail.
+    And, where effects do not add up, all other terms in the window and its tail; where
+    they move, their multipliers; if that is asked for, what money of campaigns does.
     """
     spec, panel = fit.spec, fit.panel
     flat, labels, out = fit.flat(max_draws), spec.labels(panel), {}
@@ -253,7 +259,9 @@ def _of_cells(
     if not spec.likelihood.straight:
         rest = rest_of(fit, periods + spec.memory - 1, max_draws)
         out["around"] = np.repeat(rest, int(np.sum(panel.paid)), axis=1)
-    return out
+    if any(term.moving for term in spec.media):
+        out["ahead"] = multipliers_of(fit, periods, max_draws)
+    return out | ({"campaigns": money_effects(fit, max_draws)} if campaigns else {})
 
 
 def _partners(fits: Sequence[Fit]) -> tuple[np.ndarray, ...]:
@@ -511,12 +519,35 @@ def _credited(window: Window, form: Form) -> Response:
         function = form.function
         return lambda spend: jax.vmap(lambda draw: function(draw, spend))(window.draws)
     whole = form.free_periods or "factors" not in window.draws
-    gross = _whole(window, form) if whole else _factors(window, form)
-    if not np.shape(window.history)[-1]:
-        return gross
-    variables = np.shape(window.media_per_money)[0] * max(form.free_periods, 1)
-    idle = gross(jnp.zeros(variables))
-    return lambda spend: gross(spend) - idle
+    found = gross = _whole(window, form) if whole else _factors(window, form)
+    if np.shape(window.history)[-1]:
+        variables = np.shape(window.media_per_money)[0] * max(form.free_periods, 1)
+        idle = gross(jnp.zeros(variables))
+        found = lambda spend: gross(spend) - idle
+    return _by_part(window, found) if form.parts else found
+
+
+def _by_part(window: Window, respond: Response) -> Response:
+    """Response of parts, (draw, part): what their cell brings, by their part in it.
+
+    Parts are constants of a derivative: those of a cell add up to its response, and where
+    they count alike, as in all that is asked of a plan, so is the slope that of the cell.
+    """
+    cell = jnp.asarray(window.parts)
+    belongs = cell[:, None] == jnp.arange(np.shape(window.media_per_money)[0])
+    belongs = belongs.astype(float)
+
+    def divided(money: Array) -> Array:
+        each = jnp.asarray(window.draws["parts"])[..., None] * money.reshape(len(cell), -1)
+        whole = jnp.einsum("dpt,pc->dct", each, belongs)
+        found = respond(whole.reshape(len(whole), -1))[:, cell]
+        own = jax.lax.stop_gradient(each.sum(-1))
+        total = (own @ belongs)[:, cell]
+        even = 1.0 / belongs.sum(0)[cell]
+        own = jnp.where(total > 0, own / jnp.where(total > 0, total, 1.0), even)
+        return found * own.reshape(*own.shape, *[1] * (found.ndim - 2))
+
+    return divided
 
 
 @partial(jax.jit, static_argnames=("spec",))
@@ -539,15 +570,16 @@ def _factored(window: Window, *, spec: Spec) -> list[list[Array]]:
 
 
 def _bought(window: Window, money: Array) -> Array:
-    """Scaled media of the money of periods or levels, (cell, level)."""
+    """Scaled media of the money of periods or levels, (cell, level), or of draws too."""
     each = jnp.asarray(window.media_per_money)
-    more = money.shape[1] - each.shape[1]
+    more = money.shape[-1] - each.shape[1]
     if each.shape[1] > 1:  # nothing is bought in the tail
         each = jnp.pad(each, [(0, 0), (0, more)])
     if window.dearer:
         e, usual = map(jnp.asarray, window.dearer)
         if usual.shape[1] > 1:
-            usual = jnp.pad(usual, [(0, 0), (0, money.shape[1] - usual.shape[1])], "edge")
+            more = money.shape[-1] - usual.shape[1]
+            usual = jnp.pad(usual, [(0, 0), (0, more)], "edge")
         money = at_usual_price(money, Dearer(e, usual))
     return money * each
 
@@ -555,7 +587,7 @@ def _bought(window: Window, money: Array) -> Array:
 def _media_of_money(window: Window, money: Array) -> tuple[Array, Array]:
     """Media of the money of periods or levels, (cell, level), and history, of all draws."""
     bought, history = _bought(window, money), _past(window)
-    shape = (_count(window), len(bought))
+    shape = (_count(window), bought.shape[-2])
     return (
         jnp.broadcast_to(bought, (*shape, bought.shape[-1])),
         jnp.broadcast_to(history, (*shape, history.shape[-1])),
@@ -590,9 +622,11 @@ def _whole(window: Window, form: Form) -> Response:
 
     def gross(spend: Array) -> Array:
         if free:
-            money = jnp.pad(spend.reshape(cells, free), [(0, 0), (0, spec.memory - 1)])
+            money = spend.reshape(*spend.shape[:-1], cells, free)
+            ends = [(0, 0)] * (money.ndim - 1)
+            money = jnp.pad(money, [*ends, (0, spec.memory - 1)])
         else:
-            money = spend[:, None] * jnp.asarray(window.pattern)
+            money = spend[..., None] * jnp.asarray(window.pattern)
         bought, history = _media_of_money(window, money)
         media = jnp.concatenate([history, bought], axis=-1)
         effect = _effects(window, spec, Media.effect, media, _padded(window, past))

@@ -19,7 +19,7 @@ from mmmjax.budget.request import Known, Request, known_of
 from mmmjax.checks import Phrase, fail, listing, number
 from mmmjax.draws import Fit
 
-__all__ = ["ABSENT", "Layout", "lay_out", "markets_of"]
+__all__ = ["ABSENT", "Layout", "lay_out", "markets_of", "per_market"]
 
 ABSENT = "absent"  # binding of a channel that a market does not have
 
@@ -159,9 +159,9 @@ def lay_out(
     """
     names = tuple(markets)
     known = {name: known_of(fit) for name, fit in markets.items()}
-    costs = _per_market("cost_per_unit", cost_per_unit, names)
+    costs = per_market("cost_per_unit", cost_per_unit, names)
     each = {"bounds": bounds, "reference": reference, "fixed": fixed}
-    each = {field: _per_market(field, value, names) for field, value in each.items()}
+    each = {field: per_market(field, value, names) for field, value in each.items()}
 
     def read(name: str, total: Any) -> Request:
         own = {field: value[name] for field, value in each.items()}
@@ -180,7 +180,7 @@ def lay_out(
     return _joined(known, asked, costs, per_period)
 
 
-def _per_market(field: str, value: Any, names: tuple[str, ...]) -> dict[str, Any]:
+def per_market(field: str, value: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """What was given for each market: one thing for all of them, or by their names."""
     if len(names) == 1:
         return dict.fromkeys(names, value)

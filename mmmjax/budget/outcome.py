@@ -30,10 +30,11 @@ from mmmjax.checks import Phrase, fail, integer, listing, number, numbers, show
 from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import following
+from mmmjax.posterior.campaigns import bought
 from mmmjax.posterior.fold import MEMORY, fold
 from mmmjax.posterior.scope import ALL, Scope
 from mmmjax.prediction import predict
-from mmmjax.shapes import CHANNEL, DATE, DRAW, GEO
+from mmmjax.shapes import CAMPAIGN, CHANNEL, DATE, DRAW, GEO
 from mmmjax.spec import Spec
 
 __all__ = ["dates_of", "forecast_plan", "level", "outcome_table"]
@@ -99,9 +100,9 @@ def forecast_plan(
     cost = costs_of(plan, fit) if cost_per_unit is None else cost_per_unit
     buys = requests.prices_of(requests.known_of(fit), cost, len(dates))
     sides = []
-    for spend, values in zip(spends, moved, strict=True):
+    for side, spend, values in zip(SIDES, spends, moved, strict=True):
         start = blank(fit, dates, controls, organic, levers=values)
-        future = _with_spend(start, spend, *buys)
+        future = _with_campaigns(_with_spend(start, spend, *buys), fit, plan, side)
         if noise:
             found = predict(fit, future, seed=seed, total=total, memory=memory)
             draws = found["outcome"].to_numpy()
@@ -190,6 +191,25 @@ def _with_spend(window: Panel, spend: np.ndarray, cost: np.ndarray, rise: Dearer
             spend = np.asarray(at_usual_price(jnp.asarray(spend), rise))
     media[..., window.paid] = np.moveaxis(spend / cost, 1, 2)
     return replace(window, media=media, spend=money)
+
+
+def _with_campaigns(window: Panel, fit: Fit, plan: Plan, side: str) -> Panel:
+    """The window with the money of channels split over campaigns as on a side of a plan.
+
+    Of a plan of channels alone they are split as in training.
+    """
+    table, own = plan.campaigns, fit.panel.campaigns
+    if table is None:
+        return window
+    if own is None:
+        fix = "forecast the plan of one fit with that fit"
+        fail("plan", Phrase("a plan of campaigns"), "", "a plan of channels", fix)
+    column = "share" if side == SIDES[1] else "share_reference"
+    known = table.set_index([GEO, CHANNEL, CAMPAIGN])[column].to_dict()
+    pairs = list(zip(own.channels, own.names, strict=True))
+    shares = [[known.get((geo, *pair), 0.0) for pair in pairs] for geo in fit.panel.geos]
+    campaigns, more = bought(fit, np.nan_to_num(shares), len(window.dates))
+    return replace(window, media=window.media * more[:, None], campaigns=campaigns)
 
 
 def level(params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array) -> Array:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from mmmjax.budget import constraints as rules
 from mmmjax.budget.algebra import has, valued
+from mmmjax.budget.campaigns import Within, parted
 from mmmjax.budget.constraints import Constraint, Limits
 from mmmjax.budget.curves import ResponseCurves
 from mmmjax.budget.feasible import check_feasible, totals_of
@@ -52,6 +53,7 @@ class Asked(TypedDict, total=False):
     carry_in: CarryIn
     cost_per_unit: Any
     fixed_geo_split: bool
+    campaigns: Any
     max_draws: int | None
 
 
@@ -75,6 +77,7 @@ class Prepared:
         carry_in: "zero" or "history".
         quarter: Whether the window is a quarter because no length was asked for.
         fixed_geo_split: Whether every channel's split over geos is held, as it was asked.
+        within: Parts of cells, where some are split over campaigns.
     """
 
     markets: Mapping[str, Fit | ResponseCurves]
@@ -91,6 +94,7 @@ class Prepared:
     carry_in: str
     quarter: bool = False
     fixed_geo_split: bool = False
+    within: Within | None = None
 
     @property
     def first(self) -> Fit | ResponseCurves:
@@ -117,11 +121,12 @@ class Prepared:
 
     @property
     def split(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Variable and share of every cell where a channel's split over geos is held."""
+        """Variable and share of every cell (part) where a split over geos is held."""
         return self.window.split
 
     def members_of(self, cells: np.ndarray) -> np.ndarray:
         """Which variables some cells are, (..., cell) of 0 and 1, periods apart."""
+        cells = cells if self.within is None else cells[..., self.within.cell]
         if self.split is None:
             return cells
         return (cells @ np.eye(self.split[0].max() + 1)[self.split[0]] > 0).astype(float)
@@ -129,6 +134,8 @@ class Prepared:
     def variables(self, cells: np.ndarray) -> np.ndarray:
         """Money of cells over the window as money of variables, evenly over periods."""
         periods = self.free_periods
+        if self.within is not None:
+            cells = cells[self.within.cell] * self.within.share
         if self.split is not None:
             cells = np.bincount(self.split[0], cells)
         return np.repeat(cells / periods, periods) if periods else np.asarray(cells)
@@ -138,7 +145,26 @@ class Prepared:
         periods, cells = self.free_periods, np.asarray(variables)
         if periods:
             cells = cells.reshape(*cells.shape[:-1], -1, periods).sum(-1)
-        return cells if self.split is None else cells[..., self.split[0]] * self.split[1]
+        parts = self.parts(cells)
+        return parts if self.within is None else self.within.whole(parts)
+
+    def parts(self, variables: np.ndarray) -> np.ndarray:
+        """Money of parts, of cells where none is split, from that of variables."""
+        money = np.asarray(variables)
+        return money if self.split is None else money[..., self.split[0]] * self.split[1]
+
+    def divided(self, cells: np.ndarray, share: np.ndarray | None) -> np.ndarray:
+        """Values of cells, (cell, ...), as those of parts with some share of each."""
+        if self.within is None or share is None:
+            return np.asarray(cells)
+        parts = np.asarray(cells)[self.within.cell]
+        return parts * share.reshape(-1, *[1] * (parts.ndim - 1))
+
+    @property
+    def members(self) -> Float[np.ndarray, "part channel"]:
+        """1 where a part (a cell, where none is split) belongs to a channel."""
+        members = self.layout.members
+        return members if self.within is None else members[self.within.cell]
 
     def problem(self, size: float = 1.0, spread: float = 1.0) -> Problem:
         """The problem in shares of the budget, `size` of utility counting as 1."""
@@ -178,6 +204,7 @@ def prepare(
     carry_in: CarryIn = "zero",
     cost_per_unit: Any = None,
     fixed_geo_split: bool = False,
+    campaigns: Any = None,
     max_draws: int | None = None,
     window: Window | None = None,
 ) -> Prepared:
@@ -207,23 +234,22 @@ def prepare(
     price, value = 0.0, value_of(markets)
     chosen = valued(as_utility(utility), value)
     if until_mroas is not None:
-        if has(chosen, "profit"):
-            fix = "leave until_mroas out"
-            got, allowed = Phrase("a profit too"), "one of them: a profit stops at 1"
-            fail("until_mroas", got, "", allowed, fix)
-        if isinstance(until_mroas, str) and choice("until_mroas", until_mroas, [EVEN_OUT]):
-            if value is None:
-                got, fix = Phrase("no outcome_value"), "outcome_value = 1.0 under [data]"
-                fail("until_mroas", got, "", "money per unit of outcome", fix)
-            until_mroas = 1.0 / value
-        price = number("until_mroas", until_mroas, low=0.0, open_low=True, fix="1.0")
+        price = _price(until_mroas, chosen, value)
     up_to = up_to or has(chosen, "profit")
     layout, by_cell = _cell_region(layout, limits, up_to or price > 0)
     free, profile = _flighting(flighting, layout, isinstance(first, ResponseCurves))
     check_utility(chosen, len(layout.channels))
-    window, form = _window(markets, layout, carry_in, max_draws, free, profile, window)
+    split, below = None, not (campaigns is None or campaigns is False)
+    how = max_draws, free, profile, window, below
+    window, form = _window(markets, layout, carry_in, *how)
     if fixed_geo_split or layout.national:
         layout, by_cell, split = _together(layout, by_cell, limits, fixed_geo_split)
+    within = None
+    if below:
+        whole = layout, by_cell, split, markets, reference, free
+        by_cell, split, within = parted(campaigns, *whole)
+        window, form = within.window(window), dataclasses.replace(form, parts=True)
+    if split is not None:
         same = window.split is not None and np.array_equal(window.split, split)
         window = window if same else window._replace(split=split)
     concave = chosen.concave if up_to or price > 0 else chosen.concave_at_total
@@ -232,7 +258,7 @@ def prepare(
     return Prepared(
         markets, layout, limits, with_nesting(_by_variable(by_cell, free)), window,
         Kind(form, not doubt, not chosen.needs_smoothing), chosen, price, doubt, profile,
-        up_to, carry_in, quarter, fixed_geo_split,
+        up_to, carry_in, quarter, fixed_geo_split, within,
     )  # fmt: skip
 
 
@@ -241,6 +267,23 @@ def value_of(markets: Mapping[str, Any]) -> float | None:
     panels = [getattr(fit, "panel", None) for fit in markets.values()]
     values = {getattr(panel, "outcome_value", None) for panel in panels}
     return values.pop() if len(values) == 1 else None
+
+
+def _price(until_mroas: Any, chosen: Utility, value: float | None) -> float:
+    """Utility that the last unit of money has to bring.
+
+    "break-even" needs the ``value`` of one unit of outcome.
+    """
+    if has(chosen, "profit"):
+        got, fix = Phrase("a profit too"), "leave until_mroas out"
+        allowed = "one of them: a profit stops at 1"
+        fail("until_mroas", got, "", allowed, fix)
+    if isinstance(until_mroas, str) and choice("until_mroas", until_mroas, [EVEN_OUT]):
+        if value is None:
+            got, fix = Phrase("no outcome_value"), "outcome_value = 1.0 under [data]"
+            fail("until_mroas", got, "", "money per unit of outcome", fix)
+        until_mroas = 1.0 / value
+    return number("until_mroas", until_mroas, low=0.0, open_low=True, fix="1.0")
 
 
 def _limits(constraints: Any, layout: Layout) -> Limits:
@@ -411,6 +454,7 @@ def _window(
     free: int,
     profile: np.ndarray | None,
     made: Window | None,
+    below: bool,
 ) -> tuple[Window, Form]:
     """Arrays and kind of the response."""
     if max_draws is not None:
@@ -424,7 +468,7 @@ def _window(
     fits = list(markets.values())
     window = made or make_window(
         fits, layout.periods, carry_in, layout.costs, max_draws, profile, bool(free),
-        layout.dearer,
+        layout.dearer, below,
     )  # fmt: skip
     form = Form(first.spec.structure(), None, free)
     return window, dataclasses.replace(form, block=block_of(window))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 
@@ -177,6 +178,7 @@ class PlanRecord:
     fixed_geo_split: bool = False
     national: tuple[str, ...] = ()
     levers: Moved | None = None
+    campaigns: pd.DataFrame | None = None
 
     @property
     def relative_gap(self) -> float | None:

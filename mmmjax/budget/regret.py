@@ -161,6 +161,9 @@ def prepared_for(fit: Fits, plan: Plan | None, asked: dict[str, Any]) -> Prepare
     if "utility" in asked:
         fix = "leave it out: who knows the truth has no risk to be averse to"
         fail("utility", asked["utility"], "", "the mean response", fix)
+    if (plan is not None and plan.campaigns is not None) or asked.get("campaigns"):
+        got, fix = Phrase("campaigns"), "leave campaigns out of mm.optimize and here"
+        fail("plan", got, "", "a plan of channels alone", fix)
     if plan is not None:
         asked = _like(plan, fit) | asked
     whole: dict[str, Any] = {"max_draws": LARGE} | asked

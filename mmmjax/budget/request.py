@@ -35,6 +35,7 @@ __all__ = [
     "read",
     "shared_out",
     "shares_of",
+    "window_of",
 ]
 
 type Money = float | Sequence[float] | np.ndarray
@@ -416,10 +417,21 @@ def _is_window(given: Any) -> bool:
 
 def _between(known: Known, given: Any, periods: int) -> tuple[np.ndarray, str]:
     """Mean spend a period between two dates times `periods`, and these dates in words."""
-    fix = 'reference=("2025-01-01", "2025-03-31"): a first and a last date of training'
     if known.spend is None or known.dates is None:
-        fail("reference", given, "", "{channel: money} with response curves", fix)
-    dates = known.dates
+        allowed, fix = "{channel: money} with response curves", "write money"
+        fail("reference", given, "", allowed, fix)
+    inside, dates = window_of(known.dates, given), known.dates
+    words = f"spend of {show(dates[inside][0])} to {show(dates[inside][-1])}"
+    if inside.sum() != periods:
+        words += f", its mean a period times {periods}"
+    return periods * known.spend[:, inside].mean(1), words
+
+
+def window_of(dates: pd.DatetimeIndex, given: Any) -> Bool[np.ndarray, " period"]:
+    """The periods of training that a reference of two dates is; of any other one all."""
+    if not _is_window(given):
+        return np.ones(len(dates), bool)
+    fix = 'reference=("2025-01-01", "2025-03-31"): a first and a last date of training'
     first, last = (pd.to_datetime(str(x), errors="coerce") for x in given)
     step = dates[-1] - dates[-2] if len(dates) > 1 else pd.Timedelta(days=1)
     span = f"dates from {show(dates[0])} to {show(dates[-1])}, the training window"
@@ -429,10 +441,7 @@ def _between(known: Known, given: Any, periods: int) -> tuple[np.ndarray, str]:
     inside = np.asarray((dates >= first) & (dates <= last))
     if not inside.any():
         fail("reference", Phrase("a window without a period"), "", span, fix)
-    words = f"spend of {show(dates[inside][0])} to {show(dates[inside][-1])}"
-    if inside.sum() != periods:
-        words += f", its mean a period times {periods}"
-    return periods * known.spend[:, inside].mean(1), words
+    return inside
 
 
 def _multipliers(given: Any) -> tuple[float, float]:

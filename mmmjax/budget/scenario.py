@@ -85,6 +85,10 @@ class Plan(PlanRecord):
         fixed_geo_split: Whether the split of channels over geos is that of the reference.
         national: Channels that are one decision, their split over geos being known.
         levers: What is set beside media, if that was asked.
+        campaigns: If that was asked, columns of plan_campaigns.csv: geo, channel, campaign;
+            reference and optimized (money); of the money of the channel share_reference,
+            share (NaN of no money), share_least and share_most; binding ("lower", "upper",
+            "fixed", "free", "off") and marginal, as of channels.
     """
 
     def to_frame(self) -> pd.DataFrame:
@@ -110,6 +114,7 @@ class Plan(PlanRecord):
         """Content of plan.json: objective, proof, residuals and response of both plans."""
         unit = "money a period" if self.per_period else "money over the window"
         gap, beyond = self.relative_gap, self.extrapolated.notnull()
+        below = self.campaigns
         told: dict[str, Any] = {name: getattr(self, name) for name in AS_IT_IS}
         told |= {
             "reference_breaks": list(self.reference_breaks),
@@ -134,6 +139,7 @@ class Plan(PlanRecord):
                 for name in self.response["plan"].to_numpy()
             },
             **({"levers": _levers(self)} if self.levers else {}),
+            **({} if below is None else {"campaigns": below.to_dict("records")}),
             "facts": [one.to_dict() for one in self.facts()],
             "findings": [one.to_dict() for one in self.findings()],
             "flighting": "not even" if wording.flighted(self) else "even",

@@ -62,6 +62,7 @@ def optimize(
     carry_in: CarryIn = "zero",
     cost_per_unit: Any = None,
     fixed_geo_split: bool = False,
+    campaigns: Any = None,
     levers: Mapping[str, Any] | None = None,
     controls: Any = None,
     max_draws: int | None = None,
@@ -104,6 +105,9 @@ def optimize(
             one number, (geo,), (geo or 1, period), or a table of periods. {"price": 12.5,
             "elasticity": 0.2}: of media that get dearer (:mod:`mmmjax.budget.prices`).
         fixed_geo_split: Hold the split of every channel over geos as in the reference.
+        campaigns: Split the money of channels over their campaigns too, each at most so
+            far from its past share: True (0.5), 0.2, or by channel, {"TV": {"Spot A":
+            ("0.5x", "2x"), "Spot B": (0.1, 0.4)}}, shares of the channel; "*": all others.
         levers: What is planned beside media, {lever: {"kind": "price", ...}}: see
             :mod:`mmmjax.budget.levers`.
         controls: With levers: the other controls in the window, as `forecast_plan` takes

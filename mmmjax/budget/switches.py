@@ -97,6 +97,7 @@ def _switched(
         return None
     layout = prepared.layout
     if repeat == 1:
-        ends = {"lower": prepared.cells(lower), "upper": prepared.cells(upper)}
-        layout = dataclasses.replace(layout, **ends)
+        low = np.maximum(layout.lower, prepared.cells(lower))
+        high = np.minimum(layout.upper, prepared.cells(upper))
+        layout = dataclasses.replace(layout, lower=low, upper=high)
     return dataclasses.replace(prepared, region=switched, layout=layout)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from mmmjax.budget import record
@@ -14,7 +15,7 @@ from mmmjax.budget.scenario import Plan
 from mmmjax.budget.search import AT_BOUND, AT_ROW, budget_price
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import following
-from mmmjax.shapes import CHANNEL, DRAW, GEO
+from mmmjax.shapes import CAMPAIGN, CHANNEL, DRAW, GEO
 
 __all__ = ["plan_of", "spend_by_period"]
 
@@ -92,9 +93,41 @@ def plan_of(prepared: Prepared, solved: Any) -> Plan:
         fixed_geo_split=prepared.fixed_geo_split,
         national=layout.national if len(layout.geos) > 1 else (),
         memory=1 if spec is None else spec.memory,
+        campaigns=_campaigns(prepared, solved.spend, after.marginal),
         fits=tuple(fits) if len(fits) <= record.JUDGED else (),
         n_fits=len(fits),
     )
+
+
+def _campaigns(
+    prepared: Prepared, spend: np.ndarray, marginal: np.ndarray
+) -> pd.DataFrame | None:
+    """A row for every campaign of a channel that is split, if that was asked."""
+    if (within := prepared.within) is None:
+        return None
+    layout, parts = prepared.layout, prepared.parts(spend)
+    each = marginal if prepared.split is None else marginal[prepared.split[0]]
+    money = within.whole(parts)[within.cell]
+    share = np.where(money > 0, parts / np.where(money > 0, money, 1.0), np.nan)
+    room = within.high - within.low
+    near = AT_BOUND * room
+    low, high = share - within.low <= near, within.high - share <= near
+    names = ["off", "fixed", "lower", "upper"]
+    columns = {
+        GEO: np.array(layout.geos)[layout.geo[within.cell]],
+        CHANNEL: np.array(layout.channels)[layout.channel[within.cell]],
+        CAMPAIGN: np.array(within.campaign),
+        "reference": within.share * layout.reference[within.cell] / layout.unit,
+        "optimized": parts / layout.unit,
+        "share_reference": within.share,
+        "share": share,
+        "share_least": within.low,
+        "share_most": within.high,
+        "binding": np.select([money <= 0, room <= near, low, high], names, "free"),
+        "marginal": each,
+    }
+    own = within.at >= 0
+    return pd.DataFrame({name: values[own] for name, values in columns.items()})
 
 
 def spend_by_period(prepared: Prepared, spend: np.ndarray) -> xr.DataArray:
@@ -134,13 +167,21 @@ def _per_cell(prepared: Prepared, solved: Any, values: np.ndarray) -> np.ndarray
     total = spend.sum(1, keepdims=True)
     weights = np.where(total > 0, spend / np.where(total > 0, total, 1.0), 1.0 / periods)
     each = (values.reshape(-1, periods) * weights).sum(1)
-    return each if prepared.split is None else each[prepared.split[0]]
+    each = each if prepared.split is None else each[prepared.split[0]]
+    if (within := prepared.within) is None:
+        return each
+    parts = prepared.parts(solved.spend)
+    money = within.whole(parts)[within.cell]
+    weights = np.where(money > 0, parts / np.where(money > 0, money, 1.0), within.share)
+    return within.whole(each * weights)
 
 
 def _row_prices(prepared: Prepared, solved: Any) -> np.ndarray:
     """What the rows of the region charge each variable; those of its own cell excepted."""
     rows = np.asarray(prepared.region.rows)
     count = len(rows)
+    if prepared.within is not None:  # the last: campaigns
+        count = 1 + len(prepared.limits.rows)
     if prepared.free_periods:
         count -= len(solved.spend) // prepared.free_periods  # the last: bounds of cells
     return solved.multipliers[:count] @ rows[:count]

@@ -10,7 +10,7 @@ from mmmjax import words
 from mmmjax.budget.record import CERTIFIED_GAP, UNJUDGED, Gain, Limit, PlanRecord
 from mmmjax.checks import Phrase, amount, listing
 from mmmjax.findings import Finding
-from mmmjax.shapes import CHANNEL, GEO
+from mmmjax.shapes import CAMPAIGN, CHANNEL, GEO
 from mmmjax.words import AFTER, in_percent
 
 __all__ = [
@@ -91,6 +91,7 @@ def facts(plan: PlanRecord, noun: str = "period") -> tuple[Finding, ...]:
         ("levers", levers(plan, noun), None),
         ("next", [_next(plan)], price),
         ("range", [plan.bounds_are] if plan.bounds_are else [], None),
+        ("campaigns", _campaigns(plan), None),
         ("split", [SPLIT] if plan.fixed_geo_split else [], None),
         ("national", [f"{listing(plan.national, 12)}: {ONE}"] if plan.national else [],
          None),
@@ -173,6 +174,28 @@ def _change(plan: PlanRecord) -> list[str]:
     if abs(total) > EVEN * whole:
         size = f"{short(up)}{money_of(plan)} more and {short(up - total)} less"
     return [f"{where}: {size}"]
+
+
+def _campaigns(plan: PlanRecord) -> list[str]:
+    """Shares of campaigns in their channels, as they were and as planned."""
+    if (table := plan.campaigns) is None:
+        return []
+    lines = []
+    sides = table[["reference", "optimized"]].to_numpy(np.float64)
+    for channel in dict.fromkeys(table[CHANNEL]):
+        own = table[CHANNEL].to_numpy() == channel
+        each = table[CAMPAIGN].to_numpy()[own]
+        names = list(dict.fromkeys(each.tolist()))
+        money = (each == np.array(names, object)[:, None]) @ sides[own]
+        if not (money.sum(0) > 0).all():
+            continue
+        before, after = (money / money.sum(0)).T
+        moved = [
+            f"{names[k]} {in_percent(before[k])} to {in_percent(after[k])}"
+            for k in np.argsort(-np.abs(after - before), kind="stable")
+        ]
+        lines.append(f"share of {channel}: {listing(map(Phrase, moved), MOST_NOTES)}")
+    return lines
 
 
 def _head(plan: PlanRecord, noun: str) -> str:

@@ -34,7 +34,7 @@ KEYS = (
     "periods", "budget", "bounds", "fix", "reference", "per_period", "carry_in", "up_to",
     "until_mroas", "target", "probability", "utility", "constraints", "flighting",
     "starts", "seed", "frontier", "scenarios", "cost_per_unit", "max_draws",
-    "discount_rate", "fixed_geo_split", "levers", "controls",
+    "discount_rate", "fixed_geo_split", "campaigns", "levers", "controls",
 )  # fmt: skip
 PLAIN = ("budget", "periods", "until_mroas", "target", "probability", "utility",
          "flighting", "starts", "seed", "cost_per_unit", "max_draws")  # fmt: skip
@@ -102,6 +102,9 @@ def read(file: Path | None, flags: Mapping[str, Any]) -> Asked:
         plan[key] = _flag(key, given.get(key, told.get(key, False)))
     texts = given.get("constraints", told.get("constraints", []))
     plan["constraints"] = [constraint_of(text) for text in _list(texts)]
+    below = given.get("campaigns", told.get("campaigns"))
+    if below is not None:
+        plan["campaigns"] = _campaigns(below)
     _together(plan)
     for key in ("levers", "controls"):
         if key in told:
@@ -212,6 +215,17 @@ def _fixed(given: Any) -> Any:
     if given is None or isinstance(given, Mapping):
         return given if given is None else _amounts("fix", given)
     return dict(pair("--fix", item, optional=True) for item in _list(given)) or None
+
+
+def _campaigns(given: Any) -> Any:
+    """Texts "0.5" or "TV=0.3", or what a plan file has: true, a number, a table."""
+    if isinstance(given, Mapping):
+        each = {k: _campaigns(v) for k, v in given.items()}
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in each.items()}
+    if not isinstance(given, list) or not all("=" in str(item) for item in given):
+        one = given[0] if isinstance(given, list) and len(given) == 1 else given
+        return _figure("--campaigns", one) if isinstance(one, str) else one
+    return dict(pair("--campaigns", item) for item in given)
 
 
 def _money(given: Any) -> Any:

@@ -92,6 +92,13 @@ GeoSplit = Annotated[
         help="Hold the split of every channel over geos as in the reference.",
     ),
 ]
+OverCampaigns = Annotated[
+    Texts,
+    typer.Option(
+        help="Split channels over their campaigns too, each at most so far from its past "
+        'share: 0.5 for all, "TV=0.3" for one channel; again for another one.'
+    ),
+]
 CarryIn = Annotated[
     str | None, typer.Option(help="What acts from before: zero (default), history.")
 ]
@@ -130,6 +137,7 @@ def plan(
     until_mroas: UntilMroas = None,
     discount_rate: DiscountRate = None,
     fixed_geo_split: GeoSplit = None,
+    campaigns: OverCampaigns = None,
     carry_in: CarryIn = None,
     starts: Starts = None,
     seed: OfStarts = None,

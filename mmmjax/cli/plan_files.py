@@ -14,6 +14,7 @@ from mmmjax.words import amount, in_percent, period_noun
 __all__ = ["frontier_table", "say_due", "say_plan", "write_plan"]
 
 PLAN, PLAN_JSON = "plan.csv", "plan.json"
+CAMPAIGNS = "plan_campaigns.csv"
 PERIODS, PLAN_DRAWS = "plan_periods.csv", "plan_draws.csv"
 SCENARIOS, FRONTIER = "scenarios.csv", "frontier.csv"
 
@@ -48,6 +49,7 @@ def write_plan(
     tables = {
         PLAN: plan.to_frame(),
         PERIODS: plan.periods_frame() if told["flighting"] != "even" else None,
+        CAMPAIGNS: plan.campaigns,
         PLAN_DRAWS: pd.DataFrame(dict(zip(names, draws, strict=True))),
         SCENARIOS: scenarios,
         FRONTIER: frontier,

@@ -27,12 +27,14 @@ __all__ = ["planned", "rebuild", "report"]
 
 OF_A_BACKTEST = ("backtest", "backtest_forecast", "backtest_parameters")
 OF_A_PLAN = {
+    "campaigns": plan_files.CAMPAIGNS,
     "periods": plan_files.PERIODS,
     "draws": plan_files.PLAN_DRAWS,
     "scenarios": plan_files.SCENARIOS,
     "frontier": plan_files.FRONTIER,
 }
 COLUMNS_OF_A_PLAN = {
+    plan_files.CAMPAIGNS: {"channel", "campaign", "reference", "optimized"},
     plan_files.PERIODS: {"channel", "period", "spend"},
     plan_files.PLAN_DRAWS: {"reference", "optimized"},
     plan_files.SCENARIOS: {"plan", "channel", "spend", "response_mean", "response_lo",
@@ -93,7 +95,7 @@ class Rebuilt(NamedTuple):
         found = workbook.sheets_of(self.tables)
         if self.plan is not None:
             more = {
-                f"plan_{n}" if n in ("periods", "draws") else n: x
+                f"plan_{n}" if n in ("campaigns", "periods", "draws") else n: x
                 for n, x in self.plan.more.items()
             }
             found |= {"plan": self.plan.table, **more}

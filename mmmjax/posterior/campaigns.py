@@ -6,18 +6,21 @@ add up to the channel's in every draw.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from mmmjax import checks, response
 from mmmjax.arguments import checked
 from mmmjax.arrays import Arrays
 from mmmjax.draws import Fit
+from mmmjax.panel.campaigns import Campaigns
 from mmmjax.posterior.fold import MEMORY, fold
 from mmmjax.posterior.scope import (
     ALL,
@@ -31,7 +34,7 @@ from mmmjax.posterior.scope import (
 from mmmjax.shapes import CAMPAIGN, CHANNEL, GEO
 from mmmjax.spec import Spec
 
-__all__ = ["campaigns", "campaigns_table"]
+__all__ = ["bought", "campaigns", "campaigns_table", "money_effects"]
 
 
 @checked
@@ -113,6 +116,60 @@ def campaigns_table(fit: Fit, *, prob: float = PROB, memory: int = MEMORY) -> pd
     return table
 
 
+def money_effects(
+    fit: Fit, max_draws: int | None
+) -> Float[np.ndarray, "draw geo_campaign"]:
+    """What money of each campaign in each geo does, of what the channel's does as usual."""
+    own, flat, inputs = fit.panel.campaigns, fit.flat(max_draws), fit.inputs()
+    if own is None:
+        return np.ones((len(next(iter(flat.values()))), 0))
+    flat = {name: np.asarray(x, np.float64) for name, x in flat.items()}
+    with jax.enable_x64(True):
+        weights = lambda p: response.weights_of_campaigns(p, inputs, fit.spec)
+        found = np.asarray(jax.lax.map(weights, jax.tree.map(jnp.asarray, flat)))
+    return (found * _cheapness(fit)).reshape(len(found), -1)
+
+
+def bought(
+    fit: Fit, shares: Float[np.ndarray, "geo campaign"], periods: int
+) -> tuple[Campaigns, Float[np.ndarray, "geo channel"]]:
+    """What money buys that channels split over their campaigns in some shares.
+
+    Args:
+        fit: The fit of a panel with campaigns.
+        shares: Of the money of each channel; all 0 where it is split as in training.
+        periods: Length of a window.
+
+    Returns:
+        The campaigns of the window, and media of each channel beside those of the same
+        money split as in training.
+    """
+    own = fit.panel.campaigns
+    assert own is not None
+    channels = [[c == name for name in fit.panel.channels] for c in own.channels]
+    of, media = np.array(channels, float), shares * _cheapness(fit)
+    whole = media @ of
+    each = media / (np.where(whole > 0, whole, 1.0) @ of.T)
+    every = lambda x: np.repeat(x[:, None], periods, axis=1)
+    window = replace(own, media=every(each), spend=every(shares))
+    return window, np.where(whole > 0, whole, 1.0)
+
+
+def _cheapness(fit: Fit) -> Float[np.ndarray, "geo campaign"]:
+    """Media that money of a campaign bought, of what that of its channel did."""
+    panel, own = fit.panel, fit.panel.campaigns
+    assert own is not None
+    at = [panel.channels.index(name) for name in own.channels]
+    pairs = ((panel.media, own.media), (panel.spend, own.spend))
+    media, money = ((x[..., at] * s)[:, panel.window].sum(1) for x, s in pairs)
+    cost = np.asarray(fit.scale.cost_per_unit, np.float64)[:, at]
+    known, each = (media > 0) & (money > 0), media / np.where(money > 0, money, 1.0)
+    some = np.where(known, money, 0.0).sum(0)
+    usual = np.where(known, money * each * cost, 0.0).sum(0) / np.where(some > 0, some, 1)
+    usual = np.where(some > 0, usual, 1.0)  # of geos that never had it, that of the others
+    return np.where(known, each * cost, usual)
+
+
 def _values(
     params: Mapping[str, Any], inputs: Arrays, spec: Spec, factor: Array, present: Array
 ) -> dict[str, Array]:
@@ -128,16 +185,8 @@ def _values(
     if spec.likelihood.straight:  # parts that add up, of channels that act together too
         effect = response.media_contribution(params, media, spec, inputs)
     every = response.of_campaigns(params, media, effect, spec, inputs)[..., past : past + n]
-    weights, places = [], []
-    for term in spec.media:
-        x = inputs.of(term.name)
-        if "share" in x:
-            weights.append(response.campaign_weights(params, x, term, spec))
-            places.append(x["place"])
-    wide = [jnp.broadcast_to(w, (len(factor), w.shape[1])) for w in weights]
-    order = jnp.argsort(jnp.concatenate(places))
     return {
-        "weight": jnp.concatenate(wide, 1)[:, order],
+        "weight": response.weights_of_campaigns(params, inputs, spec),
         "contribution": (every * (factor[:, None] * present)[:, None]).sum(-1),
         "incremental": gain.sum(-1) * factor[:, None],
     }

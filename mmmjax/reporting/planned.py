@@ -18,6 +18,7 @@ HEADS = {
     "gain": "What it brings",
     "net": "After its cost",
     "proof": "Is it the best split?",
+    "campaigns": "Campaigns",
     "levers": "Levers",
     "next": "The next money",
     "bounds": "What holds it back",
@@ -56,8 +57,8 @@ class Planned(NamedTuple):
 
     ``better`` is the probability that it beats the reference and ``drawn`` its gain,
     outcome units, where draws are at hand; else plan.json may know them. ``more`` holds
-    what else there is of plan_periods.csv ("periods"), plan_draws.csv ("draws"),
-    scenarios.csv ("scenarios") and frontier.csv ("frontier").
+    what else there is of plan_campaigns.csv ("campaigns"), plan_periods.csv ("periods"),
+    plan_draws.csv ("draws"), scenarios.csv ("scenarios") and frontier.csv ("frontier").
     """
 
     table: pd.DataFrame
@@ -165,6 +166,8 @@ class Planned(NamedTuple):
         better = float((gain > 0).mean())
         columns = {"reference": reference, "optimized": optimized}
         more = {"draws": pd.DataFrame(columns)} if gain.size > 1 else {}
+        if plan.campaigns is not None:
+            more["campaigns"] = plan.campaigns
         if told["flighting"] != "even":
             more["periods"] = plan.periods_frame()
         return cls(plan.to_frame(), told, better, Interval.of(gain), more)

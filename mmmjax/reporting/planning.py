@@ -129,6 +129,9 @@ def _asked(fit: Fits, told: Planned, scenarios: Mapping[str, Any]) -> _Asked:
     if sum(sizes) != len(geos) or names != set(told.table["channel"]):
         got, fix = Phrase("one of other channels or geos"), "leave it out: one is made"
         fail("plan", got, "", "a plan of this fit", fix)
+    if facts.get("campaigns"):
+        got, fix = Phrase("one of campaigns"), "mmmjax optimize RUN without --campaigns"
+        fail("plan", got, "", "a plan of channels alone", fix)
     if old := {"prices", "relative_gap", "reference_is"} - facts.keys():
         got, fix = Phrase(f"one without {min(old)}"), "mmmjax optimize RUN makes it again"
         fail("plan", got, "", "plan.json of this version", fix)
