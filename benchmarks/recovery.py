@@ -32,6 +32,7 @@ from mmmjax.fleet.run import USUAL
 
 WEEKS, SEEDS, PROB, ERRORS = 156, 20, 0.94, 3.5
 WHOLE = (0.92, 0.96)
+MANY = tuple(f"control {j}" for j in range(30))
 VIDEO = {"reach": "people", "frequency": "times", "organic": True}
 
 
@@ -96,6 +97,9 @@ CASES = {
     "levers": _term(
         terms.Controls(levers={"price": "mean", "stock": 0.0}), controls=("price", "stock")
     ),
+    "few of thirty controls": _with(
+        priors={"gamma_control": mm.Prior("Horseshoe", relevant=3)}, controls=MANY
+    ),
     "interaction": _term(terms.Interaction(["tv", "radio"])),
     "reach": _term(
         terms.Reach("video", ["video"], adstock.Geometric(4)),
@@ -128,6 +132,7 @@ def panel_of(case: Case) -> mm.Panel:
         "people": rng.gamma(2.0, 1.0, WEEKS), "times": rng.uniform(1, 8, WEEKS),
         "price": rng.normal(size=WEEKS), "stock": rng.normal(size=WEEKS),
     })  # fmt: skip
+    frame[[*MANY]] = rng.normal(size=(WEEKS, len(MANY)))
     media = case.media if isinstance(case.media, dict) else list(case.media)
     names = {"outcome": "y", "media": media, "controls": list(case.controls)}
     return mm.Panel.from_frame(frame, date="date", **names)

@@ -20,7 +20,7 @@ from mmmjax.likelihood import OUTCOME
 from mmmjax.panel import Panel
 from mmmjax.prepare import with_scales
 from mmmjax.prior import FAMILIES, DataValue, Prior, Site
-from mmmjax.shapes import CAMPAIGN, CHANNEL, DATE, GEO
+from mmmjax.shapes import CAMPAIGN, DATE, GEO
 from mmmjax.spec import Spec, among
 from mmmjax.terms import Media
 from mmmjax.terms.columns import Columns
@@ -274,9 +274,9 @@ def data_priors(spec: Spec, panel: Panel, hyper: Mapping[str, Any]) -> pd.DataFr
 
     Returns:
         One row for each parameter, hyperparameter and channel: parameter, hyperparameter,
-        source, channel, value (of the hyperparameter; of those of several geos the mean),
-        median and upper (95th percentile) of the prior, scaled units; NaN where the value
-        is the scale of something that is itself uncertain.
+        source, channel ("" of what has no dim), value (of the hyperparameter; of those of
+        several geos the mean), median and upper (95th percentile) of the prior, scaled
+        units; NaN where the value is the scale of something that is itself uncertain.
     """
     sizes, labels = spec.sizes(panel), spec.labels(panel)
     spec = among(spec, sizes)
@@ -288,15 +288,16 @@ def data_priors(spec: Spec, panel: Panel, hyper: Mapping[str, Any]) -> pd.DataFr
             numbers: Any = hyper
             for part in site.path:
                 numbers = numbers[part]
-            dim = site.dims[-1] if site.dims else CHANNEL
+            members = labels[site.dims[-1]] if site.dims else ("",)
             given = {k: np.atleast_2d(numbers[k]).mean(0) for k, _ in site.prior.params}
-            ends = [np.full(sizes[dim], np.nan)] * 2
+            ends = [np.full(len(members), np.nan)] * 2
             if not site.offset:
                 made = FAMILIES[site.prior.family].quantile
-                ends = [np.broadcast_to(made(q, **given), sizes[dim]) for q in (0.5, 0.95)]
+                each = (made(q, **given) for q in (0.5, 0.95))
+                ends = [np.broadcast_to(end, len(members)) for end in each]
             rows += [
                 (site.path[0], key, value.name, channel, *map(float, found))
-                for channel, *found in zip(labels[dim], given[key], *ends, strict=True)
+                for channel, *found in zip(members, given[key], *ends, strict=True)
             ]
     names = ["parameter", "hyperparameter", "source", "channel", "value", "median", "upper"]
     return pd.DataFrame(rows, columns=names)
@@ -319,7 +320,8 @@ def _law(name: str, prior: Prior) -> str:
 
 def _standard(prior: Prior) -> str:
     fixed = {"loc": 0.0, "scale": 1.0}
-    parts = [f"{key}={fixed.get(key, value)}" for key, value in prior.params]
+    own = dict(prior.params)
+    parts = [f"{k}={fixed.get(k, own.get(k))}" for k in FAMILIES[prior.base].names]
     return f"{prior.base}({', '.join(parts)})"
 
 

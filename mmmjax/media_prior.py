@@ -36,11 +36,20 @@ from scipy import special
 from mmmjax.arrays import TIME, Arrays
 from mmmjax.likelihood import Target
 from mmmjax.panel import Panel
-from mmmjax.prior import FAMILIES, Prior, media_share, sites, spend_share
+from mmmjax.prior import (
+    FAMILIES,
+    Prior,
+    around,
+    few_relevant,
+    media_share,
+    sites,
+    spend_share,
+)
 from mmmjax.programs import compiled
 from mmmjax.response import MEDIA, ORDER, media_contribution, places
 from mmmjax.scaling import spend_share as shares_of_spend
 from mmmjax.shapes import CHANNEL, GEO
+from mmmjax.sparse import sparse_values
 from mmmjax.spec import Spec, hyperparameters
 
 __all__ = ["brought", "data_values", "quantiles"]
@@ -56,12 +65,15 @@ def data_values(
 
     Returns:
         Of those that are needed: ``spend_share`` (channel,); ``media_share`` (channel,)
-        and, for a parameter of each geo, ``geo.media_share`` (geo, channel).
+        and, for a parameter of each geo, ``geo.media_share`` (geo, channel); those of
+        :mod:`mmmjax.sparse`.
     """
     sizes = spec.sizes(panel)
     needed, values = spec.data_values(sizes), dict[str, np.ndarray]()
     if spend_share.name in needed:
         values[spend_share.name] = shares_of_spend(panel)
+    if few_relevant.name in needed:
+        values |= sparse_values(spec, inputs, target)
     if media_share.name not in needed:
         return values
     media = {spec.full(term, n) for term in spec.media for n in term.parameters()}
@@ -190,13 +202,11 @@ def quantiles(
             moved = link.forward(value) + over(spread, key, site.dims) * offset
             value = np.asarray(link.inverse(moved))
         return value
-    used = {
-        key: over(value, key, dims) if isinstance(value, Prior) else values[key]
-        for key, value in prior.params
-    }
+    used = {**values, **{k: over(v, k, dims) for k, v in prior.nested.items()}}
     q = chance(tuple(sizes[d] for d in dims))
     if not prior.nested:
-        return np.asarray(family.quantile(q, **used))
-    plain = used | {k: v for k, v in (("loc", 0.0), ("scale", 1.0)) if k in used}
-    offset = FAMILIES[prior.base].quantile(q, **plain)
-    return np.asarray(family.link.inverse(used.get("loc", 0.0) + used["scale"] * offset))
+        return np.asarray(family.quantile(q, **{k: used[k] for k, _ in prior.params}))
+    base, fixed = FAMILIES[prior.base], {"loc": 0.0, "scale": 1.0}
+    offset = base.quantile(q, **{k: fixed.get(k, used.get(k)) for k in base.names})
+    loc, scale = around(prior, used)
+    return np.asarray(family.link.inverse(loc + scale * offset))

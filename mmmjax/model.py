@@ -17,7 +17,7 @@ from mmmjax.facts import Fact, stacked
 from mmmjax.likelihood import OUTCOME, Target
 from mmmjax.media_prior import data_values
 from mmmjax.panel import Panel
-from mmmjax.prior import Prior, Site, sites
+from mmmjax.prior import Prior, Site, around, sites, standard
 from mmmjax.response import align, places
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec, hyperparameters
@@ -27,6 +27,7 @@ __all__ = [
     "at_sites",
     "middle",
     "model_data",
+    "nested_around",
     "noise_of",
     "prior_draw",
     "program",
@@ -246,16 +247,29 @@ def _sample(
         law = law.mask(~other[name]) if name in other else law
         law = law.to_event(len(shape))
         return {name: numpyro.sample(name, law)}
-    used = {
-        key: align(out[f"{name}_{key}"], inner.dims or (), dims)
-        for key, inner in prior.nested.items()
-    }
-    law = prior.standard(values).expand(shape).to_event(len(shape))
+    law = standard(prior, values).expand(shape).to_event(len(shape))
     offset = numpyro.sample(f"{name}_offset", law)
-    loc = used.get("loc", values.get("loc", jnp.zeros(())))
-    scale: Any = used.get("scale", values.get("scale"))
+    loc, scale = nested_around(name, prior, values, out)
     value = prior.link.inverse(loc + scale * offset)
     return {**out, name: numpyro.deterministic(name, value)}
+
+
+def nested_around(
+    name: str, prior: Prior, values: Mapping[str, Any], params: Mapping[str, Any]
+) -> tuple[Any, Any]:
+    """Location and scale of a nested prior's offsets on the link's scale.
+
+    Args:
+        name: Of the parameter, as its site makes it.
+        prior: Its prior.
+        values: Hyperparameters of that.
+        params: Values by name, of what is inside the prior.
+    """
+    used = {
+        key: align(params[f"{name}_{key}"], inner.dims or (), prior.dims or ())
+        for key, inner in prior.nested.items()
+    }
+    return around(prior, {**values, **used})
 
 
 def middle(site: Site, params: Mapping[str, Any], inputs: Arrays) -> tuple[Array, Array]:
@@ -293,7 +307,7 @@ def _sample_pooled(
     for (site, link), (key, spread) in zip(levels, spreads.items(), strict=True):
         out |= _sample(f"{name}_{key}", spread, values[key], sizes, other)
         shape = tuple(sizes[d] for d in site.dims)
-        law = site.prior.standard({}).expand(shape).to_event(len(shape))
+        law = standard(site.prior, {}).expand(shape).to_event(len(shape))
         offset = numpyro.sample(site.name, law)
         around, scale = middle(site, out, inputs)
         value = link.inverse(around + scale * offset)

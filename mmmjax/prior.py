@@ -11,180 +11,36 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from scipy import special, stats
 
 from mmmjax import checks, laws
 from mmmjax.arguments import checked
+from mmmjax.families import FAMILIES, HORSESHOE, Family, Support
 
 __all__ = [
     "FAMILIES",
+    "HORSESHOE",
     "DataValue",
     "Level",
     "Parameter",
     "Prior",
     "Site",
+    "around",
+    "few_relevant",
+    "inside_horseshoe",
     "media_share",
     "pooled",
     "spend_share",
+    "standard",
 ]
 
 DIMS = ("geo", "channel", "control", "fourier")
-Support = Literal["real", "positive", "negative", "unit", "interval"]
-
-
-class Family(NamedTuple):
-    """What is known of one distribution family before it has numbers."""
-
-    make: Callable[..., dist.Distribution]
-    names: tuple[str, ...]
-    support: Support
-    quantile: Callable[..., Any]  # of probability q and the hyperparameters, in NumPy
-    aliases: Mapping[str, str] = {}
-    optional: Mapping[str, float] = {}
-    positive: tuple[str, ...] = ("scale",)
-    # hyperparameters that may be priors: value = link.inverse(loc + scale * offset), offset
-    # of the standard member of the family ``base``, or of this one
-    nests: tuple[str, ...] = ()
-    base: str = ""
-    link: laws.Link = laws.IDENTITY
-
-
-_LOC_SCALE = {"mu": "loc", "sigma": "scale", "b": "scale"}
-_BETA = {"alpha": "concentration1", "a": "concentration1", "beta": "concentration0",
-         "b": "concentration0"}  # fmt: skip
-_GAMMA = {"alpha": "concentration", "beta": "rate"}
-
-FAMILIES: dict[str, Family] = {
-    "Normal": Family(
-        dist.Normal,
-        ("loc", "scale"),
-        "real",
-        lambda q, loc, scale: loc + scale * special.ndtri(q),
-        _LOC_SCALE,
-        {"loc": 0.0},
-        nests=("loc", "scale"),
-    ),
-    "Laplace": Family(
-        dist.Laplace,
-        ("loc", "scale"),
-        "real",
-        lambda q, loc, scale: loc - scale * np.sign(q - 0.5) * np.log1p(-abs(2 * q - 1)),
-        _LOC_SCALE,
-        {"loc": 0.0},
-        nests=("loc", "scale"),
-    ),
-    "StudentT": Family(
-        laws.StudentT,
-        ("df", "loc", "scale"),
-        "real",
-        lambda q, df, loc, scale: loc + scale * special.stdtrit(df, q),
-        _LOC_SCALE | {"nu": "df"},
-        {"loc": 0.0},
-        ("df", "scale"),
-        ("loc", "scale"),
-    ),
-    "HalfNormal": Family(
-        dist.HalfNormal,
-        ("scale",),
-        "positive",
-        lambda q, scale: scale * special.ndtri(0.5 + 0.5 * q),
-        {"sigma": "scale"},
-        nests=("scale",),
-    ),
-    "NegativeHalfNormal": Family(
-        laws.NegativeHalfNormal,
-        ("scale",),
-        "negative",
-        lambda q, scale: scale * special.ndtri(0.5 * q),
-        {"sigma": "scale"},
-        nests=("scale",),
-    ),
-    "HalfCauchy": Family(
-        dist.HalfCauchy,
-        ("scale",),
-        "positive",
-        lambda q, scale: scale * np.tan(0.5 * np.pi * q),
-        nests=("scale",),
-    ),
-    "Exponential": Family(
-        dist.Exponential,
-        ("rate",),
-        "positive",
-        lambda q, rate: -np.log1p(-q) / rate,
-        {"lam": "rate"},
-        positive=("rate",),
-    ),
-    "Gamma": Family(
-        laws.Gamma,
-        ("concentration", "rate"),
-        "positive",
-        lambda q, concentration, rate: special.gammaincinv(concentration, q) / rate,
-        _GAMMA,
-        positive=("concentration", "rate"),
-    ),
-    "InverseGamma": Family(
-        laws.InverseGamma,
-        ("concentration", "rate"),
-        "positive",
-        lambda q, concentration, rate: rate / special.gammainccinv(concentration, q),
-        _GAMMA,
-        positive=("concentration", "rate"),
-    ),
-    "LogNormal": Family(
-        dist.LogNormal,
-        ("loc", "scale"),
-        "positive",
-        lambda q, loc, scale: np.exp(loc + scale * special.ndtri(q)),
-        _LOC_SCALE,
-        nests=("loc", "scale"),
-        base="Normal",
-        link=laws.LOG,
-    ),
-    "LogitNormal": Family(
-        laws.LogitNormal,
-        ("loc", "scale"),
-        "unit",
-        lambda q, loc, scale: special.expit(loc + scale * special.ndtri(q)),
-        _LOC_SCALE,
-        nests=("loc", "scale"),
-        base="Normal",
-        link=laws.LOGIT,
-    ),
-    "Beta": Family(
-        laws.Beta,
-        ("concentration1", "concentration0"),
-        "unit",
-        lambda q, concentration1, concentration0: special.betaincinv(
-            concentration1, concentration0, q
-        ),
-        _BETA,
-        positive=("concentration1", "concentration0"),
-    ),
-    "Uniform": Family(
-        dist.Uniform,
-        ("low", "high"),
-        "interval",
-        lambda q, low, high: low + (high - low) * q,
-        {"lower": "low", "upper": "high"},
-        positive=(),
-    ),
-    "TruncatedNormal": Family(
-        lambda loc, scale, low, high: dist.TruncatedNormal(loc, scale, low=low, high=high),
-        ("loc", "scale", "low", "high"),
-        "interval",
-        lambda q, loc, scale, low, high: stats.truncnorm.ppf(
-            q, (low - loc) / scale, (high - loc) / scale, loc, scale
-        ),
-        _LOC_SCALE | {"lower": "low", "upper": "high"},
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -202,6 +58,9 @@ media_share = DataValue("media_share")
 """As the scale of a HalfNormal ``saturation_beta``: before the data speak, money brings the
 same return in every channel, and all media together ``Spec.media_share`` of the outcome
 (:mod:`mmmjax.media_prior` has the formula). The default."""
+few_relevant = DataValue("few_relevant")
+"""Scale of the global scale of a Horseshoe: relevant / (members - relevant) times noise
+over the root of the number of outcomes (:mod:`mmmjax.sparse`); not to be given by hand."""
 spend_share = DataValue("spend_share")
 """Each channel's share of paid spend in the training window (an organic channel gets the
 mean share). As the scale of ``saturation_beta`` it says: before the data speak, a peak
@@ -228,6 +87,8 @@ class Prior:
             maxima). A list gives one number per member of the last dim. Location and scale
             of location-scale families, and of LogNormal and LogitNormal (those of the log
             and the logit), may be priors themselves (sampled non-centred).
+            ``Horseshoe`` is of many coefficients (``gamma_control``) of which about
+            ``relevant`` matter, by ``slab`` for one standard deviation of their column.
 
     Raises:
         InputError: Unknown family, name or dim; a scale that is not above 0.
@@ -276,7 +137,11 @@ class Prior:
 
     @property
     def nested(self) -> dict[str, "Prior"]:
-        """Hyperparameters that are priors themselves."""
+        """Hyperparameters that are priors themselves; those that a Horseshoe has inside."""
+        if self.family == HORSESHOE:
+            law = Prior("HalfCauchy", scale=1.0)
+            above = replace_prior(law, dims=(), params=(("scale", few_relevant),))
+            return {"global": above, "local": replace_prior(law, dims=self.dims)}
         return {k: v for k, v in self.params if isinstance(v, Prior)}
 
     @property
@@ -343,12 +208,6 @@ class Prior:
     def distribution(self, values: Mapping[str, Any]) -> dist.Distribution:
         """The numpyro distribution for hyperparameter arrays (broadcast against dims)."""
         return FAMILIES[self.family].make(**{k: values[k] for k, _ in self.params})
-
-    def standard(self, values: Mapping[str, Any]) -> dist.Distribution:
-        """The distribution of the offset when location or scale is a prior itself."""
-        fixed = {"loc": jnp.zeros(()), "scale": jnp.ones(())}
-        names = [k for k, _ in self.params]
-        return FAMILIES[self.base].make(**{k: fixed.get(k, values.get(k)) for k in names})
 
     def to_dict(self) -> dict[str, Any]:
         """As a TOML-ready table."""
@@ -592,11 +451,69 @@ def pooled(
             fix = 'a number, or mm.Prior("HalfNormal", scale=0.5)'
             checks.fail(what, one, "prior", "positive, not pooled", fix)
         made.append(one)
+    if prior.family == HORSESHOE:
+        allowed, fix = "a law of one number", 'Prior("Normal", scale=0.5)'
+        checks.fail("pooled prior", prior, "prior", allowed, fix)
     if prior.pool:
         fix = 'over=("country", "geo") of the plain prior, where groups of geos are meant'
         checks.fail("pooled prior", prior, "prior", "one that is not pooled yet", fix)
     full = None if prior.dims is None else _ordered((*prior.dims, dims[-1]))
     return replace_prior(prior, pool=tuple(zip(dims, made, strict=True)), dims=full)
+
+
+def standard(prior: Prior, values: Mapping[str, Any]) -> dist.Distribution:
+    """The distribution of the offset when location or scale is a prior itself."""
+    fixed = {"loc": jnp.zeros(()), "scale": jnp.ones(())}
+    base = FAMILIES[prior.base]
+    return base.make(**{k: fixed.get(k, values.get(k)) for k in base.names})
+
+
+def around(prior: Prior, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Location and scale that standard offsets are put on, on the link's scale.
+
+    Of a Horseshoe the scale is s = slab r / sqrt(1 + r^2) with r = global * local / slab,
+    per unit of what the coefficient belongs to.
+
+    Args:
+        prior: With priors inside it.
+        values: All its hyperparameters, what is sampled of them as sampled.
+
+    Source: Piironen and Vehtari (2017), "Sparsity information and regularization in the
+    horseshoe and other shrinkage priors", equation 2.8.
+    """
+    if prior.family != HORSESHOE:
+        return values.get("loc", 0.0), values.get("scale", 1.0)
+    slab = values["slab"]
+    ratio = values["global"] * values["local"] / slab
+    return 0.0, slab * ratio / (1.0 + ratio * ratio) ** 0.5 / values["unit"]
+
+
+def inside_horseshoe(
+    name: str, prior: Prior, many: int, data: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """Numbers of what a Horseshoe has inside, and the unit of each of its coefficients.
+
+    Args:
+        name: Of the parameter.
+        prior: Its prior.
+        many: Coefficients.
+        data: From :func:`mmmjax.sparse.sparse_values`; 1 where it has nothing of them.
+
+    Raises:
+        InputError: As many are said to be relevant as there are, or more.
+    """
+    relevant: float = dict(prior.params)["relevant"]
+    if relevant >= many:
+        got, few = checks.Phrase(f"{relevant:g} of {many}"), max(many // 5, 1)
+        allowed = f"fewer than there are ({', '.join(prior.dims or ())}: {many})"
+        fix = f"relevant = {few}" if many > 1 else 'dist = "Normal", scale = 0.5'
+        checks.fail(f"prior of {name} relevant", got, "", allowed, fix)
+    noise = data.get(few_relevant.name, np.ones(()))
+    return {
+        "global": {"scale": np.asarray(relevant / (many - relevant) * noise)},
+        "local": {"scale": np.ones(())},
+        "unit": data.get(f"swing.{name}", np.ones(many)),
+    }
 
 
 def _spread(told: Any) -> Any:
@@ -633,6 +550,14 @@ def _freeze(family: str, name: str, value: Any) -> Value:
 
 
 def _check_value(family: str, known: Family, name: str, value: Value) -> None:
+    if family == HORSESHOE and (name == "relevant" or isinstance(value, DataValue)):
+        what, allowed = f"prior {family} {name}", "how many are thought to matter"
+        if not isinstance(value, float):
+            allowed = allowed if name == "relevant" else "a number"
+            checks.fail(what, value, "prior", f"a number, {allowed}", f"{name}=3")
+    if isinstance(value, Prior) and value.family == HORSESHOE:
+        allowed, fix = "a law of one number", 'Prior("Normal", scale=0.1)'
+        checks.fail(f"prior {family} {name}", value, "nested prior", allowed, fix)
     if isinstance(value, Prior):
         if name not in known.nests:
             allowed = [f for f, k in FAMILIES.items() if name in k.nests]

@@ -26,12 +26,14 @@ from mmmjax.kernels.seasonality import Fourier
 from mmmjax.likelihood import LIKELIHOODS, OUTCOME, Likelihood, Normal
 from mmmjax.prior import (
     DIMS,
+    HORSESHOE,
     SPREAD,
     DataValue,
     Parameter,
     Prior,
     Site,
     Support,
+    inside_horseshoe,
     media_share,
     pooled,
     replace_prior,
@@ -463,6 +465,8 @@ def _resolve(
     prior = prior.typical
     shape = tuple(sizes[d] for d in prior.dims or ())
     own = places.get(prior.dims[-1], slice(None)) if prior.dims else slice(None)
+    if prior.family == HORSESHOE:
+        out |= inside_horseshoe(name, prior, shape[-1], data)
     for key, value in prior.params:
         if isinstance(value, Prior):
             out[key] = _resolve(f"{name}_{key}", value, sizes, data, places)
@@ -501,7 +505,8 @@ def _with_dims(name: str, prior: Any, parameter: Parameter) -> Prior:
         fix = 'mm.Prior("Normal", loc=0.0, scale=1.0)'
         checks.fail(f"prior of {name}", prior, "spec", "a Prior", fix)
     prior = _renamed(prior, {d.rpartition(".")[2]: d for d in default})
-    if parameter.pooled and prior.dims is None and not prior.pool:
+    sparse = prior.family == HORSESHOE
+    if parameter.pooled and prior.dims is None and not prior.pool and not sparse:
         spread: Any = parameter.pooled
         same = (prior.support == "real") == (parameter.prior.support == "real")
         if not same:  # another link than the default's: as far as the prior, or by a half
@@ -525,6 +530,10 @@ def _with_dims(name: str, prior: Any, parameter: Parameter) -> Prior:
         low, high = ends["low"], ends["high"]
         words = f"in [{low:g}, {high:g}]: Uniform(low={low:g}, high={high:g})"
         ranges["interval"] = (low, high, words)
+    if sparse and not (parameter.linear and default and set(dims) == {*default}):
+        allowed = "of coefficients of one dim, such as gamma_control, and over that dim"
+        fix = 'Prior("Normal", scale=0.5), or no dims'
+        checks.fail(f"prior of {name}", prior, "spec", f"{HORSESHOE} {allowed}", fix)
     if parameter.support in ranges:
         low, high, words = ranges[parameter.support]
         if not prior.within(low, high):

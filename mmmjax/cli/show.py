@@ -24,6 +24,7 @@ from mmmjax.model import ModelData
 from mmmjax.panel import Panel
 from mmmjax.panel.calendar import period_days
 from mmmjax.panel.record import told
+from mmmjax.prior import few_relevant
 from mmmjax.samplers import HMC, NUTS, Sampler, most_draws
 from mmmjax.spec import Spec
 from mmmjax.words import ALL, Return, amount, estimate, in_percent, period_noun
@@ -236,6 +237,12 @@ def priors(model: Spec, train: Panel, data: ModelData) -> None:
 def _data_prior(model: Spec, train: Panel, name: str, key: str, rows: list[Row]) -> None:
     """Explain one prior whose numbers come from the data."""
     title(f"Prior from the data: {name} ~ {model.priors[name].typical.with_dims(())!r}")
+    if rows[0]["source"] == few_relevant.name:
+        prior = dict(model.priors[name].params)
+        many = model.sizes(train)[model.dims(name)[-1]]
+        text = f"{prior["relevant"]:g} of {many} are thought to matter, more or fewer if"
+        entry("", f"about {text}the data say so; the others are drawn to nothing", 0)
+        return
     if name != "saturation_beta" or not np.isfinite(rows[0]["median"]):
         said = (Phrase(f"{row['channel']} {row['value']:.3g}") for row in rows)
         entry("", f"{key} by channel: {checks.listing(said, 12)}", 0)

@@ -38,7 +38,7 @@ BINS = 64  # of carried media
 FAR = 3.0  # most that `seen` may lie beside the fit, on the link's scale
 
 
-def outline(spec: Spec, data: ModelData) -> tuple[Local, dict[str, Any], Arrow]:
+def outline(spec: Spec, data: ModelData) -> tuple[Local, dict[str, Any], Any]:
     """Zeros of the shapes that :func:`build` gives."""
     plan = arrange(spec, data)
     width = lambda sites: sum(size_of(s, plan.members) for s in sites)
@@ -54,11 +54,13 @@ def outline(spec: Spec, data: ModelData) -> tuple[Local, dict[str, Any], Arrow]:
     positive = [s for s in (*plan.shared, *plan.local) if s.sign]
     scales = {s.name: np.zeros(shape_of(s, plan.members)) for s in positive}
     cross, local = (geos, n_local, n_shared), (geos, n_local, n_local)
-    zeros = Arrow(np.zeros((n_shared, n_shared)), np.zeros(cross), np.zeros(local))
+    zeros: Any = np.zeros((n_shared, n_shared))
+    if n_local:
+        zeros = Arrow(zeros, np.zeros(cross), np.zeros(local))
     return block, scales, zeros
 
 
-def build(spec: Spec, data: ModelData) -> tuple[Local, dict[str, Any], Arrow, float]:
+def build(spec: Spec, data: ModelData) -> tuple[Local, dict[str, Any], Any, float]:
     """The block before anything is known, scales, the identity, compile seconds."""
     block, _, whiten = outline(spec, data)
     look, seconds = compiled(_probe, {"spec": spec}, data)
@@ -181,7 +183,11 @@ def _probe(data: ModelData, spec: Spec) -> dict[str, Any]:
     for site in plan.common:
         shape = shape_of(site, plan.members)
         size = size_of(site, plan.members)
-        each = lambda e, s=site, shape=shape: mean({s.name: e.reshape(shape)}) - at_zero
+        by = around(site, params, data)[1] if site.offset else jnp.ones(shape)
+
+        def each(e: Array, s: Site = site, by: Array = by) -> Array:
+            return mean({s.name: e.reshape(by.shape) / by}) - at_zero
+
         design.append(jax.vmap(each)(jnp.eye(size)))
         law = law_of(site, data)
         means.append(jnp.broadcast_to(law.mean, shape).ravel())

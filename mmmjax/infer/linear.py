@@ -128,10 +128,16 @@ class Linear:
         scale = jnp.concatenate([empty, *(flat(b) for _, b in both)], 1)
         left = self.outcome - rest - self.start
         least = jnp.einsum("gmt,gt->gm", self.squares, left) - loc
-        g, log_det = self._common(take, left, least, noise, scale, plan)
+        each = [jnp.ones(0, rest.dtype)]
+        for site in plan.common:
+            by = around(site, params, data)[1] if site.offset else jnp.ones(())
+            each.append(jnp.broadcast_to(by, shape_of(site, plan.members)).ravel())
+        sized = jnp.concatenate(each)
+        g, log_det = self._common(take, left, least, noise, scale, sized, plan, data)
+        placed = sized * g
         know = 1 / (noise * self.variance)
         k = 1.0 + scale * scale * know
-        middle = scale * know * (least - jnp.einsum("gkm,k->gm", self.shift, g)) / k
+        middle = scale * know * (least - jnp.einsum("gkm,k->gm", self.shift, placed)) / k
 
         def back(p: Mapping[str, Array]) -> Array:
             z = [empty]
@@ -145,21 +151,35 @@ class Linear:
         for site, of in columns(plan.own, plan.members).items():
             moved = z if site.offset else loc + scale * z
             values[site.name] = moved[:, of].reshape(shape_of(site, plan.members))
-        mean = rest + self.start + jnp.einsum("kgt,k->gt", self.design, g)
+        mean = rest + self.start + jnp.einsum("kgt,k->gt", self.design, placed)
         mean += (self.own * (loc + scale * z).T[..., None]).sum(0)
         return values, mean, log_det - 0.5 * jnp.log(k).sum()
 
     def _common(
-        self, take: Take, left: Array, least: Array, noise: Array, scale: Array, plan: Plan
+        self,
+        take: Take,
+        left: Array,
+        least: Array,
+        noise: Array,
+        scale: Array,
+        sized: Array,
+        plan: Plan,
+        data: ModelData,
     ) -> tuple[Array, Array]:
-        """Common coefficients, those of geos integrated out; their log determinant."""
+        """Common sites, coefficients of geos integrated out; their log determinant.
+
+        Offsets whose scale is small stay where their prior has them: in units of ``sized``
+        the matrix is the identity and what the data know, however small scales become.
+        """
         if not plan.common:
             return take("common", lambda _: self.base), jnp.zeros((), left.dtype)
         total = noise * self.variance + scale * scale
-        a = jnp.diag(self.precision) + jnp.einsum("g,gkl->kl", 1 / noise[:, 0], self.inner)
+        a = jnp.einsum("g,gkl->kl", 1 / noise[:, 0], self.inner)
         a += jnp.einsum("gkm,gm,glm->kl", self.shift, 1 / total, self.shift)
-        b = self.precision * self.base + jnp.einsum("kgt,gt->k", self.across, left / noise)
+        a = jnp.diag(self.precision) + sized[:, None] * a * sized
+        b = jnp.einsum("kgt,gt->k", self.across, left / noise)
         b += jnp.einsum("gkm,gm->k", self.shift, least / total)
+        b = self.precision * self.base + sized * b
         factor = jnp.linalg.cholesky(a)
         tri = lambda x, **how: jax.lax.linalg.triangular_solve(
             factor, x[:, None], left_side=True, lower=True, **how
@@ -167,7 +187,14 @@ class Linear:
         middle = tri(b)
 
         def back(p: Mapping[str, Array]) -> Array:
-            given = jnp.concatenate([jnp.ravel(p[s.makes]) for s in plan.common])
+            each = []
+            for site in plan.common:
+                value = p[site.makes]
+                if site.offset:
+                    loc, by = around(site, p, data)
+                    value = (value - loc) / by
+                each.append(jnp.ravel(value))
+            given = jnp.concatenate(each)
             missing = tri(middle, transpose_a=True)  # of members that only pad
             return factor.T @ jnp.where(jnp.isfinite(given), given, missing) - middle
 

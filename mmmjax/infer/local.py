@@ -5,8 +5,8 @@ Every step is a change of variables with its Jacobian: the posterior stays what 
 1. The typical effect of a channel over geos is sampled as the level of what it brings, not
    of its coefficient: m = log beta + nu(lam), nu the log of the mean of the saturated
    media, less the same at a fit. So it does not move with the curve.
-2. A half-normal spread over geos is the quantile of a standard normal z: prior and Jacobian
-   together are -z^2 / 2, without a left tail.
+2. A half-normal or half-Cauchy scale of coefficients is the quantile of a standard normal
+   z: prior and Jacobian together are -z^2 / 2, without a left tail.
 3. A geo's own parameter theta = mu + tau z is centred by what the data know: with constants
    H (information on theta) and hat (where the data see it), both of one fit,
    z = tau H (hat - m) / K + u / sqrt(K), K = 1 + tau^2 H. H = 0 is non-centred, a large H
@@ -236,17 +236,55 @@ def _unhalf(value: Array) -> Array:
     return jnp.where(ratio > 0.5, upper, lower)
 
 
+@jax.custom_jvp
+def _half_cauchy(z: Array) -> Array:
+    """Quantile of a half-Cauchy of scale 1 where z is one of a normal."""
+    tail = jnp.tan(0.5 * math.pi * jax.scipy.special.ndtr(-jnp.abs(z)))
+    return jnp.where(z < 0, tail, 1.0 / tail)
+
+
+@_half_cauchy.defjvp
+def _half_cauchy_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (z,), (dz,) = primals, tangents
+    value = _half_cauchy(z)
+    slope = math.sqrt(math.pi / 8) * jnp.exp(-0.5 * z * z) * (1.0 + value * value)
+    return value, slope * dz
+
+
+def _un_half_cauchy(value: Array) -> Array:
+    """The inverse of :func:`_half_cauchy`."""
+    tail = 2.0 / math.pi * jnp.arctan(jnp.minimum(value, 1.0 / value))
+    z = jax.scipy.special.ndtri(tail)
+    return jnp.where(value < 1.0, z, -z)
+
+
+QUANTILES = {
+    "HalfNormal": (_half, _unhalf, lambda x: -0.5 * x @ x),
+    "HalfCauchy": (_half_cauchy, _un_half_cauchy, lambda x: -jnp.log1p(x * x).sum()),
+}
+"""Of laws of scales: the quantile of a normal's, its inverse, the log density."""
+
+
 def _spreads(sites: list[Site], take: Take, data: ModelData) -> tuple[Values, Array]:
     """Step 2 for all at once: values, and the log determinant but for a constant."""
-    scale = {s.name: jnp.asarray(hyperparameters(s, data)["scale"]) for s in sites}
-    raw = [take(s.name, lambda p, n=s.name: _unhalf(p[n] / scale[n])) for s in sites]
-    z = jnp.concatenate([x.ravel() for x in raw])
-    ratio = _half(z)
-    values, at = {}, 0
-    for site, x in zip(sites, raw, strict=True):
-        values[site.name] = scale[site.name] * ratio[at : at + x.size].reshape(x.shape)
-        at += x.size
-    return values, 0.5 * (ratio @ ratio - z @ z)
+    values: Values = {}
+    log_det = jnp.zeros(())
+    for family, (there, back, log_density) in QUANTILES.items():
+        mine = [s for s in sites if s.prior.family == family]
+        if not mine:
+            continue
+        scale = [jnp.asarray(hyperparameters(s, data)["scale"]) for s in mine]
+        raw = [
+            take(s.name, lambda p, n=s.name, by=by, back=back: back(p[n] / by))
+            for s, by in zip(mine, scale, strict=True)
+        ]
+        z = jnp.concatenate([x.ravel() for x in raw])
+        ratio, at = there(z), 0
+        for site, by, x in zip(mine, scale, raw, strict=True):
+            values[site.name] = by * ratio[at : at + x.size].reshape(x.shape)
+            at += x.size
+        log_det -= log_density(ratio) + 0.5 * z @ z
+    return values, log_det
 
 
 def _level(site: Site, take: Take, nu: Array, scale: Array) -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ Reparametrisations, none of which changes the posterior:
 2. What is linear in the mean is moved against the media: by a constant gain in a model of
    one geo (:mod:`mmmjax.infer.frozen`), by its conditional law given all else where geos
    have parameters of their own (:mod:`mmmjax.infer.local`), which also centres those by
-   what the data know of them.
+   what the data know of them, and where coefficients have scales of their own.
 3. A Laplace fit in those coordinates whitens all of them: x = center + whiten z.
 
 A :class:`Problem` carries all arrays, so that one compiled sampler serves every data set
@@ -19,7 +19,7 @@ import numpy as np
 from mmmjax.infer import frozen, informed
 from mmmjax.infer.density import Problem, constrain, log_density, rewhiten
 from mmmjax.infer.laplace import Potential, whitened
-from mmmjax.infer.sites import has_own, size_of
+from mmmjax.infer.sites import conditional, size_of
 from mmmjax.model import ModelData
 from mmmjax.spec import Spec
 
@@ -54,14 +54,14 @@ def precondition(spec: Spec, data: ModelData, seed: int = 0) -> tuple[Problem, f
 
 def outline(spec: Spec, data: ModelData) -> Problem:
     """Zeros shaped as the problem that :func:`precondition` gives: to compile for."""
-    room = informed if has_own(spec, data) else frozen
+    room = informed if conditional(spec, data) else frozen
     block, scales, whiten = room.outline(spec, data)
     return Problem(data, scales, block, np.zeros(_size(spec, data)), whiten)
 
 
 def shear(spec: Spec, data: ModelData) -> tuple[Problem, float]:
     """The first two reparametrisations; center 0 and whiten 1 are to be filled in."""
-    room = informed if has_own(spec, data) else frozen
+    room = informed if conditional(spec, data) else frozen
     with jax.enable_x64(True):
         data = data.astype(np.float64)
         block, scales, whiten, seconds = room.build(spec, data)

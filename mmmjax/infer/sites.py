@@ -12,9 +12,8 @@ from jaxtyping import Array
 from numpyro import handlers
 
 from mmmjax import laws
-from mmmjax.model import ModelData, middle, sample_parameters
-from mmmjax.prior import Site
-from mmmjax.response import align
+from mmmjax.model import ModelData, middle, nested_around, sample_parameters
+from mmmjax.prior import HORSESHOE, Site, standard
 from mmmjax.shapes import GEO
 from mmmjax.spec import Spec
 from mmmjax.terms import Media, Term
@@ -26,9 +25,9 @@ __all__ = [
     "arrange",
     "centred",
     "columns",
+    "conditional",
     "from_support",
     "halves",
-    "has_own",
     "hyperparameters",
     "law_of",
     "layout",
@@ -88,7 +87,7 @@ def hyperparameters(site: Site, data: ModelData) -> Mapping[str, Any]:
 def law_of(site: Site, data: ModelData) -> dist.Distribution:
     """Prior of a site; of an offset, the one before location and scale."""
     values = hyperparameters(site, data)
-    return site.prior.standard(values) if site.offset else site.prior.distribution(values)
+    return standard(site.prior, values) if site.offset else site.prior.distribution(values)
 
 
 def to_support(
@@ -115,15 +114,9 @@ def from_support(
         around, spread = middle(site, params, data.inputs)
         value = (site.level.link.forward(value) - around) / spread
     elif site.offset:
-        values: Any = hyperparameters(site, data)
-        used = {
-            key: align(params[f"{site.makes}_{key}"], inner.dims or (), site.dims)
-            for key, inner in site.prior.nested.items()
-        }
-        loc = used.get("loc", values.get("loc", 0.0))
-        value = (site.prior.link.forward(value) - loc) / used.get(
-            "scale", values.get("scale")
-        )
+        fixed = hyperparameters(site, data)
+        loc, scale = nested_around(site.makes, site.prior, fixed, params)
+        value = (site.prior.link.forward(value) - loc) / scale
     if site.sign:
         ratio = site.sign * value / scales[site.name]
         return ratio + jnp.log(-jnp.expm1(-ratio))
@@ -144,7 +137,7 @@ class Plan(NamedTuple):
     """Where every site stands. Coordinates are those shared, then geo by geo its own."""
 
     shared: list[Site]  # outside the linear block
-    common: list[Site]  # in it
+    common: list[Site]  # in it, offsets of nested priors too
     local: list[Site]  # of geos, outside the linear block
     own: list[Site]  # of geos, in it
     levels: dict[str, Site]  # by amplitude: the typical value, sampled as a level
@@ -153,14 +146,20 @@ class Plan(NamedTuple):
     members: dict[str, int]
 
 
-def has_own(spec: Spec, data: ModelData) -> bool:
-    """Whether geos, more than one, have parameters of their own."""
+def conditional(spec: Spec, data: ModelData) -> bool:
+    """Whether what is linear is placed in its conditional law given all else.
+
+    So where geos, more than one, have parameters of their own, and where coefficients have
+    scales of their own (a Horseshoe).
+    """
     members = data.inputs.sizes()
-    return members[GEO] > 1 and any(GEO in s.dims for s in spec.sites(members))
+    every = spec.sites(members)
+    own = members[GEO] > 1 and any(GEO in s.dims for s in every)
+    return own or any(s.prior.family == HORSESHOE for s in every)
 
 
 def arrange(spec: Spec, data: ModelData) -> Plan:
-    """The plan of a spec with :func:`has_own`."""
+    """The plan of a spec with :func:`conditional`."""
     members = data.inputs.sizes()
     every = spec.sites(members)
     bent = {s.path[0] for s in every if s.offset and link(s) is not laws.IDENTITY}
@@ -173,7 +172,7 @@ def arrange(spec: Spec, data: ModelData) -> Plan:
         straight = name in linear and site.support == "real"
         if straight and over and not inner:
             plan.own.append(site)
-        elif straight and not (over or site.offset) and inner in ([], ["loc"]):
+        elif straight and not over and inner in ([], ["loc"]):
             plan.common.append(site)
         else:
             (plan.local if over else plan.shared).append(site)
@@ -183,7 +182,7 @@ def arrange(spec: Spec, data: ModelData) -> Plan:
             (typical,) = (s for s in every if s.name == level.typical)
             if typical.support == "positive" and len(typical.dims) == 1:
                 plan.levels[name] = typical
-    spreads = plan.spreads.values()
+    spreads = {*plan.spreads.values()}.union(*map(scales_of, plan.common))
     outside = (s for s in (*plan.shared, *plan.local) if s.name not in spreads)
     loose = {s.path[0] for s in outside}
     for term in spec.parts:
@@ -208,11 +207,19 @@ def link(site: Site) -> laws.Link:
     return site.level.link if site.level else site.prior.link
 
 
+def scales_of(site: Site) -> set[str]:
+    """Sites that say how far an offset reaches."""
+    if site.level:
+        return {site.level.spread}
+    inside = site.prior.nested if site.offset else ()
+    return {f"{site.makes}_{key}" for key in inside if key != "loc"}
+
+
 def halves(plan: Plan) -> list[Site]:
-    """Half-normal spreads over geos."""
-    names = set(plan.spreads.values())
+    """Half-normal and half-Cauchy scales: those over geos, and of common coefficients."""
+    names = {*plan.spreads.values()}.union(*map(scales_of, plan.common))
     mine = [s for s in plan.shared if s.name in names and not s.offset]
-    return [s for s in mine if s.prior.family == "HalfNormal"]
+    return [s for s in mine if s.prior.family in ("HalfNormal", "HalfCauchy")]
 
 
 def centred(plan: Plan) -> list[Site]:
@@ -237,17 +244,8 @@ def around(site: Site, params: Mapping[str, Any], data: ModelData) -> tuple[Arra
     if site.level:
         both = middle(site, params, data.inputs)
         return jnp.broadcast_to(both[0], shape), jnp.broadcast_to(both[1], shape)
-    fixed = hyperparameters(site, data)
-    name = site.makes
-    found = []
-    for key, default in (("loc", 0.0), ("scale", 1.0)):
-        inner = site.prior.nested.get(key)
-        if inner is None:
-            value = jnp.asarray(fixed.get(key, default))
-        else:
-            value = align(params[f"{name}_{key}"], inner.dims or (), site.dims)
-        found.append(jnp.broadcast_to(value, shape))
-    return found[0], found[1]
+    both = nested_around(site.makes, site.prior, hyperparameters(site, data), params)
+    return jnp.broadcast_to(both[0], shape), jnp.broadcast_to(both[1], shape)
 
 
 def amplitude(term: Media, spec: Spec) -> str:

@@ -83,6 +83,9 @@ class Trend(Term):
 class Controls(Term):
     """The controls of the panel, each by its coefficient.
 
+    For many of which few matter give them a sparse prior: ``Spec(priors={"gamma_control":
+    mm.Prior("Horseshoe", relevant=3)})``.
+
     Some may be levers, which one sets: price, depth of promotion, distribution. A lever
     adds coefficient * (value - baseline), so that its contribution is what it brought
     against its baseline, and the level of the outcome is that at the baseline.

@@ -137,6 +137,21 @@ CASES = {
         ),
         panel(geos=3, missing=True),
     ),
+    "few of many controls": (
+        spec(priors={"gamma_control": mm.Prior("Horseshoe", relevant=1)}),
+        panel(controls=5, deficient=True),
+    ),
+    "few of many controls of geos, and swings of one size": (
+        spec(
+            priors={
+                "gamma_control": mm.Prior("Horseshoe", relevant=2, slab=0.2),
+                "gamma_fourier": mm.Prior(
+                    "Normal", scale=mm.Prior("HalfNormal", scale=0.2), dims=("fourier",)
+                ),
+            },
+        ),
+        panel(geos=3, controls=5, missing=True),
+    ),
     "no media, no controls": (spec(), panel(channels=0, controls=0)),
 }
 CASES = {
