@@ -15,6 +15,7 @@ from numpyro.infer.util import log_density
 from scipy import stats
 
 import mmmjax as mm
+from mmmjax.cli import show
 from mmmjax.graph import data_priors, structure
 from mmmjax.model import program
 from mmmjax.prepare import prepare, scale_of
@@ -131,7 +132,7 @@ def test_a_unit_of_a_control_changes_nothing_but_its_coefficient():
     assert data_of(the_spec, still).hyper["gamma_control"]["unit"][1] == 1.0
 
 
-def test_it_goes_through_toml_the_graph_and_the_check():
+def test_it_goes_through_toml_the_graph_and_the_check(capsys):
     text = """
     [model]
     seasonality = false
@@ -156,6 +157,9 @@ def test_it_goes_through_toml_the_graph_and_the_check():
     tau0 = float(data.hyper["gamma_control"]["global"]["scale"])
     assert (row["source"], row["channel"]) == ("few_relevant", "")
     np.testing.assert_allclose([row["value"], row["median"]], tau0, rtol=1e-6)
+    show.priors(the_spec, the_panel, data)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "about 2 of 5 are thought to matter, more or fewer if the data say so" in said
 
 
 @pytest.mark.parametrize(

@@ -240,8 +240,8 @@ def _data_prior(model: Spec, train: Panel, name: str, key: str, rows: list[Row])
     if rows[0]["source"] == few_relevant.name:
         prior = dict(model.priors[name].params)
         many = model.sizes(train)[model.dims(name)[-1]]
-        text = f"{prior["relevant"]:g} of {many} are thought to matter, more or fewer if"
-        entry("", f"about {text}the data say so; the others are drawn to nothing", 0)
+        text = f"{prior['relevant']:g} of {many} are thought to matter, more or fewer if"
+        entry("", f"about {text} the data say so; the others are drawn to nothing", 0)
         return
     if name != "saturation_beta" or not np.isfinite(rows[0]["median"]):
         said = (Phrase(f"{row['channel']} {row['value']:.3g}") for row in rows)
