@@ -273,10 +273,10 @@ def test_few_of_many_controls_are_found_and_draws_are_good(controls, real, alike
         fleet = mm.fit_fleet(the_spec, panels, mm.HMC(), refit=False, progress=False)
         gap = [coefficients(fleet[name]) - truth for name, (_, truth) in made.items()]
         errors[the_spec] = np.sqrt((np.array(gap) ** 2).mean(1))
-        fits = [fleet[name] for name in panels]
-        if the_spec == few:
-            fits.append(mm.fit(few, panels["0"], mm.NUTS(), progress=False))
-        for fit in fits:
+        if the_spec != few:
+            continue
+        alone = mm.fit(few, panels["0"], mm.NUTS(), progress=False)
+        for fit in (*(fleet[name] for name in panels), alone):
             found = mm.diagnostics(fit)
             assert found.converged, found.verdict
             assert found.divergence_rate <= 0.001
