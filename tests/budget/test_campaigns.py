@@ -436,3 +436,26 @@ def test_what_does_not_go_together():
     ):
         with pytest.raises(mm.InputError, match="campaigns"):
             call()
+
+
+def test_levers_beside_campaigns():
+    """The media of the best margin are the plan of campaigns at that margin."""
+    frame, rng = table(1), np.random.default_rng(0)
+    frame["price"] = rng.uniform(1.8, 2.4, len(frame))
+    levers = (mm.terms.Controls(levers={"price": "mean"}),)
+    spec = mm.Spec(mm.adstock.Geometric(max_lag=4), seasonality=None, terms=levers)
+    panel = mm.Panel.from_frame(
+        frame, date="week", outcome="sales", media=columns(), controls=["price"]
+    )
+    ready = prepare(spec, panel)
+    sizes, params = ready.spec.sizes(panel), {}
+    for name in ready.spec.present(sizes):
+        shape = (2, 6, *(sizes[d] for d in ready.spec.dims(name)))
+        params[name] = rng.uniform(0.1, 0.6, shape)
+    fit = Fit(ready.spec, ready.panel, ready.scale, NUTS(), Draws(params), 0)
+    how = {"periods": PERIODS, "campaigns": True}
+    price = {"kind": "price", "unit_cost": 1.1, "range": [1.8, 2.4]}
+    plan = mm.optimize(fit, levers={"price": price}, utility="profit", **how)
+    alone = mm.optimize(fit, utility=mm.utility.profit(plan.levers.margin[1]), **how)
+    np.testing.assert_allclose(plan.optimized, alone.optimized, rtol=1e-6)
+    np.testing.assert_allclose(plan.campaigns["share"], alone.campaigns["share"], rtol=1e-6)
