@@ -6,7 +6,8 @@ markets in a row and `prepare` makes a problem of arrays of it. Solving: `horizo
 evaluates the one forward function on a window (`ahead`: what else the window has),
 `utility` (with `algebra`, `formula`, `smoothing`) is what a plan maximises,
 `region` (with `interior`) projects, `ascent` climbs, `starts` and `evolve`
-help where nothing is proven, `search` joins them; `switches` and `goal` solve several
+help where nothing is proven, `search` joins them, `piecewise` ends on the very top of a
+quantile; `switches` and `goal` solve several
 problems for one plan, `solve` one, `many` a whole table. Telling: `tabulate` names the
 numbers, `record` holds them, `wording` is their text and `scenario` the Plan with both;
 `compare` evaluates any plans (as `given` reads them), `outcome` forecasts under them,

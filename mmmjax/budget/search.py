@@ -52,6 +52,7 @@ __all__ = [
     "best_apart",
     "budget_price",
     "cell_members",
+    "hop",
     "search",
     "worth",
 ]
@@ -123,6 +124,11 @@ class Kind:
     def rounds(self) -> str:
         """Key of :data:`ROUNDS` without curved limits."""
         return "smooth" if self.smooth else "concave" if self.concave else "rough"
+
+    def rough(self, problem: Problem) -> bool:
+        """Whether tops are narrow, of a utility that a table of the response tells."""
+        limits = problem.floors.shape[0]
+        return not (self.smooth or self.concave or limits or self.form.joint)
 
 
 class Found(NamedTuple):
@@ -200,7 +206,7 @@ def search(
     """
     respond = response_of(problem.window, kind.form)
     many, limits, region = starts.shape[0], problem.floors.shape[0], problem.region
-    rough = not (kind.smooth or kind.concave or limits or kind.form.joint)
+    rough = kind.rough(problem)
     ranges, key = ranges_of(region), jax.random.key(seed)
     wide = len(ranges) > MOST_CELLS
 
@@ -225,8 +231,9 @@ def search(
         slot = jnp.where(first, count, ends[count % among])
         widest = jnp.where(first, jnp.asarray(BLURS)[count % len(BLURS)], BLURS[-1])
         keys = jax.random.fold_in(key, count), count // among
-        hop = _hop(*keys, points[slot], points[ends[:MATES]] if wide else None, region)
-        found = climb(near, jnp.where(first, starts[count % many], hop), widest)
+        mates = points[ends[:MATES]] if wide else None
+        after = hop(*keys, points[slot], mates, region)
+        found = climb(near, jnp.where(first, starts[count % many], after), widest)
         evaluations = best.evaluations + found.evaluations
         unset = (count == 0) | jnp.isnan(best.value)
         better = (found.value > best.value) | unset
@@ -251,8 +258,8 @@ def search(
             point, most, count = last
             spread = jnp.asarray(SPREADS)[-1 - turn // ROUND % len(SPREADS)]
             own, where = jax.random.split(jax.random.fold_in(key, turn))
-            hop = _hop(where, turn, point, None, region)
-            start = jnp.where(turn % ROUND == 0, point, project(hop, region, ranges)[0])
+            after = project(hop(where, turn, point, None, region), region, ranges)[0]
+            start = jnp.where(turn % ROUND == 0, point, after)
             came, high, more = evolve(value, region, start, value(start), spread, own)
             better = high > most
             point, most = jnp.where(better, came, point), jnp.where(better, high, most)
@@ -266,7 +273,7 @@ def search(
     return end._replace(evaluations=count + end.evaluations)
 
 
-def _hop(
+def hop(
     key: Array, kind: Array, point: Array, mates: Array | None, region: Region
 ) -> Array:
     """Where to climb from next: a few cells far, a few anywhere, all near; half another's.

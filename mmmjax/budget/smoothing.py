@@ -20,6 +20,7 @@ __all__ = [
     "Smoothing",
     "entropy",
     "is_exact",
+    "order_of",
     "quantiles",
     "ratio",
     "reached",
@@ -85,7 +86,7 @@ def quantiles(
     quantile estimators", JASA 85.
     """
     n = samples.shape[0]
-    order = _order(samples)
+    order = order_of(samples)
     ranks = jnp.arange(n, dtype=samples.dtype)
     found = []
     for level in levels:
@@ -96,7 +97,7 @@ def quantiles(
     return tuple(found)
 
 
-def _order(samples: Float[Array, " draw"]) -> Any:
+def order_of(samples: Float[Array, " draw"]) -> Any:
     """Indices that sort; ties may go either way, as may what is equal to 12 digits or so.
 
     A float64 sorts as its bits do, and the last bits make room for the index: one sort of
@@ -142,7 +143,7 @@ def worst_mean(
 
     def exact() -> Float[Array, " draw"]:
         taken = jnp.clip(n / most - jnp.arange(n, dtype=samples.dtype), 0.0, 1.0)
-        return _scattered(taken * (n / taken.sum()), _order(fixed))
+        return _scattered(taken * (n / taken.sum()), order_of(fixed))
 
     def blurred() -> Float[Array, " draw"]:
         point = 1.0 - (fixed - fixed.mean()) / jnp.where(narrow, 1.0, width)

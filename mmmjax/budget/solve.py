@@ -22,9 +22,11 @@ from mmmjax.budget import goal as goals
 from mmmjax.budget import switches
 from mmmjax.budget.ascent import NOT_FINITE, STATUS
 from mmmjax.budget.constraints import Constraint
+from mmmjax.budget.evolve import MOST_CELLS
 from mmmjax.budget.goal import Goal
 from mmmjax.budget.horizon import CarryIn, Form, response_of, slopes_of
 from mmmjax.budget.levers import joint
+from mmmjax.budget.piecewise import climbed
 from mmmjax.budget.prepare import Fits, Flighting, Prepared, prepare
 from mmmjax.budget.region import Region, inside
 from mmmjax.budget.scenario import Plan
@@ -38,6 +40,7 @@ from mmmjax.findings import LOG, phase
 
 __all__ = ["Settings", "Solved", "fail_not_finite", "optimize", "scaled_problem", "solve"]
 
+HOPS = 12  # climbs from near the best plan, where clouds learn too slowly
 MISSED = 1e-4  # relative miss of a curved limit that is refused
 ROUNDING = 1e-14  # shares within which a plan is put on a bound
 
@@ -248,6 +251,12 @@ def solve(prepared: Prepared, settings: Settings) -> Solved:
     found = jax.tree.map(np.asarray, _search(problem, prepared.kind, starts, *how))
     if int(found.status) == NOT_FINITE:
         fail_not_finite()
+    if prepared.kind.rough(problem) and not problem.utility.per_channel:
+        hops = HOPS if len(found.point) > MOST_CELLS else 0
+        top, looks = climbed(problem, prepared.kind, found.point, hops, settings.seed)
+        end = jax.tree.map(np.asarray, _search(problem, prepared.kind, top[None], *how))
+        tried = found.evaluations + end.evaluations + looks
+        found = max(found, end, key=lambda one: one.value)._replace(evaluations=tried)
     budget = prepared.layout.budget
     spend = _money(found.point, prepared.region, budget)
     planned = _seen(problem, spend, _samples(problem, spend, prepared.kind.form))

@@ -13,6 +13,8 @@ except ValueError as error:  # JAX reads its settings of the environment when im
     if "JAX" not in str(error):
         raise
     sys.exit(f"Error {error}")
+except KeyboardInterrupt:  # before there is a command that could say so
+    sys.exit(130)
 
 if __name__ == "__main__":
     main()
