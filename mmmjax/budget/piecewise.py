@@ -60,7 +60,7 @@ class View(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="form")
-def _view(problem: Problem, shares: Array, *, form: Form) -> View:
+def view(problem: Problem, shares: Array, *, form: Form) -> View:
     """Project a point and look at it."""
     point = project(shares, problem.region)[0]
     respond = response_of(problem.window, form)
@@ -102,7 +102,7 @@ def climbed(
     def look(shares: Any) -> View:
         nonlocal looks
         looks += 1
-        return jax.tree.map(np.asarray, _view(problem, shares, form=kind.form))
+        return jax.tree.map(np.asarray, view(problem, shares, form=kind.form))
 
     region = jax.tree.map(np.asarray, problem.region)
     best = _climb(look, look(start), region)
