@@ -161,8 +161,7 @@ def _step(here: View, region: Region, radius: float) -> np.ndarray | None:
     box[len(x) :, 0] = -np.inf
     if not np.isfinite(gain).all():
         return None
-    found = linprog(
-        -gain / max(np.abs(gain).max(), 1e-300), np.vstack(lines), np.concatenate(least),
-        rows[held], np.zeros(held.sum()), bounds=box,
-    )  # fmt: skip
+    cost = -gain / max(np.abs(gain).max(), 1e-300)
+    upper, equal = (np.vstack(lines), np.concatenate(least)), (rows[held], 0.0 * at[held])
+    found = linprog(cost, *upper, *equal, bounds=box)
     return x + found.x[: len(x)] * ranges if found.status == 0 else None
