@@ -32,7 +32,7 @@ from mmmjax.fleet.run import USUAL
 
 WEEKS, SEEDS, PROB, ERRORS = 156, 20, 0.94, 3.5
 WHOLE = (0.92, 0.96)
-MANY = tuple(f"control {j}" for j in range(30))
+MANY = tuple(f"control {j}" for j in range(12))
 VIDEO = {"reach": "people", "frequency": "times", "organic": True}
 
 
@@ -97,8 +97,10 @@ CASES = {
     "levers": _term(
         terms.Controls(levers={"price": "mean", "stock": 0.0}), controls=("price", "stock")
     ),
-    "few of thirty controls": _with(
-        priors={"gamma_control": mm.Prior("Horseshoe", relevant=3)}, controls=MANY
+    "few of twelve controls": _with(
+        priors={"gamma_control": mm.Prior("Horseshoe", relevant=2)},
+        controls=MANY,
+        seasonality=None,
     ),
     "interaction": _term(terms.Interaction(["tv", "radio"])),
     "reach": _term(
