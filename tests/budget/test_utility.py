@@ -300,7 +300,7 @@ def test_draws_are_ordered_by_their_bits(draws, dtype):
     tied = rng.integers(-3, 4, draws) * 1.0
     for s in (wide, -np.abs(wide), tied, tied * -0.0, 1e9 + np.arange(draws)[::-1] * 1e-2):
         s = s.astype(dtype)
-        order = np.asarray(smoothing._order(jnp.asarray(s)))
+        order = np.asarray(smoothing.order_of(jnp.asarray(s)))
         np.testing.assert_array_equal(np.sort(order), np.arange(draws))
         size = np.maximum(np.abs(s[order][1:]), np.abs(s[order][:-1]))
         assert (np.diff(s[order].astype(float)) >= -1e-12 * size).all()
