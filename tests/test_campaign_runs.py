@@ -118,6 +118,7 @@ def test_a_backtest_forecasts_with_the_campaigns_that_were_bought():
 
 
 @pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=4)
 def test_three_geos_are_sampled_and_planned():
     fit = mm.fit(SPEC, panel_of(3), mm.HMC(chains=2, warmup=100, draws=100), seed=1)
     rows = mm.tables.campaigns(fit)
