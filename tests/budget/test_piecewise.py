@@ -59,7 +59,14 @@ def test_the_least_of_straight_lines_is_a_linear_program(seed):
     np.testing.assert_allclose((slope @ found).min(), -best.fun, rtol=1e-6)
 
 
-@pytest.mark.parametrize("utility", ["value_at_risk(level=0.8)", "raroc(level=0.8)"])
+LOW, RATIO, BOTH = (
+    "value_at_risk(level=0.8)",
+    "raroc(level=0.8)",
+    "-tail_distance(level=0.8)",
+)
+
+
+@pytest.mark.parametrize("utility", [LOW, RATIO, BOTH])
 def test_no_point_near_the_end_is_better(utility):
     """A dense grid of the plane of two channels of three around it, in NumPy."""
     fit = curves(30, 3, 1)
@@ -72,13 +79,15 @@ def test_no_point_near_the_end_is_better(utility):
     def worth(x):
         top, half = fit.draws["top"], fit.draws["half"]
         totals = (top * (1 - np.exp(-x[:, None] / half))).sum(-1)
-        low = np.quantile(totals, 0.2, axis=1)
+        low, high = np.quantile(totals, [0.2, 0.8], axis=1)
         mean = totals.mean(1)
-        return low if utility.startswith("value") else mean / (mean - low)
+        ratio, both = mean / (mean - low), -abs(mean - low) - abs(high - mean)
+        return {LOW: low, RATIO: ratio, BOTH: both}[utility]
 
     assert len(points) > 10_000
-    assert worth(found[None])[0] >= worth(points).max() * (1 - 1e-6)
-    assert worth(found[None])[0] > worth(np.ones((1, 3)))[0] * 1.001
+    end, before = worth(found[None])[0], worth(np.ones((1, 3)))[0]
+    assert end >= worth(points).max() - 1e-6 * abs(end)
+    assert end > before + 0.001 * abs(before)
 
 
 def test_rows_of_limits_and_fixed_channels_hold():
