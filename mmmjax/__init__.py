@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from mmmjax.prior import pooled as pooled
     from mmmjax.prior import spend_share as spend_share
     from mmmjax.refreshing import Drift as Drift
+    from mmmjax.refreshing import FleetDrift as FleetDrift
     from mmmjax.refreshing import drift as drift
     from mmmjax.refreshing import refresh as refresh
     from mmmjax.registries import register as register
@@ -188,7 +189,7 @@ _ROOMS = {
     "mmmjax.scaling": ("Scale",),
     "mmmjax.spec": ("Spec",),
     "mmmjax.inherited": ("transfer",),
-    "mmmjax.refreshing": ("Drift", "drift", "refresh"),
+    "mmmjax.refreshing": ("Drift", "FleetDrift", "drift", "refresh"),
     "mmmjax.conflating": ("Conflation", "conflation"),
     "mmmjax.separating": ("Separation", "separate"),
     "mmmjax.stacking": ("Compared", "compare_specs", "stack"),

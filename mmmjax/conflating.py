@@ -36,7 +36,7 @@ from mmmjax.spec import Spec
 from mmmjax.stacking import scores
 from mmmjax.terms.moving import Process
 
-__all__ = ["KINDS", "Conflation", "as_drift_and_saturation", "conflation", "told"]
+__all__ = ["KINDS", "Conflation", "as_drift_and_saturation", "conflation", "said", "told"]
 
 KINDS = ("saturation", "drift")
 USUAL = HMC(chains=4, warmup=300, draws=250)
@@ -71,33 +71,36 @@ class Conflation:
 
     def findings(self) -> tuple[Finding, ...]:
         """What each channel's row says."""
-        out = []
-        for row in self.table.to_dict("records"):
-            by = f"{abs(row['difference']):.1f} nats (standard error "
-            by += f"{row['difference_se']:.1f})"
-            where = (str(row["channel"]),)
-            if row["verdict"] != UNSURE:
-                other = KINDS[row["verdict"] == KINDS[0]]
-                what = f"{row['channel']}: {row['verdict']} explains it better than "
-                what += f"{other} by {by}"
-                out.append(Finding("note", "told_apart", what, where, row["difference"]))
-                continue
-            what = f"{row['channel']}: drift and saturation explain the same, {by}"
-            if not row["sampled"]:
-                what = f"{row['channel']}: chains do not agree, sample longer"
-            means = (
-                f"{row['shared']:.0%} of its spend was seen at a strong and a weak effect"
-            )
-            fix = f'mm.separate(found, "{row["channel"]}") plans the weeks that tell'
-            out.append(
-                Finding("warning", "conflated", what, where, row["difference"], means, fix)
-            )
-        return tuple(out)
+        return said(self.table)
 
     def __str__(self) -> str:
         """The table, and what it says."""
-        said = [one.message for one in self.findings()]
-        return "\n".join([self.table.round(2).to_string(index=False), *said])
+        told = [one.message for one in self.findings()]
+        return "\n".join([self.table.round(2).to_string(index=False), *told])
+
+
+def said(table: pd.DataFrame) -> tuple[Finding, ...]:
+    """What each row of a report says."""
+    out = []
+    for row in table.to_dict("records"):
+        by = f"{abs(row['difference']):.1f} nats (standard error "
+        by += f"{row['difference_se']:.1f})"
+        where = (str(row["channel"]),)
+        if row["verdict"] != UNSURE:
+            other = KINDS[row["verdict"] == KINDS[0]]
+            what = f"{row['channel']}: {row['verdict']} explains it better than "
+            what += f"{other} by {by}"
+            out.append(Finding("note", "told_apart", what, where, row["difference"]))
+            continue
+        what = f"{row['channel']}: drift and saturation explain the same, {by}"
+        if not row["sampled"]:
+            what = f"{row['channel']}: chains do not agree, sample longer"
+        means = f"{row['shared']:.0%} of its spend was seen at a strong and a weak effect"
+        fix = f'Weeks that tell: mm.separate(found, "{row["channel"]}"), or --separate 13'
+        out.append(
+            Finding("warning", "conflated", what, where, row["difference"], means, fix)
+        )
+    return tuple(out)
 
 
 @checked

@@ -18,14 +18,14 @@ discounting old data is that of West and Harrison (1997, ch. 6).
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 
 from mmmjax import checks, convergence, words
 from mmmjax.arguments import checked
-from mmmjax.checks import Phrase, fail, listing, show
+from mmmjax.checks import InputError, Phrase, fail, listing, show
 from mmmjax.draws import Fit
 from mmmjax.findings import LOG, Finding
 from mmmjax.infer.fit import sampled
@@ -40,11 +40,15 @@ from mmmjax.shapes import CHAIN, CHANNEL, DRAW, GEO
 from mmmjax.spec import Spec
 
 __all__ = [
+    "CAUSES",
+    "STILL",
     "Drift",
+    "FleetDrift",
     "drift",
     "far",
     "moved",
     "moved_by",
+    "moves",
     "refresh",
     "returned",
     "told",
@@ -60,6 +64,9 @@ WORDS = {
     "spec": "another spec",
 }
 
+CAUSES = ("units", "prior", "spec", "data")  # in the order in which they are changed
+STILL = "Nothing moved beyond three Monte Carlo errors"
+MOST = 20  # rows of a fleet that are printed
 SURE = 3.0  # Monte Carlo errors from which a difference is said to be one
 
 
@@ -250,38 +257,119 @@ class Drift:
 
     def findings(self) -> tuple[Finding, ...]:
         """What moved beyond Monte Carlo error, the farthest first, and the larger cause."""
-        found = []
-        for row in far(self.table):
-            parts = {name: row[name] for name in self.causes}
-            most = max(parts, key=lambda name: abs(parts[name])) if parts else ""
-            means = f"Most by {WORDS[most]}: {checks.amount(parts[most])}" if parts else ""
-            of = f"{row['quantity']} of {row['channel']}"
-            found.append(moved_by(row, of, (str(row["channel"]),), means))
-        return tuple(found)
+        return moves(self.table)
 
     def __str__(self) -> str:
         """The table, and what it says."""
         first = f"{self.window[0]} to {self.window[1]}, training of both"
         said = [f"{one.message}." for one in self.findings()]
-        said = said or ["Nothing moved beyond three Monte Carlo errors"]
+        said = said or [STILL]
         return "\n".join([first, *words.lines(*words.columns(self.table)), *said])
 
 
-@checked
-def drift(old: Fit, new: Fit, *, causes: bool = False, seed: int = 0) -> Drift:
-    """What moved between two fits of one market, and why.
+@dataclass(frozen=True, eq=False)
+class FleetDrift:
+    """What moved between two fits of every market of a fleet.
 
     Args:
-        old: The earlier fit.
-        new: The later one, refreshed or fitted again.
+        table: market, then the columns of :class:`Drift` and ``start`` and ``end`` of the
+            periods of both; what moved beyond error first, the farthest in posterior sds
+            first, then the rest in the same order. A cause that a market has not is 0.
+        left_out: market and reason of those that cannot be compared.
+    """
+
+    table: pd.DataFrame
+    left_out: pd.DataFrame
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What moved beyond Monte Carlo error, the farthest first, and the larger cause."""
+        return moves(self.table)
+
+    def __str__(self) -> str:
+        """How many moved, those that moved farthest, and what could not be compared."""
+        table: Any = self.table
+        lines = words.lines(*words.columns(table[:MOST]))
+        rows, count = far(table), table["market"].nunique()
+        said = f"{count:,} markets: {len(rows):,} of {len(table):,} returns moved beyond "
+        said += f"three Monte Carlo errors, in {len({x['market'] for x in rows}):,} of them"
+        told = [f"{one.message}." for one in self.findings()[:MOST]]
+        gone = [f"{x['market']}: {x['reason']}" for x in self.left_out.to_dict("records")]
+        more = [f"and {len(table) - MOST:,} more rows"] if len(table) > MOST else []
+        return "\n".join([said, *lines, *more, *told, *gone])
+
+
+@overload
+def drift(old: Fit, new: Fit, *, causes: bool = ..., seed: int = ...) -> Drift: ...
+@overload
+def drift(
+    old: Mapping[str, Fit], new: Mapping[str, Fit], *, causes: bool = ..., seed: int = ...
+) -> FleetDrift: ...
+
+
+@checked
+def drift(
+    old: Fit | Mapping[str, Fit],
+    new: Fit | Mapping[str, Fit],
+    *,
+    causes: bool = False,
+    seed: int = 0,
+) -> Drift | FleetDrift:
+    """What moved between two fits of one market, or of each market of a fleet, and why.
+
+    Nothing is fitted again, unless causes are asked for; fits of a fleet are read one by
+    one. A market that has not converged has large Monte Carlo errors, from which little is
+    told: ``fleet.usable`` leaves it out.
+
+    Args:
+        old: The earlier fit; or fits by market, a fleet.
+        new: The later one, refreshed or fitted again; or fits by market.
         causes: Fit again what is between them, to say what each change moved: first the
             units of the new fit, then its priors and spec, both on the old rows; the rest
-            is data. A fit for each of these that differs.
+            is data. A fit for each of these that differs (in each market, one after the
+            other); none after :func:`refresh`, which changes the data alone.
         seed: Of these fits.
 
     Raises:
-        InputError: No period, or no channel, that both were trained on.
+        InputError: No period, or no channel, that both were trained on; of fleets, no
+            market that both have and that can be compared.
     """
+    if isinstance(old, Fit) and isinstance(new, Fit):
+        return _drift(old, new, causes, seed)
+    if isinstance(old, Fit) or isinstance(new, Fit):
+        got = Phrase("a fit, and fits by market")
+        allowed = "two fits, or fits by market twice"
+        fail("fits", got, "", allowed, 'mm.drift(old["north"], new["north"]) of one market')
+    tables, gone = [], []
+    for market in dict.fromkeys([*old, *new]):
+        if market not in old or market not in new:
+            first, second = ("new", "old") if market in new else ("old", "new")
+            gone.append((market, f"a fit in {first} only, none in {second}"))
+            continue
+        try:
+            found = _drift(old[market], new[market], causes, seed)
+        except InputError as error:
+            gone.append((market, str(error)))
+            continue
+        own = found.table.assign(start=found.window[0], end=found.window[1])
+        own.insert(0, "market", market)
+        tables.append(own)
+    left_out = pd.DataFrame(gone, columns=["market", "reason"])
+    if not tables:
+        got = Phrase(f"{gone[0][0]}: {gone[0][1]}" if gone else "no market")
+        fix = "compare two fleets of the same markets"
+        fail("fits", got, "", "a market that both have", fix)
+    table: Any = pd.concat(tables, ignore_index=True)
+    parts = [name for name in CAUSES if name in table]
+    table[parts] = table[parts].fillna(0.0)
+    last = [*parts, "start", "end"]
+    table = table[[*(name for name in table if name not in last), *last]]
+    size, sure = table["in_sds"].to_numpy(float), table["beyond_error"].to_numpy(bool)
+    order = np.lexsort((-np.nan_to_num(np.abs(size), nan=-1.0), ~sure))
+    return FleetDrift(table.iloc[order].reset_index(drop=True), left_out)
+
+
+def _drift(old: Fit, new: Fit, causes: bool, seed: int) -> Drift:
+    """What moved between two fits of one market."""
     a, b = (set(fit.panel.dates[fit.panel.window]) for fit in (old, new))
     both = sorted(a & b)
     channels = [c for c in old.panel.channels if c in new.panel.channels]
@@ -372,6 +460,20 @@ def far(table: pd.DataFrame) -> list[dict[Any, Any]]:
     """Rows of what moved beyond Monte Carlo error, the farthest first."""
     rows = [row for row in table.to_dict("records") if row["beyond_error"]]
     return sorted(rows, key=lambda row: -abs(row["in_sds"]))
+
+
+def moves(table: pd.DataFrame) -> tuple[Finding, ...]:
+    """What moved beyond Monte Carlo error in the table of a drift, and the larger cause."""
+    found = []
+    for row in far(table):
+        parts = {name: row[name] for name in CAUSES if name in row}
+        most = max(parts, key=lambda name: abs(parts[name])) if parts else ""
+        means = f"Most by {WORDS[most]}: {checks.amount(parts[most])}" if parts else ""
+        where = tuple(str(row[name]) for name in ("market", "channel") if name in row)
+        of = f"{row['quantity']} of {row['channel']}"
+        of += f" in {row['market']}" if "market" in row else ""
+        found.append(moved_by(row, of, where, means))
+    return tuple(found)
 
 
 def moved_by(

@@ -232,10 +232,13 @@ draws = 100
     (tmp_path / "now.toml").write_text(text.format("now", '"TV", "Search", "cost"'))
     out = [str(tmp_path / name) for name in ("run", "new")]
     run(["fit", str(tmp_path / "old.toml"), "--out", out[0], "--no-report"])
-    base = ["refresh", out[0], str(tmp_path / "now.toml"), "--out", out[1], "--no-report"]
+    base = ["refresh", out[0], str(tmp_path / "now.toml"), "--out", out[1]]
     assert run([*base, "--map", "cost:TV"]) == 1
     run([*base, "--map", "cost=TV", "--map", "Radio=ended", "--causes"])
     assert "like TV" in capsys.readouterr().err.replace("\n", " ")
     new = mm.load(tmp_path / "new" / "fit.nc")
     assert new.panel.channels == (*MEDIA, "cost")
     assert list(pd.read_csv(tmp_path / "new" / "drift.csv")["channel"]) == [*MEDIA, "ALL"]
+    page = (tmp_path / "new" / "report.html").read_text(encoding="utf-8")
+    assert "What moved since the last fit" in page
+    assert "Before and now, over the same periods" in page

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from numpyro.infer.util import log_density
 
@@ -165,3 +166,71 @@ def test_a_stack_is_refreshed_fit_by_fit(run):
     both = mm.stack({"one": old, "other": other}, {"one": 0.5, "other": 0.5})
     with pytest.raises(InputError, match="refresh each of its fits"):
         mm.refresh(both, made.panel)
+
+
+@pytest.fixture(scope="module")
+def markets():
+    """Fits of some markets before and after, of which two can be compared."""
+    quick, out = mm.Laplace(draws=300), {}
+    for name, seed in (("north", 2), ("south", 3)):
+        made = world(periods=60, seed=seed)
+        train, _ = made.panel.split(made.panel.dates[47])
+        old = mm.fit(made.spec, train, quick)
+        new = mm.fit(made.spec, made.panel, quick, seed=1)
+        out[name] = (old, new)
+    later = made.panel.dates + pd.Timedelta(weeks=520)
+    late = mm.fit(made.spec, replace(made.panel, dates=later), quick)
+    before = {name: old for name, (old, _) in out.items()} | {"late": old, "gone": old}
+    after = {name: new for name, (_, new) in out.items()} | {"late": late, "new": new}
+    return before, after
+
+
+def test_a_fleet_drifts_as_its_markets_do(markets):
+    before, after = markets
+    found = mm.drift(before, after)
+    table = found.table
+    assert set(table["market"]) == {"north", "south"}
+    for name, rows in table.groupby("market"):
+        alone = mm.drift(before[name], after[name])
+        assert set(zip(rows["start"], rows["end"], strict=True)) == {alone.window}
+        one = alone.table.set_index("channel")
+        same = rows.set_index("channel")[one.columns].loc[one.index]
+        pd.testing.assert_frame_equal(same, one)
+        for fit, column in ((before[name], "old"), (after[name], "new")):  # from the draws
+            draws = mm.roas(fit, alone.window).isel(geo=0)
+            gain, spend = draws["incremental"], draws["spend"]
+            for channel in fit.panel.channels:
+                own = (gain / spend).sel(channel=channel).to_numpy()
+                assert one.loc[channel, column] == pytest.approx(own.mean(), rel=1e-5)
+            whole = (gain.sum("channel") / spend.sum("channel")).to_numpy()
+            assert one.loc["ALL", column] == pytest.approx(whole.mean(), rel=1e-5)
+    rank = [(not row.beyond_error, -abs(row.in_sds)) for row in table.itertuples()]
+    assert rank == sorted(rank)
+    reasons = found.left_out.set_index("market")["reason"]
+    assert "no period in both" in reasons["late"]
+    assert reasons["gone"] == "a fit in old only, none in new"
+    assert reasons["new"] == "a fit in new only, none in old"
+    told = found.findings()
+    assert len(told) == table["beyond_error"].sum()
+    if told:
+        assert told[0].where == (table["market"][0], table["channel"][0])
+    assert "2 markets: " in str(found)
+    assert "gone: a fit in old only" in str(found)
+
+
+def test_why_a_fleet_moved_is_that_of_each_market(markets):
+    before, after = ({"north": part["north"]} for part in markets)
+    table = mm.drift(before, after, causes=True, seed=4).table
+    alone = mm.drift(before["north"], after["north"], causes=True, seed=4)
+    own = table.set_index("channel").loc[alone.table["channel"]].reset_index()
+    for name in alone.causes:
+        np.testing.assert_array_equal(own[name], alone.table[name])
+    assert alone.causes[-1] == "data"
+
+
+def test_what_has_no_market_in_common_is_refused(markets):
+    before, after = markets
+    with pytest.raises(InputError, match="a market that both have"):
+        mm.drift({"gone": before["gone"]}, {"new": after["new"]})
+    with pytest.raises(InputError, match="a fit, and fits by market"):
+        mm.drift(before["north"], after)

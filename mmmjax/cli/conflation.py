@@ -14,8 +14,6 @@ from mmmjax.separating import separate
 
 __all__ = ["conflation"]
 
-TABLE = "conflation.csv"
-
 
 def conflation(
     run: Run,
@@ -28,19 +26,25 @@ def conflation(
     ] = None,
     seed: Seed = None,
     out: Annotated[
-        Path | None, typer.Option(help=f"Folder for {TABLE} and plans; or nothing.")
+        Path | None,
+        typer.Option(
+            help="Folder for conflation.csv and plans; RUN/conflation by default, where "
+            "the report finds them; of a fit file nothing is written without it."
+        ),
     ] = None,
 ) -> int:
     """Say whether drift or saturation explains each channel, or that data cannot tell.
 
     Fits each channel both ways.
     """
+    if out is None and run.is_dir():
+        out = run / "conflation"
     if out is not None:
         files.folder(out)
     fit, found = files.load_run(run)
     report = conflated(fit, channels=channel or None, seed=seed or 0)
     show.say(str(report))
-    tables = {TABLE: report.table}
+    tables = {files.CONFLATION: report.table}
     paid = [name for name in report.fits if name not in fit.panel.organic]
     for i, name in enumerate(paid if separating is not None else ()):
         plan = separate(report, name, periods=separating or 0, seed=seed or 0)

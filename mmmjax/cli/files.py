@@ -30,7 +30,9 @@ __all__ = ["FIT", "REPORT", "folder", "load_run", "write_fit", "write_report"]
 FIT, SPEC, DIAGNOSTICS, REPORT = "fit.nc", "spec.toml", "diagnostics.json", "report.html"
 FORECAST = "forecast.csv"
 MEDIA = "media.csv"
-OF_A_FIT = (SPEC, *(f"{name}.csv" for name in tables.NAMES), DIAGNOSTICS, REPORT, MEDIA)
+DRIFT, CONFLATION = "drift.csv", "conflation.csv"
+OF_TWO = (DRIFT, CONFLATION)  # of this fit and others
+OF_A_FIT = (SPEC, *(f"{n}.csv" for n in tables.NAMES), DIAGNOSTICS, REPORT, MEDIA, *OF_TWO)
 
 
 def folder(path: Path) -> Path:

@@ -20,8 +20,6 @@ from mmmjax.resources import only_run
 
 __all__ = ["refresh", "transfer"]
 
-DRIFT = "drift.csv"
-
 
 def refresh(
     run: Run,
@@ -62,8 +60,8 @@ def refresh(
     show.verdict(new, written.diagnostics, written.tables["judged"])
     moved = drift(fit, new, causes=causes, seed=asked.seed)
     show.say(str(moved))
-    paths = [*written.paths, files.table(out / DRIFT, moved.table)]
-    about = {"test": asked.test, "tables": written.tables}
+    paths = [*written.paths, files.table(out / files.DRIFT, moved.table)]
+    about = {"test": asked.test, "tables": {**written.tables, "drift": moved.table}}
     show.files([*paths, *reported(new, out, no_report, **about)])
     return code(written.diagnostics, written.tables["judged"])
 

@@ -157,6 +157,9 @@ def _tables(folder: Path, fit: Fit) -> dict[str, Any]:
             table = _read(path)
             if table is not None:
                 found[name] = table
+    aside = _read(folder / "conflation" / files.CONFLATION, folder)
+    if aside is not None and "conflation" not in found:
+        found["conflation"] = aside
     if "forecast" not in found and (folder / files.FORECAST).is_file():
         show.warn(f"{files.FORECAST} is not of this fit: the report has no forecast.")
     return found

@@ -63,6 +63,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "frequency": ("geo", "channel", "usual", *_spread("best"), "frequency",
                   *_spread("gain"), "roas_mean", "roas_best_mean"),
     "multipliers": ("geo", "channel", "date", "after", "mean", "lo", "hi"),
+    "drift": ("channel", "quantity", "old", "new", "moved", "error", "old_sd", "in_sds",
+              "beyond_error"),
+    "conflation": ("channel", "verdict", "difference", "difference_se", "overlap",
+                   "strong_lo", "strong_hi", "weak_lo", "weak_hi", "shared", "sampled"),
     "priors": ("parameter", "index", "prior_mean", "prior_sd", "posterior_mean",
                "posterior_sd", "contraction"),
     "backtest": ("fold", "model", "split", "test_start", "test_end", "crps", "r2", "mape",
@@ -222,7 +226,7 @@ def gather(
     plan: Plan | Planned | None = None,
     tables: Mapping[str, Any] | None = None,
 ) -> Evidence:
-    """Compute what is not given; a backtest is shown only if it is given."""
+    """Compute what is not given; of backtest, drift and conflation what is given."""
     given = checked(tables or {})
     found = every_table(fit, test, given)
     return Evidence(

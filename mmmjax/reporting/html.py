@@ -10,7 +10,6 @@ from typing import Any
 
 import jinja2
 
-from mmmjax.adequacy import Judged
 from mmmjax.arguments import checked
 from mmmjax.budget import Plan
 from mmmjax.draws import Fit
@@ -21,8 +20,9 @@ from mmmjax.posterior.levers import levers_of
 from mmmjax.reporting.embed import Tables, as_json
 from mmmjax.reporting.evidence import Evidence, Planned, gather
 from mmmjax.reporting.figures import figures
+from mmmjax.reporting.moved import moved
 from mmmjax.reporting.rows import tables, written
-from mmmjax.reporting.sentences import BAD, CARE, GLOSSARY, PLAIN, lead, tiles, verdict
+from mmmjax.reporting.sentences import GLOSSARY, lead, tiles, toned, verdict
 from mmmjax.resources import replace_file
 from mmmjax.simulate import SIMULATED, is_demo
 from mmmjax.store import file_to_write
@@ -60,10 +60,11 @@ def report(
             the columns of the files of a run: "channels", "weekly", "parameters", "fitted",
             "forecast", "decomposition", "curves", "carryover", "sweep", "returns",
             "priors", "campaigns", "frequency", "lift_tests", "taught",
-            "multipliers", "shrinkage", and of a backtest, if given, "backtest",
-            "backtest_forecast" and "backtest_parameters"; "scores" (of
-            :func:`mmmjax.scores` with the same test) and "diagnostics". What is
-            None or not given is computed.
+            "multipliers", "shrinkage"; "scores" (of :func:`mmmjax.scores` with the same
+            test) and "diagnostics". What is None or not given is computed. Of other fits,
+            shown only if given: "backtest", "backtest_forecast" and
+            "backtest_parameters"; "drift" (``mm.drift(old, fit).table``) and "conflation"
+            (``mm.conflation(fit).table``).
 
     Returns:
         The path written.
@@ -123,6 +124,7 @@ def content(found: Evidence) -> dict[str, Any]:
     """What the page shows; all numbers are text already."""
     fit, panel, window = found.fit, found.fit.panel, found.window
     word, reason, tone = verdict(found)
+    beside = moved(found)
     after = () if found.tested is None else found.tested["date"].unique()
     return {
         "title": f"What media brought: {panel.outcome_name}",
@@ -137,8 +139,8 @@ def content(found: Evidence) -> dict[str, Any]:
         "lead": lead(found),
         "tiles": tiles(found),
         "glossary": GLOSSARY,
-        "against": _against(found.judged),
-        "tables": tables(found),
+        "against": toned(found.judged.adequate.findings),
+        **beside, "tables": tables(found) | beside["tables"],
         "n_channels": len(panel.channels),
         "period": found.period,
         "outcome": found.outcome,
@@ -150,16 +152,6 @@ def content(found: Evidence) -> dict[str, Any]:
         "notes": [str(note) for note in fit.info.get("notes", [])],
         "spec": fit.spec.to_toml().strip(),
     }  # fmt: skip
-
-
-def _against(judged: Judged) -> list[tuple[str, str, str, str]]:
-    """What was found of the fit: tone, what, what it means, what to try."""
-    tones = {"serious": BAD, "warning": CARE, "note": PLAIN}
-    full = lambda text: f"{capital(text)}." if text else ""
-    return [
-        (tones[one.level], full(one.what), full(one.means), full(one.remedy))
-        for one in judged.adequate.findings
-    ]
 
 
 def _diagnostics(found: Evidence) -> list[tuple[str, str]]:

@@ -33,7 +33,18 @@ from mmmjax.words import (
     with_unit,
 )  # fmt: skip
 
-__all__ = ["Cell", "Table", "each", "interval", "label", "made", "of", "tables", "written"]
+__all__ = [
+    "Cell",
+    "Form",
+    "Table",
+    "each",
+    "interval",
+    "label",
+    "made",
+    "of",
+    "tables",
+    "written",
+]
 
 MAX_ROWS = 200  # longer tables are cut, and that is said
 MOST = 40  # rows of bounds

@@ -1,12 +1,13 @@
 """The first page in words: what media brought, which channel pays, how sure we are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmmjax.budget.wording import KEEP, LEAST_MOVED
 from mmmjax.checks import Phrase, listing
+from mmmjax.findings import Finding
 from mmmjax.reporting.evidence import Evidence, Interval, Media, Move, Planned
 from mmmjax.standing import covered, headline, misfit, standings, tally
 from mmmjax.words import (
@@ -22,7 +23,7 @@ from mmmjax.words import (
 
 __all__ = [
     "GLOSSARY", "Tile", "chance", "gain_text", "if_it_holds", "lead",
-    "share_span", "sure_text", "tiles", "verdict",
+    "share_span", "sure_text", "tiles", "toned", "verdict",
 ]  # fmt: skip
 
 GOOD, CARE, BAD, PLAIN = "good", "care", "bad", "plain"  # tones; the text says it too
@@ -59,6 +60,16 @@ class Tile(NamedTuple):
 def share_span(interval: Interval) -> str:
     """``lo to hi`` of a share."""
     return f"{in_percent(interval.lo)} to {in_percent(interval.hi)}"
+
+
+def toned(findings: Iterable[Finding]) -> list[tuple[str, str, str, str]]:
+    """What was found: tone, what, what it means, what to try."""
+    tones = {"serious": BAD, "warning": CARE, "note": PLAIN}
+    full = lambda text: f"{capital(text)}." if text else ""
+    return [
+        (tones[one.level], full(one.what), full(one.means), full(one.remedy))
+        for one in findings
+    ]
 
 
 def verdict(found: Evidence) -> tuple[str, str, str]:

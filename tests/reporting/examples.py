@@ -184,6 +184,38 @@ def backtest_forecast(data):
     return pd.concat(parts, ignore_index=True)
 
 
+def drift():
+    """Two paid channels that moved, beside the organic one and all, which did not."""
+    table = pd.DataFrame(
+        {
+            "channel": [*CHANNELS, "ALL"],
+            "quantity": ["roas", "roas", "incremental", "roas"],
+            "old": [2.0, 1.5, 5e5, 1.8],
+            "new": [2.5, 1.2, 5.1e5, 1.81],
+            "error": [0.02, 0.01, 1e4, 0.02],
+            "old_sd": [0.4, 0.1, 1e5, 0.2],
+        }
+    )
+    table["moved"] = table["new"] - table["old"]
+    table["in_sds"] = table["moved"] / table["old_sd"]
+    return table.assign(beyond_error=table["moved"].abs() > 3 * table["error"])
+
+
+def conflation():
+    """One channel that is told apart and one that is not."""
+    table = pd.DataFrame(
+        {
+            "channel": CHANNELS[:2],
+            "verdict": ["drift", "cannot tell"],
+            "difference": [-25.9, 1.0],
+            "difference_se": [5.2, 2.0],
+            "overlap": [0.44, 0.9],
+        }
+    )
+    ranges = {"strong_lo": 30e3, "strong_hi": 90e3, "weak_lo": np.nan, "weak_hi": np.nan}
+    return table.assign(**ranges, shared=0.6, sampled=True, bad_k=0)
+
+
 def judged(*against):
     """Draws that can be used, and a model against which these findings speak."""
     ok = not any(finding.level == "serious" for finding in against)
