@@ -8,9 +8,10 @@ import zlib
 from pathlib import Path
 
 import jax
+import jaxtyping
 import pytest
+import typecheck
 from hypothesis import settings
-from jaxtyping import install_import_hook
 
 MOST_MAPPINGS = 30_000  # of memory, a process of tests
 PARTS = 8  # `--slow=rotate` runs one of so many parts of the slow tests
@@ -24,7 +25,8 @@ settings.register_profile(
 )
 settings.load_profile("mmmjax")
 # Not a `with` block: the rooms of mmmjax load lazily, long after this line.
-install_import_hook("mmmjax", "typecheck.check")
+jaxtyping.jaxtyped = typecheck.jaxtyped  # what the hook puts on all functions and classes
+jaxtyping.install_import_hook("mmmjax", "typecheck.check")
 
 
 @pytest.fixture(scope="module")
