@@ -472,7 +472,8 @@ class WeibullPDF(WeibullCDF):
         power, passed = _weibull(params, self.max_lag)
         log = power - passed - np.log(np.arange(1, self.max_lag + 1)).astype(power.dtype)
         height = jnp.exp(log - log.max(-1, keepdims=True))
-        weights = height - height.min(-1, keepdims=True) + FLAT
+        least = jnp.minimum(height[..., :1], height[..., -1:])  # of one peak: at an end
+        weights = height - least + FLAT
         whole = weights.sum(-1, keepdims=True)
         return weights / (whole if self.normalize else weights.max(-1, keepdims=True))
 
