@@ -120,7 +120,7 @@ class Prior:
                 f"prior {family}",
                 sorted(params),
                 "its hyperparameters",
-                f"all of {', '.join(known.names)}",
+                f"all of {', '.join(n for n in known.names if n not in known.optional)}",
                 f"add {', '.join(f'{n}=...' for n in missing)}",
             )
         for name, value in values.items():
@@ -534,9 +534,11 @@ def replace_prior(prior: Prior, **changes: Any) -> Prior:
 def _freeze(family: str, name: str, value: Any) -> Value:
     if isinstance(value, (Prior, DataValue)):
         return value
-    if isinstance(value, str):
+    plain = family == HORSESHOE or name in ("low", "high", "lower", "upper")
+    known = () if plain else tuple(DATA_VALUES)
+    if isinstance(value, str) and (value in known or checks.closest(value, known)):
         return _lookup(f"data value of {family} {name}", value, DATA_VALUES)
-    bound = family == "TruncatedNormal" and name in ("low", "high", "lower", "upper")
+    bound = family == "TruncatedNormal" and plain
     what, fix = f"prior {family} {name}", f"write {name}=1.0"
     if isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) == 1:
         if not len(value):
@@ -545,7 +547,9 @@ def _freeze(family: str, name: str, value: Any) -> Value:
     try:
         return checks.number(what, value, infinite=bound, fix=fix)
     except checks.InputError:
-        allowed = "a finite number, a list of such numbers, media_share or a Prior"
+        some = "" if family == HORSESHOE else ", a list of such numbers"
+        more = f", {' or '.join(known)}, or a Prior" if known else ""
+        allowed = f"a {'' if bound else 'finite '}number{some}{more}"
         checks.fail(what, value, "prior", allowed, fix)
 
 

@@ -37,6 +37,26 @@ def test_every_family_round_trips_and_gives_its_distribution(family):
     assert other.structure() == prior.structure()
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_no_number_is_refused_with_one_that_is_taken(family):
+    """Also for hyperparameters that take no value of the data: `write low=1.0`."""
+    right = {n: VALUES.get(n, 3.0) for n in FAMILIES[family].names}
+    for name in right:
+        for wrong in ("few", None, [], object()):
+            with pytest.raises(InputError, match=f"{family} {name}") as caught:
+                Prior(family, **right | {name: wrong})
+            allowed, fix = str(caught.value).split("Allowed: ")[1].split(". Fix: write ")
+            key, _, number = fix.partition("=")
+            more = {"high": 2.0} if name == "low" else {}
+            assert dict(Prior(family, **right | {key: float(number)} | more).params)[name]
+            for data in ("media_share", "spend_share"):
+                if data in allowed:
+                    Prior(family, **right | {name: data})
+    with pytest.raises(InputError, match="hyperparameters") as caught:
+        Prior(family)
+    assert not any(n in str(caught.value) for n in FAMILIES[family].optional)
+
+
 def test_pymc_names_are_understood():
     assert Prior("Normal", mu=0.2, sigma=0.05) == Prior("Normal", loc=0.2, scale=0.05)
     assert Prior("Beta", alpha=1, beta=3) == Prior(
