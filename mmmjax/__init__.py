@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from mmmjax.fleet import fleet_ranking as fleet_ranking
     from mmmjax.fleet import fleet_returns as fleet_returns
     from mmmjax.fleet import open_fleet as open_fleet
+    from mmmjax.fleet import refresh_fleet as refresh_fleet
     from mmmjax.graph import structure as structure
     from mmmjax.infer.fit import fit as fit
     from mmmjax.inherited import transfer as transfer
@@ -147,6 +148,7 @@ _ROOMS = {
         "fleet_ranking",
         "fleet_returns",
         "open_fleet",
+        "refresh_fleet",
     ),
     "mmmjax.graph": ("structure",),
     "mmmjax.infer.fit": ("fit",),

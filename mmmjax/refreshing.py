@@ -18,7 +18,7 @@ discounting old data is that of West and Harrison (1997, ch. 6).
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ from mmmjax.findings import LOG, Finding
 from mmmjax.infer.fit import sampled
 from mmmjax.infer.progress import Progress
 from mmmjax.inherited import ENDED, asleep, with_channels, with_units
-from mmmjax.model import model_data
+from mmmjax.model import ModelData, model_data
 from mmmjax.panel import Panel, for_prediction, joined, periods
 from mmmjax.posterior.returns import roas
 from mmmjax.samplers import NUTS, Sampler
@@ -41,6 +41,7 @@ from mmmjax.spec import Spec
 
 __all__ = [
     "CAUSES",
+    "REFRESHED",
     "STILL",
     "Drift",
     "FleetDrift",
@@ -50,6 +51,7 @@ __all__ = [
     "moved_by",
     "moves",
     "refresh",
+    "renewed",
     "returned",
     "told",
     "weights",
@@ -113,11 +115,46 @@ def refresh(
     began = time.perf_counter()
     discount = checks.number("discount", discount, low=0, high=1, open_low=True)
     seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
+    new = renewed(fit, panel, discount, channels or {})
+    chosen: Sampler = sampler or fit.sampler or NUTS()
+    with Progress(chosen.chains, progress) as shown:
+        draws, info = sampled(new.spec, new.data, chosen, seed, shown, began)
+    info[REFRESHED] = new.record
+    info["notes"] = [*new.notes, *info["notes"]]
+    for note in info["notes"]:
+        LOG.info("%s", note, extra={"event": "finding"})
+    return Fit(new.spec, new.panel, new.scale, chosen, draws, seed, info)
+
+
+class Renewed(NamedTuple):
+    """What a refresh samples.
+
+    Args:
+        spec: That of the fit; with facts of new channels.
+        panel: All rows, old and new.
+        scale: Units and clock of the fit.
+        data: Arrays, older outcomes weighed.
+        record: Every refresh so far, the oldest first.
+        notes: What is to be said of it.
+    """
+
+    spec: Spec
+    panel: Panel
+    scale: Scale
+    data: ModelData
+    record: list[dict[str, Any]]
+    notes: list[str]
+
+
+def renewed(
+    fit: Fit, panel: Panel, discount: float, channels: Mapping[str, str]
+) -> Renewed:
+    """What :func:`refresh` samples, and how it ends at the door."""
     if "stacked" in fit.info:
         got, allowed = Phrase("a stacked fit"), "a fit of one model"
         fail("fit", got, "", allowed, "refresh each of its fits, and mm.stack these again")
-    _same(fit.panel, panel, channels or {})
-    spec, before, panel, told = with_channels(fit, panel, channels or {})
+    _same(fit.panel, panel, channels)
+    spec, before, panel, told = with_channels(fit, panel, channels)
     later, found = _later(before, panel)
     found = [*told, *found]
     clock = int(fit.scale.clock or fit.panel.n_periods)
@@ -138,18 +175,11 @@ def refresh(
     hyper = model_data(spec, asleep(trained, _new(every)), scale).hyper
     target = replace(data.target, weight=weights(whole, every))
     data = replace(data, hyper=hyper, target=target)
-    chosen: Sampler = sampler or fit.sampler or NUTS()
-    with Progress(chosen.chains, progress) as shown:
-        draws, info = sampled(spec, data, chosen, seed, shown, began)
     what = f"refreshed with {checks.amount(record['outcomes'])} outcomes from "
     what += f"{record['from']} on, in the units of before"
     means = "" if discount == 1 else f"Each outcome of before counts {discount:g}"
     found.append(Finding("note", REFRESHED, what, (), discount, means))
-    info[REFRESHED] = every
-    info["notes"] = [*(one.message for one in found), *info["notes"]]
-    for note in info["notes"]:
-        LOG.info("%s", note, extra={"event": "finding"})
-    return Fit(spec, whole, scale, chosen, draws, seed, info)
+    return Renewed(spec, whole, scale, data, every, [one.message for one in found])
 
 
 def weights(panel: Panel, refreshes: list[dict[str, Any]]) -> np.ndarray | None:

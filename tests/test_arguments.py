@@ -122,6 +122,7 @@ RESULTS = {
         "Draws",
         "Compared",
         "Drift",
+        "FleetDrift",
         "Comparison",
         "Conflation",
         "Separation",

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -11,16 +11,19 @@ import typer
 from mmmjax import checks, reporting
 from mmmjax.cli import files, fleet_case, show
 from mmmjax.cli.codes import BAD_INPUT, NOT_CONVERGED
+from mmmjax.cli.files import DRIFT
 from mmmjax.exploration import copies_across
-from mmmjax.fleet import Fleet, engine, fit_fleet, open_fleet
+from mmmjax.fleet import Fleet, engine, fit_fleet, open_fleet, refresh_fleet
 from mmmjax.fleet.attention import contradicted
 from mmmjax.fleet.engine import REFUSED, USABLE, Done, ready
 from mmmjax.fleet.places import place
 from mmmjax.fleet.store import Folder
 from mmmjax.panel import Panel
+from mmmjax.refreshing import FleetDrift, drift
+from mmmjax.resources import csv
 from mmmjax.words import period_noun
 
-__all__ = ["fleet"]
+__all__ = ["finished", "fleet", "refreshed"]
 
 MARKETS = 40  # that --check lists
 SHOWN = 5  # markets whose reasons are printed
@@ -96,13 +99,53 @@ def fleet(
         asked.specs, asked.panels, asked.sampler, store=out, cluster=cluster, progress=True,
         **asked.settings,
     )  # fmt: skip
+    return finished(asked, out, no_report, strict)
+
+
+def refreshed(
+    old: Path, case: Path, out: Path, no_report: bool, given: Any, causes: bool, **how: Any
+) -> int:
+    """Bring the fleet of a folder up to date with the tables of a fleet file.
+
+    Args:
+        old: Its folder.
+        case: The file; its [model] and on_empty are no matter.
+        out: Another folder.
+        no_report: Leave out fleet.html.
+        given: Settings instead of the file's.
+        causes: Fit what is between, to say what moved it.
+        how: discount and channels, of :func:`mmmjax.refresh_fleet`.
+    """
+    asked, before = fleet_case.read(case, given), open_fleet(old)
+    settings = {k: v for k, v in asked.settings.items() if k != "on_empty"}
+    refresh_fleet(
+        before, asked.panels, asked.sampler, store=out, progress=True, **settings, **how
+    )
+    return finished(asked, str(out), no_report, since=before, causes=causes)
+
+
+def finished(
+    asked: fleet_case.FleetCase,
+    out: str,
+    no_report: bool,
+    strict: bool = False,
+    since: Fleet | None = None,
+    causes: bool = False,
+) -> int:
+    """Write the tables and the report of a fleet whose markets have ended; say it."""
     folder = Folder.at(out)
     for name, reason in asked.unread.items():
         folder.write(Done(name, REFUSED, reason))
     folder.write_tables(asked.order)
     found = open_fleet(out)
-    shown = not no_report and _report(found, asked.panels, out)
-    written = f"{FILES}, {REPORT}" if shown else FILES
+    moved = drift(since, found, causes=causes) if since is not None and len(found) else None
+    if moved is not None:
+        place(out).write(DRIFT, csv(moved.table).encode())
+    shown = not no_report and _report(found, asked.panels, out, moved)
+    also = [name for name, yes in ((DRIFT, moved), (REPORT, shown)) if yes]
+    written = ", ".join([FILES, *also])
+    if moved is not None:
+        show.say(str(moved))
     bad = _summary(found, out, written)
     if len(bad):
         _loudly(bad, len(found.table))
@@ -149,7 +192,9 @@ def _checked(case: Path, asked: fleet_case.FleetCase) -> int:
     return 0 if usable else BAD_INPUT
 
 
-def _report(found: Fleet, panels: Mapping[str, Panel], out: str) -> bool:
+def _report(
+    found: Fleet, panels: Mapping[str, Panel], out: str, moved: FleetDrift | None
+) -> bool:
     """Write fleet.html if any market has a fit; whether it did."""
     channels = found.channels
     if channels.empty:
@@ -161,6 +206,7 @@ def _report(found: Fleet, panels: Mapping[str, Panel], out: str) -> bool:
         page = reporting.fleet_report(
             found.table, channels, Path(folder) / REPORT, outcome=one.outcome_name,
             currency=one.currency if len(money) == 1 else "", size=size,
+            drift=None if moved is None else moved.table,
         )  # fmt: skip
         place(out).write(REPORT, page.read_bytes())
     return True

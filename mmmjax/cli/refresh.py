@@ -8,10 +8,11 @@ import typer
 
 from mmmjax.checks import fail
 from mmmjax.cli import case as cases
-from mmmjax.cli import files, show
+from mmmjax.cli import files, fleet, show
 from mmmjax.cli.codes import code
 from mmmjax.cli.fitting import reported
 from mmmjax.cli.options import CaseFile, NoReport, Out, Run, Seed
+from mmmjax.fleet.store import read_manifest
 from mmmjax.inherited import transfer as transferred
 from mmmjax.prepare import prepare
 from mmmjax.refreshing import drift
@@ -45,8 +46,12 @@ def refresh(
     r"""Bring a run up to date with the rows of a case that came after it.
 
     The table is read as \[data] of CASE says; model, units and sampler are those of RUN.
+    RUN may be the folder of a fleet: CASE is a fleet file then, which gives the sampler.
     """
     files.folder(out)
+    if read_manifest(run) is not None:
+        how = {"discount": discount, "channels": _mapped(like)}
+        return fleet.refreshed(run, case, out, no_report, {"seed": seed}, causes, **how)
     fit, _ = files.load_run(run)
     asked = cases.read(case, {"seed": seed})
     if prepare(asked.spec, fit.panel, asked.on_empty).spec != fit.spec:

@@ -12,7 +12,7 @@ which of them somebody must look at.
 from mmmjax.fleet.attention import fleet_ranking
 from mmmjax.fleet.opening import open_fleet
 from mmmjax.fleet.result import Fleet
-from mmmjax.fleet.run import fit_fleet
+from mmmjax.fleet.run import fit_fleet, refresh_fleet
 from mmmjax.fleet.summary import FleetReturns, fleet_returns
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "fleet_ranking",
     "fleet_returns",
     "open_fleet",
+    "refresh_fleet",
 ]

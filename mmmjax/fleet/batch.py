@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mmmjax.fleet.buckets import Shape
-from mmmjax.fleet.engine import CONVERGED, FAILED, Done, Ready, ready, sample
+from mmmjax.fleet.engine import CONVERGED, FAILED, Before, Done, Ready, ready, sample
 from mmmjax.fleet.precision import checked
 from mmmjax.infer.lanes import lane_size
 from mmmjax.infer.threads import in_batches, single_blas
@@ -27,7 +27,7 @@ class Asked(NamedTuple):
     """A market as it was given; small to send, made ready where it is fitted."""
 
     name: str
-    spec: Spec
+    what: Spec | Before  # its model, or the fit that is refreshed
     panel: Panel
     doubt: str = ""
 
@@ -71,8 +71,8 @@ def carefully(asked: Sequence[Asked], how: How, emit: Emit, ended: Container[str
         ended: Names that ``emit`` was told of.
     """
     markets = []
-    for name, spec, panel, doubt in asked:
-        found = ready(name, spec, panel, how.seed, how.on_empty, doubt)
+    for name, what, panel, doubt in asked:
+        found = ready(name, what, panel, how.seed, how.on_empty, doubt)
         if isinstance(found, Ready):
             markets.append(found)
         else:

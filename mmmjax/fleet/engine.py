@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from mmmjax.checks import InputError, listing
+from mmmjax.checks import InputError, Phrase, fail, listing
 from mmmjax.draws import Draws, Fit
 from mmmjax.exploration import ends
 from mmmjax.fleet.buckets import Shape, fitted_to
@@ -37,11 +37,12 @@ from mmmjax.infer.warmup import warm_up
 from mmmjax.model import ModelData
 from mmmjax.panel import Panel
 from mmmjax.prepare import prepare
+from mmmjax.refreshing import REFRESHED, Renewed, renewed
 from mmmjax.samplers import HMC, NUTS, most_draws
 from mmmjax.scaling import Scale
 from mmmjax.spec import Spec
 
-__all__ = ["Done", "Ready", "alone", "market_seed", "ready", "sample", "scored"]
+__all__ = ["Before", "Done", "Ready", "alone", "market_seed", "ready", "sample", "scored"]
 
 CONVERGED = "converged"
 REFITTED = "refitted"  # converged, alone by NUTS after lock-step had not
@@ -69,6 +70,7 @@ class Ready:
         notes: What was said at the door.
         without: What of that its row says: columns that were left out.
         doubt: What its data leave in doubt: their ends, and what other markets have too.
+        about: What the record of its fit says too.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Ready:
     notes: tuple[str, ...]
     without: str = ""
     doubt: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def own(self, params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Parameters of what the market has, out of those of its bucket's arrays."""
@@ -91,7 +94,33 @@ class Ready:
 
     def fit(self, sampler: Any, draws: Draws, info: dict[str, Any]) -> Fit:
         """A fit of this market."""
-        return Fit(self.spec, self.panel, self.scale, sampler, draws, self.seed, info)
+        known = info | dict(self.about)
+        return Fit(self.spec, self.panel, self.scale, sampler, draws, self.seed, known)
+
+
+class Before(NamedTuple):
+    """What a market was, to be refreshed.
+
+    Args:
+        fit: Its fit; None: it has none.
+        discount: How much of it still counts.
+        channels: New and ended channels, as :func:`mmmjax.refresh` takes them; those that
+            do not concern the market are no matter.
+    """
+
+    fit: Fit | None
+    discount: float = 1.0
+    channels: Mapping[str, str] = {}
+
+    def renewed(self, panel: Panel) -> Renewed:
+        """What is sampled of it now."""
+        if self.fit is None:
+            got, allowed = Phrase("none"), "a fit of the market"
+            fail("fit", got, "before", allowed, "fit it with mm.fit_fleet")
+        old, now = self.fit.panel.channels, panel.channels
+        concerned = {n for n in old if n not in now} | {n for n in now if n not in old}
+        channels = {n: like for n, like in self.channels.items() if n in concerned}
+        return renewed(self.fit, panel, self.discount, channels)
 
 
 @dataclass(frozen=True)
@@ -134,32 +163,39 @@ def market_seed(seed: int, name: str) -> int:
 
 
 def ready(
-    name: str, spec: Spec, panel: Panel, seed: int, on_empty: Any, doubt: str = ""
+    name: str, what: Spec | Before, panel: Panel, seed: int, on_empty: Any, doubt: str = ""
 ) -> Ready | Done:
     """Check and scale the data of a market; how it ended if they cannot be fitted.
 
     Args:
         name: Of the market.
-        spec: Its model.
+        what: Its model, or the fit that is refreshed.
         panel: Its training data.
         seed: Of the fleet.
         on_empty: As :func:`mmmjax.fit` has it.
         doubt: What the other markets' data say about its own.
     """
+    about: dict[str, Any] = {}
     try:
-        found = prepare(spec, panel, on_empty)
+        if isinstance(what, Before):
+            found = what.renewed(panel)
+            about = {REFRESHED: found.record}
+        else:
+            found = prepare(what, panel, on_empty)
     except InputError as error:
         return Done(name, REFUSED, str(error))
     except Exception as error:  # another market's data must not end the fleet
         return Done(name, FAILED, f"{type(error).__name__}: {error}")
     kept, named = found.panel, (*panel.channels, *panel.control_names)
     gone = [n for n in named if n not in (*kept.channels, *kept.control_names)]
-    without = f"without {listing(gone)}, which never change" if gone else ""
+    why = "which the fit of before lacks" if about else "which never change"
+    without = f"without {listing(gone)}, {why}" if gone else ""
     mine = market_seed(seed, name)
     place = f'[market."{name}".data]'
     said = [f"{f.what}. {f.remedy}".replace("[data]", place) for f in ends(panel)]
     doubt = "; ".join(filter(None, [doubt, *said]))
-    parts = (found.spec, kept, found.scale, found.data, mine, found.notes, without, doubt)
+    notes = tuple(found.notes)
+    parts = (found.spec, kept, found.scale, found.data, mine, notes, without, doubt, about)
     return Ready(name, *parts)
 
 

@@ -75,7 +75,8 @@ class Look(NamedTuple):
             (kind, *((name, x.shape) for name, x in sorted(rows.items())))
             for kind, rows in market.data.facts.items()
         )
-        return cls(shape_of(market.data), (spec.structure(), fixed, facts))
+        weighed = market.data.target.weight is not None
+        return cls(shape_of(market.data), (spec.structure(), fixed, facts, weighed))
 
 
 class Size(NamedTuple):

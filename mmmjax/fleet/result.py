@@ -55,6 +55,10 @@ class Fleet(Mapping[str, Fit]):
             return self._fits.load(name)
         return self._fits[name]
 
+    def __contains__(self, name: object) -> bool:
+        """Whether a market has a fit, which is not read for that."""
+        return name in self._names
+
     def __iter__(self) -> Iterator[str]:
         """Names of markets with a fit, in the order of the fleet."""
         return iter(self._names)

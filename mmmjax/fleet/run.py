@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from mmmjax.exploration import copies_across
 from mmmjax.fleet import cluster as ray_cluster
 from mmmjax.fleet.batch import Asked, How, carefully
 from mmmjax.fleet.devices import Machine, OnDevice, chosen, machine_of
-from mmmjax.fleet.engine import FAILED, Done, Ready, ready
+from mmmjax.fleet.engine import FAILED, Before, Done, Ready, ready
 from mmmjax.fleet.places import place
 from mmmjax.fleet.plan import FleetPlan, Look, plan_fleet
 from mmmjax.fleet.progress import FleetProgress
@@ -30,7 +31,7 @@ from mmmjax.resources import Unwritten
 from mmmjax.samplers import HMC, Sampler, most_draws
 from mmmjax.spec import Spec
 
-__all__ = ["USUAL", "fit_fleet"]
+__all__ = ["USUAL", "fit_fleet", "refresh_fleet"]
 
 USUAL = HMC(chains=4, warmup=250, draws=800, max_draws=4000)
 
@@ -93,24 +94,87 @@ def fit_fleet(
         Unavailable: No worker of the cluster could be started, or all keep dying.
         Unwritten: (an OSError) A full disk; what has ended is kept, the same call goes on.
     """
-    sampler = USUAL if sampler is None else sampler
-    seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
-    if batch is not None:
-        batch = checks.integer("batch", batch, low=1, fix="batch=64")
     specs = _specs(spec, panels)
-    if not isinstance(sampler, HMC):
-        fix = "mm.HMC(chains=4)"
-        fail("sampler", sampler, "", "mm.HMC: fleets are sampled in lock-step", fix)
-    where = None if cluster is None else _cluster(cluster, store, devices)
+    sampler, seed, batch = _settings(sampler, seed, batch)
     doubts: dict[str, str] = {}
     for finding in copies_across(panels):
         for name in finding.where:
             doubts.setdefault(name, f"{finding.what}. {finding.remedy}")
     run = _Run(specs, panels, sampler, seed, on_empty, refit, check_precision, doubts)
-    with contextlib.nullcontext() if store is None else place(store).only_run():
-        if where is None:
-            return run.here(chosen(devices), store, batch, progress)
-        return run.there(where, ray_cluster.absolute(store or ""), batch, progress)
+    return run.done(store, batch, devices, cluster, progress)
+
+
+@checked
+def refresh_fleet(
+    fleet: Mapping[str, Fit],
+    panels: Mapping[str, Panel],
+    sampler: Sampler | None = None,
+    *,
+    discount: float = 1.0,
+    channels: Mapping[str, str] | None = None,
+    store: str | Path | None = None,
+    seed: int = 0,
+    refit: bool = True,
+    batch: int | None = None,
+    devices: Sequence[Any] | None = None,
+    cluster: str | None = None,
+    check_precision: bool | None = None,
+    progress: bool | None = None,
+) -> Fleet:
+    """Bring every market of a fleet up to date with the rows that came after its fit.
+
+    Each market is what :func:`mmmjax.refresh` makes of it, in the units, priors and clock
+    of its fit; they are sampled together as :func:`fit_fleet` does, and each ends with a
+    status. :func:`mmmjax.drift` of both fleets says what moved.
+
+    Args:
+        fleet: Fits by market; of a fleet that was opened they are read as needed.
+        panels: The tables of now, by market; markets that are not in it are left out, one
+            without a fit, or without rows after its training, is refused.
+        sampler: As for :func:`fit_fleet`, not that of the earlier fits.
+        discount: How much of what was known still counts, (0, 1].
+        channels: As for :func:`mmmjax.refresh`; each market takes what concerns it.
+        store: A folder of its own, as for :func:`fit_fleet`.
+        seed: Of the fleet.
+        refit: As for :func:`fit_fleet`, like all that follow.
+        batch: Markets that are sampled together.
+        devices: Where to fit.
+        cluster: Address of a Ray cluster, or "auto".
+        check_precision: Whether float32 is checked against float64.
+        progress: Show live progress; None shows it on a terminal only.
+
+    Returns:
+        The fleet of now, with a row for each market of ``panels``.
+
+    Raises:
+        InputError: No markets, settings out of range, a store that holds another fleet,
+            devices or a cluster that cannot be used.
+        Unavailable: No worker of the cluster could be started, or all keep dying.
+        Unwritten: (an OSError) A full disk; what has ended is kept.
+    """
+    discount = checks.number("discount", discount, low=0, high=1, open_low=True)
+    sampler, seed, batch = _settings(sampler, seed, batch)
+    _named(panels)
+    known = {"discount": discount, "channels": dict(channels or {})}
+    specs = {name: fleet[name].spec for name in panels if name in fleet}
+    run = _Run(
+        specs, panels, sampler, seed, "error", refit, check_precision, {}, fleet, known
+    )
+    return run.done(store, batch, devices, cluster, progress)
+
+
+def _settings(
+    sampler: Sampler | None, seed: int, batch: int | None
+) -> tuple[HMC, int, int | None]:
+    """Settings of a fleet, checked."""
+    sampler = USUAL if sampler is None else sampler
+    seed = checks.integer("seed", seed, low=0, high=2**32 - 1)
+    if batch is not None:
+        batch = checks.integer("batch", batch, low=1, fix="batch=64")
+    if not isinstance(sampler, HMC):
+        fix = "mm.HMC(chains=4)"
+        fail("sampler", sampler, "", "mm.HMC: fleets are sampled in lock-step", fix)
+    return sampler, seed, batch
 
 
 def _cluster(address: str, store: Any, devices: Any) -> ray_cluster.Cluster:
@@ -139,6 +203,30 @@ class _Run:
     refit: bool
     check: bool | None
     doubts: Mapping[str, str]
+    fleet: Mapping[str, Fit] | None = None  # what is refreshed
+    known: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # and how
+
+    def done(
+        self,
+        store: Any,
+        batch: int | None,
+        devices: Any,
+        cluster: str | None,
+        progress: Any,
+    ) -> Fleet:
+        """Fit, wherever that is asked."""
+        where = None if cluster is None else _cluster(cluster, store, devices)
+        with contextlib.nullcontext() if store is None else place(store).only_run():
+            if where is None:
+                return self.here(chosen(devices), store, batch, progress)
+            there = ray_cluster.absolute(store or "")
+            return self.there(where, there, batch, progress)
+
+    def what(self, name: str) -> Spec | Before:
+        """What is fitted to a market's data: its model, or the fit that is refreshed."""
+        if self.fleet is None:
+            return self.specs[name]
+        return Before(self.fleet[name] if name in self.specs else None, **self.known)
 
     def here(
         self, devices: Sequence[Any], store: Any, batch: int | None, progress: Any
@@ -213,9 +301,8 @@ class _Run:
     def ready(self, name: str) -> Any:
         """A market's data checked and scaled, or how it ended."""
         doubt = self.doubts.get(name, "")
-        return ready(
-            name, self.specs[name], self.panels[name], self.seed, self.on_empty, doubt
-        )
+        what, panel = self.what(name), self.panels[name]
+        return ready(name, what, panel, self.seed, self.on_empty, doubt)
 
     def _manifest(self, batch: int | list[int]) -> dict[str, Any]:
         """What decides the draws of a fleet."""
@@ -224,6 +311,14 @@ class _Run:
             least = sampler.until.least(sampler.chains)
             until = {"r_hat": sampler.until.r_hat, "ess": least}
         how = {"until": until, "max_draws": most_draws(sampler)}
+        refreshed: dict[str, Any] = {}
+        if self.fleet is not None:
+            asked = json.dumps(self.known, sort_keys=True)
+            of = lambda fit: f"{fit.panel.data_hash()} {fit.seed} {fit.draws.n_draws}"
+            refreshed["refreshed"] = {
+                name: f"{of(self.fleet[name])} {asked}" for name in self.specs
+            }
+        specs = _dicts(self.specs)
         return {
             "seed": self.seed,
             "sampler": {"kind": sampler.kind, **dataclasses.asdict(sampler), **how},
@@ -231,8 +326,9 @@ class _Run:
             "refit": self.refit,
             "batch": batch,
             "check_precision": self.check,
-            "spec": _dicts(self.specs),
+            "spec": {name: specs.get(name, {}) for name in self.panels},
             "data": {name: panel.data_hash() for name, panel in self.panels.items()},
+            **refreshed,
         }
 
 
@@ -282,7 +378,7 @@ class _Board:
             run.check,
         )  # fmt: skip
         asked = [
-            Asked(n, run.specs[n], run.panels[n], run.doubts.get(n, ""))
+            Asked(n, run.what(n), run.panels[n], run.doubts.get(n, ""))
             for n in self.left(part)
         ]
         return ray_cluster.Job(asked, how)
@@ -295,11 +391,7 @@ class _Board:
 
 def _specs(spec: Spec | Mapping[str, Spec], panels: Mapping[str, Panel]) -> dict[str, Spec]:
     """The spec of every market."""
-    if not panels:
-        fix = 'mm.fit_fleet(spec, {"de": panel_de, "fr": panel_fr})'
-        fail("panels", Phrase("no markets"), "", "panels by market", fix)
-    for name in panels:
-        check_market(name)
+    _named(panels)
     if isinstance(spec, Spec):
         return dict.fromkeys(panels, spec)
     missing = [name for name in panels if name not in spec]
@@ -307,6 +399,15 @@ def _specs(spec: Spec | Mapping[str, Spec], panels: Mapping[str, Panel]) -> dict
         fix = "give one for every market, or one Spec for all"
         fail("spec", Phrase(f'none for "{missing[0]}"'), "", "specs by market", fix)
     return {name: spec[name] for name in panels}
+
+
+def _named(panels: Mapping[str, Panel]) -> None:
+    """Refuse no markets, and names that no file can have."""
+    if not panels:
+        fix = 'mm.fit_fleet(spec, {"de": panel_de, "fr": panel_fr})'
+        fail("panels", Phrase("no markets"), "", "panels by market", fix)
+    for name in panels:
+        check_market(name)
 
 
 def _dicts(specs: Mapping[str, Spec]) -> dict[str, Any]:

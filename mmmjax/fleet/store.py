@@ -273,6 +273,8 @@ def _by_market(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_same(found: Mapping[str, Any], asked: Mapping[str, Any], path: str) -> None:
     """Refuse to go on with a fleet that is another one."""
+    if "refreshed" in found:  # the same data, fitted afresh, are another fleet
+        asked = {"refreshed": {}, **asked}
     if all(found.get(key) == asked[key] for key in asked):
         return
     found, asked = _by_market(found), _by_market(asked)

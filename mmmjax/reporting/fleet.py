@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.arguments import checked
+from mmmjax.checks import Phrase, fail
 from mmmjax.fleet import FleetReturns, fleet_ranking, fleet_returns
 from mmmjax.fleet.attention import DOUBTFUL, FINE, INADEQUATE, ODD, ORDER, contradicted
 from mmmjax.fleet.engine import CONVERGED, FAILED, NOT_CONVERGED, REFITTED, REFUSED
@@ -16,7 +17,10 @@ from mmmjax.fleet.summary import usable_rows, valued
 from mmmjax.plot.bins import FLEET
 from mmmjax.plot.fleet import fleet_diagnostics, fleet_forest, fleet_spread, statuses
 from mmmjax.reporting.embed import Figure, Tables, as_json, embedded
+from mmmjax.reporting.evidence import COLUMNS
 from mmmjax.reporting.html import assemble
+from mmmjax.reporting.moved import drift as drift_table
+from mmmjax.reporting.moved import fleet_moved, in_units
 from mmmjax.reporting.rows import (
     Cell,
     Table,
@@ -50,6 +54,7 @@ def fleet_report(
     outcome: str = "outcome",
     currency: str = "",
     size: Mapping[str, float] | None = None,
+    drift: pd.DataFrame | None = None,
 ) -> Path:
     """Write what a fleet found, and which markets need attention, to one HTML file.
 
@@ -70,6 +75,7 @@ def fleet_report(
         currency: Label of money.
         size: Mean outcome a period by market: CRPS is then judged too, see
             :func:`mmmjax.fleet_ranking`.
+        drift: What moved since the last fit, ``mm.drift(old_fleet, fleet).table``.
 
     Returns:
         The path written.
@@ -87,6 +93,15 @@ def fleet_report(
     ranking["seconds"] = seconds.reindex(ranking["market"]).to_numpy()
     charted = Tables()
     shown = content(ranking, channels, found, unit)
+    if drift is not None:
+        if lacking := [n for n in ("market", *COLUMNS["drift"]) if n not in drift]:
+            got, allowed = Phrase(f"no column {', '.join(lacking)}"), "the table of a drift"
+            fail("drift", got, "", allowed, "drift=mm.drift(old_fleet, fleet).table")
+        values = table.set_index("market")["outcome_value"] if in_money else None
+        times = 1.0 if values is None else values.reindex(drift["market"]).to_numpy()
+        here = in_units(drift, unit, times)
+        shown["tables"]["drift"] = drift_table(here, unit)
+        shown["moved"] = fleet_moved(here)
     shown |= {"figures": figures(ranking, found, unit, charted)}
     scripts = ("page.js", "fleet.js")
     replace_file(target, assemble("fleet.html.j2", shown, *scripts, charted=charted))
@@ -113,6 +128,7 @@ def content(
         "kinds": [(name, counts[name]) for name in ORDER if counts[name]],
         "count": count,
         "opened": _opened(listed, channels, found, unit),
+        "moved": None,
     }
 
 

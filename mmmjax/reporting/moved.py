@@ -12,8 +12,9 @@ from mmmjax.reporting.rows import Cell, Form, Table, each, label, made, of
 from mmmjax.reporting.sentences import toned
 from mmmjax.words import ALL, Return, amount, day
 
-__all__ = ["conflation", "drift", "in_units", "moved"]
+__all__ = ["conflation", "drift", "fleet_moved", "in_units", "moved"]
 
+FARTHEST = 10  # moves in a fleet that are told in words
 BY = {"units": "by units", "prior": "by priors", "spec": "by the model", "data": "by data"}
 SURELY: Form = lambda table, column: [Cell("yes" if x else "no") for x in table[column]]
 
@@ -23,13 +24,23 @@ def moved(found: Evidence) -> dict[str, Any]:
     drifted, two = found.table("drift"), found.table("conflation")
     shown: dict[str, Any] = {"tables": {}, "moved": None, "conflated": []}
     if drifted is not None:
-        shown["tables"]["drift"] = drift(drifted, found.returned)
-        told = toned(moves(in_units(drifted, found.returned)))
+        here = in_units(drifted, found.returned, found.returned.times)
+        shown["tables"]["drift"] = drift(here, found.returned)
+        told = toned(moves(here))
         shown["moved"] = {"since": since(found, drifted), "told": told}
     if two is not None:
         shown["tables"]["conflation"] = conflation(found, two)
         shown["conflated"] = toned(conflating.said(two))
     return shown
+
+
+def fleet_moved(here: pd.DataFrame) -> dict[str, Any]:
+    """How many returns of a fleet moved, :func:`in_units`, and which moved farthest."""
+    sure, of = far(here), here["market"].nunique()
+    text = "Returns of the periods that both fits of a market were trained on, before and "
+    text += f"now: {len(sure):,} of {len(here):,} moved beyond three Monte Carlo errors, "
+    text += f"in {len({row['market'] for row in sure}):,} of {of:,} markets."
+    return {"since": text, "told": toned(moves(here)[:FARTHEST])}
 
 
 def since(found: Evidence, table: pd.DataFrame) -> str:
@@ -53,19 +64,25 @@ def since(found: Evidence, table: pd.DataFrame) -> str:
     return f"{text}now: {moved} moved beyond three Monte Carlo errors."
 
 
-def in_units(table: pd.DataFrame, unit: Return) -> pd.DataFrame:
-    """What moved, returns as a page says them; paid media in place of ALL."""
+def in_units(table: pd.DataFrame, unit: Return, times: Any) -> pd.DataFrame:
+    """What moved, returns as a page says them; paid media in place of ALL.
+
+    Args:
+        table: Of a drift.
+        unit: How returns are said.
+        times: What turns outcome per money into that, a number or one for each row.
+    """
     known = ("old", "new", "moved", "error", "old_sd", *CAUSES)
     paid = table["quantity"] == "roas"
-    times = np.where(paid, unit.times, 1.0)
+    times = np.where(paid, times, 1.0)
     shown = table.assign(**{n: table[n] * times for n in known if n in table})
     of = np.where(paid, unit.name, f"contribution ({unit.outcome})")
     named = table["channel"].astype(str).replace(ALL, "paid media")
     return shown.assign(quantity=of, channel=named)
 
 
-def drift(table: pd.DataFrame, unit: Return, most: int = 200) -> Table:
-    """What moved, a row each, and by what where that was asked; of a fleet its market."""
+def drift(shown: pd.DataFrame, unit: Return) -> Table:
+    """What moved, :func:`in_units`, and by what if it was asked; of a fleet its market."""
 
     def beside(other: str, said: str, sign: str = "") -> Form:
         return lambda table, column: [
@@ -73,7 +90,6 @@ def drift(table: pd.DataFrame, unit: Return, most: int = 200) -> Table:
             for x, y in zip(table[column], table[other], strict=True)
         ]
 
-    shown = in_units(table, unit)
     names = [n for n in ("market", "channel", "quantity") if n in shown]
     if len(set(shown["quantity"])) == 1:
         names.remove("quantity")
@@ -84,14 +100,12 @@ def drift(table: pd.DataFrame, unit: Return, most: int = 200) -> Table:
         *of(beside("error", "+-", "+"), moved="moved"),
         *of(each("{:+.2f}"), in_sds="in sd of before"),
         *of(SURELY, beyond_error="surely"),
-        *of(each(amount), **{n: BY[n] for n in CAUSES if n in table}),
+        *of(each(amount), **{n: BY[n] for n in CAUSES if n in shown}),
     ]
     note = f"{unit.name}: {unit.per}. Small print: posterior sd of before, and the Monte "
     note += "Carlo error of what moved. Surely: by more than three of these errors."
-    said = f"roas: {unit.outcome} per {unit.currency or 'unit of money'}; "
-    said += f"incremental: {unit.outcome}"
-    own: dict[str, Any] = {"names": len(names), "most": most}
-    return made("drift", shown, columns, table, note, said, **own)
+    said = f"{unit.name}: {unit.per}; contribution: {unit.outcome}"
+    return made("drift", shown, columns, shown, note, said, names=len(names))
 
 
 def conflation(found: Evidence, table: pd.DataFrame) -> Table:

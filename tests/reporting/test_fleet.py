@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 import mmmjax as mm
+from mmmjax.checks import InputError
 from mmmjax.words import amount, span
 from tests.fleet.examples import NASTY, channels_of, fleet, table_of
+from tests.reporting import examples
 from tests.reporting.test_browser import Opened
 from tests.reporting.test_html import VEGA, Page
 
@@ -209,3 +211,33 @@ def test_in_a_browser_markets_sort_filter_and_open(browser, path, both):
     assert saved[0][-1] == "unit"
     assert saved[1][-1].startswith("sales per EUR")
     assert (shown.asked, shown.errors, shown.dialogs) == ([shown.url], [], [])
+
+
+@pytest.mark.parametrize("value", [None, 2.0])
+def test_what_moved_since_the_last_fit_is_shown_market_by_market(both, tmp_path, value):
+    table, channels = both
+    names, said_as = [NASTY, "market 03"], "ROAS" if value is None else "Return"
+    if value is not None:
+        table = table.assign(outcome_value=value)
+    drift = pd.concat([examples.drift().assign(market=name) for name in names])
+    drift = drift.sort_values("in_sds", key=lambda x: -x.abs(), kind="stable")
+    page = Page(write(tmp_path, table, channels, outcome="sales", drift=drift))
+    said = page.said()
+    part = said[said.index("Returns of the periods that both fits") :]
+    assert "4 of 8 moved beyond three Monte Carlo errors, in 2 of 2 markets." in part
+    old, new = (amount((value or 1.0) * x) for x in (1.5, 1.2))
+    assert f"{said_as} of Search in market 03 moved from {old} to {new}, 3 of its" in part
+    (shown,) = [
+        x for x in page.data() if isinstance(x, dict) and "in_sds" in x.get("heads", ())
+    ]
+    rows = pd.DataFrame(shown["rows"], columns=shown["heads"])
+    paid = (drift["quantity"] == "roas").to_numpy()
+    times = np.where(paid, value or 1.0, 1.0)
+    for name in ("old", "new", "moved", "error"):
+        np.testing.assert_allclose(rows[name].astype(float), drift[name] * times, rtol=1e-9)
+    assert "What moved" not in Page(write(tmp_path, table, channels)).said()
+
+
+def test_a_drift_without_markets_is_refused(both, tmp_path):
+    with pytest.raises(InputError, match="drift: got no column market"):
+        write(tmp_path, *both, drift=examples.drift())
