@@ -193,13 +193,12 @@ def test_the_command_says_and_writes_both(tmp_path, capsys):
     panel = market(False, weeks=52)
     fit = mm.fit(SPEC, panel, mm.NUTS(chains=2, warmup=50, draws=50, until=None), seed=0)
     mm.save(fit, tmp_path / "fit.nc")
-    args = ["conflation", str(tmp_path / "fit.nc"), "--channel", "TV", "--separate", "6"]
-    run([*args, "--out", str(tmp_path / "out")])
+    run(["conflation", str(tmp_path), "--channel", "TV", "--separate", "6"])
     said = capsys.readouterr().out
     assert "names the right one" in said
-    table = pd.read_csv(tmp_path / "out" / "conflation.csv")
+    table = pd.read_csv(tmp_path / "conflation" / "conflation.csv")
     assert list(table["channel"]) == ["TV"]
-    plan = pd.read_csv(tmp_path / "out" / "separate_1.csv")
+    plan = pd.read_csv(tmp_path / "conflation" / "separate_1.csv")
     assert plan["spend"].sum() == pytest.approx(plan["even"].sum())
 
 
