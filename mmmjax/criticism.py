@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.stats import qmc
 
 from mmmjax import checks, metrics
 from mmmjax.added import without_added
@@ -20,7 +21,7 @@ from mmmjax.infer.sites import hyperparameters
 from mmmjax.media_prior import brought, quantiles
 from mmmjax.model import ModelData, model_data, replaced
 from mmmjax.panel import Panel
-from mmmjax.posterior.fold import MEMORY
+from mmmjax.posterior.fold import ENOUGH, LARGE, MEMORY
 from mmmjax.posterior.scope import ALL
 from mmmjax.prediction import predict, prior_params
 from mmmjax.prior import FAMILIES
@@ -93,8 +94,8 @@ def prior_posterior(
     Args:
         fit: The fit.
         table: The :func:`mmmjax.summary` of this fit, if it is at hand.
-        draws: Prior draws for parameters whose prior is itself uncertain (nested) or that
-            follow from others; all other moments are exact.
+        draws: Prior draws for parameters whose prior is itself uncertain (pooled, nested)
+            or that follow from others; all other moments are exact.
         seed: Seed of those draws.
     """
     if (trained := without_added(fit)) is not fit:  # nothing was learned of the others
@@ -103,9 +104,11 @@ def prior_posterior(
     table = summary(fit) if table is None else of_fit(fit, table)
     data = model_data(fit.spec, fit.panel, fit.scale)
     known = _exact(fit, data)
-    if left := tuple(name for name in fit.draws.params if name not in known):
-        drawn = prior_params(fit.spec, data, draws, seed, left)
-        known = {n: (a.mean(0), a.var(0, ddof=1)) for n, a in drawn.items()} | known
+    drawn = _pooled(fit, data, draws, seed)
+    done = known | drawn
+    if left := tuple(name for name in fit.draws.params if name not in done):
+        drawn |= prior_params(fit.spec, data, draws, seed, left)
+    known = {n: (a.mean(0), a.var(0, ddof=1)) for n, a in drawn.items()} | known
     moments = [known[name] for name in fit.draws.params]
     order = scalars(fit)[1]
     mean = np.concatenate([np.ravel(m) for m, _ in moments])[order]
@@ -123,6 +126,24 @@ def prior_posterior(
             "contraction": 1.0 - np.square(spread) / variance,
         }
     )
+
+
+def _pooled(fit: Fit, data: ModelData, draws: int, seed: int) -> dict[str, np.ndarray]:
+    """Draws of the priors of pooled parameters by their quantiles, each stratum once.
+
+    Nothing is compiled, and moments are nearer than those of as many random draws.
+    """
+    sizes, rng = data.inputs.sizes(), np.random.default_rng(seed)
+
+    def chance(shape: tuple[int, ...]) -> np.ndarray:
+        found = qmc.LatinHypercube(math.prod(shape), rng=rng).random(draws)
+        return found.reshape(draws, *shape)
+
+    return {
+        name: quantiles(prior, data.hyper[name], sizes, chance, data.inputs.values)
+        for name, prior in fit.spec.priors.items()
+        if prior.pool and name in fit.draws.params and not data.facts
+    }
 
 
 def _exact(fit: Fit, data: ModelData) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -168,7 +189,7 @@ def _moments(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def prior_returns(
-    spec: Spec, panel: Panel, data: ModelData, draws: int = 4000, seed: int = 0
+    spec: Spec, panel: Panel, data: ModelData, draws: int | None = None, seed: int = 0
 ) -> pd.DataFrame:
     """What the priors believe of returns and shares before the data speak, over all geos.
 
@@ -178,7 +199,7 @@ def prior_returns(
         spec: The model.
         panel: The training panel.
         data: Its arrays.
-        draws: Of the priors.
+        draws: Of the priors; None: 4,000, of large panels as many as tables are made of.
         seed: Of the draws.
 
     Returns:
@@ -186,6 +207,9 @@ def prior_returns(
         hi (94% HDI) of roas (outcome per unit of money, of paid channels, carry-over after
         the window counted; NaN without spend) and of share (of the observed outcome).
     """
+    if draws is None:
+        cells = panel.n_geos * panel.n_periods * max(len(panel.channels), 1)
+        draws = 4000 if 4000 * cells <= LARGE else ENOUGH
     sizes, rng = spec.sizes(panel), np.random.default_rng(seed)
     own = [spec.full(term, name) for term in spec.media for name in term.parameters()]
     chance = lambda shape: rng.random((draws, *shape))

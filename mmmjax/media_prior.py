@@ -143,8 +143,8 @@ def brought(
     values = {name: inputs[name] for name, _ in axes}
     values[MEDIA] = np.pad(values[MEDIA], ((0, 0), (0, 0), (0, more)))
     seen = np.pad(target.mask * 1.0, ((0, 0), (history, more)))[:, None]
-    past = np.arange(history + n_time + more) < history
-    args = (dict(params), Arrays(values, axes), seen, past * 1.0)
+    past = (np.arange(history + n_time + more) < history) * 1.0 if history else None
+    args = (dict(params), Arrays(values, axes), seen, past)
     with jax.enable_x64(True):
         args = jax.tree.map(np.asarray, args)
         call, _ = compiled(_sums, {"spec": spec.structure()}, *args)
@@ -153,12 +153,14 @@ def brought(
 
 
 def _sums(
-    params: dict[str, Array], inputs: Arrays, seen: Array, past: Array, spec: Spec
+    params: dict[str, Array], inputs: Arrays, seen: Array, past: Array | None, spec: Spec
 ) -> tuple[Array, Array]:
     def one(p: dict[str, Array]) -> tuple[Array, Array]:
         every = media_contribution(p, inputs[MEDIA], spec, inputs)
-        before = media_contribution(p, inputs[MEDIA] * past, spec, inputs)
-        return (every * seen).sum(-1), (every - before).sum(-1)
+        gained = every
+        if past is not None:
+            gained -= media_contribution(p, inputs[MEDIA] * past, spec, inputs)
+        return (every * seen).sum(-1), gained.sum(-1)
 
     return jax.lax.map(one, params)
 

@@ -78,7 +78,8 @@ class Program:
     """A traced program; compiled when it is first run.
 
     Args:
-        lowered: What JAX compiles; it takes the leaves of the arguments.
+        lower: Makes what JAX compiles, which takes the leaves of the arguments: of a
+            program that is measured and never run it is not made.
         tree: Structure of the results.
         out: Shape and type of each leaf of the results.
         size: What ``measure`` made of the traced program.
@@ -86,7 +87,7 @@ class Program:
         options: For XLA.
     """
 
-    lowered: Any
+    lower: Callable[[], Any]
     tree: Any
     out: tuple[tuple[tuple[int, ...], Any], ...]
     size: int
@@ -106,7 +107,9 @@ class Program:
         with self._turn:
             if self._made is None:
                 start = time.perf_counter()
-                self._made = self.lowered.compile(compiler_options=self.options)
+                with _TRACING:  # to lower may trace
+                    lowered = self.lower()
+                self._made = lowered.compile(compiler_options=self.options)
                 _tidy()
                 self.seconds += time.perf_counter() - start
         return self._made
@@ -188,11 +191,10 @@ def _make(
             kept = None if path is None else _keep(path, jitted, shapes, size)
             if kept is None:  # nowhere, or no form, to keep it in
                 out, out_tree = jax.tree.flatten(traced.out_info)
-                lowered = traced.lower()
-                return Program(lowered, out_tree, _shapes(out), size, 0.0)
+                return Program(traced.lower, out_tree, _shapes(out), size, 0.0)
     exported, size = kept
-    lowered = jax.jit(exported.call).lower(*shapes)
-    return Program(lowered, exported.out_tree, _shapes(exported.out_avals), size, 0.0)
+    lower = functools.partial(jax.jit(exported.call).lower, *shapes)
+    return Program(lower, exported.out_tree, _shapes(exported.out_avals), size, 0.0)
 
 
 def _shapes(leaves: Any) -> tuple[tuple[tuple[int, ...], Any], ...]:

@@ -288,6 +288,7 @@ def media_contribution(
     inputs: Arrays,
     beside: Float[Array, "geo channel time"] | None = None,
     at: Any = None,
+    late: bool = False,
 ) -> Float[Array, "geo channel time"]:
     """What every channel brings from any media, in the panel's order.
 
@@ -301,8 +302,9 @@ def media_contribution(
             of it, so that channels add up.
         at: Where among the periods of ``inputs``, context counted, ``media`` begin; None:
             with the first. It says by what effects are multiplied that move.
+        late: ``media`` and ``beside`` are :func:`carried` already.
     """
-    found = _alone(params, media, spec, inputs, at)
+    found = _alone(params, media, spec, inputs, at, late)
     days = lengths(inputs, media.shape[-1], at) if spec.likelihood.straight else None
     pairs = [t for t in spec.interactions if spec.full(t, "gamma_interaction") in params]
     if not pairs:
@@ -310,9 +312,9 @@ def media_contribution(
     beta = [spec.full(term, "saturation_beta") for term in spec.media]
     ones = {n: jnp.ones_like(params[n]) for n in beta if n in params}
     unit = still(params, spec) | ones  # what a pair brings together does not move
-    bent = others = _alone(unit, media, spec, inputs)
+    bent = others = _alone(unit, media, spec, inputs, late=late)
     if beside is not None:
-        others = _alone(unit, beside, spec, inputs)
+        others = _alone(unit, beside, spec, inputs, late=late)
     for term in pairs:
         p, pair = aligned(params, term, spec), inputs[f"{term.name}.pair"]
         for one, other in ((pair[0], pair[1]), (pair[1], pair[0])):
@@ -352,12 +354,15 @@ def usual_media(inputs: Arrays, periods: int) -> Float[Array, "geo channel time"
 
 
 def _alone(
-    params: Params, media: Array, spec: Spec, inputs: Arrays, at: Any = None
-) -> Array:
+    params: Params, media: Array, spec: Spec, inputs: Arrays, at: Any = None,
+    late: bool = False,
+) -> Array:  # fmt: skip
     """What channels bring each by itself: see :func:`media_contribution`."""
 
     def brought(term: Media, media: Array) -> Array:
-        effect = term.effect(aligned(params, term, spec), media)
+        effect = (term.settled if late else term.effect)(
+            aligned(params, term, spec), media
+        )
         by = multiplier(params, inputs, spec, term)
         if by is None:
             return effect
@@ -369,11 +374,26 @@ def _alone(
         by = jnp.pad(by, ((0, 0), (0, 0), (length, 0)), constant_values=1.0)
         return effect * jax.lax.dynamic_slice_in_dim(by, at + length, length, axis=-1)
 
+    return _each(brought, media, spec, inputs)
+
+
+def _each(
+    f: Callable[[Media, Array], Array], media: Array, spec: Spec, inputs: Arrays
+) -> Array:
+    """A function of each media term and the media of its channels, in the panel's order."""
     if len(spec.media) == 1:
-        return brought(spec.media[0], media)
+        return f(spec.media[0], media)
     own = [(term, inputs[spec.dim(term, CHANNEL)]) for term in spec.media]
-    parts = [brought(term, media[:, place]) for term, place in own if place.size]
+    parts = [f(term, media[:, place]) for term, place in own if place.size]
     return jnp.concatenate(parts, axis=1)[:, inputs[ORDER]]
+
+
+def carried(
+    params: Params, media: Float[Array, "geo channel time"], spec: Spec, inputs: Arrays
+) -> Float[Array, "geo channel time"]:
+    """Media of all channels carried over, linear in them; every term is ``factored``."""
+    late = lambda term, own: term.carried(aligned(params, term, spec), own)
+    return _each(late, media, spec, inputs)
 
 
 def of_campaigns(
@@ -512,8 +532,21 @@ def lengths(inputs: Arrays, length: int, at: Any = None) -> Array | None:
     return jnp.exp(jax.lax.dynamic_slice_in_dim(log, at + length, length))
 
 
+def linear_gains(
+    params: Params, inputs: Arrays, spec: Spec
+) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """:func:`gains` in two steps, the first linear in media: carry-over, if it comes first.
+
+    Media of sums and multiples need it once for each of their parts.
+    """
+    if not all(term.factored for term in spec.media):
+        return lambda media: media, gains(params, inputs, spec)
+    carry = lambda media: carried(params, media, spec, inputs)
+    return carry, gains(params, inputs, spec, late=True)
+
+
 def gains(
-    params: Params, inputs: Arrays, spec: Spec, steady: bool = False
+    params: Params, inputs: Arrays, spec: Spec, steady: bool = False, late: bool = False
 ) -> Callable[[Array], Array]:
     """How much more every channel brings with some media than with none, scaled units.
 
@@ -526,6 +559,7 @@ def gains(
         spec: The model.
         steady: Everything else is at its mean in every period, and effects that move are
             those of training on average.
+        late: The media that are asked about are :func:`carried` already.
 
     Returns:
         Function of scaled media (geo, channel, past + time + more) of all channels.
@@ -538,9 +572,10 @@ def gains(
     def effect(media: Array) -> Array:
         beside, length = None, media.shape[-1]
         if own is not None:
-            late = ((0, 0), (0, 0), (0, max(length - own.shape[-1], 0)))
-            beside = usual_media(inputs, length) if steady else jnp.pad(own, late)
-        return media_contribution(now, media, spec, given, beside)
+            more = ((0, 0), (0, 0), (0, max(length - own.shape[-1], 0)))
+            beside = usual_media(inputs, length) if steady else jnp.pad(own, more)
+            beside = carried(now, beside, spec, inputs) if late else beside
+        return media_contribution(now, media, spec, given, beside, late=late)
 
     if spec.likelihood.straight:
         return effect

@@ -69,6 +69,18 @@ class Inside(json.JSONEncoder):
 class House:
     """A chart in the house's look, which also works offline."""
 
+    def __deepcopy__(self, memo: Any) -> Any:
+        """What Altair takes before it changes a chart in place: only that is copied.
+
+        Those are parameters and, by their constructors, the charts inside. Encodings, marks
+        and transforms are shared: while it is composed a chart is copied some hundred
+        times.
+        """
+        made: Any = self.copy(deep=False)  # type: ignore[attr-defined]
+        if (known := made["params"]) is not alt.Undefined:
+            made["params"] = [one.copy() for one in known]
+        return made
+
     def to_dict(self, *args: Any, **named: Any) -> dict[str, Any]:
         """The Vega-Lite specification; of the whole chart with the look under it."""
         whole = (named.get("context") or {}).get("top_level", True)

@@ -207,11 +207,11 @@ def _multiplied(
     unit = (factor[:, None] * present)[:, None]
     spent = response.seen(params, inputs, spec)
     inside = np.arange(spent.shape[-1]) >= inputs.history
-    respond = response.gains(params, inputs, spec)
+    carry, respond = response.linear_gains(params, inputs, spec)
+    before, window = carry(jnp.where(inside, 0.0, spent)), carry(spent * inside)
 
     def at(multiplier: Array) -> Array:  # (geo,), the same in each
-        media = spent * jnp.where(inside, multiplier[:, None, None], 1.0)
-        value = respond(media)
+        value = respond(before + window * multiplier[:, None, None])
         value = value[..., inputs.history :]
         return (value * unit).sum(-1)
 

@@ -370,8 +370,13 @@ class _Work:
     def _draws(self, draws: slice) -> dict[str, np.ndarray]:
         return {n: _cast(a[draws], self.dtype) for n, a in self.params.items()}
 
-    def program(self, memory: int, n_geos: int | None = None) -> _Chunk:
-        """The function of a chunk of draws, for blocks of geos (None: all as they are)."""
+    def program(
+        self, memory: int | None, n_geos: int | None = None, about: int | None = None
+    ) -> _Chunk:
+        """The function of a chunk of draws, for blocks of geos (None: all as they are).
+
+        ``memory`` None: to be measured, not run; ``about``: bytes of a draw, if known.
+        """
         part = self if n_geos is None else self.block(slice(0, n_geos))
         one = {n: a[0] for n, a in part._draws(slice(0, 1)).items()}
         rest = jax.tree.map(_shape, (part.inputs, part.args))
@@ -393,9 +398,10 @@ class _Work:
                     out[i] = (tuple(shape), out[i][1])
             return _Chunk(made, n, out)
 
-        chunk = of(_even(self.n_draws, DRAWS))
-        most = max(min(memory, CHUNK) // chunk.bytes_per_draw, 1)
-        return chunk if chunk.n_draws <= most else of(_even(self.n_draws, most))
+        most = lambda size: max(min(memory or CHUNK, CHUNK) // size, 1)
+        chunk = of(_even(self.n_draws, min(DRAWS, most(about or 1))))
+        fits = chunk.n_draws if memory is None else most(chunk.bytes_per_draw)
+        return chunk if chunk.n_draws <= fits else of(_even(self.n_draws, fits))
 
     def chunks(self, chunk: _Chunk) -> Iterator[tuple[slice, list[Any]]]:
         """Results of chunks of draws; the last one overlaps, so that all have one shape."""
@@ -440,21 +446,21 @@ def _tile(work: _Work, by_geo: bool, memory: int) -> tuple[int, int, _Chunk]:
     """
     n_geos = work.n_geos
     most = (memory - min(memory // 2, CHUNK)) // 2
-    program = work.program(memory // 2, n_geos if by_geo else None)
-
-    def bytes_of(p: _Chunk) -> int:
-        return work.n_draws * p.bytes_out
-
-    if by_geo:
-        per_geo = math.ceil(bytes_of(program) / n_geos)
-        n_geos = min(max(most // per_geo, 1), n_geos)
-        program = work.program(memory // 2, n_geos)
+    bytes_of = lambda p: work.n_draws * p.bytes_out
+    if not by_geo:
+        program = work.program(memory // 2)
+    else:
+        whole = work.program(None, n_geos)
+        per_geo = math.ceil(bytes_of(whole) / n_geos)
+        n_geos = _even(work.n_geos, max(most // per_geo, 1))
+        about = math.ceil(whole.bytes_per_draw * n_geos / work.n_geos)
+        program = work.program(memory // 2, n_geos, about)
         while n_geos > 1 and program.bytes_per_draw > memory // 2:
             n_geos = math.ceil(n_geos / 2)
             program = work.program(memory // 2, n_geos)
     n_times = program.out[0][0][-1]
     per_time = math.ceil(bytes_of(program) / n_times)
-    return n_geos, min(max(most // per_time, 1), n_times), program
+    return n_geos, _even(n_times, max(most // per_time, 1)), program
 
 
 def _blocks(total: int, size: int) -> Iterator[slice]:

@@ -324,12 +324,13 @@ def _values(
     if not media.shape[1]:
         return jnp.zeros((n_geos, 4, 0, n_rounds * n_slots))
 
-    respond = response.gains(params, inputs, spec)
+    carry, respond = response.linear_gains(params, inputs, spec)
+    whole = carry(media)
 
     def change(inside: Array) -> Array:  # (geo, time) of one round
-        window = media * inside[:, None]
-        actual, slope = jax.jvp(respond, (media,), (window,))
-        return jnp.stack([actual - respond(media - window), slope], axis=1)
+        window = carry(media * inside[:, None])
+        actual, slope = jax.jvp(respond, (whole,), (window,))
+        return jnp.stack([actual - respond(whole - window), slope], axis=1)
 
     inside = jnp.pad(emptied, ((0, 0), (0, 0), (inputs.history, 0)))
     both = jax.vmap(change, in_axes=1, out_axes=1)(inside)[..., inputs.history :]
