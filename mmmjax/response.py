@@ -354,15 +354,17 @@ def usual_media(inputs: Arrays, periods: int) -> Float[Array, "geo channel time"
 
 
 def _alone(
-    params: Params, media: Array, spec: Spec, inputs: Arrays, at: Any = None,
+    params: Params,
+    media: Array,
+    spec: Spec,
+    inputs: Arrays,
+    at: Any = None,
     late: bool = False,
-) -> Array:  # fmt: skip
+) -> Array:
     """What channels bring each by itself: see :func:`media_contribution`."""
 
     def brought(term: Media, media: Array) -> Array:
-        effect = (term.settled if late else term.effect)(
-            aligned(params, term, spec), media
-        )
+        effect = (term.settled if late else term.effect)(aligned(params, term, spec), media)
         by = multiplier(params, inputs, spec, term)
         if by is None:
             return effect

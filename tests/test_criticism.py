@@ -1,6 +1,7 @@
 """Residuals against a loop; priors against scipy and against their own draws."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -8,7 +9,9 @@ import mmmjax as mm
 from mmmjax import criticism, metrics
 from mmmjax.criticism import prior_posterior, residuals
 from mmmjax.prediction import predict, sample_prior
+from mmmjax.prepare import prepare
 from tests.fits import make_fit, make_panel, make_spec
+from tests.posterior.examples import geo_panel
 
 
 def loop_autocorrelation(values, lag):
@@ -92,3 +95,35 @@ def test_every_family_has_moments_or_says_it_has_none():
     row = criticism.prior_posterior(fit).set_index("parameter").loc["y_sigma"]
     assert np.isnan(row[["prior_sd", "contraction"]].astype(float)).all()
     assert row["posterior_sd"] > 0
+
+
+def test_pooled_priors_agree_with_the_closed_form():
+    """Pooled: typical + spread * offset; Var = Var typical + E spread^2."""
+    typical = mm.Prior("Normal", loc=0.5, scale=0.3)
+    spread = mm.Prior("HalfNormal", scale=0.2)
+    priors = {"intercept": mm.pooled(typical, over="geo", spread=spread)}
+    spec = mm.Spec(seasonality=None, priors=priors)
+    table = prior_posterior(sample_prior(spec, geo_panel(), 20), draws=4000)
+    rows = table.loc[table["parameter"] == "intercept"]
+    assert len(rows) == 3
+    # the error of a variance: fourth moment 3 a^4 + 6 a^2 b^2 + 9 b^4 of a = 0.3, b = 0.2
+    variance = 0.3**2 + 0.2**2
+    fourth = 3 * 0.3**4 + 6 * 0.3**2 * 0.2**2 + 9 * 0.2**4
+    error = np.sqrt((fourth - variance**2) / 4000)
+    np.testing.assert_allclose(rows["prior_sd"] ** 2, variance, atol=4 * error)
+    # each stratum once: typical values add nothing to the error of the mean
+    np.testing.assert_allclose(rows["prior_mean"], 0.5, atol=4 * 0.2 / np.sqrt(4000))
+    again = prior_posterior(sample_prior(spec, geo_panel(), 20), draws=4000)
+    pd.testing.assert_frame_equal(again, table)
+
+
+def test_large_panels_take_as_many_prior_draws_as_tables_are_made_of(monkeypatch):
+    panel = geo_panel()
+    spec = mm.Spec(seasonality=None)
+    ready = prepare(spec, panel)
+    few = criticism.prior_returns(ready.spec, ready.panel, ready.data, draws=1143)
+    usual = criticism.prior_returns(ready.spec, ready.panel, ready.data, draws=4000)
+    told = lambda: criticism.prior_returns(ready.spec, ready.panel, ready.data)
+    pd.testing.assert_frame_equal(told(), usual)
+    monkeypatch.setattr(criticism, "LARGE", 1)
+    pd.testing.assert_frame_equal(told(), few)

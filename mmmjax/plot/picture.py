@@ -58,6 +58,9 @@ CONFIG: dict[str, Any] = {
 """The look of all pictures."""
 
 
+alt.data_transformers.register("mmmjax", lambda data, name_of: {"name": name_of(data)})
+
+
 class Inside(json.JSONEncoder):
     """JSON that ends no script element, whatever names it holds."""
 
@@ -82,9 +85,15 @@ class House:
         return made
 
     def to_dict(self, *args: Any, **named: Any) -> dict[str, Any]:
-        """The Vega-Lite specification; of the whole chart with the look under it."""
-        whole = (named.get("context") or {}).get("top_level", True)
-        with alt.data_transformers.enable("default", max_rows=None):
+        """The Vega-Lite specification; of the whole chart with the look under it.
+
+        Where the ``context`` has a function ``name_of``, tables are not written into it but
+        the names that the function gives them.
+        """
+        context = named.get("context") or {}
+        whole, own = context.get("top_level", True), {"name_of": context.get("name_of")}
+        kept = ("mmmjax", own) if own["name_of"] else ("default", {"max_rows": None})
+        with alt.data_transformers.enable(kept[0], **kept[1]):
             made: dict[str, Any] = super().to_dict(*args, **named)  # type: ignore[misc]
         if whole:
             made["config"] = update_nested(CONFIG, made["config"], copy=True)

@@ -42,25 +42,27 @@ def levels(
         table, geos = flat.merge(ends, compat="override").to_dataframe().reset_index(), []
         table["beyond"] = table["media"] > table["media_max"] * (1 + 1e-9)
         table["now"] = table["spend_mean"].fillna(table["media_mean"])
-    rows, parts = [], table.groupby(["geo", "channel"], sort=False)
-    for place, name, part in ((*key, part) for key, part in parts):  # type: ignore[misc]
-        one: Any = part
-        paid = bool(one["spend"].notna().all())
-        one = one.assign(channel=str(name), level=one["spend" if paid else "media"])
-        one = one.sort_values("level", kind="stable").assign(paid=paid)
-        last = max(int((~one["beyond"]).sum()) - 1, 0)
-        one["part"] = np.sign(np.arange(len(one)) - last) + 1
-        here = not geos or place == geos[0]  # today is of the sum, or of the geo asked for
-        given = (today or {}).get(str(name)) if here else None
-        at = float(one["now"].iloc[0] if given is None else given)
-        rows.append(one)
-        if np.isfinite(at):
-            brings = float(np.interp(at, one["level"], one["mean"]))
-            new = {"level": at, "mean": brings, "lo": np.nan, "hi": np.nan, "part": 3}
-            rows.append(one.iloc[:1].assign(**new))
+    cell = table.groupby(["geo", "channel"], sort=False).ngroup().to_numpy()
+    paid = table["spend"].notna().groupby(cell).transform("all")
+    level = table["spend"].where(paid, table["media"])
+    order = np.lexsort((level, cell))
+    every = table.assign(channel=table["channel"].astype(str), level=level, paid=paid)
+    every, cell = every.iloc[order], cell[order]
+    last = (~every["beyond"]).groupby(cell).transform("sum").clip(lower=1) - 1
+    every["part"] = np.sign(every.groupby(cell).cumcount() - last) + 1
+    first = np.flatnonzero(np.diff(cell, prepend=-1))
+    at = every["now"].to_numpy(float)[first]
+    for k, (place, name) in enumerate(every[["geo", "channel"]].to_numpy()[first]):
+        if not geos or place == geos[0]:  # today is of the sum, or of the geo asked for
+            at[k] = (today or {}).get(name, at[k])
+    x, y = every["level"].to_numpy(float), every["mean"].to_numpy(float)
+    known, own = np.flatnonzero(np.isfinite(at)), np.split(np.arange(len(cell)), first[1:])
+    brings = [np.interp(at[k], x[own[k]], y[own[k]]) for k in known]
+    points = every.iloc[first[known]].assign(level=at[known], part=3)
+    points = points.assign(mean=brings, lo=np.nan, hi=np.nan)
+    behind = np.argsort(np.append(cell, cell[first[known]]), kind="stable")
     columns = ["geo", "channel", "level", *ENDS, "paid", "part"]
-    every = pd.concat(rows, ignore_index=True) if rows else table.reindex(columns=columns)
-    return every[columns], geos
+    return pd.concat([every, points]).iloc[behind][columns].reset_index(drop=True), geos
 
 
 def curve(

@@ -7,14 +7,16 @@ buttons, and its tables are put where every chart of the page finds them, column
 
 import base64
 import gzip
+import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from altair.utils import sanitize_pandas_dataframe
 
 from mmmjax.plot.colours import MODEL
 
@@ -66,12 +68,15 @@ class Tables:
     """Tables of all charts of a page by the name in their specifications, each once."""
 
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names: dict[int, tuple[pd.DataFrame, str]] = field(default_factory=dict)
 
-    def add(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Keep a table, if it is not there yet, with short numbers."""
-        if name not in self.columns:
-            frame = pd.DataFrame.from_records(list(rows))
-            self.columns[name] = {str(c): _short(frame[c]) for c in frame}
+    def name_of(self, table: pd.DataFrame) -> str:
+        """Keep a table, if it is not there yet, with short numbers; its name."""
+        if id(table) not in self.names:
+            columns = {str(name): _column(table[name]) for name in table}
+            name = f"data-{hashlib.md5(as_json(columns).encode()).hexdigest()}"
+            self.columns[name], self.names[id(table)] = columns, (table, name)
+        return self.names[id(table)][1]
 
     def packed(self) -> str:
         """All of them as base64 of gzipped JSON, a third of it; page.js unpacks it."""
@@ -89,11 +94,9 @@ def embedded(name: str, chart: Any, tables: Tables, caption: str = "") -> Figure
         tables: Of the page.
         caption: What is said below it.
     """
-    spec = chart.to_dict(validate=False)
-    given = spec.pop("datasets", {})
-    for key, rows in given.items():
-        tables.add(key, rows)
+    spec = chart.to_dict(validate=False, context={"name_of": tables.name_of})
     words, text = spec.pop("title", {}), json.dumps(spec)
+    given = [key for key in tables.columns if key in text]
     spec["datasets"] = dict.fromkeys(sorted(given, key=text.index))  # page.js fills them
     del spec["config"], spec["$schema"]  # the house's, once a page; that of Vega here
     bound = [x for x in spec.get("params", ()) if "bind" in x]
@@ -158,11 +161,21 @@ def _lines(text: Any) -> list[str]:
     return [text] if isinstance(text, str) else list(text)
 
 
-def _short(column: Any) -> Any:
-    """A column as JSON: numbers, yes and no, or texts."""
-    values: Any = column.to_numpy()
+def _column(column: Any) -> list[Any]:
+    """A column as JSON; of texts and dates each value is put into words once."""
     if column.dtype.kind in "fiu":
-        return numbers(values)
+        return numbers(column.to_numpy())
+    if column.dtype == object:
+        return _short(sanitize_pandas_dataframe(column.to_frame())[column.name])
+    codes, seen = pd.factorize(column)
+    each = sanitize_pandas_dataframe(pd.DataFrame({column.name: seen}))
+    texts = [*_short(each[column.name]), None]  # the last of what is not there, code -1
+    return [texts[code] for code in codes]
+
+
+def _short(column: Any) -> list[Any]:
+    """Objects as JSON: numbers, yes and no, or texts."""
+    values: Any = column.to_numpy()
     if column.dtype.kind == "O" and column.map(lambda x: isinstance(x, float | int)).all():
         return numbers(values.astype(float))
     known = [bool(x) if isinstance(x, bool | np.bool_) else str(x) for x in values]

@@ -16,6 +16,7 @@ from mmmjax.draws import Fit
 from mmmjax.panel import Panel
 from mmmjax.panel.record import told
 from mmmjax.plot.picture import CONFIG
+from mmmjax.posterior.fold import thinned
 from mmmjax.posterior.levers import levers_of
 from mmmjax.reporting.embed import Tables, as_json
 from mmmjax.reporting.evidence import Evidence, Planned, gather
@@ -171,7 +172,7 @@ def _diagnostics(found: Evidence) -> list[tuple[str, str]]:
 
 def _record(fit: Fit) -> list[tuple[str, str]]:
     """What is needed to know what was fitted, and to fit it again."""
-    info, panel, draws = fit.info, fit.panel, fit.draws
+    info, panel, draws, some = fit.info, fit.panel, fit.draws, thinned(fit).draws
     seconds, gradients = info.get("timings", {}), info.get("gradients", {})
     facts = [
         ("data hash (SHA-256)", panel.data_hash()),
@@ -184,6 +185,10 @@ def _record(fit: Fit) -> list[tuple[str, str]]:
         ("sampler", repr(fit.sampler)),
         ("seed", str(fit.seed)),
         ("draws", f"{draws.n_chains} chains x {draws.n_draws:,}"),
+        (
+            "draws of tables",  # what the largest are made of, where that is fewer
+            f"{some.n_chains} x {some.n_draws:,}" if some is not draws else "",
+        ),
         (
             "seconds",
             ", ".join(f"{k.removesuffix('_s')} {v:.1f}" for k, v in seconds.items()),

@@ -110,3 +110,32 @@ def test_cells_stand_beside_other_charts_and_a_width_in_inches_is_refused():
         assert p.to_png(both).startswith(b"\x89PNG")
     with pytest.raises(InputError, match=r"width: got 9.*pixels, at least 80"):
         p.titled(bars(), "One", width=9)
+
+
+def test_a_copy_changes_nothing_of_what_it_is_of():
+    """Altair copies charts while they are composed; ours share what it leaves as it is."""
+    point = alt.selection_point(name="pointed", fields=["channel"])
+    one = p.layer(bars().add_params(point), p.chart(TABLE).mark_rule().encode(x="mean:Q"))
+    before = one.to_dict()
+    other = p.titled(one, "Two", hides="channel", geos=["ALL", "north"])
+    wide = (other | bars()).properties(title="Both")
+    inside = p.cells(one, TABLE, "channel", ["TV", "Mail"], 640, 90)
+    whole = [made.to_dict() for made in (other, wide, inside)]
+    assert one.to_dict() == before
+    assert [made.to_dict() for made in (other, wide, inside)] == whole
+    names = [x["name"] for x in whole[0]["params"]]
+    assert sorted(names) == ["geo", "hidden", "pointed"]
+
+
+def test_a_page_names_the_tables_itself():
+    kept = {}
+
+    def name_of(table):
+        return kept.setdefault(id(table), f"table {len(kept)}")
+
+    drawn = p.titled(p.layer(bars(), bars().mark_rule()), "One", geos=["ALL", "north"])
+    usual, named = drawn.to_dict(), drawn.to_dict(context={"name_of": name_of})
+    assert list(kept.values()) == ["table 0"]
+    (name,) = usual.pop("datasets")
+    assert "datasets" not in named
+    assert json.loads(json.dumps(usual).replace(name, "table 0")) == named

@@ -272,3 +272,17 @@ def test_tables_of_some_draws_are_those_of_all_within_the_error():
     error = np.abs((few - every) / sd.where(sd > 0)).max(("geo", "channel", "point"))
     assert error.sel(summary="mean") < 5 / np.sqrt(n)
     assert error.sel(summary=["lo", "hi"]).max() < 5 * ERROR
+
+
+def test_tiles_are_even_and_what_is_only_measured_is_not_compiled():
+    """Seven geos where six fit are four and four, one of them twice: not six and six."""
+    fit = make_fit(2, 40, panel=make_panel(geos=tuple("abcdefg"), periods=40))
+    with jax.enable_x64(True):
+        work = _Work.of(fit, by_component, (), None, None, "float64")
+        whole = work.program(None, 7)
+        per_geo = work.n_draws * whole.bytes_out / 7
+        n_geos, n_times, program = _tile(work, True, int(4 * 6.5 * per_geo))
+        assert (n_geos, n_times) == (4, 40)
+        next(work.block(slice(0, n_geos)).chunks(program))
+    assert program.run.ready
+    assert not whole.run.ready

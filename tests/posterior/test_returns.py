@@ -211,7 +211,7 @@ def test_windows_of_one_number_share_a_program(monkeypatch):
     traces = []
     actual = response.media_contribution
     monkeypatch.setattr(
-        response, "media_contribution", lambda *a: traces.append(1) or actual(*a)
+        response, "media_contribution", lambda *a, **k: traces.append(1) or actual(*a, **k)
     )
     fit = national_fit(draws=7)  # a shape of its own
     roas(fit, dates_of(fit, 2, 9))

@@ -107,3 +107,26 @@ def test_the_runtime_is_the_one_of_the_renderer():
         pytest.skip("vega.js is of vl-convert-python 1.9.0")
     kept = resources.files("mmmjax.reporting").joinpath("vega.js").read_text("utf-8")
     assert kept == vl_convert.javascript_bundle()
+
+
+def test_tables_of_a_page_are_the_rows_that_altair_writes():
+    """Dates, texts, flags, whole numbers, categories and what is not there."""
+    table = long()
+    table["number"] = np.arange(len(table))
+    table["kind"] = pd.Categorical(np.where(table["late"], "late", "early"))
+    table["mixed"] = pd.Series([1, "two", None, 2.5] * 90, dtype=object)
+    drawn_ = p.chart(table).mark_point().encode(x="date", y="mean", color="kind")
+    ((_, rows),) = drawn_.to_dict()["datasets"].items()
+    kept = Tables()
+    spec = embedded("a", p.titled(drawn_, "One"), kept).spec
+    ((name, columns),) = kept.columns.items()
+    assert list(spec["datasets"]) == [name]
+    assert spec["encoding"]["x"]["type"] == "temporal"  # said by the table
+    assert list(columns) == list(rows[0])
+    for column, found in columns.items():
+        told = [row[column] for row in rows]
+        if column == "mean":
+            told = numbers([np.nan if x is None else x for x in told])
+        if column == "mixed":  # as texts
+            told = [None if x is None else str(x) for x in told]
+        assert found == told
