@@ -111,6 +111,10 @@ def test_two_spellings_of_a_geo():
     place = 'geo: got "north " at column "geo", row 3'
     fix = 'df["geo"].replace("north ", "North")'
     refuse(with_cell("geo", 3, "north ", geos=GEOS), place, fix, geo="geo")
+    fix = 'df["geo"].replace("North ", "north")'  # the one without a space stays
+    df = weekly(geos=["North ", "South"])
+    df.loc[3, "geo"] = "north"
+    refuse(df, 'got "north" at column "geo", row 3', fix, geo="geo")
 
 
 def test_totals_among_the_geos():

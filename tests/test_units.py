@@ -102,17 +102,20 @@ def of_geos(factor, column, geos=6, seed=5):
         for channel in ("tv", "radio"):
             on = rng.random(30) < 0.6
             frame[channel] = size * rng.uniform(0.5, 2) * rng.lognormal(0, 0.5, 30) * on
+        frame["people"] = np.round(1000 * size * rng.uniform(0.5, 2))
         if g == 3 and column:
             frame[column] *= factor
         frames.append(frame)
     names = {"date": "date", "outcome": "sales", "geo": "geo", "media": ["tv", "radio"]}
+    names |= {"population": "people"}
     return Panel.from_frame(pd.concat(frames, ignore_index=True), **names)
 
 
 @pytest.mark.parametrize("factor", [1e-3, 1e-2, 100, 1000])
-@pytest.mark.parametrize("column", ["tv", "radio"])
+@pytest.mark.parametrize("column", ["tv", "radio", "people"])
 def test_a_geo_in_another_unit_is_asked_about(column, factor):
     (found,) = [f for f in warnings(of_geos(factor, column)) if f.code == "units"]
+    column = "population" if column == "people" else column
     assert found.where == (column, "g3")
     assert 0.3 < found.value / factor < 3
     assert f'column "{column}" in geo "g3"' in found.what

@@ -92,15 +92,15 @@ def units(panel: Panel) -> list[Finding]:
         remedy += "is real, leave it"
         where = (str(column),)
         found.append(Finding("warning", "units", what, where, 10.0**k, means, remedy))
-    return found + [
-        finding
-        for column, array, i in columns[1 : len(columns) - len(named.controls)]
-        if (finding := _of_one_geo(panel, str(column), array[..., i]))
-    ]
+    beside = [(c, x[..., i]) for c, x, i in columns[1 : len(columns) - len(named.controls)]]
+    if panel.people is not None:
+        beside.append(("population", panel.people))
+    of_one = (_of_one_geo(panel, str(column), array) for column, array in beside)
+    return found + [finding for finding in of_one if finding]
 
 
 def _of_one_geo(panel: Panel, column: str, array: np.ndarray) -> Finding | None:
-    """Ask about the geo whose media per outcome are 50 times those of all others."""
+    """Ask about the geo whose media, or people, per outcome are 50 times all others'."""
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore")  # geos without the channel
         media = np.nanmedian(np.where(array > 0, array, np.nan), 1)
@@ -117,7 +117,8 @@ def _of_one_geo(panel: Panel, column: str, array: np.ndarray) -> Finding | None:
         factor = f"{times:,.0f} times" if apart > 0 else f"a {times:,.0f}th of"
         what = f'column "{column}" in geo "{panel.geos[g]}" is, for its outcome, {factor} '
         what += "what it is in the other geos"
-        means = "Is its unit another one there, as thousands beside single ones?"
+        means = f"Is its unit, or that of {panel.columns.outcome}, another one there, as "
+        means += "thousands beside single ones?"
         remedy = "If so, bring all geos to one unit in the table; if it is real, leave it"
         where = (column, panel.geos[g])
         return Finding("warning", "units", what, where, 10**apart, means, remedy)

@@ -360,8 +360,10 @@ def read_geos(
             fail(field, name, source.where(row, column), 'a name other than "ALL"', fix)
         if key in plain:
             row = int(np.flatnonzero(codes == list(names).index(name))[0])
-            fix = f'df["{column}"] = df["{column}"].replace("{name}", "{plain[key]}")'
-            allowed = f'one spelling of a name ("{plain[key]}" is another of the table)'
+            other = plain[key]
+            old, new = (other, name) if other != other.strip() else (name, other)
+            fix = f'df["{column}"] = df["{column}"].replace("{old}", "{new}")'
+            allowed = f'one spelling of a name ("{other}" is another of the table)'
             fail(field, name, source.where(row, column), allowed, fix)
         plain[key] = name
     return codes, tuple(str(name) for name in names)
