@@ -22,7 +22,7 @@ import xarray as xr
 
 from mmmjax.checks import Phrase, closest, fail, integer, listing, show
 
-__all__ = ["MAKE", "bound", "checked", "complete", "kind_of", "named"]
+__all__ = ["MAKE", "bound", "checked", "complete", "kind_of", "meant", "named"]
 
 type Kinds = tuple[Any, ...]
 
@@ -37,6 +37,7 @@ MAKE = {  # how a person comes by what is asked for
     "Fleet": 'fleet = mm.open_fleet("runs/x")',
     "Fourier": "mm.seasonality.Fourier(order=2), or None for none",
     "Likelihood": "mm.likelihood.Normal()",
+    "Moving": "mm.moving.Process()",
     "Panel": 'panel = mm.Panel.from_frame(df, date="...", outcome="...", media=[...])',
     "Plan": "plan = mm.optimize(fit, budget=..., periods=...)",
     "Prior": 'one prior a parameter, mm.Prior("HalfNormal", scale=0.5); a list such as '
@@ -45,6 +46,7 @@ MAKE = {  # how a person comes by what is asked for
     "Scale": "fit.scale",
     "Spec": "spec = mm.Spec()",
     "Structure": "mm.structure(spec, panel)",
+    "Term": "mm.terms.Piecewise()",
 }
 MAKE |= {
     n: f"mm.{n}()"
@@ -242,6 +244,31 @@ def kind_of(value: Any) -> Phrase:
     return Phrase(_named(type(value)))
 
 
+def meant(base: type, value: Any) -> str:
+    """How a person writes the record that is meant by its class, its kind or a table of it.
+
+    Args:
+        base: What the records derive from.
+        value: What was given in place of one.
+
+    Returns:
+        As in ``"mm.adstock.Delayed()"``; empty where none is meant.
+    """
+    every = [base]
+    for one in every:
+        every += one.__subclasses__()
+    own = [cls for cls in every if isinstance(vars(cls).get("kind"), str)]
+    own.sort(key=_ours)  # of two of one name the library's
+    kinds = {cls.__name__: cls for cls in own} | {cls.kind: cls for cls in own}
+    word = value.get("kind") if isinstance(value, Mapping) else value
+    near = closest(word.replace(" ", "_"), kinds) if isinstance(word, str) else None
+    cls = kinds.get(near or getattr(word, "kind", None))
+    if cls is None or not (near or cls is word):
+        return ""
+    home = MAKE[base.__name__].partition("(")[0].rpartition(".")[0] if _ours(cls) else ""
+    return f"{home}.{cls.__name__}()".removeprefix(".")
+
+
 def _named(kind: Any) -> str:
     """A kind in words, with its article."""
     name = getattr(typing.get_origin(kind) or kind, "__name__", str(kind))
@@ -313,6 +340,7 @@ def _refuse(
     value, allowed, field = given[name], kinds[name], name
     for kind in kinds[name]:
         takes = (dict, Mapping) if isinstance(value, Mapping) else MANY
+        takes = () if isinstance(value, str) else takes
         inside = (typing.get_origin(kind) or kind) in takes and _wrong(value, kind)
         if inside:
             key, value, allowed = inside
@@ -328,6 +356,8 @@ def _refuse(
     ]
     word = value.__name__ if isinstance(value, type) else value
     near = closest(word, [n for n in names if n in MAKE]) if isinstance(word, str) else ""
+    inside = [k for kind in allowed for k in (kind, *typing.get_args(kind)) if _ours(k)]
+    record = next((r for k in inside if k.__name__ in MAKE and (r := meant(k, value))), "")
     fit = next((n for n, other in given.items() if type(other).__name__ == "Fit"), "")
     if (
         value is not None
@@ -344,6 +374,13 @@ def _refuse(
         fix = f"pass its {parts[0]}: {type(value).__name__.lower()}.{parts[0]}"
     elif near:
         fix = MAKE[near]
+    elif record and not classes:  # one in place of several
+        fix = f"{name}=({record},)"
+    elif record:
+        fix = record
+    elif classes == (bool,):
+        off = str(value).casefold() in ("", "0", "no", "off", "false", "none", "nan")
+        fix = f"{name}={not off}"
     elif field == name and any(
         _is([value], kind) and _ours(type(value)) and typing.get_args(kind)
         for kind in kinds[name]

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmmjax import checks
+from mmmjax.arguments import meant
 from mmmjax.checks import Phrase, listing
 from mmmjax.kernels.adstock import ADSTOCKS, Adstock
 from mmmjax.kernels.saturation import SATURATIONS, Saturation
@@ -76,7 +77,8 @@ def check(name: str, record: Any) -> None:
     role = ROLES[name]
     if not isinstance(record, role.base):
         what = f"a record of {role.home}"
-        checks.fail(f"spec {name}", record, "spec", what, f"write {role.write}")
+        fix = f"write {meant(role.base, record) or role.write}"
+        checks.fail(f"spec {name}", record, "spec", what, fix)
     if type(record) in OURS:
         return
     check_class(name, type(record))

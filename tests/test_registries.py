@@ -421,3 +421,26 @@ def test_names_that_two_parts_have_are_refused():
     other = frozen(curve(f, asked=one("k") | one("intercept"), kind="curve_2"))
     with pytest.raises(mm.InputError, match=r"intercept.*no other has"):
         mm.Spec(saturation=other())
+
+
+@pytest.mark.parametrize("role", ["adstock", "saturation", "likelihood", "term", "moving"])
+def test_the_remedy_for_a_kind_or_a_class_is_the_record_that_was_meant(role):
+    """Never the usual one, which would be another model."""
+    for kind, cls in ROLES[role].kinds.items():
+        for wrong in (kind, cls, {"kind": kind}, cls.__name__, kind.replace("_", " ")):
+            ask = {"term": lambda x: mm.Spec(terms=(x,)),
+                   "moving": lambda x: mm.terms.Media(moving=x)}  # fmt: skip
+            with pytest.raises(mm.InputError) as caught:
+                ask.get(role, lambda x: mm.Spec(**{role: x}))(wrong)
+            fix = str(caught.value).partition("Fix: ")[2].removeprefix("write ")
+            assert fix == f"{ROLES[role].home}.{cls.__name__}()"
+            if kind != "events":  # which must be named
+                assert isinstance(eval(fix, {"mm": mm}), cls)
+
+
+@pytest.mark.parametrize(
+    "wrong, right", [("yes", True), ("no", False), ({"kind": 1}, True)]
+)
+def test_a_switch_is_proposed_as_it_was_meant(wrong, right):
+    with pytest.raises(mm.InputError, match=f"Fix: trend={right}$"):
+        mm.Spec(trend=wrong)

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mmmjax import checks
-from mmmjax.arguments import checked
+from mmmjax.arguments import checked, meant
 from mmmjax.kernels.adstock import Adstock, Geometric
 from mmmjax.kernels.saturation import Logistic, Saturation
 from mmmjax.panel import Panel
@@ -81,7 +81,8 @@ class Media(Term):
         given = tuple(given) if isinstance(given, tuple | list) else (given,)
         for one in given:
             if not isinstance(one, Moving):
-                fix, what = "moving=mm.moving.Process()", f"moving of {self.name}"
+                fix = f"moving={meant(Moving, one) or 'mm.moving.Process()'}"
+                what = f"moving of {self.name}"
                 checks.fail(what, one, "", "a record of mm.moving, or several", fix)
         object.__setattr__(self, "moving", given)
         kinds = [one.kind for one in self.movers]
