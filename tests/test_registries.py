@@ -434,7 +434,7 @@ def test_the_remedy_for_a_kind_or_a_class_is_the_record_that_was_meant(role):
                 ask.get(role, lambda x: mm.Spec(**{role: x}))(wrong)
             fix = str(caught.value).partition("Fix: ")[2].removeprefix("write ")
             assert fix == f"{ROLES[role].home}.{cls.__name__}()"
-            if kind not in ("events", "holidays"):  # which must be named
+            if kind not in ("events", "holidays", "interaction", "steps"):  # need names
                 assert isinstance(eval(fix, {"mm": mm}), cls)
 
 
