@@ -328,9 +328,10 @@ def _values(
     whole = carry(media)
 
     def change(inside: Array) -> Array:  # (geo, time) of one round
-        window = carry(media * inside[:, None])
-        actual, slope = jax.jvp(respond, (whole,), (window,))
-        return jnp.stack([actual - respond(whole - window), slope], axis=1)
+        own = media * inside[:, None]
+        actual, slope = jax.jvp(respond, (whole,), (carry(own),))
+        # not whole less carry(own): what rounding leaves of nothing, a root makes large
+        return jnp.stack([actual - respond(carry(media - own)), slope], axis=1)
 
     inside = jnp.pad(emptied, ((0, 0), (0, 0), (inputs.history, 0)))
     both = jax.vmap(change, in_axes=1, out_axes=1)(inside)[..., inputs.history :]

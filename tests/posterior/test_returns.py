@@ -1,11 +1,15 @@
 """ROAS and mROAS against counterfactuals by hand; identities; windows; organic channels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from mmmjax import metrics, response
 from mmmjax.checks import InputError
+from mmmjax.draws import Draws
 from mmmjax.kernels.adstock import Geometric
+from mmmjax.kernels.saturation import Hill, Root
 from mmmjax.posterior import contributions, incremental, mroas, roas
 from mmmjax.posterior import returns as both_returns
 from mmmjax.posterior.returns import summaries
@@ -75,6 +79,21 @@ def test_incremental_of_other_kernels(how):
     found = incremental(fit, dates_of(fit, 5, 11))
     np.testing.assert_allclose(flat(found["now"]), expected[:, 0], rtol=1e-9)
     np.testing.assert_allclose(flat(found["after"]), expected[:, 1], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [Root(), Hill()])
+def test_a_window_with_all_media_is_worth_all_that_they_bring(kernel):
+    """Nothing is left outside of it: not what rounding leaves, whose root is 1e-4."""
+    fit = national_fit(saturation=kernel)
+    params = {n: x.astype(np.float32) for n, x in fit.draws.params.items()}
+    fit = dataclasses.replace(fit, draws=Draws(params))
+    media = fit.panel.media * ((np.arange(fit.panel.n_periods) // 5) == 1)[:, None]
+    fit = dataclasses.replace(fit, panel=dataclasses.replace(fit.panel, media=media))
+    own, every = (incremental(fit, window) for window in (dates_of(fit, 5, 10), None))
+    left = incremental(fit, dates_of(fit, 10, None))
+    total = lambda x: np.asarray(x["now"] + x["after"])
+    np.testing.assert_allclose(total(left), 0.0, atol=1e-12)
+    np.testing.assert_allclose(total(own), total(every), rtol=1e-12)
 
 
 @pytest.mark.parametrize("carryover", [True, False])
