@@ -35,7 +35,7 @@ __all__ = ["Program", "compiled", "device", "program"]
 PACKAGE = __name__.partition(".")[0]
 SUFFIX = ".stablehlo"
 LEFT = 2**27  # bytes that compilers may leave behind before they are given back
-MOST = 512  # programs held in memory; the oldest goes first
+MOST = 512  # programs held in memory; that which was not used for longest goes first
 _LIBRARIES = ("jax", "jaxlib", "numpyro", "blackjax", "optax", "numpy")
 _SETTINGS = (
     "jax_enable_x64",
@@ -158,7 +158,7 @@ def program(
     where = (device(), jax.config.jax_enable_x64)
     key = (function, tuple(sorted(static.items())), tree, shapes, level, where)
     with _TURNS.setdefault(key, threading.Lock()):  # other programs are made meanwhile
-        made = _PROGRAMS.get(key)
+        made = _PROGRAMS.pop(key, None)  # and put last: what is used stays
         if made is None:
             start = time.perf_counter()
             made = _make(function, static, leaves, tree, measure)
@@ -166,7 +166,7 @@ def program(
             made.seconds = time.perf_counter() - start
             while len(_PROGRAMS) >= MOST:
                 _PROGRAMS.pop(next(iter(_PROGRAMS)), None)
-            _PROGRAMS[key] = made
+        _PROGRAMS[key] = made
         return made
 
 

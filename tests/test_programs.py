@@ -144,11 +144,13 @@ def test_names_say_all_that_matters():
             programs._named(foreign)
 
 
-def test_memory_holds_a_bounded_number(monkeypatch):
+def test_memory_holds_a_bounded_number_those_in_use(monkeypatch):
     monkeypatch.setattr(programs, "_PROGRAMS", {})
     monkeypatch.setattr(programs, "MOST", 3)
-    for by in range(5):
+    first = programs.program(scaled, {"by": 0.0}, *ARGS)
+    for by in range(1, 6):
         programs.program(scaled, {"by": float(by)}, *ARGS)
+        assert programs.program(scaled, {"by": 0.0}, *ARGS) is first
     assert len(programs._PROGRAMS) == 3
 
 

@@ -38,4 +38,16 @@ def jaxtyped(*things, typechecker):
         return thing
     if any(map(names_axes, thing.__annotations__.values())):
         return _theirs(thing, typechecker=typechecker)
-    return thing if "<locals>" in thing.__qualname__ else typechecker(thing)
+    return thing if "<locals>" in thing.__qualname__ else _switched(thing, typechecker)
+
+
+def _switched(function, typechecker):
+    """A checked function, unless jaxtyping is told to leave checks out."""
+    careful = typechecker(function)
+
+    @functools.wraps(function)
+    def call(*args, **named):
+        off = jaxtyping.config.jaxtyping_disable
+        return (function if off else careful)(*args, **named)
+
+    return call
