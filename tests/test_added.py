@@ -151,7 +151,7 @@ def test_a_group_of_training_and_a_new_one():
         mm.add_geos(fit, panel_of(cut(df, NEW)))
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_parameter_that_is_not_pooled_is_its_prior():
     df = table()
     prior = mm.Prior("Normal", loc=0.4, scale=0.1, dims="geo")
@@ -248,7 +248,7 @@ def drawn():
     return df, fit_of(df, draws=100)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_the_wide_fit_goes_everywhere(drawn, tmp_path):
     df, fit = drawn
     wide = mm.add_geos(fit, panel_of(cut(df, NEW)))

@@ -46,7 +46,7 @@ def _no_cache(monkeypatch):
     monkeypatch.setenv("MMMJAX_CACHE", "off")
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_run_of_the_command_line(tmp_path, capsys):
     table(1, 52).to_csv(tmp_path / "t.csv", index=False)
     (tmp_path / "case.toml").write_text(CASE)
@@ -91,7 +91,7 @@ def test_a_run_of_the_command_line(tmp_path, capsys):
         assert words in capsys.readouterr().err
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_backtest_forecasts_with_the_campaigns_that_were_bought():
     """Other campaigns after the last cut: the same draws, other scores of its test."""
     panel = panel_of(1)
@@ -117,8 +117,8 @@ def test_a_backtest_forecasts_with_the_campaigns_that_were_bought():
     np.testing.assert_allclose(mine.sum("campaign"), whole, rtol=1e-9)
 
 
-@pytest.mark.slow(parts=4)
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
+@pytest.mark.slow(parts=6)
 def test_three_geos_are_sampled_and_planned():
     fit = mm.fit(SPEC, panel_of(3), mm.HMC(chains=2, warmup=100, draws=100), seed=1)
     rows = mm.tables.campaigns(fit)
@@ -133,7 +133,7 @@ def test_three_geos_are_sampled_and_planned():
     assert float(ahead["gain_mean"]) > 0
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_fleet_has_campaigns_in_every_market(tmp_path):
     """Markets of other campaigns side by side, each as its own fit says; planned as one."""
     panels = {"de": panel_of(1, 0), "fr": panel_of(1, 1)}

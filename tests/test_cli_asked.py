@@ -173,7 +173,7 @@ def test_no_plan_file():
         asked.read(asked.Path("nowhere.toml"), {"periods": 3})
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_everything_at_once_is_planned_and_written(fitted, tmp_path, capsys):
     run_folder, _ = fitted
     out = tmp_path / "plan"
@@ -213,7 +213,7 @@ def test_everything_at_once_is_planned_and_written(fitted, tmp_path, capsys):
     assert "best of 3 starts" in said
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_spend_that_is_not_even_has_a_file_of_its_own(fitted, tmp_path, capsys):
     run_folder, _ = fitted
     args = ["optimize", str(run_folder), "--periods", "6", "--out", str(tmp_path)]

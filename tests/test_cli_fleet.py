@@ -77,7 +77,7 @@ def case(folder, *changes, text=None, name="fleet.toml"):
     return str(folder / name)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_long_table_becomes_a_fleet_and_bad_markets_are_told(
     long, tmp_path, capsys, monkeypatch
 ):
@@ -275,7 +275,7 @@ def counted(tmp_path_factory):
 COUNTED = HEAD + 'path = "all.csv"\nmarket = "country"\n' + MODEL
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_market_that_is_the_sum_of_the_others_is_told_before_and_after(
     counted, tmp_path, capsys
 ):

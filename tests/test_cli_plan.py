@@ -129,7 +129,7 @@ def test_optimize_options(fitted, tmp_path):
     assert json.loads((tmp_path / "plan.json").read_text())["carry_in"] == "history"
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_plan_file_asks_for_rising_prices_and_present_values(fitted, tmp_path, capsys):
     run_folder, _ = fitted
     asked, worth = tmp_path / "plan.toml", tmp_path / "worth"

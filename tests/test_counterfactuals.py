@@ -69,7 +69,7 @@ def test_uplift_is_the_relative_difference(kind):
         np.testing.assert_array_equal(found[f"probability_{name}"], positive)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("law", LIKELIHOODS)
 def test_noise_is_the_same_on_both_sides(law):
     fit = geo_fit(likelihood=LIKELIHOODS[law])

@@ -155,7 +155,7 @@ def _dark(panel):
     return dataclasses.replace(panel, media=media, spend=spend)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_the_table_of_what_tests_taught_has_returns_and_the_plan_without_them():
     """Returns without tests against draws of a posterior whose tests say next to nothing,
     and against a fit without them, which is told apart from weights.

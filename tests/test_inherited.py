@@ -72,7 +72,7 @@ def told(panel):
     return [value for _, value in fact.prior.params]
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_new_channel_has_the_return_of_the_one_it_is_like(known):
     frame, old = known
     spec, before, now, found = with_channels(old, read(frame), {"TikTok": "Search"})

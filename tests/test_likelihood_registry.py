@@ -310,7 +310,7 @@ def test_gamma_around_its_mean_is_gamma():
         )
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @every
 def test_a_forecast_has_the_mean_and_the_density_of_the_law(record):
     panel = panel_of(record)

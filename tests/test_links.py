@@ -118,7 +118,7 @@ def test_the_working_response_is_the_log_and_its_noise_that_of_the_law(record):
     assert np.all(exact < rough * found)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_parts_are_mean_marginal_effects_along_the_way_and_add_up():
     params, inputs, spec = one_draw(log_fit())
     found = response.parts(params, inputs, spec)
@@ -146,7 +146,7 @@ def test_parts_are_mean_marginal_effects_along_the_way_and_add_up():
     )(0 * params["saturation_beta"])).all()  # fmt: skip
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("record", [LINKED[0], LINKED[-1]], ids=repr)
 def test_tables_reconcile_and_returns_are_what_goes_with_a_channel(record):
     fit = log_fit(record)
@@ -253,7 +253,7 @@ ASKED = [
 ]
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize(("panel", "carry_in", "more"), ASKED)
 def test_a_plan_counts_the_whole_predictor(panel, carry_in, more):
     fit = log_fit(panel=panel(), draws=4)
@@ -288,7 +288,7 @@ def best_on_a_grid(fit, plan, worth_of):
 ASK = {"periods": PLANNED, "bounds": (0.1, 3.0), "starts": 8}
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_no_split_on_a_grid_is_better():
     fit = log_fit(panel=national_panel(40), draws=10)
     plan = mm.optimize(fit, **ASK)
@@ -317,7 +317,7 @@ def test_risk_markets_and_budgets_are_planned_too():
     assert not line["certified"].any()
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_world_of_products_is_fitted_judged_forecast_and_kept(tmp_path):
     rng = np.random.default_rng(3)
     weeks, n = 80, 3

@@ -210,7 +210,7 @@ def shares(fit):
     return fit.panel.population / fit.panel.population.sum()
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_plan_has_one_decision_of_the_national_money(fit):
     plan = mm.optimize(fit, **ASK)
     spend, before = plan.optimized.to_numpy(), plan.reference.to_numpy()
@@ -244,7 +244,7 @@ def test_a_plan_says_what_is_national(fit):
     np.testing.assert_allclose(best[:, TV] / best[:, TV].sum(), shares(fit), rtol=1e-6)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_money_for_a_national_channel_is_one_number(fit):
     whole = 1.2 * float(mm.optimize(fit, **ASK).reference[:, TV].sum())
     held = mm.optimize(fit, periods=8, fixed={"tv": whole}).optimized[:, TV]

@@ -121,7 +121,7 @@ def money_of(panel):
     return np.swapaxes(panel.spend, 1, 2)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("law", LAWS)
 def test_the_mean_is_that_of_loops_over_months_and_parts_add_up_to_it(law):
@@ -221,7 +221,7 @@ def test_a_plan_brings_what_loops_over_its_months_bring(law, free, carry_in):
         np.testing.assert_allclose(got.sum(1), rise[:, MONTHS:].sum(-1), rtol=1e-6)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_plan_is_certified_and_its_forecast_has_its_gain():
     fit = made()
     plan = mm.optimize(fit, periods=AHEAD, budget=5e4, carry_in="history")
@@ -400,7 +400,7 @@ def test_specs_and_fits_come_back(tmp_path):
     assert Scope.of(again).inputs.axes == fit.inputs().axes
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_later_months_join_and_folds_have_their_own(tmp_path):
     frame = table(32, ("a",))
     panel, later = (panel_of(x, geo=None) for x in (frame[:MONTHS], frame[MONTHS:]))
@@ -415,7 +415,7 @@ def test_later_months_join_and_folds_have_their_own(tmp_path):
     assert len(found.scores) > 0
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_fleet_has_the_months_of_each_market(tmp_path):
     markets = {n: panel_of(table(m, ("a",), seed=m), geo=None) for n, m in
                (("one", 26), ("two", 30))}  # fmt: skip

@@ -152,7 +152,7 @@ def test_the_density_is_that_of_the_hierarchy_by_hand():
             )
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_the_sampler_s_coordinates_lead_back_to_where_it_was():
     """positions() is the inverse of constrain(), pooled levels of every link included."""
     with jax.enable_x64(True):
@@ -430,7 +430,7 @@ def test_groups_are_checked_at_the_door_and_stay_with_the_panel(tmp_path):
     assert [d for d, _ in case.spec.priors["y_sigma"].pool] == ["region", "geo"]
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_fit_with_groups_is_stored_and_tabled(tmp_path):
     spec = mm.Spec(
         priors={"saturation_beta": NESTED, "intercept": pooled(Prior("Normal", scale=0.3))},

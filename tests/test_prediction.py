@@ -251,7 +251,7 @@ def test_forecast_table():
     assert set(one["geo"]) == {"national"}
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("size", [1, 4])
 def test_both_windows_at_once_are_each_alone(law, size):

@@ -160,7 +160,7 @@ def test_priors_nest_on_the_log_and_on_the_logit(family):
         Prior(family, loc=0.0, scale=Prior("Normal", scale=1.0))
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("family", LINKS)
 def test_pooled_values_have_the_law_of_the_hierarchy(family):
     """link(value) - loc over the scale is standard, and link(value) is Normal in all.
@@ -182,7 +182,7 @@ def test_pooled_values_have_the_law_of_the_hierarchy(family):
     assert abs(found - 0.36) < 4.5 * (1 - 0.36**2) / np.sqrt(3000)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_pooled_fit_runs_and_is_stored(tmp_path):
     """All values are in their support; the file gives them back."""
     priors = {

@@ -52,7 +52,7 @@ def test_completion_lists_public_names_only(space):
         assert not any(inspect.ismodule(getattr(home, name)) for name in dir(home))
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_facts_are_fitted_in_a_process_that_imported_arviz_first():
     """There numpyro.distributions lacks a name that numpyro.factor looks for."""
     code = (

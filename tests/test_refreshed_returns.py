@@ -10,7 +10,7 @@ import mmmjax as mm
 from mmmjax import simulate
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_return_that_is_known_stays_that_of_the_first_window():
     made = simulate.generate(periods=90, channels=2, controls=1, seed=2, test_periods=0)
     train, _ = made.panel.split(made.panel.dates[71])

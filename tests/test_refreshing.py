@@ -49,7 +49,7 @@ def test_units_and_clock_stay_and_all_rows_are_there(run):
     assert mm.diagnostics(new).max_r_hat < 1.03
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("geos", [1, 3])
 def test_older_outcomes_count_by_the_discount_and_no_row_twice(geos):
     made = world(geos, 40)

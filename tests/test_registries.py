@@ -63,7 +63,7 @@ def elsewhere(code, *args):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_unregistered_records_are_fitted_explained_and_planned(fit):
     assert set(fit.draws.params) >= NAMES
     assert np.isfinite(mm.roas(fit)["roas_total"]).all()
@@ -111,7 +111,7 @@ print(json.dumps({"said": said, "spec": fit.spec.to_toml(), "roas": roas, "code"
 """
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_saved_at_once_loaded_where_it_is_registered(fit, tmp_path):
     path = mm.save(fit, tmp_path / "fit.nc")
     with pytest.raises(mm.InputError, match="import the module that registers it"):
@@ -143,7 +143,7 @@ def test_toml_both_ways_and_each_alone():
     assert short.adstock == mm.adstock.Geometric(max_lag=3)  # no kind: still the usual
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_fleet_of_own_kinds_is_fitted_kept_and_opened(tmp_path):
     panels = {"a": national_panel(seed=1), "b": national_panel(periods=24, seed=2)}
     sampler = mm.HMC(chains=4, warmup=50, draws=20, until=None)
@@ -185,7 +185,7 @@ def test_a_utility_is_found_by_its_name():
         mm.register(2.0 * mm.utility.mean_response())
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_fact_of_ones_own_draws_the_fit_and_is_loaded_where_it_is_registered(tmp_path):
     known = own.Base((0.9, 0.001))
     panel = national_panel().with_facts([known])

@@ -130,7 +130,7 @@ def test_ranges_are_too_narrow_only_where_chance_does_not_explain_it():
     assert "too narrow" in misfit(scores)[0]
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize(
     ("added", "words"),
     [

@@ -42,7 +42,7 @@ def abroad():
     )
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("geos", [1, 3])
 def test_returns_are_taken_in_money_with_a_wider_law(abroad, geos):
     _, panel = market(["TV", "Meta", "Radio"], 20.0, geos, seed=2, outcome_value=20.0)
@@ -58,7 +58,7 @@ def test_returns_are_taken_in_money_with_a_wider_law(abroad, geos):
     assert "ROAS of Meta is known before the data speak" in "".join(ready.notes)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_fleet_takes_it_and_a_saved_fit_has_it(abroad, tmp_path):
     panels = {
         str(seed): mm.transfer(

@@ -65,7 +65,7 @@ def things(tmp_path_factory):
     }
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("name", ["panel", "spec", "fit", "plan", "fleet"])
 def test_a_notebook_shows_the_words_of_repr_and_nothing_else(things, name):
     thing = things[name]

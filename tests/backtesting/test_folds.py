@@ -74,7 +74,7 @@ def test_a_request_that_cannot_be_met_says_what_can(options, parts):
         assert part in str(error.value), part
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("name", list(CASES)[1:4])  # those with masks, trend and geos
 def test_padding_changes_no_density(name, x64):
     """At random points of the coordinates that the sampler moves in."""

@@ -266,7 +266,7 @@ def test_channels_and_controls_that_come_later():
     np.testing.assert_allclose(mine["mean"], table["mean"])
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_geos_are_scored_over_all_cells():
     of = panel(geos=2, periods=PERIODS, channels=2, controls=1)
     the_spec = spec(

@@ -109,7 +109,7 @@ def weight_of(of, frame, channel, k, history):
     return np.exp(of.effect(k)) / mean
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize(
     ("spec", "geos"),
     [("usual", 1), ("usual", 3), ("saturation first", 1), ("by geo", 2), ("two terms", 1)],
@@ -256,7 +256,7 @@ def test_one_split_for_all_geos_where_their_shares_are_held():
     np.testing.assert_allclose(found, each.sum(1), rtol=1e-9)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_several_markets_and_one_without_campaigns():
     one, two = fit_of(), fit_of(seed=5)
     bare = dataclasses.replace(two.panel, campaigns=None)
@@ -298,7 +298,7 @@ def test_spend_that_one_channel_lacks_is_known_of_another():
     assert np.isfinite(own.spend[..., of == "Search"]).all()
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_other_requests_hold_with_campaigns():
     fit = fit_of()
     how = {"periods": PERIODS, "campaigns": True, "bounds": (0.0, 2.0)}
@@ -345,7 +345,7 @@ def test_money_over_time_and_noise_with_campaigns():
     np.testing.assert_allclose(held["response"], plain["response"], rtol=1e-6)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("geos", [1, 3])
 def test_a_forecast_of_the_plan_buys_its_campaigns(geos):
     """As if the media of campaigns had been written into a table of the window."""

@@ -37,7 +37,7 @@ def test_frontier_and_plan_have_one_price(monkeypatch, capsys):
     assert not end.value.code, capsys.readouterr().out
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize(
     "asked",
     [
@@ -158,7 +158,7 @@ ROOTS = {
 }
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("kind", ROOTS)
 @pytest.mark.parametrize("reference", [REFERENCE, np.array([350.0, 0.0, 0.0])])
 def test_infinite_slope_at_zero(kind, reference):

@@ -119,7 +119,7 @@ def test_slopes_are_the_derivatives_of_each_cell(adstock_first):
         )
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("least, most, close", [(0.3, 2.0, 1e-6), (0.0, 100.0, 1e-4)])
 def test_a_table_is_the_response(least, most, close):
     fit = make_fit(draws=5)

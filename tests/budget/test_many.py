@@ -106,7 +106,7 @@ def test_alphas_price_the_tail():
         np.testing.assert_allclose(found.objective[i], alone.objective, rtol=1e-3)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_no_plan_of_a_frontier_is_beaten_by_that_of_a_neighbour():
     fit, alphas = make_fit(4, draws=60, seed=7), np.linspace(0.0, 1.2, 5)
     ask = {"periods": 6, "bounds": (0.3, 2.0)}
@@ -142,7 +142,7 @@ def test_tables_of_too_many_markets_say_that_nothing_was_judged(monkeypatch):
     assert mm.evaluate(fits, None, periods=6).attrs["condition"] == record.UNJUDGED
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_markets_of_different_shapes_share_a_table():
     fits = {"de": FIT, "fr": make_fit(seed=4), "ch": make_fit(2, 1, seed=5)}
     utilities = ["mean_response", "conditional_value_at_risk(level=0.8)"]

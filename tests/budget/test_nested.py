@@ -77,7 +77,7 @@ def conditions(x, multipliers, point, metric, region):
     return max(outside, missed), max(np.abs(x - priced).max() / scale, loose.max())
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("kind", CLASSES)
 @pytest.mark.parametrize("n, m", [(12, 3), (400, 40)])
 @example(seed=1595, far=0.001, wide=1.0)  # rows and bounds leave a point

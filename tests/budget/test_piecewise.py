@@ -102,7 +102,7 @@ def test_rows_of_limits_and_fixed_channels_hold():
     assert np.all((found >= 0.2 - 1e-12) & (found <= 3.0 + 1e-12))
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_plan_of_many_channels_ends_above_what_gradients_reach():
     """The best of 8 starts of the search without it, from which no gradient leads on."""
     fit = curves(60, 30, 3)

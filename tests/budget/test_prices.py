@@ -175,7 +175,7 @@ def media_of(fit, spend, prices, elasticity):
     return out
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("flighting", ["even", [1, 2, 0, 1, 3, 1], "optimal"])
 @pytest.mark.parametrize("constant", [True, False])
 def test_media_that_get_dearer(fit, flighting, constant):
@@ -227,7 +227,7 @@ def test_an_elasticity_is_read_with_care(fit, given, words):
         mm.optimize(fit, periods=PERIODS, cost_per_unit=given)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_forecast_buys_at_the_prices_of_the_plan():
     fit = mm.fit(
         mm.Spec(adstock=mm.adstock.Geometric(max_lag=4), seasonality=None), make_panel(2),

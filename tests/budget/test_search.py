@@ -59,7 +59,7 @@ def best_on_a_grid(curves, low, high, steps=3000):
     return best[-1]
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
     "channels, slope, low, high", [(4, 2.0, 0.7, 1.3), (4, 3.0, 0, 3), (3, 3.0, 0, 2)]
@@ -121,7 +121,7 @@ def random_curves(seed, channels=4, draws=40):
     return mm.ResponseCurves(names, exponential, drawn, reference, concave=True)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("utility", ["tail", "mean and tail"])
 @settings(max_examples=8)
 @given(seed=seeds)
@@ -154,7 +154,7 @@ RISKS = [
 ]  # fmt: skip
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("utility", RISKS)
 def test_risk_utilities_beat_slsqp_from_many_starts(utility):
     curves = random_curves(3, draws=200)
@@ -201,7 +201,7 @@ def test_starts_differ_beside_a_channel_with_nearly_all_the_money():
     assert inner.sum(1).max() == 7  # not corners alone
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("utility", ["raroc", "tightness_ratio"])
 def test_no_small_step_from_a_plan_is_better(utility):
     """Ends of a search are tops of the exact utility, kinks or not."""
@@ -355,7 +355,7 @@ def test_on_or_off_is_the_best_of_all_combinations():
     assert "combinations" in plan.status
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_weeks_as_variables_are_never_worse_than_even_ones():
     fit = make_fit(3, draws=10)
     ask = {"periods": 5, "bounds": (0.0, 2.0), "carry_in": "history"}
@@ -450,7 +450,7 @@ def test_spend_until_the_next_unit_brings_too_little():
     assert float(all_of_it.optimized.sum()) == pytest.approx(all_of_it.budget)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("probability", [None, 0.8])
 def test_smallest_spend_that_reaches_a_target(probability):
     fit = make_fit()
@@ -523,7 +523,7 @@ def test_requests_that_cannot_be_planned_are_refused():
         assert len(str(error.value)) < 600
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_never_worse_than_a_feasible_reference():
     fit = make_fit(seed=5)
     for utility in ("sharpe", "-tail_distance()"):

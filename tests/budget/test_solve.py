@@ -24,7 +24,7 @@ def changed(fit, **params):
     return dataclasses.replace(fit, draws=draws)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("geos, channels", [(1, 7), (5, 4)])
 @pytest.mark.parametrize("bounds", [0.5, (0.0, 4.0)])
 def test_plan_equals_bisection_on_the_multiplier(geos, channels, bounds):

@@ -67,7 +67,7 @@ def test_density_is_the_normal_of_a_loop(fact):
             assert got == pytest.approx(lift_by_loop(fact, fit, p), rel=1e-9)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_program_has_one_factor_a_kind_and_none_without_facts():
     spec, panel = make_spec(), make_panel()
     both = panel.with_facts([TV, dataclasses.replace(TV, channel="Search", geo="north")])
@@ -119,7 +119,7 @@ def test_several_media_terms_each_answer_for_their_channels():
         )
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_posterior_moves_to_the_fact_and_narrows():
     spec = mm.Spec(adstock=mm.adstock.Geometric(max_lag=2), seasonality=None)
     panel = make_panel(geos=("north",), periods=30, controls=())

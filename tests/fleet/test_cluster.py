@@ -50,7 +50,7 @@ def shared_programs(tmp_path, monkeypatch):
         jax.config.update(name, value)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::FutureWarning",
     r"ignore:os.fork\(\) was called:RuntimeWarning",  # Ray starts its own processes
@@ -91,6 +91,7 @@ def test_a_killed_worker_costs_nothing(tmp_path, monkeypatch, shared_programs, t
     "ignore::ResourceWarning", "ignore::FutureWarning",
     r"ignore:os.fork\(\) was called:RuntimeWarning",
 )  # fmt: skip
+@pytest.mark.slow(parts=4)
 def test_a_full_disk_of_a_worker_is_no_verdict_and_the_same_call_goes_on(
     tmp_path, monkeypatch, shared_programs, two_workers
 ):

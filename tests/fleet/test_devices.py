@@ -81,7 +81,7 @@ def unsampled(monkeypatch):
     return seen
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_the_plan_is_recorded_and_taken_again(tmp_path, monkeypatch, unsampled):
     markets = {f"m{i:02}": panel(channels=1 + i % 2, seed=i) for i in range(11)}
     whole = mm.fit_fleet(spec(), markets, QUICK, store=tmp_path, **ASK)
@@ -149,7 +149,7 @@ def test_work_that_is_stopped_is_not_taken_for_whole():
         in_threads(lambda i, sign: stop.set() or sign.is_set() or 1 / 0, 2)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("case", [n for n in CASES if n != "no media, no controls"])
 def test_positions_invert_what_draws_were_made_by(case):
     the_spec, the_panel = CASES[case]
@@ -177,7 +177,7 @@ def narrow():
     return market, fleet["a"], Shape(0, 44, 2, 2)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_the_estimate_of_memory_is_of_the_size_of_the_arrays(narrow):
     """Draws that are kept, and the problem of a lane, beside their estimates."""
     market, fit, _ = narrow
@@ -205,7 +205,7 @@ def test_the_estimate_of_memory_counts_geos():
     assert 1.8 < (each[2] - each[1]) / (each[1] - each[0]) < 2.2  # with geos, not squared
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_the_error_of_a_float_type_is_that_of_its_densities(narrow):
     """None against itself; in float32 small; in float16 as large as its rounding."""
     market, fit, shape = narrow

@@ -49,7 +49,7 @@ def before():
     return mm.fit(made.spec, train, mm.Laplace(draws=50)), made.panel
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_market_is_what_a_refresh_of_it_makes(markets):
     now, old, new, _ = markets
     for name in ("north", "south"):
@@ -86,7 +86,7 @@ def test_its_density_weighs_older_outcomes(before):
     np.testing.assert_array_equal(again.renewed(now).data.target.weight, weight)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_every_market_has_a_status(markets):
     _, _, new, _ = markets
     table = new.table.set_index("market")
@@ -96,7 +96,7 @@ def test_every_market_has_a_status(markets):
     assert "rows after" in table.loc["gone", "reason"]
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_store_goes_on_with_its_own_refresh_only(markets):
     now, old, new, place = markets
     again = mm.refresh_fleet(
@@ -111,7 +111,7 @@ def test_a_store_goes_on_with_its_own_refresh_only(markets):
         mm.fit_fleet(old["north"].spec, panels, SHORT, store=place / "new", refit=False)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_what_moved_is_told_from_the_folders_of_both(markets):
     _, old, new, _ = markets
     found = mm.drift(old, new, causes=True)
@@ -134,7 +134,7 @@ def test_channels_that_do_not_concern_a_market_are_no_matter(before):
     assert "mm.fit_fleet" in gone.reason
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_the_commands_take_the_folder_of_a_fleet(markets, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("MMMJAX_CACHE", "off")
     now, _, new, place = markets

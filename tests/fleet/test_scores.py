@@ -16,7 +16,7 @@ from tests.infer.problems import panel, spec
 QUICK = mm.HMC(chains=4, warmup=50, draws=DRAWS // 4, until=None)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize(
     "given", [{"controls": 1}, {"channels": 1, "controls": 0, "geos": 2}]
 )

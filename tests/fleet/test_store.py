@@ -299,7 +299,7 @@ def test_a_process_killed_while_it_writes_goes_on_where_it_was(tmp_path):
             np.testing.assert_array_equal(draws, found[name].draws.params[parameter])
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_a_full_disk_is_no_verdict_and_the_same_call_goes_on(tmp_path, monkeypatch):
     whole = three(tmp_path / "whole")
     files = 1 + 2 * 3 + 2  # the manifest, two a market, two tables

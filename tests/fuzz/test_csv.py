@@ -121,7 +121,7 @@ def one(seed, path):
     return not isinstance(read, str)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_tables_are_read_or_refused(tmp_path):
     whole = [one(seed, tmp_path / "t.csv") for seed in range(75)]
     assert np.mean(whole) > 0.5

@@ -51,7 +51,7 @@ def fitted(name, sampler, seed=0):
     return _FITS[key]
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("kind", list(QUICK))
 def test_the_same_posterior_as_nuts(kind):
     """12 numbers within 5 errors: wrong once in 140,000."""
@@ -81,7 +81,7 @@ def test_the_same_posterior_as_nuts_or_a_refusal(kind, name):
     agree(ours, theirs)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("kind", list(QUICK))
 def test_other_data_of_the_same_shape_compile_nothing_and_seeds_repeat(kind):
     the_spec, the_panel = CASES[NORMAL]

@@ -26,7 +26,7 @@ def problem_of(name="national", seed=None):
     return precondition.precondition(structure, data_of(the_spec, the_panel))[0], structure
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_the_same_posterior_as_nuts():
     """24 numbers within 5 errors: wrong once in 70,000."""
     the_spec, the_panel = CASES["national"]
@@ -68,7 +68,7 @@ def test_same_seed_same_draws_other_seed_other_draws():
     assert one.info["gradients"]["sample"] == one.stats["n_steps"].sum()
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("width", [2, 3])
 def test_a_market_does_not_feel_its_neighbours(width):
     """The same market beside others, in another place: the same draws, bit for bit."""
@@ -131,7 +131,7 @@ def test_lengths_are_spread_evenly_and_known_to_all():
     np.testing.assert_array_equal(leaps, 1 + np.floor(8 * halton.random(800)[:, 0]))
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_coordinates_may_change_but_not_the_place():
     """Pooling moves the coordinates; parameters and energies of the chains stay."""
     problem, structure = problem_of("geos with nested priors")

@@ -23,7 +23,7 @@ def random_points(problem, n=6, seed=1):
     return np.random.default_rng(seed).normal(size=(n, problem.center.shape[0]))
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_density_is_the_numpyro_density_times_the_jacobian(name):
     """Change of variables: log p(values) + log |d values / dz| - log q(z) is constant."""
@@ -47,7 +47,7 @@ def test_density_is_the_numpyro_density_times_the_jacobian(name):
     np.testing.assert_allclose(gaps, gaps[0], rtol=1e-9, atol=1e-8)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_whitened_density_is_about_standard_normal_at_its_mode(name):
     the_spec, the_panel = CASES[name]
@@ -66,7 +66,7 @@ def test_whitened_density_is_about_standard_normal_at_its_mode(name):
     assert curvature.max() < (1.2 if isinstance(problem.whiten, Arrow) else 1.1)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_positions_are_the_inverse_of_constrain(name):
     the_spec, the_panel = CASES[name]
@@ -87,7 +87,7 @@ def test_positions_are_the_inverse_of_constrain(name):
         np.testing.assert_allclose(np.asarray(again[name])[there], value[there], rtol=1e-6)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_outline_has_the_shapes_of_the_problem(name):
     """The sampler compiles for the outline while the problem is still being built."""
@@ -140,7 +140,7 @@ def test_another_panel_of_the_same_shape_compiles_nothing():
     assert len(programs._PROGRAMS) == before
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_problems_prepared_together_are_those_prepared_alone():
     """To the last bit, whatever stands beside them; one that fails harms no other."""
     the_spec = spec()
@@ -175,7 +175,7 @@ def test_a_failing_evaluation_ends_all_that_wait(monkeypatch):
         laplace.whitened(problem, the_spec.structure(), 0)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_curvature_is_that_of_automatic_differentiation():
     """Of several problems at once, each at a place of its own."""
     the_spec = spec()

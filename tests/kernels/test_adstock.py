@@ -118,7 +118,7 @@ def test_gradients_match_differences_of_the_oracle():
     np.testing.assert_allclose(in_media, central(lambda x: slow(x, r), x), atol=1e-6)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("max_lag", [1, 5])
 def test_derivatives_of_every_order_and_mode(max_lag):
     curved = jax.jit(lambda x, r: jnp.sin(adstock.geometric(x, r, max_lag)).sum())

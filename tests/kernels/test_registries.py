@@ -142,7 +142,7 @@ def test_is_causal(record):
     np.testing.assert_array_equal(before, after)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @every
 def test_derivatives_inside(record):
     f = jax.jit(lambda x, p: jnp.sin(record(x, p)).sum())

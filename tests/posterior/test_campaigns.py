@@ -143,7 +143,7 @@ class Of:
         return curve / np.where(x > 0, x, 1.0)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("geos", [1, 2])
 @pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
 def test_against_loops(spec, geos):
@@ -163,7 +163,7 @@ def test_against_loops(spec, geos):
     np.testing.assert_allclose(mean, every.mean(0), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
 def test_they_add_up_to_the_channel_in_every_draw(spec):
     fit = fit_of(spec)

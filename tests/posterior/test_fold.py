@@ -133,7 +133,7 @@ ASKED = [
 ]
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("case", ROOMS)
 def test_a_room_changes_no_answer(case):
     make, sizes = ROOMS[case]

@@ -173,7 +173,7 @@ def test_periods_of_the_year():
     assert list(roas(fit, "quarter")["window"].values) == ["2021Q4", "2022Q1"]
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("length", [1, 2, 5])
 @pytest.mark.parametrize("kind", FITS)
 def test_windows_taken_together_are_those_taken_alone(kind, length):

@@ -61,7 +61,7 @@ def test_dividing_the_population_out_leaves_what_the_data_said(parameter):
     )
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_all_pooled_parameters_stand_under_each_other_and_in_the_report(tmp_path):
     few = {name: x[:, :50] for name, x in FIT.draws.params.items()}
     fit = replace(FIT, draws=Draws(few), sampler=mm.NUTS())

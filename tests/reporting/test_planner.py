@@ -56,7 +56,7 @@ def near(got, want, mean=0.0):
     )
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @pytest.mark.parametrize("case", CASES)
 def test_its_numbers_are_those_of_evaluate(browser, tmp_path, case):
     make, asked = CASES[case]

@@ -115,7 +115,7 @@ def test_each_geo_has_its_own():
         columns(Holidays({"n": "DE"}), panel)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_coefficients_shrink_together_and_geos_may_learn_from_each_other():
     text = """[model]
     seasonality = false

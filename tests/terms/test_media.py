@@ -30,7 +30,7 @@ def fit(data):
     return mm.fit(mm.Spec(terms=(UPPER, LATER)), data[0], QUICK)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_each_channel_has_the_kernels_of_its_term(fit):
     """Against a loop over channels, each through its own kernels."""
     spec, draw = fit.spec, {n: x[0] for n, x in fit.flat(1).items()}
@@ -136,7 +136,7 @@ def test_a_plan_is_the_response_of_each_term(fit):
     assert values[1] >= values[0] * (1 - 1e-9)
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 def test_terms_without_channels_and_dropped_channels(data):
     train = data[0]
     every = (UPPER, Media("lower", ["Search", "Social"]))

@@ -253,7 +253,7 @@ def test_one_trace_for_all_numbers(term):
     assert len(traces) == 1
 
 
-@pytest.mark.slow(parts=4)
+@pytest.mark.slow(parts=6)
 @every
 def test_a_fit_with_it_is_saved_explained_and_forecast(term, tmp_path):
     spec, (train, later, _) = spec_of(term), panels()
