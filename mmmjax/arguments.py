@@ -266,7 +266,9 @@ def meant(base: type, value: Any) -> str:
     if cls is None or not (near or cls is word):
         return ""
     home = MAKE[base.__name__].partition("(")[0].rpartition(".")[0] if _ours(cls) else ""
-    return f"{home}.{cls.__name__}()".removeprefix(".")
+    told = value if isinstance(value, Mapping) else {}
+    settings = ", ".join(f"{key}={x!r}" for key, x in told.items() if key != "kind")
+    return f"{home}.{cls.__name__}({settings})".removeprefix(".")
 
 
 def _named(kind: Any) -> str:
@@ -387,6 +389,12 @@ def _refuse(
         if (typing.get_origin(kind) or kind) in MANY
     ):
         fix = f"put it in a list: {name}=[...]"
+    elif _ours(type(value)) and any(
+        (typing.get_origin(kind) or kind) in (dict, Mapping)
+        and any(_is(value, one) for one in typing.get_args(kind)[1:])
+        for kind in kinds[name]
+    ):
+        fix = f'name it: {name}={{"north": ...}}'
     elif fit and fix == MAKE["Panel"]:
         fix = f"{fit}.panel.read_future(df) reads later periods without an outcome; with "
         fix += f"one, {MAKE['Panel']}"

@@ -85,6 +85,7 @@ class Program:
         size: What ``measure`` made of the traced program.
         seconds: Spent so far on tracing and compiling.
         options: For XLA.
+        x64: Whether it was traced with 64 bits.
     """
 
     lower: Callable[[], Any]
@@ -93,6 +94,7 @@ class Program:
     size: int
     seconds: float
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    x64: bool = dataclasses.field(default_factory=lambda: jax.config.jax_enable_x64)
     _made: Any = None
     _turn: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
@@ -107,7 +109,8 @@ class Program:
         with self._turn:
             if self._made is None:
                 start = time.perf_counter()
-                with _TRACING:  # to lower may trace
+                # to lower may trace; in the precision of the trace, whoever asks now
+                with _TRACING, jax.enable_x64(self.x64):
                     lowered = self.lower()
                 self._made = lowered.compile(compiler_options=self.options)
                 _tidy()

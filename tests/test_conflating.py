@@ -200,6 +200,19 @@ def test_the_command_says_and_writes_both(tmp_path, capsys):
     assert list(table["channel"]) == ["TV"]
     plan = pd.read_csv(tmp_path / "conflation" / "separate_1.csv")
     assert plan["spend"].sum() == pytest.approx(plan["even"].sum())
+    run(["conflation", str(tmp_path), "--channel", "Search"])
+    both = pd.read_csv(tmp_path / "conflation" / "conflation.csv")
+    assert list(both["channel"]) == ["TV", "Search"]  # nothing computed is lost
+    pd.testing.assert_frame_equal(both[:1], table)
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    both[:1].to_csv(aside / "conflation.csv", index=False)  # of who knows which fit
+    run(["conflation", str(tmp_path), "--channel", "Search", "--out", str(aside)])
+    assert list(pd.read_csv(aside / "conflation.csv")["channel"]) == ["Search"]
+    mm.save(fit, tmp_path / "fit.nc")  # another fit, of which TV's row is not
+    run(["conflation", str(tmp_path), "--channel", "Search"])
+    only = pd.read_csv(tmp_path / "conflation" / "conflation.csv")
+    assert list(only["channel"]) == ["Search"]
 
 
 @pytest.mark.slow

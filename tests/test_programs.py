@@ -144,6 +144,22 @@ def test_names_say_all_that_matters():
             programs._named(foreign)
 
 
+def test_it_is_compiled_in_the_precision_of_its_trace():
+    """Also by a thread, or after a block, that has another one."""
+
+    def noisy(x, *, by):
+        return x * by + jax.random.normal(jax.random.key(0), x.shape, x.dtype)
+
+    x = np.linspace(0, 1, 5)
+    with jax.enable_x64(True):
+        made = programs.program(noisy, {"by": 1 / 3}, x)
+    assert made.executable is not None  # outside
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(
+            made(x), jax.jit(noisy, static_argnames="by")(x, by=1 / 3)
+        )
+
+
 def test_memory_holds_a_bounded_number_those_in_use(monkeypatch):
     monkeypatch.setattr(programs, "_PROGRAMS", {})
     monkeypatch.setattr(programs, "MOST", 3)

@@ -438,6 +438,14 @@ def test_the_remedy_for_a_kind_or_a_class_is_the_record_that_was_meant(role):
                 assert isinstance(eval(fix, {"mm": mm}), cls)
 
 
+def test_settings_of_a_table_stay_in_its_remedy():
+    asked = {"kind": "geometric", "max_lag": 12, "normalize": False}
+    right = r"mm.adstock.Geometric\(max_lag=12, normalize=False\)$"
+    for ask in (lambda x: mm.Spec(adstock=x), lambda x: mm.terms.Media(adstock=x)):
+        with pytest.raises(mm.InputError, match=right):
+            ask(asked)
+
+
 @pytest.mark.parametrize(
     "wrong, right", [("yes", True), ("no", False), ({"kind": 1}, True)]
 )

@@ -23,7 +23,7 @@ from mmmjax.draws import Diagnostics, Fit
 from mmmjax.reporting.evidence import COLUMNS, Evidence, Planned, gather, missing
 from mmmjax.resources import plain, replace_file
 
-__all__ = ["planned", "rebuild", "report"]
+__all__ = ["planned", "read_table", "rebuild", "report"]
 
 OF_A_BACKTEST = ("backtest", "backtest_forecast", "backtest_parameters")
 OF_A_PLAN = {
@@ -148,16 +148,16 @@ def _tables(folder: Path, fit: Fit) -> dict[str, Any]:
     record = _record(folder)
     if record.get("data_hash") == fit.panel.data_hash() and record.get("seed") == fit.seed:
         stems = [name for name in COLUMNS if name not in OF_A_BACKTEST]
-        read = {name: _read(folder / f"{name}.csv", folder) for name in stems}
+        read = {name: read_table(folder / f"{name}.csv", folder) for name in stems}
         found = {name: table for name, table in read.items() if table is not None}
         kept = [f"{n}{end}" for n in SCORES for end in ("", "_train", "_test")]
         found["scores"] = {name: record[name] for name in kept if name in record}
     for name in OF_A_BACKTEST:
         for path in (folder / f"{name}.csv", folder / "backtest" / f"{name}.csv"):
-            table = _read(path)
+            table = read_table(path)
             if table is not None:
                 found[name] = table
-    aside = _read(folder / "conflation" / files.CONFLATION, folder)
+    aside = read_table(folder / "conflation" / files.CONFLATION, folder)
     if aside is not None and "conflation" not in found:
         found["conflation"] = aside
     if "forecast" not in found and (folder / files.FORECAST).is_file():
@@ -182,7 +182,7 @@ def _fresh(path: Path, folder: Path) -> bool:
     return age >= (folder / files.FIT).stat().st_mtime_ns
 
 
-def _read(path: Path, folder: Path | None = None) -> pd.DataFrame | None:
+def read_table(path: Path, folder: Path | None = None) -> pd.DataFrame | None:
     """A table with the columns it needs, no older than the fit in ``folder``; or None."""
     if not path.is_file() or (folder is not None and not _fresh(path, folder)):
         return None

@@ -86,10 +86,12 @@ class Fleet(Mapping[str, Fit]):
             for b in self.plan
         )
         named = f"  shapes   {len(self.plan)}: {shapes}\n" if self.plan else ""
+        first = next(iter(self), None)
+        then = f', fleet["{first}"], mm.optimize(fleet.usable, ...)'
+        then = ', fleet.table["reason"]' if first is None else then
         return (
             f"Fleet: {len(self.table)} markets: {said}\n{named}"
-            f'  next     mm.fleet_ranking(fleet.table), fleet["{next(iter(self), "")}"], '
-            "mm.optimize(fleet.usable, ...)"
+            f"  next     mm.fleet_ranking(fleet.table){then}"
         )
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmmjax.adequacy import Judged
+from mmmjax.arguments import kind_of
 from mmmjax.budget import Plan
 from mmmjax.checks import Phrase, choice, fail
 from mmmjax.draws import Diagnostics, Fit
@@ -246,16 +247,34 @@ def gather(
     )
 
 
+MADE = {  # what is not computed for a report, and how a person comes by it
+    "drift": "mm.drift(old, fit).table",
+    "conflation": "mm.conflation(fit).table",
+    **dict.fromkeys(
+        ("backtest", "backtest_forecast", "backtest_parameters"),
+        "tables=mm.backtest(spec, panel).to_frames()",
+    ),
+}
+
+
 def checked(tables: Mapping[str, Any]) -> dict[str, Any]:
     """The tables that are there, refused if one is unknown or lacks a column."""
-    for name, table in tables.items():
+    found = {}
+    for name, given in tables.items():
         choice("tables", name, TABLES)
-        lacking = missing(name, table) if isinstance(table, pd.DataFrame) else []
+        if given is None:
+            continue
+        frame = isinstance(given, pd.DataFrame)
+        table = given if frame else getattr(given, "table", given)  # of mm.drift, say
+        place, fix = f'tables["{name}"]', MADE.get(name, "leave it out: it is computed")
+        if name in COLUMNS and not isinstance(table, pd.DataFrame):
+            fail(place, kind_of(given), "", "a DataFrame", fix)
+        lacking = missing(name, table) if name in COLUMNS else []
         if lacking:
             got = Phrase(f"no column {', '.join(lacking)}")
-            wanted = ", ".join(COLUMNS[name])
-            fail(f'tables["{name}"]', got, "", wanted, "leave it out: it is computed")
-    return {name: table for name, table in tables.items() if table is not None}
+            fail(place, got, "", ", ".join(COLUMNS[name]), fix)
+        found[name] = table
+    return found
 
 
 def missing(name: str, table: pd.DataFrame) -> list[str]:

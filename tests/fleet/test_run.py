@@ -71,6 +71,9 @@ def test_every_market_ends_and_bad_ones_touch_nobody(tmp_path):
         rows = mixed.channels.query("market == @name")
         assert set(rows.channel) == set(good[name].channels)
     assert repr(mixed).startswith("Fleet: 8 markets: ")
+    assert 'fleet["m0"]' in repr(mixed)
+    none = mm.fit_fleet(the_spec, bad_markets(), LOOSE, **ask)
+    assert repr(none).endswith('fleet.table["reason"]')
 
 
 def test_what_never_ran_is_left_out_and_said_in_the_row(tmp_path):

@@ -12,6 +12,7 @@ from mmmjax.cli import files
 from mmmjax.cli.app import run
 from mmmjax.reporting.html import render
 from tests.fits import make_fit, make_panel
+from tests.posterior.examples import national_fit
 from tests.reporting import examples
 from tests.reporting.examples import NASTY
 from tests.reporting.test_html import Page
@@ -128,3 +129,20 @@ def test_the_command_finds_both_in_the_folder_of_a_run(tmp_path, monkeypatch, ca
     run(["report", str(out)])
     assert SECTION not in read()
     assert BENDS not in read()  # older than the fit
+
+
+@pytest.mark.parametrize("name", ["drift", "conflation", "backtest", "channels"])
+@pytest.mark.parametrize("wrong", ["run/", 3, [], pd.DataFrame({"channel": ["TV"]})])
+def test_what_is_no_such_table_is_refused_with_how_to_come_by_it(name, wrong, tmp_path):
+    made = {"drift": "mm.drift", "conflation": "mm.conflation", "backtest": "mm.backtest"}
+    with pytest.raises(InputError, match=made.get(name, "leave it out")) as caught:
+        mm.report(national_fit(draws=20), tmp_path / "r.html", tables={name: wrong})
+    assert str(caught.value).startswith(f'tables["{name}"]: got ')
+
+
+def test_the_record_of_a_drift_is_taken_as_its_table(tmp_path):
+    fit = national_fit(draws=20)
+    found = mm.drift(fit, fit)
+    for given in (found, found.table):
+        mm.report(fit, tmp_path / "r.html", tables={"drift": given})
+        assert "What moved since the last fit" in (tmp_path / "r.html").read_text()
